@@ -1,0 +1,1 @@
+"""Results become Markdown for a marketer and plain data for an agent."""

@@ -1,0 +1,337 @@
+"""What the core's calls return: plain values that the reports are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from dm_memory.layers.protocol import Capacity, Health, SearchHit
+
+__all__ = [
+    "Action",
+    "CheckpointState",
+    "Counts",
+    "Failure",
+    "Finding",
+    "GuardHit",
+    "HoldUp",
+    "ItemOutcome",
+    "LayerResult",
+    "NextSync",
+    "PrepareResult",
+    "SearchResult",
+    "StatusResult",
+    "SyncResult",
+]
+
+
+class Action(StrEnum):
+    """What the plan says about an item."""
+
+    NEW = "new"
+    MODIFIED = "modified"
+    METADATA = "metadata"
+    UNCHANGED = "unchanged"
+    DUPLICATE = "duplicate"
+    EXCLUDED = "excluded"
+    RESUMED = "resumed"
+    RETRY = "retry"
+    FORCED = "forced"
+    """Unchanged, stored again because ``force`` was given, or because the layer's model or chunking changed."""
+    REFUSED = "refused"
+    """Never stored: credentials in the text, or nothing that could be stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an item or a layer failed, in our words. ``remedy`` is one sentence; ``code`` the provider's short code."""
+
+    error_class: str
+    message: str
+    remedy: str
+    code: str = ""
+    layer: str = ""
+    attempts: int = 1
+    next_attempt_at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemOutcome:
+    """One item's line in the report.
+
+    Attributes:
+        title: The first words of the text, one line, not yet escaped.
+        stored: True where every layer that was due confirmed it in this run.
+        planned: True in a dry run for what a real run would store.
+        reason: Why it was skipped, or what made it due; "" where the action says it all.
+    """
+
+    key: str
+    title: str
+    content_hash: str
+    action: Action
+    content_type: str
+    tags: tuple[str, ...] = ()
+    storage_id: str = ""
+    stored: bool = False
+    planned: bool = False
+    reason: str = ""
+    failure: Failure | None = None
+
+
+@dataclass(slots=True)
+class Counts:
+    """How many items met each fate in one run. An item has one action; ``stored`` and ``failed`` count outcomes."""
+
+    new: int = 0
+    modified: int = 0
+    metadata: int = 0
+    unchanged: int = 0
+    duplicate: int = 0
+    excluded: int = 0
+    resumed: int = 0
+    retried: int = 0
+    forced: int = 0
+    refused: int = 0
+    stored: int = 0
+    failed: int = 0
+    queued: int = 0
+    """Still waiting, because their layer stopped answering or the run was cancelled."""
+    embedded: int = 0
+    """Texts embedded in this run."""
+
+
+class HoldUp(StrEnum):
+    """How much a finding matters."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something about the brand's files or the environment a person should know.
+
+    Attributes:
+        code: Stable short name: ``broken-file``, ``malformed-entry``, ``empty-source``, ``file-too-large``,
+            ``link-refused``, ``profile-defaults``, ``privacy-law``, ``banned-word``, ``restricted-claim``,
+            ``clock-went-back``, ``index-rebuilt``, ``empty-text``, ...
+        message: One sentence. May quote brand files; the report escapes it.
+        remedy: One sentence, or "".
+        path: The file concerned, relative to the brand's folder, or "".
+        key: The item concerned, or "".
+    """
+
+    code: str
+    severity: HoldUp
+    message: str
+    remedy: str = ""
+    path: str = ""
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GuardHit:
+    """What the privacy guard did to one item: masked personal data, or refused credentials. Never the data itself.
+
+    Attributes:
+        what: ``e-mail address``, ``phone number``, ``card number``, ``API key``, ...
+        count: How often.
+        refused: True where the item was not stored because of it.
+    """
+
+    key: str
+    what: str
+    count: int
+    refused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LayerResult:
+    """How one layer fared in a run.
+
+    Attributes:
+        stored / failed / queued: Items of this run in this layer.
+        entries: Entries the registry knows to be in the layer after the run.
+        opened: False where the layer was not needed and never opened.
+    """
+
+    name: str
+    engine: str
+    stored: int
+    failed: int
+    queued: int
+    entries: int
+    opened: bool
+    capacity: Capacity | None = None
+    failure: Failure | None = None
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointState:
+    """The brand's sync state after a run, as ``memory/sync-state.json`` holds it.
+
+    Attributes:
+        moved: False where a file could not be read or an item failed, so that the checkpoint stayed.
+        last_complete_sync_at: When everything was last known to be stored, ISO-8601, or "".
+        total_items: Distinct entries in memory.
+        delta: Entries more than before the run.
+        by_content_type: Entries per content type.
+        pending / failed: Entries still to store, and those among them that failed at least once.
+    """
+
+    moved: bool
+    last_complete_sync_at: str
+    total_items: int
+    delta: int
+    by_content_type: Mapping[str, int]
+    pending: int
+    failed: int
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class NextSync:
+    """What to expect of the next run: how many items are due, and one sentence of advice."""
+
+    due: int
+    advice: str
+    estimated_items: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SyncResult:
+    """Everything a run did.
+
+    Attributes:
+        status: ``complete`` (all stored), ``partial`` (some failed or wait), ``cancelled``, ``nothing`` (nothing could
+            be done).
+        items: Outcomes of items that were not simply unchanged, the most important first, at most ``settings.data_items``.
+        items_omitted: How many outcomes were left out of ``items``.
+        waited: Seconds spent waiting for another sync of the brand.
+    """
+
+    brand: str
+    brand_name: str
+    run_id: str
+    dry_run: bool
+    scope: str
+    force: bool
+    status: str
+    started_at: str
+    seconds: float
+    counts: Counts
+    items: tuple[ItemOutcome, ...]
+    items_omitted: int
+    findings: tuple[Finding, ...]
+    guard_hits: tuple[GuardHit, ...]
+    layers: tuple[LayerResult, ...]
+    checkpoint: CheckpointState
+    next_sync: NextSync
+    waited: float = 0.0
+    compliance_note: str = ""
+
+    @property
+    def exit_code(self) -> int:
+        """0 all stored, 1 some failed or wait, 2 nothing could be done."""
+        return {"complete": 0, "nothing": 2}.get(self.status, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareResult:
+    """What ``prepare_store`` did with one payload.
+
+    Attributes:
+        status: ``prepared`` (waiting for the next sync), ``duplicate`` (known already; new tags merged), ``refused``.
+        existing_key: The entry that holds the same text, where there is one.
+        merged_tags: Tags that the existing entry gained.
+        path: The file in ``memory/pending/``, relative to the brand's folder, or "".
+    """
+
+    brand: str
+    status: str
+    key: str
+    content_hash: str
+    content_type: str
+    tags: tuple[str, ...]
+    title: str
+    path: str = ""
+    existing_key: str = ""
+    existing_stored_at: str = ""
+    existing_tags: tuple[str, ...] = ()
+    merged_tags: tuple[str, ...] = ()
+    priority: str = "normal"
+    expires_at: str = ""
+    guard_hits: tuple[GuardHit, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """0 prepared or known, 2 refused."""
+        return 2 if self.status == "refused" else 0
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """The answer to a search: hits best first, and what was searched."""
+
+    brand: str
+    query: str
+    filters: Mapping[str, str]
+    hits: tuple[SearchHit, ...]
+    entries: int
+    engine: str
+    model: str
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StatusResult:
+    """What is in memory and whether it is well.
+
+    Attributes:
+        status: ``ready``, ``never-synced``, ``attention`` (something failed or differs), ``syncing`` (a run is active).
+        counts: Entries per content type.
+        layers: One per configured layer; ``entries`` is what the registry expects there, ``held`` what it really holds
+            (None where it could not be asked).
+        sync_age_seconds: Seconds since the last complete sync, or None.
+        failures: The failed items, at most ``settings.report_items``.
+        advice: What to do next, one sentence each, the most important first.
+    """
+
+    brand: str
+    brand_name: str
+    status: str
+    total_items: int
+    counts: Mapping[str, int]
+    pending: int
+    failed: int
+    prepared: int
+    last_sync_at: str
+    last_complete_sync_at: str
+    sync_age_seconds: float | None
+    last_run_status: str
+    layers: tuple[LayerStatus, ...]
+    failures: tuple[ItemOutcome, ...]
+    findings: tuple[Finding, ...]
+    advice: tuple[str, ...]
+    active_run: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerStatus:
+    """One layer's line in the status report."""
+
+    name: str
+    engine: str
+    model: str
+    entries: int
+    held: int | None
+    pending: int
+    failed: int
+    health: Health
+    capacity: Capacity | None = None
+    extra: Mapping[str, str] = field(default_factory=dict)
