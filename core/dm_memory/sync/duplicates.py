@@ -1,0 +1,76 @@
+"""Items with one text: one of them stands for it and carries everybody's tags; the others point at it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+
+import orjson
+
+from dm_memory.items import ContentType, Item, Kind
+from dm_memory.sync import rows
+from dm_memory.sync.hashing import metadata_hash
+from dm_memory.sync.payloads import Prepared
+from dm_memory.sync.plan import Planned
+from dm_memory.sync.results import Action
+from dm_memory.sync.tagging import MAX_TAGS
+
+__all__ = ["merge_tags", "promote"]
+
+
+def merge_tags(connection: sqlite3.Connection, key: str, tags: Sequence[str], run: int) -> tuple[str, ...]:
+    """Add tags to an item on record and make its metadata due. Inside a transaction; returns the tags it gained."""
+    row = connection.execute("SELECT * FROM items WHERE key = ?", (key,)).fetchone()
+    old, facts, priority, expires_at, related = orjson.loads(row["details"])
+    gained = tuple(sorted(set(tags) - set(old))[: max(0, MAX_TAGS - len(old))])
+    if not gained:
+        return ()
+    merged = sorted({*old, *gained})
+    digest = metadata_hash(
+        content_type=row["content_type"],
+        kind=row["kind"],
+        source=row["source"],
+        tags=merged,
+        facts=facts,
+        recorded_at=row["recorded_at"],
+        priority=priority,
+        expires_at=expires_at,
+        related=related,
+    )
+    details = rows.pack_details(merged, facts, priority, expires_at, related)
+    sticky = rows.join_tags((*rows.split_tags(row["sticky_tags"]), *gained))
+    connection.execute(
+        "UPDATE items SET details = ?, metadata_hash = ?, sticky_tags = ? WHERE seq = ?",
+        (details, digest, sticky, row["seq"]),
+    )
+    connection.execute(
+        "UPDATE deliveries SET state = 0, run = ?, action = 'metadata' WHERE seq = ? AND state = 1", (run, row["seq"])
+    )
+    return gained
+
+
+def promote(connection: sqlite3.Connection, layers: Iterable[str], owner: int, run: int) -> list[Planned]:
+    """Let duplicates stand for themselves whose owner no longer holds their text. Inside a transaction."""
+    orphans = connection.execute(
+        "SELECT d.* FROM items d JOIN items o ON o.seq = d.duplicate_of"
+        " WHERE o.seq = ? AND d.content_hash <> o.content_hash ORDER BY d.seq",
+        (owner,),
+    ).fetchall()
+    if not orphans:
+        return []
+    heir, *others = orphans
+    connection.execute("UPDATE items SET duplicate_of = NULL WHERE seq = ?", (heir["seq"],))
+    arguments = [(heir["seq"], row["seq"]) for row in others]
+    connection.executemany("UPDATE items SET duplicate_of = ? WHERE seq = ?", arguments)
+    rows.mark_due(connection, layers, [(heir["seq"], Action.NEW)], run, rewrite=False)
+    return [planned_from_row(heir, Action.NEW, "the entry that held the same text has changed")]
+
+
+def planned_from_row(row: sqlite3.Row, action: Action, reason: str = "") -> Planned:
+    """Return a row of ``items`` as a planned item, for the report."""
+    tags, facts, *_ = orjson.loads(row["details"])
+    item = Item(row["key"], row["content"], Kind(row["kind"]), ContentType(row["content_type"]), origin=row["origin"])
+    prepared = Prepared(
+        item, row["content"], row["content_hash"], row["metadata_hash"], row["content_type"], tuple(tags), facts
+    )
+    return Planned(prepared, None, action, reason=reason)

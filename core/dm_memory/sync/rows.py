@@ -1,0 +1,240 @@
+"""Rows of the registry as values, and the few statements that read and write them in bulk."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+import orjson
+
+from dm_memory.items import Facts, Payload, storage_id
+from dm_memory.sync.registry import Registry
+
+__all__ = ["DeliveryState", "Due", "ItemRow", "Known", "Owner"]
+
+_CHUNK = 500  # below SQLite's oldest limit on parameters (999)
+
+
+class DeliveryState(IntEnum):
+    """The state of an item in a layer."""
+
+    DUE = 0
+    STORED = 1
+    FAILED = 2
+    REMOVAL_DUE = 3
+    """The item became a duplicate of another one; what the layer holds under its id has to go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a plan needs of an item the registry has."""
+
+    seq: int
+    key: str
+    content_hash: str
+    metadata_hash: str
+    duplicate_of: int | None
+    version: int
+    origin: str
+    created_at: str
+    sticky_tags: tuple[str, ...]
+    sticky_type: str
+    tie_of: str
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The item that stands for a text; others with the same text are its duplicates."""
+
+    seq: int
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class ItemRow:
+    """An item as the registry stores it, in the order of its columns."""
+
+    seq: int
+    key: str
+    kind: str
+    content_type: str
+    source: str
+    content: str
+    content_hash: str
+    metadata_hash: str
+    details: bytes
+    recorded_at: str
+    origin: str
+    created_at: str
+    version: int
+    updated_from: str
+    duplicate_of: int | None
+    sticky_tags: str
+    sticky_type: str
+    prepared_hash: str
+    tie_of: str
+    run: int
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """An item that a layer has yet to store, with what the layer holds of it."""
+
+    seq: int
+    run: int
+    action: str
+    state: DeliveryState
+    attempts: int
+    next_attempt_at: str
+    held_content_hash: str
+    held_metadata_hash: str
+    payload: Payload
+    prepared_hash: str
+    origin: str
+
+
+_ITEM_COLUMNS = ItemRow.__slots__
+_INSERT = f"INSERT OR REPLACE INTO items ({', '.join(_ITEM_COLUMNS)}) VALUES ({', '.join('?' * len(_ITEM_COLUMNS))})"
+_KNOWN = (
+    "seq, key, content_hash, metadata_hash, duplicate_of, version, origin, created_at, sticky_tags, sticky_type, tie_of"
+)
+
+
+def pack_details(tags: Sequence[str], facts: Facts, priority: str, expires_at: str, related: Sequence[str]) -> bytes:
+    """Pack the metadata that no statement filters by."""
+    return orjson.dumps((tags, facts, priority, expires_at, related))
+
+
+def split_tags(text: str) -> tuple[str, ...]:
+    """Read tags as a column keeps them. A normalised tag holds no white space, so a space can part them."""
+    return tuple(text.split(" ")) if text else ()
+
+
+def join_tags(tags: Iterable[str]) -> str:
+    """Write tags for a column; the reverse of ``split_tags``."""
+    return " ".join(sorted(set(tags)))
+
+
+def known_by_key(registry: Registry, keys: Sequence[str]) -> dict[str, Known]:
+    """Return what the registry knows of these keys."""
+    found = {}
+    for row in _select_in(registry, f"SELECT {_KNOWN} FROM items WHERE key IN ({{}})", keys):
+        known = _known(row)
+        found[known.key] = known
+    return found
+
+
+def known_ties(registry: Registry, bases: Collection[str]) -> dict[str, list[Known]]:
+    """Return, for each base key, the rows beyond the first that share its moment."""
+    if not registry.value("SELECT EXISTS (SELECT 1 FROM items WHERE tie_of <> '')"):
+        return {}
+    found: dict[str, list[Known]] = {}
+    sql = f"SELECT {_KNOWN} FROM items WHERE tie_of <> '' AND tie_of IN ({{}}) ORDER BY seq"
+    for row in _select_in(registry, sql, list(bases)):
+        found.setdefault(row["tie_of"], []).append(_known(row))
+    return found
+
+
+def owners_by_hash(registry: Registry, hashes: Sequence[str]) -> dict[str, Owner]:
+    """Return who stands for these texts."""
+    sql = "SELECT seq, key, content_hash FROM items WHERE duplicate_of IS NULL AND content_hash IN ({})"
+    return {row["content_hash"]: Owner(row["seq"], row["key"]) for row in _select_in(registry, sql, hashes)}
+
+
+def _known(row: sqlite3.Row) -> Known:
+    seq, key, content, metadata, duplicate, version, origin, created, tags, content_type, tie = row
+    return Known(
+        seq, key, content, metadata, duplicate, version, origin, created, split_tags(tags), content_type, tie
+    )
+
+
+def _select_in(registry: Registry, sql: str, values: Sequence[object]) -> Iterator[sqlite3.Row]:
+    for start in range(0, len(values), _CHUNK):
+        part = tuple(values[start : start + _CHUNK])
+        yield from registry.rows(sql.format(", ".join("?" * len(part))), part)
+
+
+def write_items(connection: sqlite3.Connection, rows: Iterable[ItemRow]) -> None:
+    """Insert items, or replace them whole. Inside a transaction of the caller."""
+    names = _ITEM_COLUMNS
+    connection.executemany(_INSERT, ([getattr(row, name) for name in names] for row in rows))
+
+
+def mark_due(
+    connection: sqlite3.Connection, layers: Iterable[str], due: Sequence[tuple[int, str]], run: int, *, rewrite: bool
+) -> None:
+    """Make items due in layers.
+
+    Args:
+        due: ``seq`` and action of each.
+        rewrite: Forget what the layers hold of them, so that all of it is stored anew.
+    """
+    held = ", content_hash = '', metadata_hash = ''" if rewrite else ""
+    sql = (
+        "INSERT INTO deliveries (layer, seq, state, run, action) VALUES (?, ?, 0, ?, ?) ON CONFLICT DO UPDATE SET"
+        f" state = 0, run = excluded.run, action = excluded.action, attempts = 0, next_attempt_at = '', error = ''{held}"
+    )
+    for layer in layers:
+        connection.executemany(sql, ((layer, seq, run, action) for seq, action in due))
+
+
+def mark_missing(connection: sqlite3.Connection, layer: str, run: int) -> None:
+    """Make everything due in a layer that was not there before."""
+    connection.execute(
+        "INSERT INTO deliveries (layer, seq, state, run, action) SELECT ?, seq, 0, ?, 'forced' FROM items"
+        " WHERE duplicate_of IS NULL AND seq NOT IN (SELECT seq FROM deliveries WHERE layer = ?)",
+        (layer, run, layer),
+    )
+
+
+def withdraw(connection: sqlite3.Connection, seqs: Sequence[int], run: int) -> None:
+    """Plan the removal of items that became duplicates from the layers that may hold them."""
+    arguments = [(run, seq) for seq in seqs]
+    connection.executemany("UPDATE deliveries SET state = 3, run = ?, error = '' WHERE seq = ?", arguments)
+
+
+def due_page(registry: Registry, brand: str, layer: str, after: int, limit: int) -> list[Due]:
+    """Return the next items a layer has yet to store, by ``seq``."""
+    sql = (
+        "SELECT d.seq, d.run, d.action, d.state, d.attempts, d.next_attempt_at, d.content_hash, d.metadata_hash, i.key, i.content, i.content_hash,"
+        " i.metadata_hash, i.content_type, i.kind, i.source, i.details, i.recorded_at, i.created_at, i.version,"
+        " i.updated_from, i.prepared_hash, i.origin"
+        " FROM deliveries d JOIN items i ON i.seq = d.seq"
+        " WHERE d.layer = ? AND d.state <> 1 AND d.seq > ? ORDER BY d.seq LIMIT ?"
+    )
+    return [_due(brand, row) for row in registry.rows(sql, (layer, after, limit))]
+
+
+def _due(brand: str, row: sqlite3.Row) -> Due:
+    (seq, run, action, state, attempts, next_at, held, held_metadata, key, content, content_hash, metadata_hash) = row[:12]
+    (content_type, kind, source, details, recorded_at, created_at, version, updated_from, prepared, origin) = row[12:]
+    tags, facts, priority, expires_at, related = orjson.loads(details)
+    payload = Payload(
+        id=storage_id(brand, key),
+        brand=brand,
+        key=key,
+        content=content,
+        content_hash=content_hash,
+        metadata_hash=metadata_hash,
+        content_type=content_type,
+        kind=kind,
+        source=source,
+        tags=tuple(tags),
+        facts=facts,
+        recorded_at=recorded_at,
+        created_at=created_at,
+        version=version,
+        updated_from=updated_from,
+        priority=priority,
+        expires_at=expires_at,
+        related=tuple(related),
+    )
+    return Due(seq, run, action, DeliveryState(state), attempts, next_at, held, held_metadata, payload, prepared, origin)
+
+
+def counts_by_type(registry: Registry) -> Mapping[str, int]:
+    """Count the distinct entries per content type."""
+    sql = "SELECT content_type, count(*) FROM items WHERE duplicate_of IS NULL GROUP BY content_type ORDER BY 1"
+    return {row[0]: row[1] for row in registry.rows(sql)}

@@ -1,0 +1,36 @@
+"""Moments as text: UTC in the registry, naive local time where the plugin's own script reads along."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+__all__ = ["Clock", "from_iso", "to_iso", "to_local_iso", "utc_now"]
+
+Clock = Callable[[], datetime]
+"""Returns the present moment, with a time zone."""
+
+
+def utc_now() -> datetime:
+    """Return the present moment in UTC."""
+    return datetime.now(UTC)
+
+
+def to_iso(moment: datetime) -> str:
+    """Write a moment as the registry keeps it: ISO-8601, UTC, milliseconds."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def to_local_iso(text: str) -> str:
+    """Turn a registry moment into what the plugin's script writes: ISO-8601 local time without a zone."""
+    moment = from_iso(text)
+    return "" if moment is None else moment.astimezone().replace(tzinfo=None).isoformat()
+
+
+def from_iso(text: str) -> datetime | None:
+    """Read an ISO-8601 moment; naive means local time. Returns None for anything else."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment.astimezone(UTC)
