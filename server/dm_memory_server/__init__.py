@@ -1,0 +1,1 @@
+"""Speaks MCP and the command line; everything else is the core's."""

@@ -1,0 +1,68 @@
+"""``dm-memory serve``: MCP over standard input and output, which belong to the protocol from the first instant."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dm_memory_tools.runtime import Runtime
+
+__all__ = ["serve", "serve_parser"]
+
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+
+def serve_parser() -> argparse.ArgumentParser:
+    """Return the parser of the options of ``serve``."""
+    parser = argparse.ArgumentParser(
+        prog="dm-memory serve", description="Serve the tools over MCP.", allow_abbrev=False
+    )
+    parser.add_argument("--transport", choices=["stdio"], default="stdio", help="how the client connects")
+    parser.add_argument("--home", metavar="DIR", help="the folder that holds the brands")
+    parser.add_argument("--brand", help="the brand to use where a call names none")
+    return parser
+
+
+def serve(arguments: Sequence[str]) -> int:
+    """Serve until the client closes our input or a signal arrives; return the exit code.
+
+    Args:
+        arguments: What follows ``serve`` on the command line. Empty values count as not given: bundles pass those.
+    """
+    options = serve_parser().parse_args(arguments)
+    _log_to_stderr()
+    with contextlib.redirect_stdout(sys.stderr):  # whatever an import prints must not reach the client
+        from dm_memory_server.signals import leave_at_once, run_until_signalled  # noqa: PLC0415  # after the redirection
+
+        signal.signal(signal.SIGTERM, leave_at_once)
+        signal.signal(signal.SIGINT, leave_at_once)
+        from dm_memory_server.app import build_server  # noqa: PLC0415  # as above
+
+        runtime = _runtime(options.home, options.brand)
+        server = build_server(runtime)
+    asyncio.run(run_until_signalled(server.run_stdio_async, runtime))
+    return 0
+
+
+def _runtime(home: str | None, brand: str | None) -> Runtime:
+    from dm_memory_tools.runtime import Runtime, open_memory  # noqa: PLC0415  # as above
+
+    return Runtime(partial(open_memory, home=home or None, brand=brand or None))
+
+
+def _log_to_stderr() -> None:
+    level = os.environ.get("DM_MEMORY_LOG_LEVEL", "").upper()
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=level if level in _LEVELS else "WARNING",
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )

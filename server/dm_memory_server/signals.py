@@ -1,0 +1,58 @@
+"""Signals end the stdio server as the end of its input does: the running sync stops, all is closed, exit code 0.
+
+Without handlers SIGTERM would skip all of that, and SIGINT would wait until the client closes our input, because the
+SDK reads it on a thread that can't be interrupted. Claude Code sends SIGINT and, 100 ms later, SIGTERM: the second
+changes nothing, nor does any further one; a process that hangs is ended with SIGKILL, which loses nothing either.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from types import FrameType
+from typing import NoReturn
+
+from dm_memory_tools.runtime import Runtime
+
+__all__ = ["leave_at_once", "run_until_signalled"]
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def leave_at_once(_number: int = 0, _frame: FrameType | None = None) -> NoReturn:
+    """Exit with code 0 and without waiting for threads; right only when nothing is open. Can be a signal handler."""
+    logging.shutdown()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+async def run_until_signalled(serve: Callable[[], Awaitable[None]], runtime: Runtime) -> None:
+    """Run ``serve`` until it ends by itself; on a signal cancel it, wait until ``runtime`` is closed, and exit.
+
+    The process exits here in that case: the thread that reads the input can't be waited for.
+    """
+    stop = asyncio.Event()
+    _listen(stop.set)
+    serving = asyncio.ensure_future(serve())
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if not serving.done():
+        serving.cancel()
+        if runtime.in_use:
+            await runtime.closed.wait()
+        leave_at_once()
+    stopping.cancel()
+    await serving
+
+
+def _listen(stop: Callable[[], None]) -> None:
+    loop = asyncio.get_running_loop()
+    for number in _SIGNALS:
+        try:
+            loop.add_signal_handler(number, stop)
+        except NotImplementedError:  # Windows: no such handlers there; this one runs between two bytecodes
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))

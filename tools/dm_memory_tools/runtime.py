@@ -1,0 +1,106 @@
+"""What lives as long as the server: the core's ``Memory``, built when the first call needs it.
+
+Importing and opening the core costs more than ``tools/list`` may, so neither happens before the first call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+from dm_memory.errors import BrandNotFoundError, ConfigurationError
+
+if TYPE_CHECKING:
+    from mcp.server.mcpserver import Context
+
+    from dm_memory.api import Memory
+    from dm_memory.settings import Settings
+
+__all__ = ["Runtime", "load_settings", "open_memory", "resolve_brand", "runtime_of"]
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read the settings from the environment; ``overrides`` win, those that are None do not count.
+
+    Raises:
+        ConfigurationError: A setting has a value that can't be used. Names the settings, never their values.
+    """
+    from pydantic import ValidationError  # noqa: PLC0415  # start-up imports only what tools/list needs
+
+    from dm_memory.settings import Settings  # noqa: PLC0415  # as above
+
+    given = cast("dict[str, Any]", {name: value for name, value in overrides.items() if value is not None})
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        problems = "; ".join(f"{_variable(item['loc'])}: {item['msg']}" for item in error.errors(include_input=False))
+        raise ConfigurationError(
+            f"A setting can't be used ({problems}).",
+            "Correct the environment variable or the option, or remove it; the README lists what each one takes.",
+        ) from None
+
+
+def _variable(location: tuple[int | str, ...]) -> str:
+    name = str(location[0]) if location else "settings"
+    return name if name.isupper() else f"DM_MEMORY_{name.upper()}"
+
+
+def open_memory(**overrides: object) -> Memory:
+    """Import the core and build its front door over the settings; see ``load_settings`` for the errors."""
+    from dm_memory.api import Memory  # noqa: PLC0415  # start-up imports only what tools/list needs
+
+    return Memory(load_settings(**overrides))
+
+
+def resolve_brand(memory: Memory, name: str | None) -> str:
+    """Return the brand's slug: the named one, the active one, or the only one there is.
+
+    Raises:
+        BrandNotFoundError: There is none such, or several and no way to tell which; carries the slugs.
+    """
+    try:
+        return memory.resolve_brand(name)
+    except BrandNotFoundError as error:
+        if name or len(error.brands) != 1:
+            raise
+        return error.brands[0]
+
+
+class Runtime:
+    """Builds the core's ``Memory`` once, on the first call, and closes it at the end.
+
+    Args:
+        opener: Builds the ``Memory``; runs on a worker thread, because its imports would block the event loop.
+
+    Attributes:
+        in_use: True once a server runs on it, from when on ``closed`` will be set at its end.
+    """
+
+    def __init__(self, opener: Callable[[], Memory] = open_memory) -> None:
+        self._opener = opener
+        self._opening: asyncio.Task[Memory] | None = None
+        self.in_use = False
+        self.closed = asyncio.Event()
+
+    async def memory(self) -> Memory:
+        """Return the ``Memory``, building it if need be. Raises what building raises; the next call tries again."""
+        if self._opening is None or (self._opening.done() and self._opening.exception() is not None):
+            self._opening = asyncio.create_task(asyncio.to_thread(self._opener))
+        return await asyncio.shield(self._opening)
+
+    async def close(self) -> None:
+        """Let go of what the ``Memory`` holds. Idempotent."""
+        opening, self._opening = self._opening, None
+        try:
+            if opening is not None:
+                await asyncio.wait({opening})
+                if opening.exception() is None:
+                    await opening.result().close()
+        finally:
+            self.closed.set()
+
+
+def runtime_of(ctx: Context) -> Runtime:
+    """Return the runtime that the server's lifespan handed to this request."""
+    return cast("Runtime", ctx.request_context.lifespan_context)

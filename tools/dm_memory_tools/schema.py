@@ -1,0 +1,67 @@
+"""The JSON Schema a client is sent: everything a model reads, nothing it does not.
+
+Pydantic adds a ``title`` per field and spells an optional argument as ``anyOf`` with ``null``. Every session pays for
+these words in its context window, so they go; what stays is plain JSON Schema (2020-12).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["clean_schema", "expectation"]
+
+Schema = dict[str, Any]
+
+
+def clean_schema(schema: Schema) -> Schema:
+    """Return the schema of a tool's arguments without titles, null alternatives and empty defaults.
+
+    ``additionalProperties: false`` is added: an argument nobody knows is refused when the tool is called (a mistyped
+    ``dry_run`` must not store), so the schema says so.
+    """
+    properties = {name: _clean_property(value) for name, value in schema.get("properties", {}).items()}
+    cleaned: Schema = {"type": "object", "properties": properties}
+    if schema.get("required"):
+        cleaned["required"] = schema["required"]
+    return cleaned | {"additionalProperties": False}
+
+
+def _clean_property(prop: Schema) -> Schema:
+    rest = {key: value for key, value in prop.items() if key not in {"title", "anyOf"}}
+    if "anyOf" in prop:
+        some = [choice for choice in prop["anyOf"] if choice.get("type") != "null"]
+        rest = (some[0] if len(some) == 1 else {"anyOf": some}) | rest
+    if rest.get("default", ...) in (None, []):
+        del rest["default"]
+    return rest
+
+
+_TYPES = {
+    "array": "a list",
+    "boolean": "true or false",
+    "integer": "a whole number",
+    "number": "a number",
+    "object": "an object",
+    "string": "a string",
+}
+
+
+def expectation(prop: Schema) -> str:
+    """Say in words what an argument takes: ``one of "all", "insights-only"``."""
+    if "enum" in prop:
+        return "one of " + ", ".join(f'"{value}"' for value in prop["enum"])
+    words = _TYPES.get(prop.get("type", ""), "a value as its description says")
+    if prop.get("type") == "array":
+        words += f" of {_item_words(prop.get('items', {}))}"
+    if "minimum" in prop and "maximum" in prop:
+        words += f" from {prop['minimum']} to {prop['maximum']}"
+    if prop.get("minLength"):
+        words += " that is not empty"
+    return words
+
+
+def _item_words(items: Schema) -> str:
+    if "anyOf" in items:
+        keys = ", ".join(next((c["properties"] for c in items["anyOf"] if "properties" in c), {}))
+        return f"strings, or objects with the keys {keys} (content is required)"
+    return "strings"
