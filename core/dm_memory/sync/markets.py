@@ -1,0 +1,177 @@
+"""Markets: the names they go by, and the privacy laws that hold in them.
+
+Codes are ISO 3166-1 (countries) and 3166-2 (parts of the US). The laws are named as marketers meet them; this is a
+reminder, not legal advice.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from unicodedata import normalize
+
+__all__ = ["names_of", "laws_of"]
+
+_GAPS = re.compile(r"[\s\-_]+")
+_GDPR = "GDPR"
+_UK = "UK GDPR"
+_US_STATES = "US state privacy laws such as CCPA/CPRA"
+_CCPA = "CCPA/CPRA"
+
+# market: (laws, the other names it goes by). Codes of two or three capitals are matched in capitals only.
+_MARKETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "european union": ((_GDPR,), ("EU", "E.U.", "EEA", "EU27", "eurozone", "euro zone", "european economic area")),
+    "europe": ((_GDPR, _UK), ("european", "western europe", "continental europe", "EMEA")),
+    "dach": ((_GDPR, "Swiss FADP"), ("DACH", "german speaking", "d-a-ch")),
+    "nordics": ((_GDPR,), ("nordic", "scandinavia")),
+    "benelux": ((_GDPR,), ("BENELUX",)),
+    "baltics": ((_GDPR,), ("baltic states",)),
+    "austria": ((_GDPR,), ("AT", "AUT", "österreich")),
+    "belgium": ((_GDPR,), ("BE", "BEL", "belgië", "belgique")),
+    "bulgaria": ((_GDPR,), ("BG", "BGR")),
+    "croatia": ((_GDPR,), ("HR", "HRV", "hrvatska")),
+    "cyprus": ((_GDPR,), ("CY", "CYP")),
+    "czechia": ((_GDPR,), ("CZ", "CZE", "czech republic", "česko")),
+    "denmark": ((_GDPR,), ("DK", "DNK", "danmark")),
+    "estonia": ((_GDPR,), ("EE", "EST", "eesti")),
+    "finland": ((_GDPR,), ("FI", "FIN", "suomi")),
+    "france": ((_GDPR,), ("FR", "FRA")),
+    "germany": ((_GDPR,), ("DE", "DEU", "GER", "deutschland")),
+    "greece": ((_GDPR,), ("GR", "GRC")),
+    "hungary": ((_GDPR,), ("HU", "HUN", "magyarország")),
+    "ireland": ((_GDPR,), ("IE", "IRL", "republic of ireland")),
+    "italy": ((_GDPR,), ("IT", "ITA", "italia")),
+    "latvia": ((_GDPR,), ("LV", "LVA")),
+    "lithuania": ((_GDPR,), ("LT", "LTU")),
+    "luxembourg": ((_GDPR,), ("LU", "LUX", "luxemburg")),
+    "malta": ((_GDPR,), ("MT", "MLT")),
+    "netherlands": ((_GDPR,), ("NL", "NLD", "the netherlands", "holland", "nederland")),
+    "poland": ((_GDPR,), ("PL", "POL", "polska")),
+    "portugal": ((_GDPR,), ("PT", "PRT")),
+    "romania": ((_GDPR,), ("RO", "ROU", "românia")),
+    "slovakia": ((_GDPR,), ("SK", "SVK", "slovensko")),
+    "slovenia": ((_GDPR,), ("SI", "SVN", "slovenija")),
+    "spain": ((_GDPR,), ("ES", "ESP", "españa")),
+    "sweden": ((_GDPR,), ("SE", "SWE", "sverige")),
+    "norway": ((_GDPR,), ("NO", "NOR", "norge")),
+    "iceland": ((_GDPR,), ("IS", "ISL")),
+    "liechtenstein": ((_GDPR,), ("LI", "LIE")),
+    "united kingdom": (
+        (_UK,),
+        ("UK", "U.K.", "GB", "GBR", "great britain", "britain", "england", "scotland", "wales", "northern ireland"),
+    ),
+    "switzerland": (("Swiss FADP",), ("CH", "CHE", "schweiz", "suisse", "svizzera")),
+    "united states": (
+        (_US_STATES,),
+        ("US", "USA", "U.S.", "U.S.A.", "united states of america", "america", "north america", "NORAM"),
+    ),
+    "california": ((_CCPA,), ("US-CA", "los angeles", "san francisco", "bay area")),
+    "virginia": (("Virginia VCDPA",), ("US-VA",)),
+    "west virginia": ((), ("US-WV",)),
+    "colorado": (("Colorado Privacy Act",), ("US-CO",)),
+    "connecticut": (("Connecticut CTDPA",), ("US-CT",)),
+    "utah": (("Utah UCPA",), ("US-UT",)),
+    "texas": (("Texas TDPSA",), ("US-TX",)),
+    "oregon": (("Oregon OCPA",), ("US-OR",)),
+    "montana": (("Montana MCDPA",), ("US-MT",)),
+    "new mexico": ((), ("US-NM",)),
+    "iowa": (("Iowa ICDPA",), ("US-IA",)),
+    "delaware": (("Delaware DPDPA",), ("US-DE",)),
+    "new jersey": (("New Jersey NJDPA",), ("US-NJ",)),
+    "new hampshire": (("New Hampshire NHPA",), ("US-NH",)),
+    "nebraska": (("Nebraska NDPA",), ("US-NE",)),
+    "tennessee": (("Tennessee TIPA",), ("US-TN",)),
+    "minnesota": (("Minnesota MCDPA",), ("US-MN",)),
+    "maryland": (("Maryland MODPA",), ("US-MD",)),
+    "indiana": (("Indiana ICDPA",), ("US-IN",)),
+    "kentucky": (("Kentucky KCDPA",), ("US-KY",)),
+    "rhode island": (("Rhode Island RIDTPPA",), ("US-RI",)),
+    "florida": (("Florida FDBR",), ("US-FL",)),
+    "brazil": (("LGPD",), ("BR", "BRA", "brasil")),
+    "canada": (("PIPEDA",), ("CA", "CAN")),
+    "quebec": (("PIPEDA", "Quebec Law 25"), ("québec", "CA-QC")),
+    "mexico": (("Mexico LFPDPPP",), ("MX", "MEX", "méxico")),
+    "argentina": (("Argentina PDPA",), ("AR", "ARG")),
+    "australia": (("Australian Privacy Act",), ("AU", "AUS")),
+    "anz": (("Australian Privacy Act", "New Zealand Privacy Act"), ("ANZ",)),
+    "new zealand": (("New Zealand Privacy Act",), ("NZ", "NZL", "aotearoa")),
+    "japan": (("APPI",), ("JP", "JPN", "日本")),
+    "south korea": (("PIPA",), ("KR", "KOR", "korea", "republic of korea", "한국", "대한민국")),
+    "north korea": ((), ("KP",)),
+    "china": (("PIPL",), ("CN", "CHN", "mainland china", "prc", "中国", "中國")),
+    "hong kong": (("Hong Kong PDPO",), ("HK", "HKG", "香港")),
+    "taiwan": (("Taiwan PDPA",), ("TW", "TWN", "台灣", "台湾")),
+    "india": (("DPDP Act",), ("IN", "IND", "bharat", "भारत")),
+    "singapore": (("Singapore PDPA",), ("SG", "SGP")),
+    "thailand": (("Thailand PDPA",), ("TH", "THA", "ประเทศไทย")),
+    "malaysia": (("Malaysia PDPA",), ("MY", "MYS")),
+    "indonesia": (("Indonesia PDP Law",), ("ID", "IDN")),
+    "philippines": (("Philippines Data Privacy Act",), ("PH", "PHL", "the philippines")),
+    "vietnam": (("Vietnam PDPD",), ("VN", "VNM", "viet nam", "việt nam")),
+    "south africa": (("POPIA",), ("ZA", "ZAF")),
+    "nigeria": (("Nigeria NDPA",), ("NG", "NGA")),
+    "kenya": (("Kenya DPA",), ("KE", "KEN")),
+    "turkey": (("KVKK",), ("TR", "TUR", "türkiye", "turkiye")),
+    "israel": (("Israel PPL",), ("IL", "ISR")),
+    "united arab emirates": (("UAE PDPL",), ("UAE", "AE", "emirates", "dubai")),
+    "saudi arabia": (("Saudi PDPL",), ("SA", "SAU", "KSA")),
+    "latin america": (("LGPD",), ("LATAM", "south america")),
+    "global": ((_GDPR, _UK, _US_STATES), ("worldwide", "international", "world")),
+}
+
+
+def _folded(text: str) -> str:
+    return " ".join(_GAPS.sub(" ", normalize("NFC", text).casefold()).split())
+
+
+def _is_code(name: str) -> bool:
+    return name.isupper() and name.isascii()
+
+
+def _any_of(names: Iterable[str]) -> re.Pattern[str]:
+    """Match any of ``names`` as whole words, the longest first: "New Mexico" is not Mexico."""
+    longest_first = sorted(names, key=len, reverse=True)
+    return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})(?!\w)")
+
+
+_SAFE_CODES = frozenset(
+    {"US", "USA", "U.S.", "U.S.A.", "UK", "U.K.", "EU", "E.U.", "EMEA", "DACH", "BENELUX"}
+) | frozenset({"LATAM", "ANZ", "UAE", "KSA", "NORAM"})
+_NOT_IN_TEXTS = frozenset({"america", "world", "emirates"})
+"""Names that in running text more often mean something else (Latin America, the world of coffee, an airline)."""
+_TOO_WIDE = frozenset({"global"})
+
+_ALL_NAMES = [(name, market) for market, (_, names) in _MARKETS.items() for name in (market, *names)]
+_BY_NAME = {_folded(name): market for name, market in _ALL_NAMES}
+_CODES = {name: market for name, market in _ALL_NAMES if _is_code(name)}
+_WORDS_PATTERN = _any_of(_folded(name) for name, _ in _ALL_NAMES if not _is_code(name))
+_CODES_PATTERN = _any_of(_CODES)
+
+
+@lru_cache(maxsize=1024)
+def _markets_in(market: str) -> tuple[str, ...]:
+    """Return the known markets that a profile's entry names: ``"Germany (DACH)"`` names two, ``"de"`` one."""
+    whole = _BY_NAME.get(_folded(market))
+    if whole is not None:
+        return (whole,)
+    found = [_BY_NAME[match] for match in _WORDS_PATTERN.findall(_folded(market))]
+    found += [_CODES[match] for match in _CODES_PATTERN.findall(normalize("NFC", market))]
+    return tuple(dict.fromkeys(found))
+
+
+def laws_of(market: str) -> tuple[str, ...]:
+    """Return the privacy laws that hold in ``market`` as a profile writes it, or an empty tuple where none is known."""
+    return tuple(dict.fromkeys(law for known in _markets_in(market) for law in _MARKETS[known][0]))
+
+
+def names_of(market: str) -> tuple[str, ...]:
+    """Return the names by which texts mention ``market``, besides its own; codes among them are in capitals.
+
+    Codes of two letters are left out where they are also words or syllables in capitals (``IN`` as in OPT-IN).
+    """
+    whole = _BY_NAME.get(_folded(market))
+    if whole is None or whole in _TOO_WIDE:
+        return ()
+    names = (whole, *_MARKETS[whole][1])
+    return tuple(name for name in names if name not in _NOT_IN_TEXTS and (name in _SAFE_CODES or not _is_code(name)))

@@ -1,0 +1,168 @@
+"""From an item to what a layer may store: guarded, flagged, tagged, hashed. The hot path of a first sync."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+
+from dm_memory.findings import Finding
+from dm_memory.items import Facts, Item, Value
+from dm_memory.sync.flags import FLAGS_VERSION, Flags
+from dm_memory.sync.guard import GUARD_VERSION, Guard, Hits, Policy, merge_hits
+from dm_memory.sync.hashing import HASH_VERSION, content_hash, metadata_hash
+from dm_memory.sync.tagging import MAX_TAGS, TAGGING_VERSION, Tagger, TaggingContext, normalise_tags
+from dm_memory.sync.terms import words_of
+
+__all__ = ["Prepared", "Preparer"]
+
+_CACHED_TAG_SETS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An item as it may leave for the registry and the layers.
+
+    Attributes:
+        item: The item as its source states it; its content and facts are NOT masked and must not be stored.
+        content: The text to store, masked; "" where the item is refused.
+        content_hash: Of ``content``; for a refused item of the text it had, so that it is known the next time.
+        metadata_hash: Of the fields a layer stores beside the text.
+        content_type: The item's own, or the one that was asked for.
+        tags: Detected, the source's and the batch's; sorted, unique, at most 50.
+        facts: The item's facts, masked; ``flags`` lists what the text was flagged for. Empty where it is refused.
+        guard_hits: What was masked or found, with counts; never the data itself.
+        findings: Banned words and restricted claims in the text.
+        refused: Why the item must not be stored, or "".
+    """
+
+    item: Item
+    content: str
+    content_hash: str
+    metadata_hash: str
+    content_type: str
+    tags: tuple[str, ...]
+    facts: Facts
+    guard_hits: Hits = ()
+    findings: tuple[Finding, ...] = ()
+    refused: str = ""
+
+
+class Preparer:
+    """Prepares the items of one brand.
+
+    Args:
+        brand: The brand's slug.
+        context: What the profile and the guidelines say.
+        guard: Masks personal data and refuses credentials.
+        tagger: Detects tags.
+        flags: Finds banned words and restricted claims.
+    """
+
+    def __init__(self, brand: str, context: TaggingContext, guard: Guard, tagger: Tagger, flags: Flags) -> None:
+        self.brand = brand
+        self._guard = guard
+        self._tagger = tagger
+        self._flags = flags
+        self._tag_sets: dict[tuple[str, ...], tuple[tuple[str, ...], Hits]] = {}
+        self.fingerprint = _fingerprint(guard.policy, context.fingerprint)
+
+    @classmethod
+    def of(cls, brand: str, context: TaggingContext, policy: Policy) -> Preparer:
+        """Return the preparer with the house's own guard, tagger and flags for ``context``."""
+        return cls(brand, context, Guard(policy), Tagger(context), Flags(context))
+
+    def prepare(self, item: Item, extra_tags: tuple[str, ...] = (), content_type: str | None = None) -> Prepared:
+        """Return ``item`` as it may be stored, with the batch's ``extra_tags`` and, where given, its ``content_type``.
+
+        Raises nothing: an item that must not be stored comes back with ``refused`` set.
+        """
+        kind_of_content = str(content_type or item.content_type)
+        words = words_of(item.content)
+        guarded = self._guard.apply(item.content, words)
+        facts, hits, refused = self._guarded_facts(item.facts, guarded.hits, guarded.refused)
+        if refused:
+            return _refusal(item, kind_of_content, hits, refused)
+        content = guarded.text
+        if guarded.hits:
+            words = words_of(content)
+        findings: tuple[Finding, ...] = ()
+        if flagged := self._flags.find(content, words):
+            findings = self._flags.findings(flagged, item.key)
+            facts = {**facts, "flags": [flag.label for flag in flagged]}
+        tags, hits = self._all_tags(item, self._tagger.tags(item, content, words), extra_tags, hits)
+        return Prepared(
+            item,
+            content,
+            content_hash(content),
+            _metadata_hash(item, kind_of_content, tags, facts),
+            kind_of_content,
+            tags,
+            facts,
+            hits,
+            findings,
+        )
+
+    def _guarded_facts(self, facts: Facts, hits: Hits, refused: str) -> tuple[Facts, Hits, str]:
+        """Return the facts with personal data masked; the same object where there is none."""
+        is_clean = self._guard.is_clean
+        masked: dict[str, Value] = {}
+        for name, value in facts.items():
+            if is_clean(value):
+                continue
+            result = self._guard.apply_value(value)
+            masked[name] = result.value
+            hits = merge_hits(hits, result.hits)
+            refused = refused or result.refused
+        return ({**facts, **masked} if masked else facts), hits, refused
+
+    def _all_tags(
+        self, item: Item, detected: tuple[str, ...], extra: tuple[str, ...], hits: Hits
+    ) -> tuple[tuple[str, ...], Hits]:
+        """Join the three sorts of tags. Where they exceed the limit, given tags come before detected ones."""
+        given = item.tags + extra if extra else item.tags
+        if not given:
+            return detected, hits
+        clean, tag_hits = self._clean_tags(given)
+        kept = dict.fromkeys((*clean, *detected))
+        return tuple(sorted(list(kept)[:MAX_TAGS])), merge_hits(hits, tag_hits)
+
+    def _clean_tags(self, given: tuple[str, ...]) -> tuple[tuple[str, ...], Hits]:
+        """Normalise given tags; a tag that holds personal data or a credential is left out and counted."""
+        known = self._tag_sets.get(given)
+        if known is not None:
+            return known
+        hits: Hits = ()
+        clean = []
+        for tag in given:
+            result = self._guard.apply(tag)
+            hits = merge_hits(hits, result.hits)
+            if not result.hits:
+                clean.append(tag)
+        if len(self._tag_sets) >= _CACHED_TAG_SETS:
+            self._tag_sets.clear()
+        self._tag_sets[given] = answer = normalise_tags(clean), hits
+        return answer
+
+
+def _metadata_hash(item: Item, content_type: str, tags: tuple[str, ...], facts: Facts) -> str:
+    return metadata_hash(
+        content_type=content_type,
+        kind=item.kind,
+        source=item.source,
+        tags=tags,
+        facts=facts,
+        recorded_at=item.recorded_at,
+        priority=item.priority,
+        expires_at=item.expires_at,
+        related=item.related,
+    )
+
+
+def _refusal(item: Item, content_type: str, hits: Hits, refused: str) -> Prepared:
+    return Prepared(item, "", content_hash(item.content), "", content_type, (), {}, hits, (), refused)
+
+
+def _fingerprint(policy: str, context: str) -> str:
+    """Return what decides, besides the files, how items are prepared: when it changes, unchanged files are read again."""
+    parts = f"hash {HASH_VERSION}|guard {GUARD_VERSION} {policy}|tags {TAGGING_VERSION}|flags {FLAGS_VERSION}|{context}"
+    return sha256(parts.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,112 @@
+"""Finding known words and phrases in many texts, cheaply: each text is cut into words once, as bytes.
+
+Cutting with ``bytes.translate`` costs about a microsecond for 200 characters, where a regular expression with a few
+hundred alternatives costs tens. A phrase is looked up by its longest word and then verified with its own pattern.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from unicodedata import normalize
+
+__all__ = ["Term", "TermIndex", "words_of"]
+
+Words = frozenset[bytes]
+
+_SPACE = ord(" ")
+_ASCII_TABLE = bytes(
+    ord(chr(code).lower()) if code < 128 and chr(code).isalnum() else code if code >= 128 else _SPACE
+    for code in range(256)
+)
+"""ASCII letters in lower case, ASCII digits; every other ASCII byte is a space, UTF-8's other bytes stay."""
+
+_PUNCTUATION = re.compile(
+    rb"\xc2[\x80-\xbf]|\xe2[\x80\x81][\x80-\xbf]|\xe3\x80[\x80-\xbf]|\xef\xbc[\x80-\x8f\x9a-\xa0]|\xd8[\x8c\x9b\x9f]"
+)
+"""UTF-8 of Unicode's punctuation: Latin-1's signs, General Punctuation, CJK, full-width and Arabic marks."""
+
+# Scripts that put no space between words: Thai, Lao, Khmer, Myanmar, kana, Han.
+_UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
+_GAP = re.compile(r"[\s\-\u2010-\u2015_]+")
+
+
+def words_of(text: str) -> Words:
+    """Return the distinct words of ``text`` (NFC, case-folded, UTF-8), cut at white space and punctuation."""
+    if text.isascii():
+        return frozenset(text.encode().translate(_ASCII_TABLE).split())
+    folded = normalize("NFC", text).casefold().encode("utf-8", "surrogatepass")
+    return frozenset(_PUNCTUATION.sub(b" ", folded).translate(_ASCII_TABLE).split())
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A word or phrase to look for, and the label it stands for.
+
+    Attributes:
+        exact_case: Found only as written, for short names that are also words (``US``, ``IT``).
+    """
+
+    text: str
+    label: str
+    exact_case: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    label: str
+    pattern: re.Pattern[str] | None
+    exact_case: bool
+
+
+class TermIndex:
+    """A set of terms, ready to be looked up in texts.
+
+    Args:
+        terms: Matched as whole words, without regard to case, composition form, or the kind of gap between words
+            (space, hyphen, line end). Terms without a letter or digit, and terms in scripts that put no space between
+            words, are matched wherever they stand. Blank terms are ignored.
+    """
+
+    def __init__(self, terms: Iterable[Term]) -> None:
+        self._by_word: dict[bytes, list[_Entry]] = {}
+        self._anywhere: list[tuple[str, str]] = []
+        for term in terms:
+            self._add(Term(normalize("NFC", term.text).strip(), term.label, term.exact_case))
+        self._vocabulary = frozenset(self._by_word)
+
+    def _add(self, term: Term) -> None:
+        words = words_of(term.text)
+        if not words or _UNSPACED.search(term.text):
+            if term.text:
+                self._anywhere.append((term.text.casefold(), term.label))
+            return
+        plain = words == {term.text.casefold().encode("utf-8", "surrogatepass")} and not term.exact_case
+        pattern = None if plain else _pattern(term)
+        # The longest word is the rarest guess; the second criterion only makes the choice stable.
+        trigger = max(words, key=lambda word: (len(word), word))
+        self._by_word.setdefault(trigger, []).append(_Entry(term.label, pattern, term.exact_case))
+
+    def find(self, text: str, words: Words) -> list[str]:
+        """Return the labels of the terms in ``text``, unordered, without duplicates; ``words`` are ``words_of(text)``."""
+        triggers = self._vocabulary & words
+        if not triggers and not self._anywhere:
+            return []
+        return self._verified(text, triggers)
+
+    def _verified(self, text: str, triggers: Iterable[bytes]) -> list[str]:
+        original = text if text.isascii() else normalize("NFC", text)
+        folded = original.casefold()
+        labels = {label: None for needle, label in self._anywhere if needle in folded}
+        for trigger in triggers:
+            for entry in self._by_word[trigger]:
+                if entry.pattern is None or entry.pattern.search(original if entry.exact_case else folded):
+                    labels[entry.label] = None
+        return list(labels)
+
+
+def _pattern(term: Term) -> re.Pattern[str]:
+    text = term.text if term.exact_case else term.text.casefold()
+    body = r"[\s\-\u2010-\u2015_]+".join(re.escape(part) for part in _GAP.split(text) if part)
+    return re.compile(rf"(?<!\w){body}(?!\w)")
