@@ -36,7 +36,7 @@ def serve(arguments: Sequence[str]) -> int:
     """Serve until the client closes our input or a signal arrives; return the exit code.
 
     Args:
-        arguments: What follows ``serve`` on the command line. Empty values count as not given: bundles pass those.
+        arguments: What follows ``serve`` on the command line.
     """
     options = serve_parser().parse_args(arguments)
     _log_to_stderr()
@@ -47,16 +47,21 @@ def serve(arguments: Sequence[str]) -> int:
         signal.signal(signal.SIGINT, leave_at_once)
         from dm_memory_server.app import build_server  # noqa: PLC0415  # as above
 
-        runtime = _runtime(options.home, options.brand)
+        runtime = _runtime(_given(options.home), _given(options.brand))
         server = build_server(runtime)
     asyncio.run(run_until_signalled(server.run_stdio_async, runtime))
     return 0
 
 
+def _given(value: str | None) -> str | None:
+    """Return None for what a desktop bundle passes for a setting the user left open: nothing, or its placeholder."""
+    return None if not value or value.startswith("${") else value
+
+
 def _runtime(home: str | None, brand: str | None) -> Runtime:
     from dm_memory_tools.runtime import Runtime, open_memory  # noqa: PLC0415  # as above
 
-    return Runtime(partial(open_memory, home=home or None, brand=brand or None))
+    return Runtime(partial(open_memory, home=home, brand=brand))
 
 
 def _log_to_stderr() -> None:
