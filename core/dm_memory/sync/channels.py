@@ -53,8 +53,11 @@ _CHANNELS: dict[str, tuple[str, ...]] = {
         "trade fair",
         "live event",
         "live events",
-    )
-    + ("pop-up event", "roadshow", "field marketing", "expo"),
+        "pop-up event",
+        "roadshow",
+        "field marketing",
+        "expo",
+    ),
     "facebook": ("facebook", "facebook ads", "meta ads"),
     "google-business": ("google business profile", "google my business"),
     "influencer": (
@@ -79,8 +82,9 @@ _CHANNELS: dict[str, tuple[str, ...]] = {
         "bing ads",
         "microsoft ads",
         "shopping ads",
-    )
-    + ("performance max", "pay per click"),
+        "performance max",
+        "pay per click",
+    ),
     "paid-social": ("paid social", "social ads", "meta ads"),
     "pinterest": ("pinterest",),
     "podcast": ("podcast", "podcasts", "podcasting", "podcast ads"),
@@ -92,8 +96,8 @@ _CHANNELS: dict[str, tuple[str, ...]] = {
         "press coverage",
         "earned media",
         "pr campaign",
-    )
-    + ("digital pr",),
+        "digital pr",
+    ),
     "print": ("print ads", "magazine ads", "newspaper ads"),
     "push": ("push notification", "push notifications", "web push"),
     "radio": ("radio ads", "radio spot", "radio spots"),
@@ -121,12 +125,8 @@ _CHANNELS: dict[str, tuple[str, ...]] = {
     "youtube": ("youtube", "youtube ads", "youtube shorts"),
 }
 
-# Short names that are also words or syllables elsewhere, found in capitals only.
-_IN_CAPITALS = {"pr": ("PR",), "push": (), "website": ()}
-
-CHANNEL_TERMS: tuple[Term, ...] = tuple(
-    Term(word, f"channel:{channel}") for channel, words in _CHANNELS.items() for word in words
-) + tuple(
-    Term(word, f"channel:{channel}", exact_case=True) for channel, words in _IN_CAPITALS.items() for word in words
+CHANNEL_TERMS: tuple[Term, ...] = (
+    *(Term(word, f"channel:{channel}") for channel, words in _CHANNELS.items() for word in words),
+    Term("PR", "channel:pr", exact_case=True),
 )
 """Labels are finished tags."""

@@ -1,6 +1,6 @@
 """Credentials in texts: keys and tokens by the shapes their issuers document, and assignments to telling names.
 
-Every pattern starts at a word's beginning and has bounded repeats, so that a megabyte of hostile text costs linear time.
+Every pattern starts at a word's beginning and has bounded repeats, so that hostile text costs linear time.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a person should know about a text before using it: banned words, restricted claims, markets with privacy laws."""
+"""What a person should know before using a text: banned words, restricted claims, markets with privacy laws."""
 
 from __future__ import annotations
 

@@ -45,11 +45,12 @@ class ValueResult:
 _DIGIT_RUN = b"0" * 7
 _TOKEN_RUN = b"x" * 20
 _SPACE = ord(" ")
+_ASCII_END = 128
 _DIGITS_TABLE = bytes(ord("0") if chr(code) in "0123456789" else ord("x") for code in range(256))
-_BETWEEN_DIGITS = b" \t().-/" + bytes(range(128, 256))
+_BETWEEN_DIGITS = b" \t().-/" + bytes(range(_ASCII_END, 256))
 """What may stand between the digits of a number; UTF-8's bytes above ASCII are the special spaces and dashes."""
 _TOKEN_TABLE = bytes(
-    ord("x") if code < 128 and (chr(code).isalnum() or chr(code) in "_-") else _SPACE for code in range(256)
+    ord("x") if code < _ASCII_END and (chr(code).isalnum() or chr(code) in "_-") else _SPACE for code in range(256)
 )
 _CACHED_VALUES = 8192
 _CACHED_CHARS = 120
@@ -68,7 +69,7 @@ class Guard:
         self._clean_values: set[str] = set()
 
     def apply(self, text: str, words: Words | None = None) -> GuardResult:
-        """Return what may be stored of ``text``; ``words`` are ``words_of(text)``, where the caller has them already."""
+        """Return what may be stored of ``text``; ``words`` are ``words_of(text)``, where the caller has them."""
         data = text.encode("utf-8", "surrogatepass")
         at_sign = b"@" in data
         token_run = _TOKEN_RUN in data.translate(_TOKEN_TABLE)

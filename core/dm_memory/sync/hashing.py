@@ -76,7 +76,7 @@ def metadata_hash(
 
 
 def _canonical_json(fields: dict[str, object]) -> bytes:
-    """Serialise with orjson; what it refuses (integers beyond 64 bits, lone surrogates) goes through the slower json."""
+    """Serialise with orjson; what it refuses (integers beyond 64 bits, lone surrogates) goes through json."""
     try:
         return orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)
     except orjson.JSONEncodeError:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from unicodedata import normalize
 
-__all__ = ["names_of", "laws_of"]
+__all__ = ["laws_of", "names_of"]
 
 _GAPS = re.compile(r"[\s\-_]+")
 _GDPR = "GDPR"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -16,6 +17,7 @@ from dm_memory.sync.terms import words_of
 __all__ = ["Prepared", "Preparer"]
 
 _CACHED_TAG_SETS = 1024
+_MARKS = re.compile(r"\[(?:e-mail|phone|card)\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +85,16 @@ class Preparer:
         if refused:
             return _refusal(item, kind_of_content, hits, refused)
         content = guarded.text
+        plain = content
         if guarded.hits:
-            words = words_of(content)
+            # The marks are ours: "[e-mail]" must not tag a text with the e-mail channel.
+            plain = _MARKS.sub(" ", content)
+            words = words_of(plain)
         findings: tuple[Finding, ...] = ()
-        if flagged := self._flags.find(content, words):
+        if flagged := self._flags.find(plain, words):
             findings = self._flags.findings(flagged, item.key)
             facts = {**facts, "flags": [flag.label for flag in flagged]}
-        tags, hits = self._all_tags(item, self._tagger.tags(item, content, words), extra_tags, hits)
+        tags, hits = self._all_tags(item, self._tagger.tags(item, plain, words), extra_tags, hits)
         return Prepared(
             item,
             content,
@@ -163,6 +168,6 @@ def _refusal(item: Item, content_type: str, hits: Hits, refused: str) -> Prepare
 
 
 def _fingerprint(policy: str, context: str) -> str:
-    """Return what decides, besides the files, how items are prepared: when it changes, unchanged files are read again."""
+    """Return what decides, besides the files, how items are prepared; a change means unchanged files are read again."""
     parts = f"hash {HASH_VERSION}|guard {GUARD_VERSION} {policy}|tags {TAGGING_VERSION}|flags {FLAGS_VERSION}|{context}"
     return sha256(parts.encode("utf-8", "surrogatepass")).hexdigest()

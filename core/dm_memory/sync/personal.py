@@ -1,7 +1,7 @@
 """Personal data in texts: e-mail addresses, payment card numbers, phone numbers.
 
-Marketing texts are full of numbers, so a number is masked only where its shape says what it is: an international prefix,
-a national grouping that is used for nothing else, or a word like "tel" right before it.
+Marketing texts are full of numbers, so a number is masked only where its shape says what it is: an international
+prefix, a national grouping that is used for nothing else, or a word like "tel" right before it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ _EMAIL = re.compile(r"(?<![\w.%+\-'])[\w.%+\-']{1,64}@(?:[\w\-]{1,63}\.){1,8}[^\
 
 _GAP = r"[ \t\u00a0\u202f\u2009().\-/\u2010-\u2013]"
 _CARD = re.compile(
-    r"(?<![\w.])(?:\d{13,19}|\d{4}(?:[ .\-\u00a0]\d{4}){3}(?:[ .\-\u00a0]?\d{1,3})?|3\d{3}[ .\-\u00a0]\d{6}[ .\-\u00a0]\d{4,5})(?![\w])"
+    r"(?<![\w.])(?:\d{13,19}|\d{4}(?:[ .\-\u00a0]\d{4}){3}(?:[ .\-\u00a0]?\d{1,3})?"
+    r"|3\d{3}[ .\-\u00a0]\d{6}[ .\-\u00a0]\d{4,5})(?!\w)"
 )
 _CARD_PREFIX = re.compile(r"4|5[1-5]|2[2-7]|3[47]|35|3[068]|6011|6[245]")
 
@@ -37,7 +38,8 @@ _TRUNK_GROUPS = re.compile(
     r"|0[1-9]0[ \-]\d{4}[ \-]\d{4}"  # 090-1234-5678
 )
 _CALL_WORD = re.compile(
-    r"\b(?:tel|telefon(?:nummer)?|telephone|téléphone|tél|telefono|teléfono|telefone|phone|mobile|mobil(?:nummer)?|móvil|handy"
+    r"\b(?:tel|telefon(?:nummer)?|telephone|téléphone|tél|telefono|teléfono|telefone|phone"
+    r"|mobile|mobil(?:nummer)?|móvil|handy"
     r"|cell|fax|whatsapp|hotline|rufnummer|numéro|call|dial|ring|text|sms|ph|mob)\b\.?"
     r"(?:[ ]?(?:me|us|him|her|them|at|on|now|is|no|nr|number|nummer|unter)\b\.?){0,3}[\s:#=()\-]{0,4}$",
     re.IGNORECASE,
@@ -53,7 +55,7 @@ def mask_emails(text: str) -> tuple[str, int]:
 
 
 def mask_cards_and_phones(text: str) -> tuple[str, int, int]:
-    """Return ``text`` with card numbers as ``[card]`` and phone numbers as ``[phone]``, and how many there were of each."""
+    """Return ``text`` with ``[card]`` and ``[phone]`` for such numbers, and how many there were of each."""
     counts = {"[card]": 0, "[phone]": 0}
 
     def mask(match: re.Match[str], mark: str, hit: bool) -> str:

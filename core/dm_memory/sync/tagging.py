@@ -54,32 +54,48 @@ _NOT_IN_TAG = re.compile(
 )
 _EDGES = "-:./"
 _QUARTER_WORDS = frozenset(f"q{number}".encode() for number in range(1, 5))
-_QUARTER = re.compile(
-    r"(?<![a-z0-9])(?:q([1-4])[\s\-/_,]{1,3}(?:of )?(?:fy)?(?:'|\u2019)?((?:20)?[0-9]{2})"
-    r"|(20[0-9]{2})[\s\-/_]{1,3}q([1-4]))(?![0-9a-z%])"
-)
+# Both start with a literal, which the engine finds fast; what must not stand before them is checked afterwards.
+_QUARTER_FIRST = re.compile(r"q([1-4])[\s\-/_,]{1,3}(?:of )?(?:fy ?)?['\u2019]?((?:20)?[0-9]{2})(?![0-9a-z%.,])")
+_YEAR_FIRST = re.compile(r"20([0-9]{2})[\s\-/_]{0,3}q([1-4])(?![0-9a-z])")
 
 
 class TaggingContext(Protocol):
     """What tags and flags need of a brand's context; ``BrandContext`` has it all."""
 
     @property
-    def industry(self) -> str: ...
+    def industry(self) -> str:
+        """The primary industry, or ""."""
+        ...
+
     @property
-    def target_markets(self) -> tuple[str, ...]: ...
+    def target_markets(self) -> tuple[str, ...]:
+        """Where the brand sells, as its profile writes it."""
+        ...
+
     @property
-    def competitors(self) -> tuple[str, ...]: ...
+    def competitors(self) -> tuple[str, ...]:
+        """The competitors' names."""
+        ...
+
     @property
-    def banned_words(self) -> tuple[str, ...]: ...
+    def banned_words(self) -> tuple[str, ...]:
+        """Words the guidelines ban."""
+        ...
+
     @property
-    def restricted_claims(self) -> tuple[str, ...]: ...
+    def restricted_claims(self) -> tuple[str, ...]:
+        """Claims the guidelines restrict."""
+        ...
+
     @property
-    def fingerprint(self) -> str: ...
+    def fingerprint(self) -> str:
+        """Changes when anything above does."""
+        ...
 
 
 @lru_cache(maxsize=16384)
 def normalise_tag(text: str) -> str | None:
-    """Return ``text`` as a tag: NFC, lower case, hyphens for all but letters, digits and ``:./``; None if nothing is left.
+    """Return ``text`` as a tag: NFC, lower case, hyphens for all but letters, digits, ``:./``; None if empty.
 
     A tag longer than 64 characters is cut.
     """
@@ -138,11 +154,10 @@ def _quarter_of(month: str) -> str | None:
 
 
 def _named_quarters(text: str) -> list[str]:
-    found = []
-    for q_first, year, year_first, q_last in _QUARTER.findall(text.lower()):
-        number, full = q_first or q_last, year or year_first
-        found.append(f"quarter:{full if len(full) == 4 else '20' + full}-q{number}")  # noqa: PLR2004  # digits of a year
-    return found
+    lower = text.lower()
+    first = [(match.start(), match[2][-2:], match[1]) for match in _QUARTER_FIRST.finditer(lower)]
+    last = [(match.start(), match[1], match[2]) for match in _YEAR_FIRST.finditer(lower)]
+    return [f"quarter:20{year}-q{number}" for at, year, number in first + last if not lower[at - 1 : at].isalnum()]
 
 
 class Tagger:
@@ -170,13 +185,12 @@ class Tagger:
         """
         if words is None:
             words = words_of(content)
-        found = set(self._brand_tags)
+        found: set[str | None] = set(self._brand_tags)
         found.update(self._terms.find(content, words))
         if not _QUARTER_WORDS.isdisjoint(words):
             found.update(_named_quarters(content))
         found.update(self._from_facts(item))
-        found.discard(None)
-        return tuple(sorted(found))  # type: ignore[type-var]  # None was discarded
+        return tuple(sorted(tag for tag in found if tag))
 
     def _from_facts(self, item: Item) -> list[str | None]:
         facts = item.facts

@@ -16,8 +16,9 @@ __all__ = ["Term", "TermIndex", "words_of"]
 Words = frozenset[bytes]
 
 _SPACE = ord(" ")
+_ASCII_END = 128
 _ASCII_TABLE = bytes(
-    ord(chr(code).lower()) if code < 128 and chr(code).isalnum() else code if code >= 128 else _SPACE
+    ord(chr(code).lower()) if code < _ASCII_END and chr(code).isalnum() else code if code >= _ASCII_END else _SPACE
     for code in range(256)
 )
 """ASCII letters in lower case, ASCII digits; every other ASCII byte is a space, UTF-8's other bytes stay."""
@@ -56,8 +57,13 @@ class Term:
 @dataclass(frozen=True, slots=True)
 class _Entry:
     label: str
+    words: Words
     pattern: re.Pattern[str] | None
     exact_case: bool
+
+    def stands_in(self, text: str) -> bool:
+        """Return True where the words stand together and in order, with the term's own punctuation."""
+        return self.pattern is None or self.pattern.search(text) is not None
 
 
 class TermIndex:
@@ -86,22 +92,22 @@ class TermIndex:
         pattern = None if plain else _pattern(term)
         # The longest word is the rarest guess; the second criterion only makes the choice stable.
         trigger = max(words, key=lambda word: (len(word), word))
-        self._by_word.setdefault(trigger, []).append(_Entry(term.label, pattern, term.exact_case))
+        self._by_word.setdefault(trigger, []).append(_Entry(term.label, words, pattern, term.exact_case))
 
     def find(self, text: str, words: Words) -> list[str]:
-        """Return the labels of the terms in ``text``, unordered, without duplicates; ``words`` are ``words_of(text)``."""
+        """Return the labels of the terms in ``text``, each once, in no order; ``words`` are ``words_of(text)``."""
         triggers = self._vocabulary & words
         if not triggers and not self._anywhere:
             return []
-        return self._verified(text, triggers)
+        return self._verified(text, words, triggers)
 
-    def _verified(self, text: str, triggers: Iterable[bytes]) -> list[str]:
+    def _verified(self, text: str, words: Words, triggers: Iterable[bytes]) -> list[str]:
         original = text if text.isascii() else normalize("NFC", text)
         folded = original.casefold()
         labels = {label: None for needle, label in self._anywhere if needle in folded}
         for trigger in triggers:
             for entry in self._by_word[trigger]:
-                if entry.pattern is None or entry.pattern.search(original if entry.exact_case else folded):
+                if entry.words <= words and entry.stands_in(original if entry.exact_case else folded):
                     labels[entry.label] = None
         return list(labels)
 
