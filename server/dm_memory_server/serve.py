@@ -45,6 +45,7 @@ def serve(arguments: Sequence[str]) -> int:
 
         signal.signal(signal.SIGTERM, leave_at_once)
         signal.signal(signal.SIGINT, leave_at_once)
+        logging.getLogger("dm_memory").debug("signals end this server from now on")
         from dm_memory_server.app import build_server  # noqa: PLC0415  # as above
 
         runtime = _runtime(_given(options.home), _given(options.brand))

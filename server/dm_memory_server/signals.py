@@ -52,7 +52,7 @@ async def run_until_signalled(serve: Callable[[], Awaitable[None]], runtime: Run
 def _listen(stop: Callable[[], None]) -> None:
     loop = asyncio.get_running_loop()
     for number in _SIGNALS:
-        try:
-            loop.add_signal_handler(number, stop)
-        except NotImplementedError:  # Windows: no such handlers there; this one runs between two bytecodes
+        if sys.platform == "win32":  # its event loop has no handlers of its own
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
+        else:
+            loop.add_signal_handler(number, stop)

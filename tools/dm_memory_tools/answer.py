@@ -17,7 +17,7 @@ from dm_memory_tools.bugs import log_bug
 if TYPE_CHECKING:
     from dm_memory.report.model import Report
 
-__all__ = ["REPORT_KEY", "to_result", "tool_errors"]
+__all__ = ["REPORT_KEY", "error_text", "to_result", "tool_errors"]
 
 REPORT_KEY = "io.dm-memory/report"
 """The ``_meta`` key that carries a report's data; its JSON Schema is ``docs/report.schema.json``."""
@@ -36,6 +36,13 @@ def to_result(report: Report, response_format: ResponseFormat) -> CallToolResult
     return CallToolResult(content=[TextContent(type="text", text=text)], _meta={REPORT_KEY: report.data})
 
 
+def error_text(error: DmMemoryError) -> str:
+    """Return the report of an error, escaped, with the brands there are where the error knows them."""
+    from dm_memory.report.errors import error_report  # noqa: PLC0415  # start-up imports only what tools/list needs
+
+    return error_report(error).text.strip()
+
+
 @contextmanager
 def tool_errors(stage: str) -> Iterator[None]:
     """Turn what the core raises into text for the model.
@@ -51,7 +58,7 @@ def tool_errors(stage: str) -> Iterator[None]:
     except (ToolError, MCPError):
         raise
     except DmMemoryError as error:
-        raise ToolError(f"{error.problem} {error.remedy}") from None
+        raise ToolError(error_text(error)) from None
     except Exception as error:  # noqa: BLE001  # the boundary: whatever it is, the model gets a sentence and the log its type
         log_bug(error, stage)
         raise ToolError(

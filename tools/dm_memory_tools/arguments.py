@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import date, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
@@ -66,11 +66,16 @@ class Learning(BaseModel):
     context: str | None = None
 
 
-_TEXT = {"type": "string"}
+_TEXT: dict[str, Any] = {"type": "string"}
 _TEXTS = {"type": "array", "items": _TEXT}
 _LEARNING = {
     "type": "object",
-    "properties": {"content": _TEXT, "content_type": _TEXT, "tags": _TEXTS, "context": _TEXT},
+    "properties": {
+        "content": _TEXT,
+        "content_type": _TEXT | {"enum": [*get_args(ContentTypeName)]},
+        "tags": _TEXTS,
+        "context": _TEXT,
+    },
     "required": ["content"],
 }
 

@@ -17,7 +17,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import BaseModel, Field, create_model
 
 from dm_memory.errors import BrandNotFoundError
-from dm_memory_tools.answer import tool_errors
+from dm_memory_tools.answer import error_text, tool_errors
 from dm_memory_tools.runtime import resolve_brand, runtime_of
 
 __all__ = ["BrandChoice", "ChosenBrand", "brand_of"]
@@ -55,8 +55,7 @@ def _question(brands: tuple[str, ...]) -> type[BrandChoice]:
 
 
 def _cannot_tell(error: BrandNotFoundError) -> ToolError:
-    known = f" Pass `brand` as one of: {', '.join(error.brands)}." if error.brands else ""
-    return ToolError(f"{error.problem} {error.remedy}{known}")
+    return ToolError(error_text(error) + ("\n\nPass one of these slugs as `brand`." if error.brands else ""))
 
 
 ChosenBrand = Annotated[AcceptedElicitation[BrandChoice] | DeclinedElicitation | CancelledElicitation, Resolve(_choose)]

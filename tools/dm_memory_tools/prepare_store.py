@@ -11,7 +11,6 @@ from pydantic import Field
 from dm_memory_tools.answer import to_result, tool_errors
 from dm_memory_tools.arguments import Brand, ContentTypeName, Format, PriorityName, SourceName, Tags, prepare_request
 from dm_memory_tools.brand import ChosenBrand, brand_of
-from dm_memory_tools.progress import cancel_once
 from dm_memory_tools.runtime import runtime_of
 from dm_memory_tools.tool import define
 
@@ -48,7 +47,7 @@ async def prepare_store(
             related=related,
         )
         memory = await runtime_of(ctx).memory()
-        return to_result(prepare_report(await cancel_once(memory.prepare(request))), response_format)
+        return to_result(prepare_report(await memory.prepare(request)), response_format)
 
 
 PREPARE_STORE = define(prepare_store, title="Prepare for memory", read_only=False)

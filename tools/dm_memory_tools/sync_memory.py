@@ -11,7 +11,7 @@ from pydantic import Field
 from dm_memory_tools.answer import to_result, tool_errors
 from dm_memory_tools.arguments import Brand, ContentTypeName, Exclude, Format, Learnings, ScopeName, Tags, sync_request
 from dm_memory_tools.brand import ChosenBrand, brand_of
-from dm_memory_tools.progress import ProgressRelay, cancel_once
+from dm_memory_tools.progress import ProgressRelay
 from dm_memory_tools.runtime import runtime_of
 from dm_memory_tools.tool import define
 
@@ -56,7 +56,7 @@ async def sync_memory(
             session_learnings=session_learnings,
         )
         memory = await runtime_of(ctx).memory()
-        result = await cancel_once(memory.sync(request, progress=ProgressRelay(ctx)))
+        result = await memory.sync(request, progress=ProgressRelay(ctx))
         return to_result(sync_report(result), response_format)
 
 
