@@ -1,4 +1,4 @@
-"""What a caller leaves out of a run: ``type:``, ``status:``, ``source:``, ``tag:``, or a glob over text, key and name."""
+"""What a run leaves out: ``type:``, ``status:``, ``source:``, ``tag:``, or a glob over text, key and name."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ class Excluder:
 
     Args:
         patterns: ``type:X`` (content type or insight type), ``status:X`` (campaign status), ``source:X`` (source of the
-            payload or of the insight), ``tag:X``; anything else is a case-insensitive glob (``*``, ``?``, ``[abc]``) that
-            must match the whole text, key or name: ``*draft*``.
+            payload or of the insight), ``tag:X``; anything else is a case-insensitive glob (``*``, ``?``, ``[abc]``)
+            that must match the whole text, key or name: ``*draft*``.
 
     Raises:
         InputError: A pattern is blank, names nothing after its colon, or is longer than 200 characters; or there are

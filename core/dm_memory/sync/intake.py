@@ -6,9 +6,11 @@ Nothing is stored anywhere else before the rows are committed. Once they are, an
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+from dm_memory.findings import Finding, Severity
 from dm_memory.items import Item
 from dm_memory.sync import rows
 from dm_memory.sync.duplicates import merge_tags, promote
@@ -61,9 +63,23 @@ class Intake:
         preparer: Turns items into what may be stored.
         excluder: The run's patterns.
         options: The run's wishes.
+        paths: All source files there are now.
+
+    Attributes:
+        findings: What taking items in brought to light.
     """
 
-    def __init__(self, registry: Registry, preparer: Preparer, excluder: Excluder, options: IntakeOptions) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        preparer: Preparer,
+        excluder: Excluder,
+        options: IntakeOptions,
+        paths: Collection[str] = (),
+    ) -> None:
+        self.findings: list[Finding] = []
+        self._paths = frozenset(paths)
+        self._colliding: set[str] = set()
         self._registry = registry
         self._preparer = preparer
         self._excluder = excluder
@@ -74,12 +90,30 @@ class Intake:
         """Plan the items of some sources and commit the plan, together with the digests of the files."""
         items = [item for source in sources for item in self._keyed(source)]
         known = rows.known_by_key(self._registry, [item.key for item in items])
+        items = self._distinct(items, known)
         prepared = [self._prepare(item, known.get(item.key)) for item in items]
         planned = self._plan(prepared, known)
         with self._registry.transaction() as connection:
             planned += self._write(connection, planned)
             self._record_files(connection, sources, planned)
         return planned
+
+    def _distinct(self, items: list[Item], known: dict[str, Known]) -> list[Item]:
+        """Leave out items whose key another file of the brand uses: two campaigns with one id, a copied file."""
+        origins: dict[str, str] = {}
+        distinct = []
+        collisions: Counter[tuple[str, str]] = Counter()
+        for item in items:
+            row = known.get(item.key)
+            other = origins.get(item.key) or (row.origin if row and row.origin in self._paths else item.origin)
+            if other == item.origin:
+                origins[item.key] = other
+                distinct.append(item)
+            else:
+                collisions[item.origin, other] += 1
+        self.findings += [_same_id(path, other, count) for (path, other), count in collisions.items()]
+        self._colliding |= {path for path, _ in collisions}
+        return distinct
 
     def _keyed(self, source: SourceItems) -> Sequence[Item]:
         """Return the items with distinct keys."""
@@ -92,7 +126,9 @@ class Intake:
         first = rows.known_by_key(self._registry, sorted(bases))
         known = {base: ([first[base]] if base in first else []) + ties.get(base, []) for base in bases}
         return with_ordinals(
-            source.items, known, lambda item: self._preparer.prepare(item).content_hash,
+            source.items,
+            known,
+            lambda item: self._preparer.prepare(item).content_hash,
             may_have_rolled=source.may_have_rolled,
         )
 
@@ -227,7 +263,7 @@ class Intake:
     def _record_files(
         self, connection: sqlite3.Connection, sources: Sequence[SourceItems], planned: Sequence[Planned]
     ) -> None:
-        unsettled = {p.prepared.item.origin for p in planned if p.action in _UNSETTLED}
+        unsettled = self._colliding | {p.prepared.item.origin for p in planned if p.action in _UNSETTLED}
         record = [
             (s.path, None if s.path in unsettled else s.digest, self._preparer.fingerprint, len(s.items))
             for s in sources
@@ -243,3 +279,8 @@ _UNSETTLED = frozenset({Action.EXCLUDED, Action.REFUSED})
 
 def _owns(known: Known | None, text: str) -> bool:
     return known is not None and known.duplicate_of is None and known.content_hash == text
+
+
+def _same_id(path: str, other: str, count: int) -> Finding:
+    message = f"{path} uses the same id as {other}, so {count} of its entries were left out."
+    return Finding("same-id", Severity.ERROR, message, "Give one of the two files its own id.", path=path)

@@ -63,7 +63,9 @@ async def _acquire(lock: filelock.BaseFileLock, memory_dir: Path, timeout: float
         else:
             return
         if time.monotonic() >= deadline:
-            message = f"{holder[0].upper()}{holder[1:]} has been syncing this brand for longer than {timeout:g} seconds."
+            message = (
+                f"{holder[0].upper()}{holder[1:]} has been syncing this brand for longer than {timeout:g} seconds."
+            )
             raise LockTimeoutError(message, "Wait for it to finish, or stop it, and sync again.", holder)
         if holder != said:
             said = holder

@@ -48,6 +48,11 @@ class Outcomes:
         self.findings.extend(findings)
         del self.findings[_MAX_FINDINGS:]
 
+    def adopt(self, actions: Iterable[str]) -> None:
+        """Count items that were planned before the run and never tried."""
+        for action in actions:
+            setattr(self.counts, action, getattr(self.counts, action) + 1)
+
     def planned(self, entries: Iterable[Planned], resumed: set[int]) -> None:
         """Count planned items; keep those that no layer will be asked for.
 
@@ -63,7 +68,8 @@ class Outcomes:
                 continue
             if entry.known is not None:
                 resumed.discard(entry.known.seq)
-            setattr(counts, action.value, getattr(counts, action.value) + 1)
+            name = action.value
+            setattr(counts, name, getattr(counts, name) + 1)
             self._note_guard(entry)
             if self._dry_run or action in _SKIPPED:
                 self._skip(entry)

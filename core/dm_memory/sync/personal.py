@@ -7,6 +7,7 @@ prefix, a national grouping that is used for nothing else, or a word like "tel" 
 from __future__ import annotations
 
 import re
+from unicodedata import decimal
 
 __all__ = ["mask_cards_and_phones", "mask_emails"]
 
@@ -18,6 +19,7 @@ _CARD = re.compile(
     r"(?<![\w.])(?:\d{13,19}|\d{4}(?:[ .\-\u00a0]\d{4}){3}(?:[ .\-\u00a0]?\d{1,3})?"
     r"|3\d{3}[ .\-\u00a0]\d{6}[ .\-\u00a0]\d{4,5})(?!\w)"
 )
+_FOUR_GROUPS = len("0000 0000 0000 0000")
 _CARD_PREFIX = re.compile(r"4|5[1-5]|2[2-7]|3[47]|35|3[068]|6011|6[245]")
 
 _NUMBER = re.compile(rf"(?<![\w+.,:=#$€£¥&?%])(?<![\w]-)\+?\(?\d(?:{_GAP}{{0,3}}\d){{6,30}}(?![\d%])(?!,\d)")
@@ -45,6 +47,7 @@ _CALL_WORD = re.compile(
     re.IGNORECASE,
 )
 _CONTEXT_CHARS = 40
+_LONG_NUMBER = 11
 _MIN_DIGITS, _MAX_DIGITS = 7, 15
 """ITU-T E.164 allows 15 digits; shorter than 7 is no subscriber number worth masking."""
 
@@ -58,19 +61,36 @@ def mask_cards_and_phones(text: str) -> tuple[str, int, int]:
     """Return ``text`` with ``[card]`` and ``[phone]`` for such numbers, and how many there were of each."""
     counts = {"[card]": 0, "[phone]": 0}
 
-    def mask(match: re.Match[str], mark: str, hit: bool) -> str:
-        counts[mark] += hit
-        return mark if hit else match[0]
+    def mask(match: re.Match[str], mark: str, length: int) -> str:
+        counts[mark] += bool(length)
+        return mark + match[0][length:] if length else match[0]
 
-    text = _CARD.sub(lambda match: mask(match, "[card]", _is_card(match[0])), text)
-    text = _NUMBER.sub(lambda match: mask(match, "[phone]", _is_phone(match)), text)
+    text = _CARD.sub(lambda match: mask(match, "[card]", _card_length(match[0])), text)
+    text = _NUMBER.sub(lambda match: mask(match, "[phone]", len(match[0]) * _is_phone(match)), text)
     return text, counts["[card]"], counts["[phone]"]
 
 
+def _card_length(text: str) -> int:
+    """Return how much of ``text`` is a card number: all, the four groups of four before a check value, or nothing."""
+    lengths = (len(text), _FOUR_GROUPS) if len(text) > _FOUR_GROUPS and not text.isdecimal() else (len(text),)
+    return next((length for length in lengths if _is_card(text[:length])), 0)
+
+
 def _is_card(text: str) -> bool:
-    digits = [int(char) for char in text if char.isdigit()]
+    digits = [int(char) for char in text if char.isdecimal()]
     plain = "".join(map(str, digits))
     return bool(_CARD_PREFIX.match(plain)) and len(set(plain)) > 1 and _passes_luhn(digits)
+
+
+def _with_ascii_digits(number: str) -> str:
+    if number.isascii():
+        return number
+    return "".join(str(decimal(char)) if char.isdecimal() else char for char in number)
+
+
+def _is_amount(number: str, digits: int) -> bool:
+    """Return True for digits in groups of three; with a plus sign up to a billion, beyond it is a country's prefix."""
+    return _THOUSANDS.fullmatch(number) is not None and not (number[0] == "+" and digits >= _LONG_NUMBER)
 
 
 def _passes_luhn(digits: list[int]) -> bool:
@@ -80,9 +100,9 @@ def _passes_luhn(digits: list[int]) -> bool:
 
 
 def _is_phone(match: re.Match[str]) -> bool:
-    number = match[0]
-    count = sum(char.isdigit() for char in number)
-    if not _MIN_DIGITS <= count <= _MAX_DIGITS or _THOUSANDS.fullmatch(number) or _YEARS.fullmatch(number):
+    number = _with_ascii_digits(match[0])
+    count = sum(char.isdecimal() for char in number)
+    if not _MIN_DIGITS <= count <= _MAX_DIGITS or _is_amount(number, count) or _YEARS.fullmatch(number):
         return False
     if _INTERNATIONAL.match(number):
         return True

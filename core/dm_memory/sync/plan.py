@@ -97,9 +97,7 @@ def _planned(
     return Planned(entry, row, _action(entry, row, force=force))
 
 
-def _owner(
-    text: str, key: str, claims: dict[str, str], owners: Mapping[str, Owner], wanted: Mapping[str, str]
-) -> str:
+def _owner(text: str, key: str, claims: dict[str, str], owners: Mapping[str, Owner], wanted: Mapping[str, str]) -> str:
     """Return who stands for the text: who claimed it in this plan, else its owner on record, else ``key`` from now on."""
     claimed = claims.get(text)
     if claimed is not None:

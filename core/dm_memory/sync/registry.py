@@ -69,9 +69,15 @@ def registry_errors(path: Path) -> Iterator[None]:
 _REMEDIES = {
     "SQLITE_FULL": ("The disk is full, so the registry {path} can't be written.", "Free some space and sync again."),
     "SQLITE_READONLY": ("The registry {path} can't be written.", "Make the brand's memory folder writable."),
-    "SQLITE_CANTOPEN": ("The registry {path} can't be opened.", "Make the brand's memory folder readable and writable."),
+    "SQLITE_CANTOPEN": (
+        "The registry {path} can't be opened.",
+        "Make the brand's memory folder readable and writable.",
+    ),
     "SQLITE_BUSY": ("The registry {path} is locked by another program.", "Close that program and try again."),
-    "SQLITE_IOERR": ("The registry {path} can't be read or written: the disk reports an error.", "Check the disk's space and health, then sync again."),
+    "SQLITE_IOERR": (
+        "The registry {path} can't be read or written: the disk reports an error.",
+        "Check the disk's space and health, then sync again.",
+    ),
 }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from dm_memory.findings import Finding
 from dm_memory.layers.protocol import Capacity, Health, SearchHit
 
 __all__ = [
@@ -13,11 +14,10 @@ __all__ = [
     "CheckpointState",
     "Counts",
     "Failure",
-    "Finding",
     "GuardHit",
-    "HoldUp",
     "ItemOutcome",
     "LayerResult",
+    "LayerStatus",
     "NextSync",
     "PrepareResult",
     "SearchResult",
@@ -100,36 +100,6 @@ class Counts:
     """Still waiting, because their layer stopped answering or the run was cancelled."""
     embedded: int = 0
     """Texts embedded in this run."""
-
-
-class HoldUp(StrEnum):
-    """How much a finding matters."""
-
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something about the brand's files or the environment a person should know.
-
-    Attributes:
-        code: Stable short name: ``broken-file``, ``malformed-entry``, ``empty-source``, ``file-too-large``,
-            ``link-refused``, ``profile-defaults``, ``privacy-law``, ``banned-word``, ``restricted-claim``,
-            ``clock-went-back``, ``index-rebuilt``, ``empty-text``, ...
-        message: One sentence. May quote brand files; the report escapes it.
-        remedy: One sentence, or "".
-        path: The file concerned, relative to the brand's folder, or "".
-        key: The item concerned, or "".
-    """
-
-    code: str
-    severity: HoldUp
-    message: str
-    remedy: str = ""
-    path: str = ""
-    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +259,22 @@ class SearchResult:
 
 
 @dataclass(frozen=True, slots=True)
+class LayerStatus:
+    """One layer's line in the status report."""
+
+    name: str
+    engine: str
+    model: str
+    entries: int
+    held: int | None
+    pending: int
+    failed: int
+    health: Health
+    capacity: Capacity | None = None
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class StatusResult:
     """What is in memory and whether it is well.
 
@@ -319,19 +305,3 @@ class StatusResult:
     findings: tuple[Finding, ...]
     advice: tuple[str, ...]
     active_run: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class LayerStatus:
-    """One layer's line in the status report."""
-
-    name: str
-    engine: str
-    model: str
-    entries: int
-    held: int | None
-    pending: int
-    failed: int
-    health: Health
-    capacity: Capacity | None = None
-    extra: Mapping[str, str] = field(default_factory=dict)

@@ -107,6 +107,12 @@ def pack_details(tags: Sequence[str], facts: Facts, priority: str, expires_at: s
     return orjson.dumps((tags, facts, priority, expires_at, related))
 
 
+def tags_of(details: bytes) -> list[str]:
+    """Return the tags out of packed metadata."""
+    tags: list[str] = orjson.loads(details)[0]
+    return tags
+
+
 def split_tags(text: str) -> tuple[str, ...]:
     """Read tags as a column keeps them. A normalised tag holds no white space, so a space can part them."""
     return tuple(text.split(" ")) if text else ()
@@ -145,9 +151,7 @@ def owners_by_hash(registry: Registry, hashes: Sequence[str]) -> dict[str, Owner
 
 def _known(row: sqlite3.Row) -> Known:
     seq, key, content, metadata, duplicate, version, origin, created, tags, content_type, tie = row
-    return Known(
-        seq, key, content, metadata, duplicate, version, origin, created, split_tags(tags), content_type, tie
-    )
+    return Known(seq, key, content, metadata, duplicate, version, origin, created, split_tags(tags), content_type, tie)
 
 
 def _select_in(registry: Registry, sql: str, values: Sequence[object]) -> Iterator[sqlite3.Row]:
@@ -208,7 +212,9 @@ def due_page(registry: Registry, brand: str, layer: str, after: int, limit: int)
 
 
 def _due(brand: str, row: sqlite3.Row) -> Due:
-    (seq, run, action, state, attempts, next_at, held, held_metadata, key, content, content_hash, metadata_hash) = row[:12]
+    (seq, run, action, state, attempts, next_at, held, held_metadata, key, content, content_hash, metadata_hash) = row[
+        :12
+    ]
     (content_type, kind, source, details, recorded_at, created_at, version, updated_from, prepared, origin) = row[12:]
     tags, facts, priority, expires_at, related = orjson.loads(details)
     payload = Payload(
@@ -231,10 +237,18 @@ def _due(brand: str, row: sqlite3.Row) -> Due:
         expires_at=expires_at,
         related=tuple(related),
     )
-    return Due(seq, run, action, DeliveryState(state), attempts, next_at, held, held_metadata, payload, prepared, origin)
+    return Due(
+        seq, run, action, DeliveryState(state), attempts, next_at, held, held_metadata, payload, prepared, origin
+    )
 
 
 def counts_by_type(registry: Registry) -> Mapping[str, int]:
     """Count the distinct entries per content type."""
     sql = "SELECT content_type, count(*) FROM items WHERE duplicate_of IS NULL GROUP BY content_type ORDER BY 1"
     return {row[0]: row[1] for row in registry.rows(sql)}
+
+
+def not_seen(registry: Registry, kinds: Sequence[str], run: int) -> list[sqlite3.Row]:
+    """Return the items of these kinds that the run's sources did not hold: what only memory still has."""
+    wanted = f"duplicate_of IS NULL AND run <> ? AND kind IN ({', '.join('?' * len(kinds))})"
+    return registry.rows(f"SELECT * FROM items WHERE {wanted} ORDER BY seq", (run, *kinds))  # noqa: S608  # placeholders

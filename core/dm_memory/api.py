@@ -1,0 +1,153 @@
+"""The front door: everything the server, the tools and the command line ask of the core."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeVar
+
+import anyio
+
+from dm_memory.brand.files import Limits
+from dm_memory.brand.home import Home
+from dm_memory.checks import examine
+from dm_memory.layers.embedders import make_embedder
+from dm_memory.layers.protocol import Layer
+from dm_memory.layers.qdrant_edge import QdrantEdgeLayer
+from dm_memory.report.doctor import Check
+from dm_memory.settings import Settings
+from dm_memory.sync.pipeline import Environment, sync_brand
+from dm_memory.sync.prepare import prepare_payload
+from dm_memory.sync.requests import PrepareRequest, Progress, SearchRequest, SyncRequest, no_progress
+from dm_memory.sync.results import PrepareResult, SearchResult, StatusResult, SyncResult
+from dm_memory.sync.search import search_brand
+from dm_memory.sync.status import brand_status
+from dm_memory.sync.timestamps import Clock, utc_now
+
+__all__ = ["LayerFactory", "Memory"]
+
+_log = logging.getLogger(__name__)
+_Result = TypeVar("_Result")
+
+LayerFactory = Callable[[str], Sequence[Layer]]
+"""Makes the layers of a brand, the vector layer first."""
+
+
+class Memory:
+    """The memory of all brands of one home. Cheap to make; engines and models are opened when they are needed.
+
+    Args:
+        settings: The configuration.
+        layers: Makes a brand's layers; by default those the settings ask for.
+        clock: Tells the time.
+    """
+
+    def __init__(self, settings: Settings, layers: LayerFactory | None = None, clock: Clock = utc_now) -> None:
+        self.settings = settings
+        self.home = Home(settings.home.expanduser())
+        self._clock = clock
+        self._make_layers = layers or self._configured_layers
+        self._layers: dict[str, Sequence[Layer]] = {}
+        self._embedder = make_embedder(settings.embedder)
+
+    def brands(self) -> tuple[str, ...]:
+        """Return the slugs of all brands. Raises ``HomeError``."""
+        return self.home.brands()
+
+    def resolve_brand(self, name: str | None) -> str:
+        """Return the brand that is meant: the one named, else the configured, else the active one.
+
+        Raises:
+            BrandNotFoundError: There is none, or no such one; carries the slugs there are.
+            HomeError: The home is missing or unreadable.
+        """
+        return self.home.resolve(name, self.settings.brand)
+
+    async def sync(self, request: SyncRequest, progress: Progress = no_progress) -> SyncResult:
+        """Bring a brand's memory up to date with its files.
+
+        Cancelling this stops after the batch at hand; everything stored so far is recorded.
+
+        Raises:
+            DmMemoryError: Nothing could be done.
+        """
+        brand = await asyncio.to_thread(self.resolve_brand, request.brand)
+        stop = asyncio.Event()
+        environment = self._environment(brand)
+        return await _stoppable(sync_brand(environment, request, brand, _safely(progress), stop), stop)
+
+    async def status(self, brand: str | None = None) -> StatusResult:
+        """Look at a brand's memory. Raises ``DmMemoryError``."""
+        slug = await asyncio.to_thread(self.resolve_brand, brand)
+        return await brand_status(self._environment(slug), slug, self.settings.report_items)
+
+    async def prepare(self, request: PrepareRequest) -> PrepareResult:
+        """Take in one payload for the next sync to store. Raises ``DmMemoryError``."""
+        brand = await asyncio.to_thread(self.resolve_brand, request.brand)
+        return await prepare_payload(self._environment(brand), request, brand)
+
+    async def search(self, request: SearchRequest) -> SearchResult:
+        """Search a brand's memory. Raises ``DmMemoryError``."""
+        brand = await asyncio.to_thread(self.resolve_brand, request.brand)
+        return await search_brand(self._environment(brand), request, brand)
+
+    async def doctor(self) -> list[Check]:
+        """Check home, brands, files, engines and configuration. Never raises ``DmMemoryError``."""
+        return await examine(self.settings, self.home, self._embedder, self._layers_of)
+
+    async def close(self) -> None:
+        """Close all engines."""
+        for layers in self._layers.values():
+            for layer in layers:
+                await layer.close()
+        self._layers.clear()
+
+    def _layers_of(self, brand: str) -> Sequence[Layer]:
+        if brand not in self._layers:
+            self._layers[brand] = self._make_layers(brand)
+        return self._layers[brand]
+
+    def _configured_layers(self, brand: str) -> Sequence[Layer]:
+        folder = self.home.memory_dir(brand) / "vector"
+        return (QdrantEdgeLayer(folder, brand, self._embedder, lock_timeout=self.settings.lock_timeout),)
+
+    def _environment(self, brand: str) -> Environment:
+        settings = self.settings
+        return Environment(
+            home=self.home,
+            layers=self._layers_of(brand),
+            policy=settings.personal_data,
+            limits=Limits(settings.max_file_bytes, settings.max_content_chars),
+            clock=self._clock,
+            lock_timeout=settings.lock_timeout,
+            batch_items=settings.batch_size,
+            data_items=settings.data_items,
+        )
+
+
+async def _stoppable(work: Coroutine[Any, Any, _Result], stop: asyncio.Event) -> _Result:
+    """Await ``work``; when cancelled, ask it to stop, and let it end in order before the cancellation goes on."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        stop.set()
+        # anyio (the MCP SDK) cancels again and again until the scope is left; a shielded scope keeps it out.
+        with anyio.CancelScope(shield=True):
+            await asyncio.wait({task})
+        if not task.cancelled() and task.exception() is not None:
+            _log.warning("the cancelled sync ended with %s", type(task.exception()).__name__)
+        raise
+
+
+def _safely(progress: Progress) -> Progress:
+    """Keep a sync going whatever becomes of the one who listens."""
+
+    async def report(message: str, done: int, total: int) -> None:
+        try:
+            await progress(message, done, total)
+        except Exception as error:  # noqa: BLE001  # a client that is gone must not cost the items
+            _log.info("progress could not be reported: %s", type(error).__name__)
+
+    return report

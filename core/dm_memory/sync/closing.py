@@ -1,0 +1,247 @@
+"""The end of a run: counts that add up, files derived from the registry, and the result for the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from dm_memory.errors import LayerError
+from dm_memory.findings import Finding, Severity
+from dm_memory.layers.protocol import Capacity, Layer
+from dm_memory.sync.delivery import Delivered
+from dm_memory.sync.exports import CHECKPOINT, Exporter
+from dm_memory.sync.outcomes import Outcomes
+from dm_memory.sync.prepared_files import move_stored
+from dm_memory.sync.registry import Registry
+from dm_memory.sync.requests import Scope, SyncRequest
+from dm_memory.sync.results import CheckpointState, Failure, LayerResult, NextSync, SyncResult
+from dm_memory.sync.rows import counts_by_type
+from dm_memory.sync.runs import Run, finish_run
+from dm_memory.sync.timestamps import Clock, to_iso
+
+__all__ = ["Closing", "capacity_on_record", "failure_of", "record_capacity"]
+
+
+def capacity_on_record(registry: Registry, layer: str) -> Capacity | None:
+    """Return the layer's capacity as it was after it was last used, or None."""
+    text = registry.meta(f"capacity:{layer}")
+    return Capacity(*orjson.loads(text)) if text else None
+
+
+def record_capacity(registry: Registry, layer: str, capacity: Capacity) -> None:
+    """Remember a layer's capacity, so that a run that does not need the layer need not open it."""
+    values = [capacity.used, capacity.limit, capacity.unit, capacity.entries]
+    registry.set_meta(f"capacity:{layer}", orjson.dumps(values).decode())
+
+
+def failure_of(error: LayerError, layer: str) -> Failure:
+    """Return a layer's error as the report shows it."""
+    return Failure(error.error_class, error.problem, error.remedy, error.code, layer)
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """Everything the end of a run needs. The caller holds the brand, unless the run is a dry one."""
+
+    registry: Registry
+    brand: str
+    memory_dir: Path
+    layers: Sequence[Layer]
+    vector_db: str
+    request: SyncRequest
+    run: Run
+    outcomes: Outcomes
+    delivered: Mapping[str, Delivered]
+    broken: bool
+    stopped: bool
+    clock: Clock
+    pending_names: Sequence[str]
+
+    def result(self, brand_name: str, compliance_note: str, seconds: float) -> SyncResult:
+        """Count, write the derived files, record the end of the run, and return what happened."""
+        self._count()
+        status = self._status()
+        if not self.request.dry_run:
+            self._write_files(status)
+        checkpoint = self._checkpoint(status)
+        if not self.request.dry_run:
+            self._record_end(status, checkpoint)
+        items, omitted = self.outcomes.listed()
+        return SyncResult(
+            brand=self.brand,
+            brand_name=brand_name,
+            run_id=self.run.run_id,
+            dry_run=self.request.dry_run,
+            scope=self.request.scope,
+            force=self.request.force,
+            status=status,
+            started_at=self.run.started_at,
+            seconds=seconds,
+            counts=self.outcomes.counts,
+            items=items,
+            items_omitted=omitted,
+            findings=tuple(self.outcomes.findings),
+            guard_hits=tuple(self.outcomes.guard_hits),
+            layers=tuple(self._layer(layer) for layer in self.layers),
+            checkpoint=checkpoint,
+            next_sync=self._next(checkpoint),
+            waited=self.run.waited,
+            compliance_note=compliance_note,
+        )
+
+    def _count(self) -> None:
+        """Count outcomes over all layers: an item is stored when every layer that was due confirmed it."""
+        counts, run = self.outcomes.counts, self.run.number
+        if not self.request.dry_run:
+            row = self.registry.rows(
+                "SELECT sum(bad = 0 AND due = 0) AS stored, sum(bad > 0) AS failed FROM"
+                " (SELECT sum(state = 2) AS bad, sum(state IN (0, 3)) AS due FROM deliveries WHERE run = ? GROUP BY seq)",
+                (run,),
+            )[0]
+            counts.stored, counts.failed = row["stored"] or 0, row["failed"] or 0
+            counts.queued = self._distinct("state IN (0, 3)")
+        left = self.run.left_over - self.run.adopted.keys()
+        if left:
+            resumed, retried = self._left_over_counts(left)
+            counts.resumed, counts.retried = resumed, retried
+
+    def _left_over_counts(self, left: set[int]) -> tuple[int, int]:
+        """Count what this run took up of earlier runs: what was merely due, and what had failed."""
+        if not self.request.dry_run:
+            rows = self.registry.rows("SELECT DISTINCT seq FROM deliveries WHERE run = ?", (self.run.number,))
+            left = left & {row["seq"] for row in rows}
+        retried = len(left & self.run.failed_before)
+        return len(left) - retried, retried
+
+    def _distinct(self, condition: str) -> int:
+        return self.registry.value(f"SELECT count(DISTINCT seq) FROM deliveries WHERE {condition}")  # noqa: S608  # ours
+
+    def _status(self) -> str:
+        counts = self.outcomes.counts
+        if self.stopped:
+            return "cancelled"
+        down = [d for d in self.delivered.values() if d.failure is not None]
+        if down and len(down) == len(self.layers) and not counts.stored:
+            return "nothing"
+        if down or counts.failed or counts.queued and not self.request.dry_run or self.broken or counts.refused:
+            return "partial"
+        return "complete"
+
+    # Derived files -----------------------------------------------------------------------------------------------
+
+    @property
+    def _exporter(self) -> Exporter:
+        return Exporter(self.registry, self.brand, self.memory_dir, self.layers[0].name, self.vector_db)
+
+    def _write_files(self, status: str) -> None:
+        """Write what others read. Trouble here is reported and costs nothing: the registry has everything."""
+        exporter = self._exporter
+        changed = any(d.stored or d.removed for d in self.delivered.values())
+        at = to_iso(self.clock())
+        try:
+            if self.pending_names:
+                names = self.pending_names
+                move_stored(self.registry, self.brand, self.memory_dir, names, self.layers[0].name, self.vector_db)
+            self.outcomes.add_findings(exporter.write_index(changed=changed))
+            if status == "complete":
+                exporter.write_last_sync(at, self.outcomes.counts.stored)
+        except OSError as error:
+            self.outcomes.add_findings([_unwritten(self.memory_dir, error)])
+
+    def _checkpoint(self, status: str) -> CheckpointState:
+        moved = status == "complete" and self.request.scope is Scope.ALL and not self.request.dry_run
+        if moved:
+            self.registry.set_meta("last-complete-sync", to_iso(self.clock()))
+        by_type = counts_by_type(self.registry)
+        total = sum(by_type.values())
+        return CheckpointState(
+            moved=moved,
+            last_complete_sync_at=self.registry.meta("last-complete-sync"),
+            total_items=total,
+            delta=total - self.run.items_before,
+            by_content_type=by_type,
+            pending=self._distinct("state <> 1"),
+            failed=self._distinct("state = 2"),
+            path=f"memory/{CHECKPOINT}",
+        )
+
+    def _record_end(self, status: str, checkpoint: CheckpointState) -> None:
+        counts = asdict(self.outcomes.counts)
+        at = to_iso(self.clock())
+        with self.registry.transaction() as connection:
+            finish_run(connection, self.run, status, at, counts)
+        state = self._state(status, checkpoint, at, counts)
+        try:
+            self._exporter.write_checkpoint(state)
+        except OSError as error:
+            self.outcomes.add_findings([_unwritten(self.memory_dir, error)])
+
+    def _state(self, status: str, checkpoint: CheckpointState, at: str, counts: Mapping[str, int]) -> dict[str, Any]:
+        """Return the checkpoint file's content: ``checkpoint`` moves only when nothing is missing."""
+        if checkpoint.moved:
+            kept = {
+                "at": at,
+                "run_id": self.run.run_id,
+                "items": checkpoint.total_items,
+                "by_content_type": dict(checkpoint.by_content_type),
+            }
+            self.registry.set_meta("checkpoint", orjson.dumps(kept).decode())
+        recorded = self.registry.meta("checkpoint")
+        return {
+            "version": 1,
+            "brand": self.brand,
+            "checkpoint": orjson.loads(recorded) if recorded else None,
+            "last_run": {"run_id": self.run.run_id, "at": at, "status": status, "scope": self.request.scope, **counts},
+            "memory": {
+                "items": checkpoint.total_items,
+                "by_content_type": dict(checkpoint.by_content_type),
+                "pending": checkpoint.pending,
+                "failed": checkpoint.failed,
+            },
+        }
+
+    # The report's other parts ------------------------------------------------------------------------------------
+
+    def _layer(self, layer: Layer) -> LayerResult:
+        name = layer.name
+        delivered = self.delivered.get(name, Delivered())
+        return LayerResult(
+            name=name,
+            engine=layer.engine,
+            stored=delivered.stored,
+            failed=delivered.failed,
+            queued=self.registry.value("SELECT count(*) FROM deliveries WHERE layer = ? AND state IN (0, 3)", (name,)),
+            entries=self.registry.value(
+                "SELECT count(*) FROM deliveries WHERE layer = ? AND state <> 3 AND stored_at <> ''", (name,)
+            ),
+            opened=delivered.opened,
+            failure=failure_of(delivered.failure, name) if delivered.failure else None,
+            capacity=capacity_on_record(self.registry, name),
+            model=self.registry.meta(f"generation:{name}"),
+        )
+
+    def _next(self, checkpoint: CheckpointState) -> NextSync:
+        counts = self.outcomes.counts
+        if self.request.dry_run:
+            due = counts.new + counts.modified + counts.metadata + counts.forced + checkpoint.pending
+            return NextSync(due, "Sync without dry_run to store this.", due)
+        if self.stopped:
+            advice = "The sync was cancelled; the next one goes on where it stopped."
+        elif counts.failed or counts.queued:
+            advice = "Fix what failed (see there), then sync again: only what is missing is stored."
+        elif self.broken:
+            advice = "Repair the broken files, then sync again: everything else is safe."
+        else:
+            advice = "Nothing is waiting. Sync again at the end of the next session."
+        return NextSync(checkpoint.pending, advice, checkpoint.pending + max(0, checkpoint.delta))
+
+
+def _unwritten(memory_dir: Path, error: OSError) -> Finding:
+    message = f"The files for other tools in {memory_dir} could not be brought up to date ({error.strerror})."
+    return Finding(
+        "export-failed", Severity.WARNING, message, "Free space or make the folder writable, then sync again."
+    )

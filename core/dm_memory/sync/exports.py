@@ -1,0 +1,138 @@
+"""The JSON files beside the registry, derived from it: the checkpoint, and what the plugin's own script reads.
+
+``_index.json`` and ``_last_sync.json`` belong to the script as much as to us: entries that it wrote itself are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from dm_memory.findings import Finding, Severity
+from dm_memory.items import storage_id
+from dm_memory.sync.files import write_atomic
+from dm_memory.sync.hashing import script_hash
+from dm_memory.sync.registry import Registry
+from dm_memory.sync.timestamps import to_local_iso
+
+__all__ = ["CHECKPOINT", "INDEX", "LAST_SYNC", "Exporter"]
+
+CHECKPOINT = "sync-state.json"
+INDEX = "_index.json"
+LAST_SYNC = "_last_sync.json"
+
+_STAMP = "index-stamp"
+_PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Exporter:
+    """Writes the derived files of one brand. The caller holds the brand.
+
+    Attributes:
+        vector_db: The name the script's entries carry for the engine: ``qdrant``, ``pinecone``.
+        layer: The layer whose storage ids and times the index shows.
+    """
+
+    registry: Registry
+    brand: str
+    memory_dir: Path
+    layer: str
+    vector_db: str
+
+    def write_index(self, *, changed: bool) -> list[Finding]:
+        """Bring ``_index.json`` up to date where memory changed or the file did.
+
+        Returns findings: the file was damaged and has been rebuilt. Raises ``OSError``.
+        """
+        path = self.memory_dir / INDEX
+        stamp = _stamp(path)
+        if not changed and stamp == self.registry.meta(_STAMP) and stamp:
+            return []
+        findings = self._adopt_foreign(path) if stamp and stamp != self.registry.meta(_STAMP) else []
+        write_atomic(path, self._index())
+        self.registry.set_meta(_STAMP, _stamp(path))
+        return findings
+
+    def _adopt_foreign(self, path: Path) -> list[Finding]:
+        """Keep the entries that the script wrote since; a file that can't be read is rebuilt from the registry."""
+        try:
+            entries = orjson.loads(path.read_bytes())
+        except (OSError, ValueError):
+            entries = None
+        if not isinstance(entries, list):
+            message = "The script's index was damaged and has been rebuilt from the registry."
+            return [Finding("index-rebuilt", Severity.WARNING, message, path=f"memory/{INDEX}")]
+        strangers = [
+            (str(entry["content_hash"]), orjson.dumps(entry).decode()) for entry in entries if _is_entry(entry)
+        ]
+        ours = {row[0] for row in self._own_entries()}
+        with self.registry.transaction() as connection:
+            connection.executemany(
+                "INSERT OR REPLACE INTO foreign_index VALUES (?, ?)", [s for s in strangers if s[0] not in ours]
+            )
+        return []
+
+    def _index(self) -> Iterator[bytes]:
+        """Yield the index as the script writes it: a JSON array, an entry a line."""
+        separator = b"[\n"
+        written = set()
+        for content_hash, entry in self._own_entries():
+            written.add(content_hash)
+            yield separator + orjson.dumps(entry)
+            separator = b",\n"
+        for row in self.registry.rows("SELECT content_hash, entry FROM foreign_index ORDER BY content_hash"):
+            if row["content_hash"] not in written:
+                yield separator + row["entry"].encode()
+                separator = b",\n"
+        yield b"[]\n" if separator == b"[\n" else b"\n]\n"
+
+    def _own_entries(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield the entries of what is stored, a page of rows at a time."""
+        after = 0
+        sql = (
+            "SELECT i.seq, i.key, i.content, i.content_type, i.details, i.prepared_hash, d.stored_at FROM deliveries d"
+            " JOIN items i ON i.seq = d.seq WHERE d.layer = ? AND d.seq > ? AND d.state <> 3 AND d.stored_at <> ''"
+            " AND i.duplicate_of IS NULL ORDER BY d.seq LIMIT ?"
+        )
+        while page := self.registry.rows(sql, (self.layer, after, _PAGE)):
+            after = page[-1]["seq"]
+            for row in page:
+                content_hash = row["prepared_hash"] or script_hash(row["content"])
+                yield (
+                    content_hash,
+                    {
+                        "content_hash": content_hash,
+                        "vector_db": self.vector_db,
+                        "storage_id": storage_id(self.brand, row["key"]),
+                        "content_type": row["content_type"],
+                        "tags": orjson.loads(row["details"])[0],
+                        "stored_at": to_local_iso(row["stored_at"]),
+                    },
+                )
+
+    def write_last_sync(self, at: str, items: int) -> None:
+        """Tell the script when everything was last stored, and how many items that run stored. Raises ``OSError``."""
+        state = {"last_sync_at": to_local_iso(at), "items_synced": items}
+        write_atomic(self.memory_dir / LAST_SYNC, orjson.dumps(state, option=orjson.OPT_INDENT_2))
+
+    def write_checkpoint(self, state: dict[str, Any]) -> None:
+        """Write the checkpoint that a person or an agent can read. Raises ``OSError``."""
+        write_atomic(self.memory_dir / CHECKPOINT, orjson.dumps(state, option=orjson.OPT_INDENT_2))
+
+
+def _is_entry(entry: object) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("content_hash"), str)
+
+
+def _stamp(path: Path) -> str:
+    """Return what tells our own file from one that somebody wrote since, or "" where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return ""
+    return f"{status.st_ino}:{status.st_size}:{status.st_mtime_ns}"

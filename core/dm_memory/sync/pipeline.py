@@ -1,0 +1,375 @@
+"""One run of a sync, from the lock to the result. Reads top to bottom; each stage is a function."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from dm_memory.brand.context import BrandContext, load_context
+from dm_memory.brand.files import Limits
+from dm_memory.brand.home import Home
+from dm_memory.brand.sources import source_files
+from dm_memory.errors import LayerError
+from dm_memory.findings import Severity
+from dm_memory.items import Kind
+from dm_memory.layers.protocol import Layer
+from dm_memory.sync import rows, session
+from dm_memory.sync.closing import Closing, record_capacity
+from dm_memory.sync.delivery import Delivered, Delivery, DeliveryOptions
+from dm_memory.sync.duplicates import planned_from_row
+from dm_memory.sync.exclude import Excluder
+from dm_memory.sync.flags import compliance_note
+from dm_memory.sync.generations import Generation, agree_on_generation
+from dm_memory.sync.guard import Policy
+from dm_memory.sync.intake import Intake, IntakeOptions, SourceItems
+from dm_memory.sync.lock import brand_lock
+from dm_memory.sync.outcomes import Outcomes
+from dm_memory.sync.payloads import Preparer
+from dm_memory.sync.plan import Planned
+from dm_memory.sync.reading import Chunk, Reader, file_records, missing_sources
+from dm_memory.sync.registry import DamagedRegistryError, Registry, empty_registry, open_snapshot
+from dm_memory.sync.requests import Progress, Scope, SyncRequest
+from dm_memory.sync.results import Action, SyncResult
+from dm_memory.sync.runs import Run, begin_run, open_or_rebuild
+from dm_memory.sync.tagging import normalise_tags
+from dm_memory.sync.timestamps import Clock, to_iso
+from dm_memory.sync.worker import Worker, worker_thread
+
+__all__ = ["Environment", "sync_brand"]
+
+_KINDS: dict[Scope, frozenset[str]] = {
+    Scope.ALL: frozenset(Kind),
+    Scope.INSIGHTS_ONLY: frozenset({Kind.INSIGHT, Kind.SESSION}),
+    Scope.CAMPAIGNS_ONLY: frozenset({Kind.CAMPAIGN, Kind.PERFORMANCE, Kind.SESSION}),
+}
+_PREFIXES: dict[Scope, tuple[str, ...]] = {
+    Scope.ALL: ("",),
+    Scope.INSIGHTS_ONLY: ("insights.json",),
+    Scope.CAMPAIGNS_ONLY: ("campaigns/", "performance/"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What a run needs besides its request.
+
+    Attributes:
+        layers: To store in, the vector layer first.
+        vector_db: The vector layer's name in the plugin script's files.
+        data_items: Outcomes kept for the report.
+    """
+
+    home: Home
+    layers: Sequence[Layer]
+    policy: Policy
+    limits: Limits
+    clock: Clock
+    lock_timeout: float
+    batch_items: int
+    data_items: int
+    vector_db: str = "qdrant"
+
+
+@dataclass(slots=True)
+class _State:
+    """A run under way."""
+
+    environment: Environment
+    request: SyncRequest
+    brand: str
+    context: BrandContext
+    registry: Registry
+    run: Run
+    outcomes: Outcomes
+    worker: Worker
+    progress: Progress
+    stop: asyncio.Event
+    excluder: Excluder
+    broken: bool = False
+    pending_names: list[str] = field(default_factory=list)
+    delivered: dict[str, Delivered] = field(default_factory=dict)
+
+    @property
+    def memory_dir(self) -> Path:
+        return self.environment.home.memory_dir(self.brand)
+
+
+async def sync_brand(
+    environment: Environment, request: SyncRequest, brand: str, progress: Progress, stop: asyncio.Event
+) -> SyncResult:
+    """Bring a brand's memory up to date with its files, or say what that would do.
+
+    Args:
+        environment: Where and how.
+        request: What to do; its ``brand`` has been resolved to ``brand``.
+        progress: Told of each stage and every few items.
+        stop: When set, the run ends after the batch at hand, with everything stored so far recorded.
+
+    Raises:
+        DmMemoryError: Nothing could be done. Trouble with single files, items or layers is in the result instead.
+    """
+    try:
+        return await _attempt(environment, request, brand, progress, stop, damaged=False)
+    except DamagedRegistryError:
+        if request.dry_run:
+            raise
+        return await _attempt(environment, request, brand, progress, stop, damaged=True)
+
+
+async def _attempt(
+    environment: Environment,
+    request: SyncRequest,
+    brand: str,
+    progress: Progress,
+    stop: asyncio.Event,
+    *,
+    damaged: bool,
+) -> SyncResult:
+    started = time.monotonic()
+    excluder = Excluder(request.exclude)
+    async with worker_thread("dm-memory-sync") as worker:
+        await progress(f"Reading {brand}'s profile and guidelines", 0, 0)
+        context = await worker.run(load_context, environment.home, brand, environment.limits)
+        async with _registry(environment, request, brand, worker, progress, damaged=damaged) as (registry, run):
+            outcomes = Outcomes(brand, environment.data_items, dry_run=request.dry_run)
+            outcomes.add_findings([*context.findings, *run.findings])
+            outcomes.adopt(run.adopted.values())
+            state = _State(
+                environment, request, brand, context, registry, run, outcomes, worker, progress, stop, excluder
+            )
+            await _take_in(state)
+            generations = await _agree_on_generations(state)
+            if not request.dry_run:
+                await _deliver(state, generations)
+            return await worker.run(_close, state, time.monotonic() - started)
+
+
+@contextlib.asynccontextmanager
+async def _registry(
+    environment: Environment,
+    request: SyncRequest,
+    brand: str,
+    worker: Worker,
+    progress: Progress,
+    *,
+    damaged: bool,
+) -> AsyncIterator[tuple[Registry, Run]]:
+    """Provide the registry and the run's record: under the brand's lock, or as a private copy for a dry run."""
+    memory_dir = environment.home.memory_dir(brand)
+    kinds = _KINDS[request.scope]
+    if request.dry_run:
+        registry = await worker.run(_copy, memory_dir)
+        with contextlib.closing(registry):
+            yield registry, await worker.run(begin_run, registry, request, environment.clock, 0.0, kinds)
+        return
+    async with brand_lock(memory_dir, environment.lock_timeout, environment.clock, progress) as waited:
+        registry, findings = await worker.run(partial(open_or_rebuild, memory_dir, damaged=damaged))
+        try:
+            run = await worker.run(begin_run, registry, request, environment.clock, waited, kinds)
+            run.findings.extend(findings)
+            run.registry_is_new |= any(finding.code == "registry-rebuilt" for finding in findings)
+            yield registry, run
+        finally:
+            await worker.run(registry.close)
+
+
+def _copy(memory_dir: Path) -> Registry:
+    return open_snapshot(memory_dir) or empty_registry(memory_dir)
+
+
+# Taking in -----------------------------------------------------------------------------------------------------------
+
+
+async def _take_in(state: _State) -> None:
+    """Read the sources and write the plan ahead: first what exists nowhere else, then the files, then what waits."""
+    request, environment = state.request, state.environment
+    files = await state.worker.run(source_files, environment.home, state.brand, request.scope)
+    paths = [file.path for file in files]
+    intake = await state.worker.run(_intake, state, paths)
+    if request.session_learnings:
+        await state.worker.run(_take_session, state, intake)
+    await state.progress("Reading the brand's files", 0, len(files))
+    reader = await state.worker.run(_reader, state)
+    chunks = reader.chunks(files)
+    done = 0
+    while not state.stop.is_set() and (chunk := await state.worker.run(_take_next, state, intake, chunks)):
+        done += chunk.files
+        await state.progress("Reading the brand's files", done, len(files))
+    if request.scope is Scope.ALL and not state.stop.is_set():
+        await state.worker.run(_take_prepared, state, intake, reader)
+    await state.worker.run(_finish_intake, state, intake, reader, set(paths))
+
+
+def _preparer(state: _State) -> Preparer:
+    return Preparer.of(state.brand, state.context, state.environment.policy)
+
+
+def _intake(state: _State, paths: Sequence[str]) -> Intake:
+    options = IntakeOptions(
+        run=state.run.number,
+        now=to_iso(state.environment.clock()),
+        layers=tuple(layer.name for layer in state.environment.layers),
+        force=state.request.force,
+        tags=normalise_tags(state.request.tags),
+        content_type=state.request.content_type or "",
+    )
+    return Intake(state.registry, _preparer(state), state.excluder, options, paths)
+
+
+def _reader(state: _State) -> Reader:
+    request, environment = state.request, state.environment
+    return Reader(
+        environment.home.brand_dir(state.brand),
+        state.context,
+        environment.limits,
+        file_records(state.registry),
+        _preparer(state).fingerprint,
+        parse_all=bool(request.force or request.tags or request.content_type or request.exclude),
+    )
+
+
+def _take_session(state: _State, intake: Intake) -> None:
+    items, findings = session.items_of(state.request.session_learnings, state.run.started_at, state.environment.limits)
+    state.outcomes.add_findings(findings)
+    state.outcomes.planned(intake.take([SourceItems("", items)]), state.run.left_over)
+
+
+def _take_next(state: _State, intake: Intake, chunks: Iterator[Chunk]) -> Chunk | None:
+    chunk = next(chunks, None)
+    if chunk is None:
+        return None
+    state.broken |= chunk.broken
+    state.outcomes.add_findings(chunk.findings)
+    left_over = sum(state.run.left_over_by_origin[path] for path in chunk.skipped)
+    state.outcomes.counts.unchanged += max(0, chunk.unchanged - left_over)
+    if chunk.sources:
+        state.outcomes.planned(intake.take(chunk.sources), state.run.left_over)
+    return chunk
+
+
+def _take_prepared(state: _State, intake: Intake, reader: Reader) -> None:
+    items, names, findings = reader.prepared(state.memory_dir)
+    state.outcomes.add_findings(findings)
+    state.pending_names = names
+    if items:
+        state.outcomes.planned(intake.take([SourceItems("", items)]), state.run.left_over)
+
+
+def _finish_intake(state: _State, intake: Intake, reader: Reader, paths: set[str]) -> None:
+    """Add what only the end of the reading shows: collisions, sources that are gone, and, forced, the rest of memory."""
+    scope = state.request.scope
+    findings = missing_sources(reader.records, paths, _PREFIXES[scope])
+    state.outcomes.add_findings([*intake.findings, *findings])
+    state.broken |= any(finding.severity is Severity.ERROR for finding in intake.findings)
+    with state.registry.transaction() as connection:
+        connection.executemany("DELETE FROM files WHERE path = ?", [(finding.path,) for finding in findings])
+    if state.request.force:
+        _force_rest(state)
+
+
+def _force_rest(state: _State) -> None:
+    """Make due again what has left the files (insights roll out of theirs), unless it is excluded."""
+    kinds = sorted(_KINDS[state.request.scope])
+    found = rows.not_seen(state.registry, kinds, state.run.number)
+    planned = [(row["seq"], planned_from_row(row, Action.FORCED)) for row in found]
+    if state.excluder:
+        planned = [(seq, entry) for seq, entry in planned if not _is_excluded(state.excluder, entry)]
+    layers = [layer.name for layer in state.environment.layers]
+    with state.registry.transaction() as connection:
+        due = [(seq, Action.FORCED) for seq, _ in planned]
+        rows.mark_due(connection, layers, due, state.run.number, rewrite=True)
+    state.outcomes.planned((entry for _, entry in planned), state.run.left_over)
+
+
+def _is_excluded(excluder: Excluder, entry: Planned) -> bool:
+    prepared = entry.prepared
+    return excluder.match(prepared.item, prepared.content_type, prepared.tags) is not None
+
+
+# Delivering ----------------------------------------------------------------------------------------------------------
+
+
+async def _agree_on_generations(state: _State) -> dict[str, Generation]:
+    """Find out, for each layer that has work, whether what it holds was made by the model and chunking in use."""
+    generations = {}
+    for layer in state.environment.layers:
+        generations[layer.name] = await agree_on_generation(
+            state.registry, state.worker, layer, state.run, force=state.request.force, dry_run=state.request.dry_run
+        )
+        state.outcomes.add_findings(generations[layer.name].findings)
+    return generations
+
+
+async def _deliver(state: _State, generations: dict[str, Generation]) -> None:
+    for layer in state.environment.layers:
+        generation = generations[layer.name]
+        if generation.blocked is not None:
+            state.delivered[layer.name] = Delivered(failure=generation.blocked)
+            continue
+        total = await state.worker.run(_due, state.registry, layer.name)
+        if not total and not generation.rebuilding:
+            state.delivered[layer.name] = Delivered()
+            continue
+        state.delivered[layer.name] = await _deliver_to(state, layer, total, generation)
+
+
+def _due(registry: Registry, layer: str) -> int:
+    return registry.value("SELECT count(*) FROM deliveries WHERE layer = ? AND state <> 1", (layer,))
+
+
+async def _deliver_to(state: _State, layer: Layer, total: int, generation: Generation) -> Delivered:
+    options = DeliveryOptions(
+        brand=state.brand,
+        run=state.run.number,
+        batch_items=state.environment.batch_items,
+        kinds=_KINDS[state.request.scope],
+        ask_first=state.run.registry_is_new,
+        retry_all=state.request.force,
+    )
+    delivery = Delivery(
+        state.registry,
+        state.worker,
+        layer,
+        options,
+        state.outcomes,
+        excluder=state.excluder,
+        clock=state.environment.clock,
+        progress=state.progress,
+        stop=state.stop,
+    )
+    try:
+        await generation.begin(layer)
+        delivered = await delivery.run(total)
+        if delivered.failure is None and not state.stop.is_set():
+            await generation.finish(layer, state.registry, state.worker)
+        await state.worker.run(record_capacity, state.registry, layer.name, await layer.capacity())
+    except LayerError as error:
+        delivery.result.failure = error
+    return delivery.result
+
+
+# Closing -------------------------------------------------------------------------------------------------------------
+
+
+def _close(state: _State, seconds: float) -> SyncResult:
+    closing = Closing(
+        registry=state.registry,
+        brand=state.brand,
+        memory_dir=state.memory_dir,
+        layers=state.environment.layers,
+        vector_db=state.environment.vector_db,
+        request=state.request,
+        run=state.run,
+        outcomes=state.outcomes,
+        delivered=state.delivered,
+        broken=state.broken,
+        stopped=state.stop.is_set(),
+        clock=state.environment.clock,
+        pending_names=state.pending_names,
+    )
+    return closing.result(state.context.name, compliance_note(state.context), seconds)

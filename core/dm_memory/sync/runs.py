@@ -1,0 +1,219 @@
+"""The record of a run, and what a run finds when it starts: leftovers, a damaged registry, a clock that went back."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sqlite3
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import orjson
+
+from dm_memory.errors import HomeError
+from dm_memory.findings import Finding, Severity
+from dm_memory.sync.files import remove_leftovers
+from dm_memory.sync.hashing import HASH_VERSION, content_hash, metadata_hash
+from dm_memory.sync.registry import FILE_NAME, DamagedRegistryError, Registry, open_writer
+from dm_memory.sync.requests import SyncRequest
+from dm_memory.sync.rows import DeliveryState, ItemRow, write_items
+from dm_memory.sync.timestamps import Clock, from_iso, to_iso
+
+__all__ = ["Run", "begin_run", "finish_run", "open_or_rebuild"]
+
+_CLOCK_TOLERANCE = timedelta(minutes=2)
+_KEPT_RUNS = 200
+
+
+@dataclass(slots=True)
+class Run:
+    """A run under way.
+
+    Attributes:
+        number: The registry's own number for it; rows carry it.
+        left_over: ``seq`` of items that an earlier run left due or failed; those planned anew are taken out.
+        left_over_by_origin: How many of them each source file has.
+        failed_before: Those that failed.
+        adopted: ``seq`` and action of items that were prepared since the last run and never tried: they are this run's.
+        registry_is_new: True where the layers may hold entries that the registry knows nothing of.
+        items_before: Distinct entries before the run.
+    """
+
+    number: int
+    run_id: str
+    started_at: str
+    waited: float
+    left_over: set[int]
+    left_over_by_origin: Counter[str]
+    failed_before: frozenset[int]
+    adopted: Mapping[int, str]
+    registry_is_new: bool
+    items_before: int
+    findings: list[Finding] = field(default_factory=list)
+
+
+def begin_run(
+    registry: Registry, request: SyncRequest, clock: Clock, waited: float, kinds: Collection[str] = ()
+) -> Run:
+    """Record the start of a run; the caller holds the brand, so a run that still says ``running`` was interrupted."""
+    now = clock()
+    findings = _clock_findings(registry, now)
+    run_id = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+    with registry.transaction() as connection:
+        _rehash_if_needed(connection)
+        connection.execute("UPDATE runs SET status = 'interrupted' WHERE status = 'running'")
+        connection.execute("DELETE FROM runs WHERE id <= (SELECT max(id) FROM runs) - ?", (_KEPT_RUNS,))
+        cursor = connection.execute(
+            "INSERT INTO runs (run_id, started_at, status, scope, holder) VALUES (?, ?, 'running', ?, ?)",
+            (run_id, to_iso(now), request.scope, str(os.getpid())),
+        )
+        number = int(cursor.lastrowid or 0)
+        adopted = _adopt_prepared(connection, number, kinds)
+    left_over = registry.rows(
+        "SELECT d.seq, i.origin, max(d.state) AS state FROM deliveries d JOIN items i ON i.seq = d.seq"
+        " WHERE d.state IN (0, 2) GROUP BY d.seq"
+    )
+    items = registry.value("SELECT count(*) FROM items WHERE duplicate_of IS NULL")
+    return Run(
+        number,
+        run_id,
+        to_iso(now),
+        waited,
+        {row["seq"] for row in left_over},
+        Counter(row["origin"] for row in left_over),
+        frozenset(row["seq"] for row in left_over if row["state"] == DeliveryState.FAILED),
+        adopted,
+        registry_is_new=items == 0,
+        items_before=items,
+        findings=findings,
+    )
+
+
+def _adopt_prepared(connection: sqlite3.Connection, run: int, kinds: Collection[str]) -> dict[int, str]:
+    """Make prepared items that no run has tried yet the business of this run."""
+    if not kinds:
+        return {}
+    found = connection.execute(
+        "SELECT DISTINCT d.seq, d.action, i.kind FROM deliveries d JOIN items i ON i.seq = d.seq"
+        " JOIN runs r ON r.id = d.run WHERE d.state = 0 AND r.status = 'prepared'"
+    ).fetchall()
+    adopted = {row["seq"]: row["action"] for row in found if row["kind"] in kinds}
+    connection.executemany("UPDATE deliveries SET run = ? WHERE seq = ? AND state = 0", [(run, seq) for seq in adopted])
+    return adopted
+
+
+def _clock_findings(registry: Registry, now: datetime) -> list[Finding]:
+    rows = registry.rows("SELECT started_at FROM runs ORDER BY id DESC LIMIT 1")
+    last = from_iso(rows[0]["started_at"]) if rows else None
+    if last is None or last - now <= _CLOCK_TOLERANCE:
+        return []
+    message = f"This computer's clock is behind the last sync ({rows[0]['started_at']}); nothing was lost."
+    return [Finding("clock-went-back", Severity.WARNING, message, "Check the date and time of this computer.")]
+
+
+def finish_run(connection: sqlite3.Connection, run: Run, status: str, at: str, counts: dict[str, int]) -> None:
+    """Record the end of a run. Inside a transaction."""
+    connection.execute(
+        "UPDATE runs SET status = ?, finished_at = ?, counts = ? WHERE id = ?",
+        (status, at, orjson.dumps(counts).decode(), run.number),
+    )
+
+
+# A registry that can't be used ---------------------------------------------------------------------------------------
+
+
+def open_or_rebuild(memory_dir: Path, *, damaged: bool = False) -> tuple[Registry, list[Finding]]:
+    """Open the registry for writing; set a damaged one aside and save what can still be read of it.
+
+    Args:
+        memory_dir: The brand's; the caller holds the brand.
+        damaged: The registry turned out to be damaged while it was used.
+    """
+    remove_leftovers(memory_dir)
+    if damaged:
+        return _rebuilt(memory_dir)
+    try:
+        return open_writer(memory_dir), []
+    except DamagedRegistryError:
+        return _rebuilt(memory_dir)
+
+
+def _rebuilt(memory_dir: Path) -> tuple[Registry, list[Finding]]:
+    path = memory_dir / FILE_NAME
+    aside = _set_aside(path)
+    registry = open_writer(memory_dir)
+    saved = _salvage(aside, registry)
+    message = f"The registry was damaged; it was set aside as {aside.name} and built again ({saved} entries saved)."
+    remedy = "Nothing to do: what the files and the vector database hold is taken up again in this run."
+    return registry, [Finding("registry-rebuilt", Severity.WARNING, message, remedy, path=f"memory/{FILE_NAME}")]
+
+
+def _set_aside(path: Path) -> Path:
+    number = 1
+    while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
+        number += 1
+    try:
+        path.rename(aside)
+        for suffix in ("-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+    except OSError as error:
+        message = f"The registry {path} is damaged and can't be set aside ({error.strerror})."
+        raise HomeError(message, "Move the file away by hand, then sync again.") from error
+    return aside
+
+
+def _salvage(aside: Path, registry: Registry) -> int:
+    """Copy the items that a damaged registry still yields; they are due in every layer, which are asked first."""
+    saved = 0
+    try:
+        connection = sqlite3.connect(f"file:{aside.as_posix()}?mode=ro&immutable=1", uri=True)
+        names = ", ".join(ItemRow.__slots__)
+        for row in connection.execute(f"SELECT {names} FROM items WHERE duplicate_of IS NULL ORDER BY seq"):  # noqa: S608
+            with registry.transaction() as target:
+                write_items(target, [ItemRow(*row)])
+            saved += 1
+        connection.close()
+    except (sqlite3.DatabaseError, TypeError, ValueError):
+        return saved  # from here on the file yields nothing; the finding says how much was saved
+    return saved
+
+
+# A new version of the hashes -----------------------------------------------------------------------------------------
+
+
+def _rehash_if_needed(connection: sqlite3.Connection) -> None:
+    """After a change of our hashing, compute all hashes anew; stored texts stay stored, nothing is embedded again."""
+    row = connection.execute("SELECT value FROM meta WHERE name = 'hash-version'").fetchone()
+    if row is not None and row[0] == str(HASH_VERSION):
+        return
+    if row is not None:
+        _rehash(connection)
+    connection.execute("INSERT OR REPLACE INTO meta VALUES ('hash-version', ?)", (str(HASH_VERSION),))
+
+
+def _rehash(connection: sqlite3.Connection) -> None:
+    columns = "seq, content, content_hash, content_type, kind, source, details, recorded_at"
+    for row in connection.execute(f"SELECT {columns} FROM items").fetchall():  # noqa: S608  # a constant
+        tags, facts, priority, expires_at, related = orjson.loads(row["details"])
+        text = content_hash(row["content"])
+        digest = metadata_hash(
+            content_type=row["content_type"],
+            kind=row["kind"],
+            source=row["source"],
+            tags=tags,
+            facts=facts,
+            recorded_at=row["recorded_at"],
+            priority=priority,
+            expires_at=expires_at,
+            related=related,
+        )
+        connection.execute(
+            "UPDATE items SET content_hash = ?, metadata_hash = ? WHERE seq = ?", (text, digest, row["seq"])
+        )
+        connection.execute(
+            "UPDATE deliveries SET state = 0, action = 'metadata', content_hash = ? WHERE seq = ? AND content_hash = ?",
+            (text, row["seq"], row["content_hash"]),
+        )

@@ -1,0 +1,189 @@
+"""What is in memory and whether it is well: the registry's view held against what the engines really hold."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from dm_memory.brand.context import BrandContext, load_context
+from dm_memory.errors import LayerError
+from dm_memory.findings import Finding, Severity
+from dm_memory.items import storage_id
+from dm_memory.layers.protocol import Capacity, Health, Layer
+from dm_memory.sync.closing import capacity_on_record
+from dm_memory.sync.lock import is_locked, lock_holder
+from dm_memory.sync.outcomes import title_of
+from dm_memory.sync.pipeline import Environment
+from dm_memory.sync.prepared_files import PENDING
+from dm_memory.sync.registry import Registry, empty_registry, open_reader
+from dm_memory.sync.results import Action, Failure, ItemOutcome, LayerStatus, StatusResult
+from dm_memory.sync.rows import counts_by_type, tags_of
+from dm_memory.sync.timestamps import from_iso
+from dm_memory.sync.worker import worker_thread
+
+__all__ = ["brand_status"]
+
+_STALE_AFTER = 7 * 24 * 3600
+
+
+async def brand_status(environment: Environment, brand: str, failures: int) -> StatusResult:
+    """Look at a brand's memory without changing anything, even while a sync runs.
+
+    Args:
+        environment: Where and how.
+        brand: The slug.
+        failures: How many failed items to list.
+
+    Raises:
+        DmMemoryError: The home or the registry can't be read.
+    """
+    memory_dir = environment.home.memory_dir(brand)
+    async with worker_thread("dm-memory-status") as worker:
+        context = await worker.run(load_context, environment.home, brand, environment.limits)
+        known = await worker.run(open_reader, memory_dir) or await worker.run(empty_registry, memory_dir)
+        active = lock_holder(memory_dir) if await worker.run(is_locked, memory_dir) else ""
+        with contextlib.closing(known):
+            layers = [await _layer_status(known, layer) for layer in environment.layers]
+            view = _View(environment, brand, context, known, tuple(layers), active)
+            return await worker.run(view.result, failures)
+
+
+async def _layer_status(registry: Registry, layer: Layer) -> LayerStatus:
+    name = layer.name
+    health = await layer.health()
+    capacity: Capacity | None = None
+    if health.ok:
+        try:
+            capacity = await layer.capacity()
+        except LayerError as error:
+            health = Health(ok=False, engine=layer.engine, detail=error.problem, error=error)
+    return LayerStatus(
+        name=name,
+        engine=layer.engine,
+        model=registry.meta(f"generation:{name}"),
+        entries=registry.value(
+            "SELECT count(*) FROM deliveries WHERE layer = ? AND state <> 3 AND stored_at <> ''", (name,)
+        ),
+        held=capacity.entries if capacity else None,
+        pending=registry.value("SELECT count(*) FROM deliveries WHERE layer = ? AND state IN (0, 3)", (name,)),
+        failed=registry.value("SELECT count(*) FROM deliveries WHERE layer = ? AND state = 2", (name,)),
+        health=health,
+        capacity=capacity or capacity_on_record(registry, name),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    environment: Environment
+    brand: str
+    context: BrandContext
+    registry: Registry
+    layers: Sequence[LayerStatus]
+    active: str
+
+    def result(self, failures: int) -> StatusResult:
+        counts = counts_by_type(self.registry)
+        last = self.registry.rows(
+            "SELECT started_at, status FROM runs WHERE status <> 'prepared' ORDER BY id DESC LIMIT 1"
+        )
+        complete = self.registry.meta("last-complete-sync")
+        findings = (*self.context.findings, *self._drift())
+        pending = self.registry.value("SELECT count(DISTINCT seq) FROM deliveries WHERE state IN (0, 3)")
+        failed = self.registry.value("SELECT count(DISTINCT seq) FROM deliveries WHERE state = 2")
+        prepared = self._prepared()
+        status = self._status(bool(last), failed, findings)
+        return StatusResult(
+            brand=self.brand,
+            brand_name=self.context.name,
+            status=status,
+            total_items=sum(counts.values()),
+            counts=counts,
+            pending=pending,
+            failed=failed,
+            prepared=prepared,
+            last_sync_at=last[0]["started_at"] if last else "",
+            last_complete_sync_at=complete,
+            sync_age_seconds=self._age(complete),
+            last_run_status=self._last_status(last[0]["status"] if last else ""),
+            layers=tuple(self.layers),
+            failures=self._failures(failures),
+            findings=findings,
+            advice=tuple(self._advice(status, pending + prepared, failed, complete)),
+            active_run=self.active,
+        )
+
+    def _last_status(self, status: str) -> str:
+        return "interrupted" if status == "running" and not self.active else status
+
+    def _age(self, complete: str) -> float | None:
+        moment = from_iso(complete)
+        return None if moment is None else max(0.0, (self.environment.clock() - moment).total_seconds())
+
+    def _prepared(self) -> int:
+        folder = self.environment.home.memory_dir(self.brand) / PENDING
+        try:
+            return sum(1 for path in folder.iterdir() if path.suffix == ".json")
+        except OSError:
+            return 0
+
+    def _drift(self) -> list[Finding]:
+        """Compare what the registry expects in a layer with what it holds; not while a sync changes both."""
+        if self.active:
+            return []
+        return [_drifted(layer) for layer in self.layers if layer.held is not None and layer.held != layer.entries]
+
+    def _status(self, synced: bool, failed: int, findings: Sequence[Finding]) -> str:
+        if self.active:
+            return "syncing"
+        if not synced:
+            return "never-synced"
+        trouble = any(finding.code == "drift" for finding in findings) or any(not layer.health.ok for layer in self.layers)
+        return "attention" if failed or trouble else "ready"
+
+    def _advice(self, status: str, waiting: int, failed: int, complete: str) -> list[str]:
+        advice = []
+        if status == "never-synced":
+            advice.append("Sync this brand for the first time.")
+        advice += [layer.health.error.remedy for layer in self.layers if layer.health.error]
+        if self._drift():
+            advice.append("Run a sync with force: it restores what is missing from the vector database.")
+        if failed:
+            advice.append(f"{failed} failed: see what to do beside each, then sync again.")
+        if waiting and status != "never-synced":
+            advice.append(f"Sync to store the {waiting} that wait.")
+        if not advice and (self._age(complete) or 0) > _STALE_AFTER:
+            advice.append("The last complete sync is more than a week old: sync at the end of this session.")
+        return advice or ["Nothing to do."]
+
+    def _failures(self, limit: int) -> tuple[ItemOutcome, ...]:
+        found = self.registry.rows(
+            "SELECT d.layer, d.attempts, d.next_attempt_at, d.error, i.key, i.content, i.content_hash, i.content_type,"
+            " i.details FROM deliveries d JOIN items i ON i.seq = d.seq WHERE d.state = 2 ORDER BY d.seq LIMIT ?",
+            (limit,),
+        )
+        outcomes = []
+        for row in found:
+            error_class, message, remedy, code = orjson.loads(row["error"])
+            failure = Failure(error_class, message, remedy, code, row["layer"], row["attempts"], row["next_attempt_at"])
+            outcomes.append(
+                ItemOutcome(
+                    key=row["key"],
+                    title=title_of(row["content"]),
+                    content_hash=row["content_hash"],
+                    action=Action.RETRY,
+                    content_type=row["content_type"],
+                    tags=tuple(tags_of(row["details"])),
+                    storage_id=storage_id(self.brand, row["key"]),
+                    failure=failure,
+                )
+            )
+        return tuple(outcomes)
+
+
+def _drifted(layer: LayerStatus) -> Finding:
+    message = f"{layer.engine} holds {layer.held} entries, but {layer.entries} were stored there."
+    remedy = "Run a sync with force: it stores again what is missing."
+    return Finding("drift", Severity.ERROR, message, remedy)
