@@ -1,0 +1,246 @@
+"""Bytes of a brand's files, and JSON out of them: what is a link, a device, too large or broken ends in a finding."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from dm_memory.errors import DmMemoryError
+from dm_memory.findings import Finding, Severity
+
+__all__ = ["BrandFileError", "Limits", "decode_text", "parse_json", "read_brand_file", "read_inside", "stays_inside"]
+
+# Neither is known on Windows; there the explicit check for a link decides alone.
+_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+# O_NONBLOCK: opening a FIFO for reading must not wait for a writer.
+_FLAGS = os.O_RDONLY | _NOFOLLOW | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+_REPAIR = "Repair the file or restore it from a backup, then sync again."
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How large a file (bytes) and a single text (characters) may be before it is refused instead of read."""
+
+    max_file_bytes: int = 64 * 1024 * 1024
+    max_content_chars: int = 2_000_000
+
+
+class BrandFileError(DmMemoryError):
+    """One brand file as a whole can't be used; ``finding`` says so in the form a report takes."""
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(finding.message, finding.remedy)
+        self.finding = finding
+
+
+def _failure(code: str, path: str, message: str, remedy: str) -> BrandFileError:
+    return BrandFileError(Finding(code, Severity.ERROR, message, remedy, path=path))
+
+
+def broken(path: str, what: str) -> BrandFileError:
+    """Return the error for a file whose contents are unusable; ``what`` completes "``path`` ..."."""
+    return _failure("broken-file", path, f"{path or 'The data'} {what}.", _REPAIR)
+
+
+def stays_inside(home: Path, path: str | Path) -> bool:
+    """Return whether ``path``, all links followed, exists and lies in ``home``."""
+    try:
+        target = os.path.realpath(path, strict=True)
+        root = os.path.realpath(home, strict=True)
+    except (OSError, ValueError):
+        return False
+    return target == root or target.startswith(root.rstrip(os.sep) + os.sep)
+
+
+def read_brand_file(brand_dir: Path, relative: str, limits: Limits) -> bytes:
+    """Return the bytes of ``relative`` (posix, below ``brand_dir``, which is ``{home}/brands/{slug}``).
+
+    A link is followed only where it stays inside the home.
+
+    Raises:
+        BrandFileError: ``link-refused``, ``file-too-large`` or ``unreadable-file``.
+    """
+    return read_inside(brand_dir.parent.parent, brand_dir, relative, limits)
+
+
+def read_inside(home: Path, folder: Path, relative: str, limits: Limits) -> bytes:
+    """Return the bytes of ``folder/relative`` under the same rules, for any ``folder`` of the home."""
+    path = _checked_path(home, folder, relative)
+    try:
+        descriptor = os.open(path, _FLAGS)
+    except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno in {errno.ELOOP, errno.EMLINK}:
+            return _read_link(home, path, relative, limits)
+        raise _unreadable(relative, error) from None
+    return _read_descriptor(descriptor, relative, limits)
+
+
+def _checked_path(home: Path, folder: Path, relative: str) -> str:
+    """Join the two; O_NOFOLLOW guards only the last name of a path, so the folders before it are checked here."""
+    names = relative.replace(os.sep, "/").split("/")
+    if ".." in names or not names[0] or ":" in names[0]:
+        raise _link_refused(relative)
+    path = str(folder)
+    last = len(names) - 1
+    for position, name in enumerate(names):
+        path = f"{path}{os.sep}{name}"
+        if position == last and _NOFOLLOW:
+            break
+        if _is_link(path) and not stays_inside(home, path):
+            raise _link_refused(relative)
+    return path
+
+
+def _is_link(path: str) -> bool:
+    try:
+        return stat.S_ISLNK(os.lstat(path).st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def _read_link(home: Path, path: str, relative: str, limits: Limits) -> bytes:
+    if not stays_inside(home, path):
+        raise _link_refused(relative)
+    try:
+        descriptor = os.open(os.path.realpath(path, strict=True), _FLAGS)
+    except OSError as error:
+        raise _unreadable(relative, error) from None
+    return _read_descriptor(descriptor, relative, limits)
+
+
+def _read_descriptor(descriptor: int, relative: str, limits: Limits) -> bytes:
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            what = "is a folder" if stat.S_ISDIR(status.st_mode) else "is a pipe or a device"
+            raise _failure("unreadable-file", relative, f"{relative} {what}, not a file.", "Move it out of the way.")
+        if status.st_size > limits.max_file_bytes:
+            raise _too_large(relative, limits)
+        return _read_all(descriptor, status.st_size, relative, limits)
+    except OSError as error:
+        raise _unreadable(relative, error) from None
+    finally:
+        os.close(descriptor)
+
+
+def _read_all(descriptor: int, size: int, relative: str, limits: Limits) -> bytes:
+    data = os.read(descriptor, size + 1)
+    if len(data) == size:
+        return data
+    # The file grew or shrank since it was measured, or the system answers in pieces.
+    chunks = [data]
+    total = len(data)
+    while chunk := os.read(descriptor, 1 << 20):
+        chunks.append(chunk)
+        total += len(chunk)
+        if total > limits.max_file_bytes:
+            raise _too_large(relative, limits)
+    return b"".join(chunks)
+
+
+def _too_large(relative: str, limits: Limits) -> BrandFileError:
+    return _failure(
+        "file-too-large",
+        relative,
+        f"{relative} is larger than {limits.max_file_bytes:,} bytes and was not read.",
+        "Split or shorten the file, or raise DM_MEMORY_MAX_FILE_BYTES.",
+    )
+
+
+def _link_refused(relative: str) -> BrandFileError:
+    return _failure(
+        "link-refused",
+        relative,
+        f"{relative} is a link that leaves the home folder and was not followed.",
+        "Replace the link by the file itself.",
+    )
+
+
+def _unreadable(relative: str, error: OSError | ValueError) -> BrandFileError:
+    reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "not a usable file name"
+    return _failure(
+        "unreadable-file", relative, f"{relative} can't be read ({reason}).", "Check its permissions and its name."
+    )
+
+
+# An escape in a JSON text is two characters or six; matching each whole keeps `\\u0000` (an escaped backslash) apart
+# from `\u0000`. Alternatives: a valid surrogate pair, a lone surrogate, NUL, any other escape.
+_ESCAPE = re.compile(
+    r"\\(?:(?P<pair>u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    r"|(?P<lone>u[dD][89a-fA-F][0-9a-fA-F]{2})|(?P<nul>u0000)|.)",
+    re.DOTALL,
+)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def parse_json(data: bytes, path: str = "") -> object:
+    """Return the value that ``data`` holds; every text in it is free of NUL and of lone surrogates.
+
+    orjson reads what is strictly JSON. What it refuses and a person would still call readable (a byte order mark,
+    UTF-16, lone surrogate escapes, raw control characters, NaN) is repaired and read a second time.
+
+    Raises:
+        BrandFileError: ``broken-file``; ``path`` names the file in it.
+    """
+    if b"\\u0000" not in data:
+        try:
+            return orjson.loads(data)
+        except orjson.JSONDecodeError:
+            pass  # the careful reading below decides
+    text = _ESCAPE.sub(_mend_escape, decode_text(data))
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return _parse_leniently(text, path)
+
+
+def _mend_escape(match: re.Match[str]) -> str:
+    if match["lone"]:
+        return "\\ufffd"
+    return "" if match["nul"] else match[0]
+
+
+def _parse_leniently(text: str, path: str) -> object:
+    if not text.strip():
+        raise broken(path, "is empty")
+    try:
+        return json.loads(text, strict=False, parse_constant=_no_number)
+    except json.JSONDecodeError as error:
+        raise broken(path, f"is not valid JSON (line {error.lineno}, column {error.colno})") from None
+    except RecursionError:
+        raise broken(path, "is nested too deeply") from None
+    except ValueError:
+        raise broken(path, "holds a number that is too long") from None
+
+
+def _no_number(_name: str) -> None:
+    """NaN and the infinities mean "no value": no layer could store them."""
+
+
+def decode_text(data: bytes) -> str:
+    """Return ``data`` as text without byte order mark, NUL and lone surrogates (U+FFFD stands for those).
+
+    Bytes that are not UTF-8 are read as Windows-1252: Python on Windows wrote files so by default before 3.15.
+    """
+    wide = data.startswith((b"\xff\xfe", b"\xfe\xff"))
+    text = data.decode("utf-16", "replace") if wide else _decode_utf8(data)
+    return text.removeprefix("\ufeff").replace("\0", "")
+
+
+def _decode_utf8(data: bytes) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        pass
+    try:
+        return _SURROGATE.sub("\ufffd", data.decode("utf-8", "surrogatepass"))
+    except UnicodeDecodeError:
+        return data.decode("cp1252", "replace")

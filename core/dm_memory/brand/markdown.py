@@ -1,0 +1,105 @@
+"""Markdown cut into its heading sections: ATX and setext headings, never those inside a code fence or front matter.
+
+Follows CommonMark 0.31 as far as headings and fences go; ``tests/brand`` compares it with markdown-it-py.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+__all__ = ["Section", "bullets", "sections"]
+
+_ATX = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))??(?:[ \t]+#+)?[ \t]*$")
+_FENCE = re.compile(r" {0,3}(`{3,}(?=[^`]*$)|~{3,})")
+_SETEXT = re.compile(r" {0,3}(=+|-+)[ \t]*$")
+# What a setext underline can't turn into a heading: lists, quotes, tables, indented code, rules, another heading.
+_NO_PARAGRAPH = re.compile(r"(?: {4}|\t| {0,3}(?:[-+*>|#]|\d+[.)]\s|`{3}|~{3}|_{3}))")
+_BULLET = re.compile(r"( *)[-*+][ \t]+(.+)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A heading and what stands below it up to the next heading; ``path`` is () for the text before the first."""
+
+    path: tuple[str, ...]
+    body: str
+
+
+def sections(text: str) -> Iterator[Section]:
+    """Yield every section of ``text`` in order, empty ones too."""
+    lines = _without_front_matter(text.splitlines())
+    open_headings: list[tuple[int, str]] = []
+    body: list[str] = []
+    for level, line in _classified(lines):
+        if level == 0:
+            body.append(line)
+            continue
+        yield _section(open_headings, body)
+        body = []
+        while open_headings and open_headings[-1][0] >= level:
+            open_headings.pop()
+        open_headings.append((level, line))
+    yield _section(open_headings, body)
+
+
+def bullets(body: str) -> Iterator[str]:
+    """Yield the text of each bullet in ``body``; bullets below a bullet comment on it and are left out."""
+    indent: int | None = None
+    for line in body.splitlines():
+        if match := _BULLET.match(line.replace("\t", "    ")):
+            indent = len(match[1]) if indent is None else min(indent, len(match[1]))
+            if len(match[1]) <= indent + 1:
+                yield match[2].strip()
+
+
+def _section(headings: list[tuple[int, str]], body: list[str]) -> Section:
+    return Section(tuple(title for _level, title in headings), "\n".join(body).strip())
+
+
+def _classified(lines: list[str]) -> Iterator[tuple[int, str]]:
+    """Yield (heading level or 0, heading title or line). A paragraph line waits: an underline may follow it."""
+    fence = ""
+    waiting: str | None = None
+    after_blank = True
+    for line in lines:
+        if waiting is not None:
+            underline = _SETEXT.match(line)
+            yield ((1 if "=" in line else 2), waiting.strip()) if underline else (0, waiting)
+            waiting = None
+            if underline:
+                after_blank = True
+                continue
+        if fence:
+            fence = "" if _closes(line, fence) else fence
+        elif heading := _ATX.match(line):
+            after_blank = True
+            yield len(heading[1]), _title(heading[2] or "")
+            continue
+        elif opening := _FENCE.match(line):
+            fence = opening[1]
+        elif after_blank and line.strip() and not _NO_PARAGRAPH.match(line):
+            waiting, after_blank = line, False
+            continue
+        after_blank = not line.strip()
+        yield 0, line
+    if waiting is not None:
+        yield 0, waiting
+
+
+def _title(text: str) -> str:
+    return "" if set(text) == {"#"} else text.strip()
+
+
+def _closes(line: str, fence: str) -> bool:
+    text = line.strip()
+    return len(text) >= len(fence) and set(text) == {fence[0]} and len(line) - len(line.lstrip(" ")) <= 3  # noqa: PLR2004  # CommonMark 4.5
+
+
+def _without_front_matter(lines: list[str]) -> list[str]:
+    if lines and lines[0].rstrip() == "---":
+        for position, line in enumerate(lines[1:], 1):
+            if line.rstrip() in {"---", "..."}:
+                return lines[position + 1 :]
+    return lines
