@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dm_memory.brand.text import NestedTooDeeplyError, inline, is_empty, label, labels, words
+from dm_memory.brand.text import NestedTooDeeplyError, inline, is_empty, label, label_of, labels, words
 from dm_memory.findings import Finding, Severity
 
 __all__ = ["Profile"]
@@ -12,6 +12,7 @@ __all__ = ["Profile"]
 _TRUE = frozenset({"true", "yes", "y", "1"})
 _FALSE = frozenset({"false", "no", "n", "0"})
 _MAX_PROSE = 2000
+_MAX_TEXTS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +46,10 @@ class Profile:
         value = self.values.get(name)
         if is_empty(value):
             return ()
-        found = labels(value)
-        expected = sum(1 for entry in value if not is_empty(entry)) if isinstance(value, list) else 1
-        if not found or (isinstance(value, list) and len({*map(repr_short, value)}) > len(found) < expected):
+        found = labels(value, _MAX_TEXTS)
+        entries = value if isinstance(value, list) else [value]
+        lost = any(not label_of(entry) for entry in entries if not is_empty(entry) and not isinstance(value, dict))
+        if lost or not found:
             self._dropped(name, "a list of texts", partly=bool(found))
         return tuple(found)
 
@@ -84,8 +86,3 @@ class Profile:
         message = f"{self.path}: {name} should be {expected}; it is {what}."
         remedy = f"Correct {name} in {self.path}."
         self.findings.append(Finding("profile-value", Severity.WARNING, message, remedy, path=self.path))
-
-
-def repr_short(value: object) -> str:
-    """Return what tells two entries of a list apart, for counting distinct ones."""
-    return label(value) or str(id(value))

@@ -12,6 +12,7 @@ __all__ = [
     "inline",
     "is_empty",
     "label",
+    "label_of",
     "labels",
     "stamp",
 ]
@@ -32,7 +33,7 @@ def is_empty(value: object) -> bool:
     """Return whether ``value`` says nothing: missing, blank, or a list or object of such alone at its first level."""
     if isinstance(value, str):
         return not value.strip()
-    return value is None or value == [] or value == {}
+    return value is None or (isinstance(value, list | dict) and not value)
 
 
 def words(name: str) -> str:
@@ -104,7 +105,7 @@ def label(value: object) -> str:
     return ""
 
 
-def labels(value: object) -> list[str]:
+def labels(value: object, limit: int = _MAX_LABELS) -> list[str]:
     """Return a list of labels out of a list, a comma-separated text, a single value, or an object's names."""
     if isinstance(value, str):
         value = value.replace(";", ",").split(",")
@@ -112,11 +113,12 @@ def labels(value: object) -> list[str]:
         value = list(value)
     elif not isinstance(value, list):
         value = [value]
-    found = (_label_of(entry) for entry in value)
-    return list(dict.fromkeys(text for text in found if text))[:_MAX_LABELS]
+    found = (label_of(entry) for entry in value)
+    return list(dict.fromkeys(text for text in found if text))[:limit]
 
 
-def _label_of(entry: object) -> str:
+def label_of(entry: object) -> str:
+    """Return a list entry's label: its own, or the name inside an object."""
     if isinstance(entry, dict):
         names = (label(entry.get(name)) for name in ("name", "title", "label", "market", "region", "code", "id"))
         return next((text for text in names if text), "")
