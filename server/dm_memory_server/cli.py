@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from dm_memory import __version__
 from dm_memory.items import ContentType, Priority, Source
 from dm_memory.sync.requests import Progress, Scope
 from dm_memory_server.execute import Options, execute, guarded
+from dm_memory_server.logs import log_to_stderr
 from dm_memory_server.terminal import tolerate_any_text
 from dm_memory_tools.arguments import prepare_request, search_request, sync_request
 from dm_memory_tools.runtime import resolve_brand
@@ -36,17 +36,15 @@ app = typer.Typer(
 Home = Annotated[Path | None, typer.Option("--home", metavar="DIR", help="The folder that holds the brands.")]
 Brand = Annotated[str | None, typer.Option("--brand", help="The brand's slug; default: the active brand.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print data instead of the report.")]
-Limit = Annotated[int, typer.Option("--limit", min=1, help="Most items listed per section.")]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Most items listed per section.")]
 TagList = Annotated[list[str] | None, typer.Option("--tag", help="May be repeated.")]
 ContentTypeOption = Annotated[ContentType | None, typer.Option("--content-type")]
-
-_LIST_LIMIT = 20
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command; return its exit code. Never raises."""
     tolerate_any_text()
-    logging.basicConfig(stream=sys.stderr, level="WARNING", format="%(levelname)s %(name)s: %(message)s")
+    log_to_stderr()
     return guarded(lambda: _dispatch(arguments))
 
 
@@ -98,7 +96,7 @@ def sync(
     learning: Annotated[
         list[str] | None, typer.Option("--learning", help="A session learning; - reads one a line; may be repeated.")
     ] = None,
-    limit: Limit = _LIST_LIMIT,
+    limit: Limit = None,
     as_json: AsJson = False,
 ) -> int:
     """Save a brand's files and learnings to memory."""
@@ -117,7 +115,8 @@ def sync(
             exclude=exclude or (),
             session_learnings=learnings,
         )
-        return sync_report(await memory.sync(request, progress=progress), list_limit=limit)
+        result = await memory.sync(request, progress=progress)
+        return sync_report(result, list_limit=limit or memory.settings.report_items)
 
     return execute(work, Options(home, as_json))
 
@@ -127,13 +126,14 @@ def _lines() -> list[str]:
 
 
 @app.command()
-def status(*, home: Home = None, brand: Brand = None, limit: Limit = _LIST_LIMIT, as_json: AsJson = False) -> int:
+def status(*, home: Home = None, brand: Brand = None, limit: Limit = None, as_json: AsJson = False) -> int:
     """Show what is in memory and whether it is well."""
 
     async def work(memory: Memory, _: Progress) -> Report:
         from dm_memory.report import status_report  # noqa: PLC0415  # each command imports its own
 
-        return status_report(await memory.status(resolve_brand(memory, brand)), list_limit=limit)
+        result = await memory.status(resolve_brand(memory, brand))
+        return status_report(result, list_limit=limit or memory.settings.report_items)
 
     return execute(work, Options(home, as_json))
 

@@ -6,19 +6,18 @@ import argparse
 import asyncio
 import contextlib
 import logging
-import os
 import signal
 import sys
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from dm_memory_server.logs import log_to_stderr
+
 if TYPE_CHECKING:
     from dm_memory_tools.runtime import Runtime
 
 __all__ = ["serve", "serve_parser"]
-
-_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
 def serve_parser() -> argparse.ArgumentParser:
@@ -39,7 +38,7 @@ def serve(arguments: Sequence[str]) -> int:
         arguments: What follows ``serve`` on the command line.
     """
     options = serve_parser().parse_args(arguments)
-    _log_to_stderr()
+    log_to_stderr()
     with contextlib.redirect_stdout(sys.stderr):  # whatever an import prints must not reach the client
         from dm_memory_server.signals import leave_at_once, run_until_signalled  # noqa: PLC0415  # after the redirection
 
@@ -63,12 +62,3 @@ def _runtime(home: str | None, brand: str | None) -> Runtime:
     from dm_memory_tools.runtime import Runtime, open_memory  # noqa: PLC0415  # as above
 
     return Runtime(partial(open_memory, home=home, brand=brand))
-
-
-def _log_to_stderr() -> None:
-    level = os.environ.get("DM_MEMORY_LOG_LEVEL", "").upper()
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=level if level in _LEVELS else "WARNING",
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )

@@ -23,7 +23,8 @@ async def get_memory_status(
         from dm_memory.report import status_report  # noqa: PLC0415  # start-up imports only what tools/list needs
 
         memory = await runtime_of(ctx).memory()
-        return to_result(status_report(await memory.status(brand_of(chosen))), response_format)
+        result = await memory.status(brand_of(chosen))
+        return to_result(status_report(result, list_limit=memory.settings.report_items), response_format)
 
 
 GET_MEMORY_STATUS = define(get_memory_status, title="Memory status", read_only=True)

@@ -42,8 +42,13 @@ def load_settings(**overrides: object) -> Settings:
 
 
 def _variable(location: tuple[int | str, ...]) -> str:
-    name = str(location[0]) if location else "settings"
-    return name if name.isupper() else f"DM_MEMORY_{name.upper()}"
+    """Return the environment variable of a setting that pydantic found fault with."""
+    from dm_memory.settings import Settings  # noqa: PLC0415  # start-up imports only what tools/list needs
+
+    name = str(location[0]) if location else ""
+    field = Settings.model_fields.get(name)
+    choices = getattr(field.validation_alias, "choices", ()) if field else ()
+    return next((choice for choice in choices if str(choice).isupper()), f"DM_MEMORY_{name.upper()}")
 
 
 def open_memory(**overrides: object) -> Memory:

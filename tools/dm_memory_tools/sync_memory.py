@@ -57,7 +57,7 @@ async def sync_memory(
         )
         memory = await runtime_of(ctx).memory()
         result = await memory.sync(request, progress=ProgressRelay(ctx))
-        return to_result(sync_report(result), response_format)
+        return to_result(sync_report(result, list_limit=memory.settings.report_items), response_format)
 
 
 SYNC_MEMORY = define(sync_memory, title="Sync brand memory", read_only=False)
