@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from mcp.client.client import Client
+from mcp.client.stdio import StdioServerParameters
+from mcp_types import CallToolResult
 from raw_client import RawClient, started
 from server_homes import SERVE, many
 
@@ -50,8 +55,19 @@ def test_a_signal_before_the_handshake_ends_the_server_quietly(home: Path, envir
         assert "Traceback" not in client.process.stderr.read()
 
 
-def test_sigint_then_sigterm_in_the_middle_of_a_sync_stops_it_and_loses_nothing(
-    home: Path, environment: dict[str, str]
+def claude_code_ends_it(client: RawClient) -> None:
+    client.process.send_signal(signal.SIGINT)
+    client.process.send_signal(signal.SIGTERM)
+
+
+def the_input_ends(client: RawClient) -> None:
+    assert client.process.stdin is not None
+    client.process.stdin.close()
+
+
+@pytest.mark.parametrize("end", [claude_code_ends_it, the_input_ends])
+def test_a_server_that_ends_in_the_middle_of_a_sync_loses_nothing(
+    home: Path, environment: dict[str, str], end: Callable[[RawClient], None]
 ) -> None:
     many(home, 3000)
     with started(home, environment) as client:
@@ -60,8 +76,7 @@ def test_sigint_then_sigterm_in_the_middle_of_a_sync_stops_it_and_loses_nothing(
         client.send("tools/call", call, number=2)
         while "method" not in client.read():
             pass
-        client.process.send_signal(signal.SIGINT)
-        client.process.send_signal(signal.SIGTERM)
+        end(client)
         assert client.process.wait(timeout=60) == 0
     with started(home, environment) as client:
         client.shake_hands()
@@ -70,6 +85,30 @@ def test_sigint_then_sigterm_in_the_middle_of_a_sync_stops_it_and_loses_nothing(
         last = client.ask(3, "tools/call", {"name": "sync_memory", "arguments": {}})["result"]
         counts = last["_meta"]["io.dm-memory/report"]["counts"]
         assert (counts["unchanged"], counts["stored"]) == (3000, 0)
+
+
+@pytest.mark.parametrize(("mode", "version"), [("legacy", "2025-11-25"), ("auto", "2026-07-28")])
+def test_the_sdks_client_is_served_in_both_eras(
+    home: Path, environment: dict[str, str], mode: str, version: str
+) -> None:
+    command, *arguments = SERVE
+    server = StdioServerParameters(command=command, args=[*arguments, "--home", str(home)], env=environment)
+    heard: list[str | None] = []
+
+    async def listen(_: float, __: float | None, message: str | None) -> None:
+        heard.append(message)
+
+    async def talk() -> tuple[str, CallToolResult]:
+        async with Client(server, mode=mode) as client:
+            result = await client.call_tool("sync_memory", {}, progress_callback=listen)
+            return client.protocol_version, result
+
+    negotiated, result = asyncio.run(talk())
+    assert negotiated == version
+    assert result.structured_content is None
+    assert result.meta is not None
+    assert result.meta["io.dm-memory/report"]["counts"]["stored"] == 3
+    assert heard
 
 
 NOISY = """

@@ -119,7 +119,7 @@ def _learning(given: str | Learning) -> SessionLearning:
     if not entry.content.strip():
         raise InputError(
             "A session learning has no text.",
-            "Pass each one as a sentence, or as an object whose `content` is the sentence; leave empty ones out.",
+            "Pass each one as a sentence, or as an object whose content is the sentence; leave empty ones out.",
         )
     return SessionLearning(
         content=entry.content,
@@ -163,7 +163,7 @@ def _check(name: str, value: str, parse: Callable[[str], object], example: str) 
     try:
         parse(value)
     except ValueError:
-        raise InputError(f"`{name}` is no date that can be read.", f"Write it as {example}.") from None
+        raise InputError(f"{name} is no date that can be read.", f"Write it as {example}.") from None
 
 
 def search_request(
@@ -181,7 +181,7 @@ def search_request(
         if value:
             _check(name, value, date.fromisoformat, "2026-01-31")
     if from_date and to_date and date.fromisoformat(from_date) > date.fromisoformat(to_date):
-        raise InputError("`from_date` is later than `to_date`.", "Pass the earlier day as `from_date`.")
+        raise InputError("from_date is later than to_date.", "Pass the earlier day as from_date.")
     return SearchRequest(
         query=query,
         brand=brand,
