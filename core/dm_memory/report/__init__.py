@@ -1,1 +1,22 @@
 """Results become Markdown for a marketer and plain data for an agent."""
+
+from __future__ import annotations
+
+from dm_memory.report.doctor import Check, doctor_report
+from dm_memory.report.errors import error_report
+from dm_memory.report.model import Report
+from dm_memory.report.prepare import prepare_report
+from dm_memory.report.search import search_report
+from dm_memory.report.status import status_report
+from dm_memory.report.sync import sync_report
+
+__all__ = [
+    "Check",
+    "Report",
+    "doctor_report",
+    "error_report",
+    "prepare_report",
+    "search_report",
+    "status_report",
+    "sync_report",
+]

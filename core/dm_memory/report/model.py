@@ -10,7 +10,7 @@ __all__ = ["Report"]
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """``text`` is Markdown; ``data`` is JSON-ready and fits ``docs/report.schema.json``; ``exit_code`` is for shells."""
+    """``text`` is Markdown, ``data`` is JSON-ready and fits ``docs/report.schema.json``; shells get ``exit_code``."""
 
     text: str
     data: dict[str, Any]
