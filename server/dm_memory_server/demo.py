@@ -25,8 +25,15 @@ if TYPE_CHECKING:
 
 __all__ = ["run_demo", "sample_home", "work_like_a_team"]
 
-_LEARNING = "Customers ask for refills in every second support chat; nobody has offered them a subscription yet."
-_QUESTION = "what should we do differently in the next e-mail campaign?"
+_LEARNING = "Every second support chat in November asks whether a subscription can be a gift; no page answers it yet."
+_QUESTION = "what makes people open our newsletters?"
+_RETROSPECTIVE = {
+    "what_worked": ["Asking on the day of the second delivery brought three times as many invitations as at checkout."],
+    "what_failed": [
+        "The invitation page took five seconds to load on phones; most invited friends left before the form."
+    ],
+    "next_time": "Try the invitation page on a phone before the first card is printed.",
+}
 _REMOTE = ("qdrant_url", "qdrant_api_key", "pinecone_api_key", "brand")
 
 
@@ -132,16 +139,10 @@ def work_like_a_team(brand_folder: Path) -> None:
 
 
 def _complete_a_campaign(folder: Path) -> None:
-    for path in sorted(folder.glob("*.json")):
-        campaign = {} if path.name.startswith("_") else _read(path)
-        if campaign.get("status") in {"active", "planned"}:
-            campaign["status"] = "completed"
-            campaign["retrospective"] = {
-                "what_worked": ["Short videos by customers cost half as much per sign-up as studio films."],
-                "what_failed": ["The landing page loaded in five seconds on phones; most visitors left."],
-                "next_time": "Test the landing page on a phone before the first euro is spent.",
-            }
-            _write(path, campaign)
+    for path in sorted(folder.glob("[!_]*.json")):
+        campaign = _read(path)
+        if campaign.get("status") == "active":
+            _write(path, campaign | {"status": "completed", "retrospective": _RETROSPECTIVE})
             return
 
 

@@ -49,7 +49,7 @@ def test_the_reports_have_eight_sections(shown: list[str]) -> None:
 def test_the_changes_of_a_week_are_all_seen(shown: list[str]) -> None:
     assert "Once more" not in shown[1]
     assert "| Changed |" in shown[1] or "hanged" in shown[1]
-    assert "refills in every second support chat" in shown[1]
+    assert "Every second support chat" in shown[1]
 
 
 def test_the_third_sync_stores_nothing(shown: list[str]) -> None:
