@@ -146,7 +146,18 @@ def test_an_item_of_every_action_shows_up_somewhere() -> None:
     for action in Action:
         skipped = action in {Action.DUPLICATE, Action.EXCLUDED, Action.REFUSED, Action.UNCHANGED}
         item = examples.item(1, action=action, stored=not skipped)
-        assert "“Carousel posts" in sync_report(examples.run(items=(item,))).text, action
+        assert item.key in sync_report(examples.run(items=(item,))).text, action
+
+
+def test_a_refused_text_is_shown_nowhere_because_it_can_hold_the_credential() -> None:
+    text = "key sk-live-0123456789"
+    item = examples.item(1, text, action=Action.REFUSED, stored=False)
+    for report in (
+        sync_report(examples.run(items=(item,))),
+        prepare_report(replace(examples.refused(), title=text)),
+    ):
+        assert "sk-live" not in report.text
+        assert "sk-live" not in json.dumps(report.data)
 
 
 def test_relevance_is_told_in_words() -> None:

@@ -12,7 +12,7 @@ from dm_memory.findings import Finding
 from dm_memory.layers.protocol import Capacity
 from dm_memory.report.escape import scrub, visible
 from dm_memory.report.parts import capacity_alert
-from dm_memory.sync.results import Failure, GuardHit, ItemOutcome
+from dm_memory.sync.results import Action, Failure, GuardHit, ItemOutcome
 
 __all__ = ["capacity_data", "counts_data", "failure_data", "finding_data", "guard_data", "item_data", "tags_data"]
 
@@ -41,10 +41,10 @@ def failure_data(failure: Failure) -> dict[str, Any]:
 
 
 def item_data(item: ItemOutcome) -> dict[str, Any]:
-    """Return one item; ``reason`` and ``error`` are there only where there is one."""
+    """Return one item; ``reason`` and ``error`` are there only where there is one; a refused text has no title."""
     data: dict[str, Any] = {
         "key": scrub(item.key),
-        "title": visible(item.title),
+        "title": "" if item.action is Action.REFUSED else visible(item.title),
         "hash": item.content_hash,
         "action": item.action.value,
         "content_type": scrub(item.content_type),

@@ -26,9 +26,9 @@ def prepare_report(result: PrepareResult) -> Report:
 
 
 def _lead(result: PrepareResult) -> str:
-    text = quote(result.title)
     if result.status == "refused":
-        return f"{text} was not kept and will not be stored. The reason is below."
+        return "The text was not kept and will not be stored. The reason is below."
+    text = quote(result.title)
     if result.status == "duplicate":
         return f"{text} is known already, so it is not stored a second time. {_merged(result)}"
     return f"{text} is safely recorded. The next sync stores it: {command('sync', result.brand)}"
@@ -37,7 +37,7 @@ def _lead(result: PrepareResult) -> str:
 def _merged(result: PrepareResult) -> str:
     if not result.merged_tags:
         return "Nothing changes."
-    return f"Its entry gains the tags {_tags(result.merged_tags)}."
+    return f"Its entry gains the tags: {_tags(result.merged_tags)}."
 
 
 def _tags(tags: tuple[str, ...]) -> str:
@@ -73,7 +73,7 @@ def _data(result: PrepareResult) -> dict[str, object]:
         "hash": result.content_hash,
         "content_type": scrub(result.content_type),
         "tags": tags_data(result.tags),
-        "title": visible(result.title),
+        "title": "" if result.status == "refused" else visible(result.title),
         "path": scrub(result.path),
         "existing_key": scrub(result.existing_key),
         "existing_stored_at": result.existing_stored_at or None,

@@ -36,11 +36,15 @@ _HEADLINES = {
 
 def status_report(result: StatusResult, *, list_limit: int = 20) -> Report:
     """Render a brand's state; at most ``list_limit`` lines per list. The exit code is always 0: asking worked."""
+    capacities = (capacity_text(layer.name, layer.capacity) for layer in result.layers)
     sections = [
         ("Summary", _summary(result)),
         ("Failed and waiting", _open(result, list_limit)),
         ("Memory layers", _layers(result.layers)),
-        ("Storage capacity", [_lines(capacity_text(layer.name, layer.capacity) for layer in result.layers)]),
+        (
+            "Storage capacity",
+            [_lines(capacity_text(layer.name, layer.capacity) for layer in result.layers) or "Nothing to measure."],
+        ),
         ("What to do next", [_lines(sentence_end(inline(advice)) for advice in result.advice) or "Nothing."]),
     ]
     if result.findings:
