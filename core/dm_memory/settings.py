@@ -14,23 +14,27 @@ PersonalDataPolicy = Literal["mask", "keep"]
 
 
 class Settings(BaseSettings):
-    """The configuration of dm-memory; each field ``x`` is read from ``DM_MEMORY_X`` unless it names another variable."""
+    """The configuration; each field ``x`` is read from ``DM_MEMORY_X`` unless it names another variable."""
 
-    model_config = SettingsConfigDict(env_prefix="DM_MEMORY_", extra="ignore", frozen=True, populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix="DM_MEMORY_", env_ignore_empty=True, extra="ignore", frozen=True, populate_by_name=True
+    )
 
     home: Path = Field(
         default_factory=lambda: Path.home() / ".claude-marketing",
         validation_alias=AliasChoices("home", "CLAUDE_MARKETING_HOME", "DM_MEMORY_HOME"),
         description="The folder that holds the brands.",
     )
-    brand: str | None = Field(default=None, description="The brand to use where a call names none, before the active one.")
+    brand: str | None = Field(
+        default=None, description="The brand to use where a call names none, before the active one."
+    )
     embedder: str = Field(
         default="wordllama",
         description="The embedding model: wordllama (offline, default) or package.module:factory for one of your own.",
     )
     personal_data: PersonalDataPolicy = Field(
         default="mask",
-        description="mask: e-mail addresses, phone and card numbers are masked before anything is stored; keep: they stay.",
+        description="mask: e-mail addresses, phone and card numbers are masked before storing; keep: they stay.",
     )
     lock_timeout: float = Field(default=120.0, gt=0, description="Seconds to wait for another sync of the same brand.")
     batch_size: int = Field(default=256, ge=1, le=1000, description="Items in one write to an embedded engine.")

@@ -109,7 +109,7 @@ async def _show(memory: Memory, scene: _Scene, brand_folder: Path) -> int:
     scene.change(brand_folder)
     async with progress_bar() as progress:
         result = await memory.sync(scene.request, progress=progress)
-    report: Report = sync_report(result, list_limit=5)
+    report: Report = sync_report(result, list_limit=12)
     print_text(f"# {scene.heading}\n")
     print_text(f"{report.text}\n")
     return report.exit_code

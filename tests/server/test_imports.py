@@ -1,0 +1,43 @@
+"""What is imported when: the server starts in every session, the command line in every cron job."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+HEAVY = ("dm_memory.api", "dm_memory.report", "numpy", "orjson", "pinecone", "pydantic_settings", "qdrant_client")
+HEAVY += ("qdrant_edge", "rich.progress", "typer", "wordllama")
+
+
+def loaded(code: str, environment: dict[str, str], *arguments: str) -> set[str]:
+    """Run ``code`` in a fresh interpreter; return the names of the modules it has imported at the end."""
+    program = f"{code}\nimport sys\nprint('\\n'.join(sys.modules), file=sys.stderr)"
+    command = [sys.executable, "-c", program, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.split())
+
+
+def test_listing_the_tools_imports_no_engine_no_settings_and_no_core(environment: dict[str, str]) -> None:
+    listing = """
+import asyncio
+from dm_memory_server.app import build_server
+from dm_memory_server.serve import serve
+from dm_memory_server.signals import run_until_signalled
+from dm_memory_tools.runtime import Runtime
+assert len(asyncio.run(build_server(Runtime()).list_tools())) == 4
+"""
+    assert loaded(listing, environment).isdisjoint(HEAVY)
+
+
+def test_a_command_imports_neither_the_protocol_nor_what_only_a_terminal_needs(
+    environment: dict[str, str], home: Path
+) -> None:
+    command = """
+import sys
+from dm_memory_server.cli import run
+assert run(sys.argv[1:]) == 0
+"""
+    modules = loaded(command, environment, "sync", "--dry-run", "--home", str(home))
+    assert modules.isdisjoint({"mcp", "mcp_types", "rich.progress", "rich.markdown", "qdrant_client", "pinecone"})
