@@ -34,6 +34,7 @@ _NOT_REMEMBERED = frozenset(
 )
 _LEADS = ("learning", "lesson", "insight", "decision", "text", "point", "finding", "title", "description", "summary")
 _DATES = ("date", "recorded_at", "decided_at", "created_at")
+_NAMES = {"kpis": "KPIs", "roi": "ROI"}
 _SINGULAR = {"strategy_decisions": "strategy decision", "learnings": "learning"}
 
 
@@ -93,7 +94,7 @@ def _add_plan(campaign: _Campaign, document: dict[str, object]) -> None:
             campaign.collector.malformed(name, "is nested too deeply")
             continue
         if text:
-            lines.append(f"{capitalised(name)}: {text}")
+            lines.append(f"{_NAMES.get(name) or capitalised(name)}: {text}")
     if lines:
         facts = {**campaign.facts, "section": "plan"}
         _add(campaign, "plan", _content(campaign, "plan", "\n".join(lines)), campaign.created_at, facts)
@@ -163,8 +164,8 @@ def _point_text(point: object) -> tuple[str, str]:
         return point.strip(), ""
     if not isinstance(point, dict):
         return block(point), ""
-    lead = next((name for name in _LEADS if isinstance(point.get(name), str) and not is_empty(point[name])), "")
-    date = next((name for name in _DATES if stamp(point.get(name))), "")
+    lead = next((name for name in _LEADS if name in point and isinstance(point[name], str) and point[name].strip()), "")
+    date = next((name for name in _DATES if name in point and stamp(point[name])), "")
     rest = block({name: value for name, value in point.items() if name not in (lead, date)})
     text = "\n".join(part for part in (inline(point[lead]) if lead else "", rest) if part)
     return text, stamp(point.get(date)) if date else ""

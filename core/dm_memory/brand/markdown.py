@@ -11,11 +11,13 @@ from dataclasses import dataclass
 
 __all__ = ["Section", "bullets", "sections"]
 
-_ATX = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))??(?:[ \t]+#+)?[ \t]*$")
+# The title is cut out by hand: an expression for its optional closing marks is quadratic on a long line of blanks.
+_ATX = re.compile(r" {0,3}(#{1,6})(?=[ \t]|$)")
+_MAX_BULLET = 500
 _FENCE = re.compile(r" {0,3}(`{3,}(?=[^`]*$)|~{3,})")
 _SETEXT = re.compile(r" {0,3}(=+|-+)[ \t]*$")
-# What a setext underline can't turn into a heading: lists, quotes, tables, indented code, rules, another heading.
-_NO_PARAGRAPH = re.compile(r"(?: {4}|\t| {0,3}(?:[-+*>|#]|\d+[.)]\s|`{3}|~{3}|_{3}))")
+# What a setext underline can't turn into a heading: lists, quotes, tables, indented code, rules.
+_NO_PARAGRAPH = re.compile(r"(?: {4}|\t| {0,3}(?:[-+*>|]|\d+[.)]\s|`{3}|~{3}|_{3}))")
 _BULLET = re.compile(r"( *)[-*+][ \t]+(.+)$")
 
 
@@ -51,7 +53,7 @@ def bullets(body: str) -> Iterator[str]:
         if match := _BULLET.match(line.replace("\t", "    ")):
             indent = len(match[1]) if indent is None else min(indent, len(match[1]))
             if len(match[1]) <= indent + 1:
-                yield match[2].strip()
+                yield match[2].strip()[:_MAX_BULLET]
 
 
 def _section(headings: list[tuple[int, str]], body: list[str]) -> Section:
@@ -73,11 +75,14 @@ def _classified(lines: list[str]) -> Iterator[tuple[int, str]]:
                 continue
         if fence:
             fence = "" if _closes(line, fence) else fence
-        elif heading := _ATX.match(line):
-            after_blank = True
-            yield len(heading[1]), _title(heading[2] or "")
+            after_blank = not fence
+            yield 0, line
             continue
-        elif opening := _FENCE.match(line):
+        if heading := _ATX.match(line):
+            after_blank = True
+            yield len(heading[1]), _title(line[heading.end() :])
+            continue
+        if opening := _FENCE.match(line):
             fence = opening[1]
         elif after_blank and line.strip() and not _NO_PARAGRAPH.match(line):
             waiting, after_blank = line, False
@@ -89,7 +94,9 @@ def _classified(lines: list[str]) -> Iterator[tuple[int, str]]:
 
 
 def _title(text: str) -> str:
-    return "" if set(text) == {"#"} else text.strip()
+    text = text.strip()
+    opened = text.rstrip("#")
+    return opened.rstrip() if not opened or opened[-1].isspace() else text
 
 
 def _closes(line: str, fence: str) -> bool:
