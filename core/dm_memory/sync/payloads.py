@@ -90,11 +90,12 @@ class Preparer:
             # The marks are ours: "[e-mail]" must not tag a text with the e-mail channel.
             plain = _MARKS.sub(" ", content)
             words = words_of(plain)
+        plain_facts = facts if facts is item.facts else {name: _without_marks(value) for name, value in facts.items()}
         findings: tuple[Finding, ...] = ()
         if flagged := self._flags.find(plain, words):
             findings = self._flags.findings(flagged, item.key)
             facts = {**facts, "flags": [flag.label for flag in flagged]}
-        tags, hits = self._all_tags(item, self._tagger.tags(item, plain, words), extra_tags, hits)
+        tags, hits = self._all_tags(item, self._tagger.tags(item, plain, words, plain_facts), extra_tags, hits)
         return Prepared(
             item,
             content,
@@ -147,6 +148,12 @@ class Preparer:
             self._tag_sets.clear()
         self._tag_sets[given] = answer = normalise_tags(clean), hits
         return answer
+
+
+def _without_marks(value: Value) -> Value:
+    if isinstance(value, list):
+        return [part for part in value if not _MARKS.search(part)]
+    return _MARKS.sub(" ", value) if isinstance(value, str) else value
 
 
 def _metadata_hash(item: Item, content_type: str, tags: tuple[str, ...], facts: Facts) -> str:

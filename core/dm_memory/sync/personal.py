@@ -32,11 +32,11 @@ _YEARS = re.compile(r"(?:(?:19|20)\d\d\D{1,3})+(?:19|20)?\d\d")
 _NORTH_AMERICAN = re.compile(r"(?:1[ .\-])?(?:\([2-9]\d\d\)[ .\-]?|[2-9]\d\d([.\-]))\d{3}[ .\-\u2010-\u2013]\d{4}")
 _INTERNATIONAL = re.compile(r"\+ ?\(?[1-9]|00 ?[1-9]")
 _TRUNK_GROUPS = re.compile(
-    r"\(?0[1-9]\d{1,3}\)?[ /\-]{1,3}\d{5,8}(?:-\d{1,4})?"  # (030) 1234567, 0171/1234567, 07911 123456
+    r"\(?0[1-9]\d{1,4}\)?[ /\-]{1,3}\d{5,8}(?:-\d{1,4})?"  # (030) 1234567, 0171/1234567, 07911 123456
     r"|0[1-9](?:[ .\-]\d{2}){4}"  # 06 12 34 56 78
     r"|\(?0[1-9]\d?\)?[ \-]\d{4}[ \-]\d{4}"  # 020 7946 0958, (02) 9876 5432
     r"|\(?0[1-9]\d{2,3}\)?[ \-]\d{3}[ \-]\d{3,4}"  # 0800 123 4567, 0412 345 678
-    r"|0[1-9]\d[ \-]\d{3}[ \-]\d{4}"  # 090-123-4567
+    r"|0[1-9]\d[ \-]\d{3}[ \-]\d{3,4}"  # 090-123-4567, 060 123 456
     r"|0[1-9]0[ \-]\d{4}[ \-]\d{4}"  # 090-1234-5678
 )
 _CALL_WORD = re.compile(
@@ -90,7 +90,11 @@ def _with_ascii_digits(number: str) -> str:
 
 def _is_amount(number: str, digits: int) -> bool:
     """Return True for digits in groups of three; with a plus sign up to a billion, beyond it is a country's prefix."""
-    return _THOUSANDS.fullmatch(number) is not None and not (number[0] == "+" and digits >= _LONG_NUMBER)
+    return (
+        number[0] != "0"
+        and _THOUSANDS.fullmatch(number) is not None
+        and not (number[0] == "+" and digits >= _LONG_NUMBER)
+    )
 
 
 def _passes_luhn(digits: list[int]) -> bool:

@@ -25,7 +25,7 @@ from typing import Protocol
 from unicodedata import normalize
 
 from dm_memory.errors import InputError
-from dm_memory.items import Item, Kind
+from dm_memory.items import Facts, Item, Kind
 from dm_memory.sync.channels import CHANNEL_TERMS
 from dm_memory.sync.markets import names_of
 from dm_memory.sync.terms import Term, TermIndex, Words, words_of
@@ -132,7 +132,7 @@ def checked_tags(tags: Iterable[str]) -> tuple[str, ...]:
 @lru_cache(maxsize=16384)
 def _tag(dimension: str, value: str) -> str | None:
     """Return ``dimension:value``, or None where the value holds nothing a tag can hold."""
-    slug = (normalise_tag(value) or "").replace(":", "-")[:_MAX_VALUE_CHARS].strip(_EDGES)
+    slug = (normalise_tag(value.replace(":", "-")) or "")[:_MAX_VALUE_CHARS].strip(_EDGES)
     return f"{dimension}:{slug}" if slug else None
 
 
@@ -175,13 +175,14 @@ class Tagger:
         self._markets = TermIndex(_market_terms(markets))
         self._terms = TermIndex([*CHANNEL_TERMS, *_market_terms(markets), *_competitor_terms(context.competitors)])
 
-    def tags(self, item: Item, content: str, words: Words | None = None) -> tuple[str, ...]:
+    def tags(self, item: Item, content: str, words: Words | None = None, facts: Facts | None = None) -> tuple[str, ...]:
         """Return the detected tags, sorted and unique.
 
         Args:
-            item: Its facts, kind and date are looked at; its own tags are not.
+            item: Its kind and date are looked at; its own tags are not.
             content: The text as it will be stored.
             words: ``words_of(content)``, where the caller has them already.
+            facts: The item's facts without personal data; None for the item's own.
         """
         if words is None:
             words = words_of(content)
@@ -189,14 +190,13 @@ class Tagger:
         found.update(self._terms.find(content, words))
         if not _QUARTER_WORDS.isdisjoint(words):
             found.update(_named_quarters(content))
-        found.update(self._from_facts(item))
+        found.update(self._from_facts(item, item.facts if facts is None else facts))
         return tuple(sorted(tag for tag in found if tag))
 
-    def _from_facts(self, item: Item) -> list[str | None]:
-        facts = item.facts
+    def _from_facts(self, item: Item, facts: Facts) -> list[str | None]:
         get = facts.get
         kind: str = item.kind._value_
-        tags = [_type_tag(item, kind), _tag("source", _text(get("insight_source")) or kind)]
+        tags = [_type_tag(item.kind, facts), _tag("source", _text(get("insight_source")) or kind)]
         if item.recorded_at:
             tags.append(_quarter_of(item.recorded_at[:7]))
         if campaign := _text(get("campaign_id")):
@@ -216,10 +216,10 @@ class Tagger:
 _CHANNELS = TermIndex(CHANNEL_TERMS)
 
 
-def _type_tag(item: Item, kind: str) -> str | None:
-    if insight_type := _text(item.facts.get("insight_type")):
+def _type_tag(kind: Kind, facts: Facts) -> str | None:
+    if insight_type := _text(facts.get("insight_type")):
         return _tag("type", insight_type)
-    if item.kind is Kind.CAMPAIGN and (section := _text(item.facts.get("section"))):
+    if kind is Kind.CAMPAIGN and (section := _text(facts.get("section"))):
         return _tag("type", f"campaign-{section.partition('/')[0]}")
     return _tag("type", kind)
 
