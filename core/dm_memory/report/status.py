@@ -41,10 +41,7 @@ def status_report(result: StatusResult, *, list_limit: int = 20) -> Report:
         ("Summary", _summary(result)),
         ("Failed and waiting", _open(result, list_limit)),
         ("Memory layers", _layers(result.layers)),
-        (
-            "Storage capacity",
-            [_lines(capacity_text(layer.name, layer.capacity) for layer in result.layers) or "Nothing to measure."],
-        ),
+        ("Storage capacity", [_lines(capacities) or "Nothing to measure."]),
         ("What to do next", [_lines(sentence_end(inline(advice)) for advice in result.advice) or "Nothing."]),
     ]
     if result.findings:
