@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import logging
 import re
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
@@ -59,6 +60,7 @@ class WordLlamaEmbedder:
     def __init__(self) -> None:
         self._model: Any = None
         self._spec: EmbeddingSpec | None = None
+        self._loading = threading.Lock()  # each brand's layer has a thread of its own, and all share one model
 
     @property
     def setting(self) -> str:
@@ -90,8 +92,9 @@ class WordLlamaEmbedder:
         return self.embed_documents([text])[0]
 
     def _loaded(self) -> Any:  # noqa: ANN401  # wordllama ships no types
-        if self._model is None:
-            self._model = _load_wordllama()
+        with self._loading:
+            if self._model is None:
+                self._model = _load_wordllama()
         return self._model
 
 

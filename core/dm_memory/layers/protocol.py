@@ -54,7 +54,7 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Whether a layer answers right now. ``detail`` is one sentence for a person; ``error`` is set where it does not."""
+    """Whether a layer answers right now. ``detail`` is one sentence for a person; ``error`` says why it does not."""
 
     ok: bool
     engine: str

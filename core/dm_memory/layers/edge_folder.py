@@ -1,0 +1,246 @@
+"""The folder of a brand's vector database: its collections, and whose turn it is to have them open.
+
+Blocking; for one thread. ``QdrantEdgeLayer`` is the asynchronous face of it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from dm_memory.errors import ErrorClass, LayerError
+from dm_memory.layers.chunking import CHUNKING_VERSION
+from dm_memory.layers.edge_collection import Collection
+from dm_memory.layers.edge_errors import damaged, disk_full
+from dm_memory.layers.edge_manifest import MANIFEST, Generation, Manifest, read_manifest, write_manifest
+from dm_memory.layers.protocol import Embedder, EmbeddingSpec
+from dm_memory.layers.turns import Turns
+
+__all__ = ["EdgeFolder", "setting_of"]
+
+_SPARE_BYTES = 64 * 1024 * 1024
+"""Free space below which nothing is written: the engine maps files of 32 MB, and a page that finds no room on the disk
+when it is touched ends the process with SIGBUS, past any error handling."""
+
+
+class EdgeFolder:
+    """A vector folder. Opens late, keeps a collection open while it is used, closes when the turn is given up.
+
+    Args:
+        path: The folder; made (0700) by the first write, never by a read.
+        embedder: The model in use.
+        lock_timeout: Seconds to wait for the turn.
+    """
+
+    def __init__(self, path: Path, embedder: Embedder, lock_timeout: float) -> None:
+        self._path = path
+        self._embedder = embedder
+        self._turns = Turns(path, lock_timeout)
+        self._manifest: Manifest | None = None
+        self._open: dict[str, Collection] = {}
+        self.rebuilding = False
+
+    # Turns -------------------------------------------------------------------------------------------------------
+
+    def step_aside(self) -> None:
+        """Give the turn up if another process waits for it."""
+        if self._turns.held and self._turns.wanted():
+            self.give_up()
+
+    def give_up(self) -> None:
+        """Close what is open and give up the turn. Idempotent. Raises ``LayerError``."""
+        opened, self._open, self._manifest = list(self._open.values()), {}, None
+        try:
+            for collection in opened:
+                collection.close()
+        finally:
+            self._turns.give_up()
+
+    def _take_turn(self) -> Manifest | None:
+        """Take the turn and return the manifest as it is now; a folder without one is left alone."""
+        if not self._turns.held:
+            if not (self._path / MANIFEST).exists():
+                return None
+            self._turns.take()
+            self._manifest = read_manifest(self._path)
+        return self._manifest
+
+    def peek(self) -> Manifest | None:
+        """Return the manifest without waiting for a turn. Raises ``LayerError`` where it is damaged."""
+        return self._manifest if self._turns.held else read_manifest(self._path)
+
+    # Collections -------------------------------------------------------------------------------------------------
+
+    def for_reading(self) -> Collection | None:
+        """Return the collection that writes go to, or None where nothing was ever stored. Raises ``LayerError``."""
+        manifest = self._take_turn()
+        generation = manifest and (manifest.building if self.rebuilding else manifest.active)
+        return self._opened(generation) if generation else None
+
+    def for_search(self) -> Collection | None:
+        """Return the collection that searches ask: during a rebuild the old one, while its model is the one in use.
+
+        Raises:
+            LayerError: Class validation: the model is another one.
+        """
+        manifest = self._take_turn()
+        if manifest is None:
+            return None
+        candidates = [generation for generation in (manifest.active, manifest.building) if generation]
+        fitting = [generation for generation in candidates if generation.model == self._embedder.spec]
+        if candidates and not fitting:
+            raise self._mismatch(candidates[0].model)
+        return self._opened(fitting[0]) if fitting else None
+
+    def for_writing(self) -> Collection:
+        """Return the collection that writes go to, made if need be.
+
+        Raises:
+            LayerError: Class validation: it holds vectors of another model. Class quota: the disk is nearly full.
+        """
+        spec = self._embedder.spec
+        self._prepare()
+        self._turns.take()
+        self._manifest = self._manifest or read_manifest(self._path)
+        manifest = self._manifest or Manifest()
+        generation = manifest.building if self.rebuilding else manifest.active
+        if generation is None:
+            generation = self._new_generation(spec)
+            self._remember(Manifest(active=generation, building=manifest.building))
+        if generation.model != spec:
+            raise self._mismatch(generation.model)
+        return self._opened(generation)
+
+    def _prepare(self) -> None:
+        self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if shutil.disk_usage(self._path).free < _SPARE_BYTES:
+            raise disk_full()
+
+    def _opened(self, generation: Generation) -> Collection:
+        if generation.folder not in self._open:
+            if not (self._path / generation.folder / "segments").is_dir():
+                raise damaged()
+            self._open[generation.folder] = Collection(self._path / generation.folder, _vector_name(generation.model))
+        return self._open[generation.folder]
+
+    def _new_generation(self, spec: EmbeddingSpec) -> Generation:
+        """Make an empty collection, open it, and return what the manifest is to say of it."""
+        generation = Generation(f"c-{secrets.token_hex(4)}", setting_of(self._embedder), spec, CHUNKING_VERSION)
+        folder = self._path / generation.folder
+        self._open[generation.folder] = Collection(folder, _vector_name(spec), spec.dimension)
+        return generation
+
+    def _remember(self, manifest: Manifest) -> None:
+        write_manifest(self._path, manifest)
+        self._manifest = manifest
+
+    def _mismatch(self, held: EmbeddingSpec) -> LayerError:
+        wanted = self._embedder.spec
+        return LayerError(
+            f"The brand's vector database was made with {_describe(held)}, the embedding model in use is"
+            f" {_describe(wanted)}.",
+            "Sync with force to build it anew, or set DM_MEMORY_EMBEDDER back.",
+            error_class=ErrorClass.VALIDATION,
+            code="model-mismatch",
+        )
+
+    # Rebuilding --------------------------------------------------------------------------------------------------
+
+    def begin_rebuild(self) -> None:
+        """Start a new collection, or take up the one an interrupted rebuild left. Raises ``LayerError``."""
+        spec = self._embedder.spec
+        self._prepare()
+        self._turns.take()
+        manifest = self._sound_manifest()
+        building = manifest.building
+        if building and (building.model != spec or building.chunking != CHUNKING_VERSION):
+            self._remove(building)
+            building = None
+        if building is None:
+            building = self._new_generation(spec)
+        self._remember(Manifest(active=manifest.active, building=building))
+        self.rebuilding = True
+
+    def finish_rebuild(self) -> None:
+        """Put the new collection in the old one's place; no rebuild begun is no error. Raises ``LayerError``."""
+        self.rebuilding = False
+        manifest = self._take_turn()
+        if manifest is None or manifest.building is None:
+            return
+        self._remember(Manifest(active=manifest.building))
+        if manifest.active:
+            self._remove(manifest.active)
+
+    def _sound_manifest(self) -> Manifest:
+        """Return the manifest without collections that can't be opened; those are put aside."""
+        try:
+            manifest = self._manifest or read_manifest(self._path) or Manifest()
+        except LayerError:
+            self._put_aside(self._path / MANIFEST)
+            return Manifest()
+        return Manifest(self._sound(manifest.active), self._sound(manifest.building))
+
+    def _sound(self, generation: Generation | None) -> Generation | None:
+        if generation is None:
+            return None
+        try:
+            self._opened(generation)
+        except LayerError as error:
+            if error.code != damaged().code:
+                raise
+            self._put_aside(self._path / generation.folder)
+            return None
+        return generation
+
+    def _put_aside(self, path: Path) -> None:
+        if path.exists():
+            path.rename(path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"))
+
+    def _remove(self, generation: Generation) -> None:
+        collection = self._open.pop(generation.folder, None)
+        if collection is not None:
+            # Its files go in the next line; whatever is wrong with them no longer matters.
+            with suppress(LayerError):
+                collection.close()
+        shutil.rmtree(self._path / generation.folder)
+
+    # Facts -------------------------------------------------------------------------------------------------------
+
+    def used_bytes(self) -> int:
+        """Return what the folder takes on the disk: the engine's files are sparse, so blocks count, not lengths."""
+        used = 0
+        for folder, _, names in os.walk(self._path):
+            for name in names:
+                with suppress(FileNotFoundError):
+                    status = (Path(folder) / name).stat()
+                    used += getattr(status, "st_blocks", -(-status.st_size // 512)) * 512
+        return used
+
+    def fingerprint(self) -> str:
+        """Return model and chunking in use, in words; loads the model only where the manifest can't vouch for it."""
+        setting = setting_of(self._embedder)
+        generations: list[Generation | None] = []
+        if setting:
+            with suppress(LayerError):  # a damaged manifest vouches for nothing; whoever opens it reports it
+                manifest = self.peek() or Manifest()
+                generations = [manifest.active, manifest.building]
+        known = [generation.model for generation in generations if generation and generation.setting == setting]
+        return f"{_describe(known[0] if known else self._embedder.spec)}, chunking {CHUNKING_VERSION}"
+
+
+def setting_of(embedder: Embedder) -> str:
+    """Return the name an embedder has for itself without being loaded, or "" where it has none."""
+    return str(getattr(embedder, "setting", ""))
+
+
+def _describe(spec: EmbeddingSpec) -> str:
+    return f"{spec.name} ({spec.dimension} dimensions, weights {spec.weights[:12]})"
+
+
+def _vector_name(spec: EmbeddingSpec) -> str:
+    return re.sub(r"[^a-z0-9._-]+", "-", spec.name.lower()).strip("-") or "dense"
