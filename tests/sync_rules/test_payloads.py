@@ -75,6 +75,12 @@ def test_a_flagged_text_is_stored_with_its_flags_and_findings(preparer: Preparer
     ]
 
 
+def test_the_guideline_that_lists_the_banned_words_is_not_flagged_for_them(preparer: Preparer) -> None:
+    prepared = preparer.prepare(make_item("Banned words: cheap", kind=Kind.GUIDELINE))
+    assert prepared.findings == ()
+    assert "flags" not in prepared.facts
+
+
 def test_given_tags_join_detected_ones_in_one_spelling(preparer: Preparer) -> None:
     prepared = preparer.prepare(make_item(tags=("Spring Launch",)), ("Launch", "spring_launch"))
     assert {"launch", "spring-launch", "type:insight"} <= set(prepared.tags)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from dm_memory.findings import Finding
-from dm_memory.items import Facts, Item, Value
+from dm_memory.items import Facts, Item, Kind, Value
 from dm_memory.sync.flags import FLAGS_VERSION, Flags
 from dm_memory.sync.guard import GUARD_VERSION, Guard, Hits, Policy, merge_hits
 from dm_memory.sync.hashing import HASH_VERSION, content_hash, metadata_hash
@@ -92,7 +92,8 @@ class Preparer:
             words = words_of(plain)
         plain_facts = facts if facts is item.facts else {name: _without_marks(value) for name, value in facts.items()}
         findings: tuple[Finding, ...] = ()
-        if flagged := self._flags.find(plain, words):
+        # Guidelines are where the banned words are listed: flagging them there would tell nobody anything.
+        if item.kind is not Kind.GUIDELINE and (flagged := self._flags.find(plain, words)):
             findings = self._flags.findings(flagged, item.key)
             facts = {**facts, "flags": [flag.label for flag in flagged]}
         tags, hits = self._all_tags(item, self._tagger.tags(item, plain, words, plain_facts), extra_tags, hits)
