@@ -14,7 +14,6 @@ from dm_memory.brand.home import Home
 from dm_memory.checks import examine
 from dm_memory.layers.embedders import make_embedder
 from dm_memory.layers.protocol import Layer
-from dm_memory.layers.qdrant_edge import QdrantEdgeLayer
 from dm_memory.report.doctor import Check
 from dm_memory.settings import Settings
 from dm_memory.sync.pipeline import Environment, sync_brand
@@ -109,6 +108,8 @@ class Memory:
         return self._layers[brand]
 
     def _configured_layers(self, brand: str) -> Sequence[Layer]:
+        from dm_memory.layers.qdrant_edge import QdrantEdgeLayer  # noqa: PLC0415  # only what is configured is imported
+
         folder = self.home.memory_dir(brand) / "vector"
         return (QdrantEdgeLayer(folder, brand, self._embedder, lock_timeout=self.settings.lock_timeout),)
 

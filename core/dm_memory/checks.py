@@ -1,4 +1,4 @@
-"""The doctor's examination: is everything there, readable, writable and working, and what is to be done where it isn't."""
+"""The doctor's examination: is everything there, readable, writable and working, and what to do where it isn't."""
 
 from __future__ import annotations
 

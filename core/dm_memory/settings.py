@@ -22,7 +22,8 @@ class Settings(BaseSettings):
 
     home: Path = Field(
         default_factory=lambda: Path.home() / ".claude-marketing",
-        validation_alias=AliasChoices("home", "CLAUDE_MARKETING_HOME", "DM_MEMORY_HOME"),
+        # Not "home": the environment is read without regard to case, and HOME is everybody's.
+        validation_alias=AliasChoices("CLAUDE_MARKETING_HOME", "DM_MEMORY_HOME"),
         description="The folder that holds the brands.",
     )
     brand: str | None = Field(

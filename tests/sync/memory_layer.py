@@ -10,7 +10,7 @@ from dm_memory.layers.protocol import Capabilities, Capacity, Health, Outcome, S
 
 
 class DictLayer:
-    """Keeps payloads in ``held``. ``refuse`` decides per payload, ``down`` for all; ``calls`` records what was asked."""
+    """Keeps payloads in ``held``. ``refuse`` decides per payload, ``down`` for all."""
 
     def __init__(self, name: str = "vector") -> None:
         self.name = name
@@ -21,6 +21,7 @@ class DictLayer:
         self.down: LayerError | None = None
         self.generation = "dictionary-1"
         self.upserted: list[str] = []
+        self.needless: list[str] = []
         self.fetched: list[str] = []
         self.after_upsert: Callable[[], None] = lambda: None
 
@@ -40,6 +41,8 @@ class DictLayer:
             if error := self.refuse(payload):
                 raise error
         for payload in payloads:
+            if (old := self.held.get(payload.id)) and old.content_hash == payload.content_hash:
+                self.needless.append(payload.key)
             self.held[payload.id] = payload
             self.upserted.append(payload.key)
         self.after_upsert()

@@ -15,7 +15,7 @@ from dm_memory.layers.protocol import Capacity, Layer
 from dm_memory.sync.delivery import Delivered
 from dm_memory.sync.exports import CHECKPOINT, Exporter
 from dm_memory.sync.outcomes import Outcomes
-from dm_memory.sync.prepared_files import move_stored
+from dm_memory.sync.prepared_files import Mover
 from dm_memory.sync.registry import Registry
 from dm_memory.sync.requests import Scope, SyncRequest
 from dm_memory.sync.results import CheckpointState, Failure, LayerResult, NextSync, SyncResult
@@ -99,7 +99,8 @@ class Closing:
         if not self.request.dry_run:
             row = self.registry.rows(
                 "SELECT sum(bad = 0 AND due = 0) AS stored, sum(bad > 0) AS failed FROM"
-                " (SELECT sum(state = 2) AS bad, sum(state IN (0, 3)) AS due FROM deliveries WHERE run = ? GROUP BY seq)",
+                " (SELECT sum(state = 2) AS bad, sum(state IN (0, 3)) AS due FROM deliveries WHERE run = ?"
+                " GROUP BY seq)",
                 (run,),
             )[0]
             counts.stored, counts.failed = row["stored"] or 0, row["failed"] or 0
@@ -127,7 +128,7 @@ class Closing:
         down = [d for d in self.delivered.values() if d.failure is not None]
         if down and len(down) == len(self.layers) and not counts.stored:
             return "nothing"
-        if down or counts.failed or counts.queued and not self.request.dry_run or self.broken or counts.refused:
+        if down or counts.failed or (counts.queued and not self.request.dry_run) or self.broken or counts.refused:
             return "partial"
         return "complete"
 
@@ -144,8 +145,8 @@ class Closing:
         at = to_iso(self.clock())
         try:
             if self.pending_names:
-                names = self.pending_names
-                move_stored(self.registry, self.brand, self.memory_dir, names, self.layers[0].name, self.vector_db)
+                mover = Mover(self.registry, self.brand, self.memory_dir, self.layers[0].name, self.vector_db)
+                mover.move(self.pending_names)
             self.outcomes.add_findings(exporter.write_index(changed=changed))
             if status == "complete":
                 exporter.write_last_sync(at, self.outcomes.counts.stored)

@@ -170,7 +170,8 @@ class Delivery:
         return [due for due in doubtful if _matches(due, records.get(due.payload.id))]
 
     def _is_left_over(self, due: Due) -> bool:
-        return due.run != self._options.run and due.state is DeliveryState.DUE
+        """Tell whether an earlier run tried this item; it may have been killed between the layer's word and ours."""
+        return due.run != self._options.run
 
     async def _update_metadata(self, page: Sequence[Due]) -> list[Due]:
         """Update metadata alone; return the items the layer turned out not to hold, to be stored whole."""
@@ -195,7 +196,7 @@ class Delivery:
                 raise
             trouble = error
         except Exception as error:  # noqa: BLE001  # a bug in an adapter must not cost the other items; it is reported
-            _log.error("%s raised %s", self._layer.engine, type(error).__name__)  # noqa: TRY400  # the text may leak
+            _log.error("%s raised %s", self._layer.engine, type(error).__name__)  # the text may leak
             trouble = _unknown(self._layer.engine, error)
         else:
             self._unknown_in_a_row = 0

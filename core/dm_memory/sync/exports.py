@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from dm_memory.items import storage_id
 from dm_memory.sync.files import write_atomic
 from dm_memory.sync.hashing import script_hash
 from dm_memory.sync.registry import Registry
+from dm_memory.sync.rows import tags_of
 from dm_memory.sync.timestamps import to_local_iso
 
 __all__ = ["CHECKPOINT", "INDEX", "LAST_SYNC", "Exporter"]
@@ -83,7 +85,7 @@ class Exporter:
         written = set()
         for content_hash, entry in self._own_entries():
             written.add(content_hash)
-            yield separator + orjson.dumps(entry)
+            yield separator + entry
             separator = b",\n"
         for row in self.registry.rows("SELECT content_hash, entry FROM foreign_index ORDER BY content_hash"):
             if row["content_hash"] not in written:
@@ -91,29 +93,28 @@ class Exporter:
                 separator = b",\n"
         yield b"[]\n" if separator == b"[\n" else b"\n]\n"
 
-    def _own_entries(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yield the entries of what is stored, a page of rows at a time."""
+    def _own_entries(self) -> Iterator[tuple[str, bytes]]:
+        """Yield the hash and the entry of each text that is stored, a page of rows at a time."""
         after = 0
         sql = (
             "SELECT i.seq, i.key, i.content, i.content_type, i.details, i.prepared_hash, d.stored_at FROM deliveries d"
             " JOIN items i ON i.seq = d.seq WHERE d.layer = ? AND d.seq > ? AND d.state <> 3 AND d.stored_at <> ''"
             " AND i.duplicate_of IS NULL ORDER BY d.seq LIMIT ?"
         )
-        while page := self.registry.rows(sql, (self.layer, after, _PAGE)):
-            after = page[-1]["seq"]
-            for row in page:
-                content_hash = row["prepared_hash"] or script_hash(row["content"])
-                yield (
-                    content_hash,
-                    {
-                        "content_hash": content_hash,
-                        "vector_db": self.vector_db,
-                        "storage_id": storage_id(self.brand, row["key"]),
-                        "content_type": row["content_type"],
-                        "tags": orjson.loads(row["details"])[0],
-                        "stored_at": to_local_iso(row["stored_at"]),
-                    },
-                )
+        local = functools.lru_cache(64)(to_local_iso)  # a batch shares one moment
+        while page := self.registry.tuples(sql, (self.layer, after, _PAGE)):
+            after = page[-1][0]
+            for _, key, content, content_type, details, prepared_hash, stored_at in page:
+                content_hash = prepared_hash or script_hash(content)
+                entry = {
+                    "content_hash": content_hash,
+                    "vector_db": self.vector_db,
+                    "storage_id": storage_id(self.brand, key),
+                    "content_type": content_type,
+                    "tags": tags_of(details),
+                    "stored_at": local(stored_at),
+                }
+                yield content_hash, orjson.dumps(entry)
 
     def write_last_sync(self, at: str, items: int) -> None:
         """Tell the script when everything was last stored, and how many items that run stored. Raises ``OSError``."""

@@ -1,7 +1,7 @@
 """Generations of a layer: entries made with another model or another chunking never share a collection.
 
-A change is noticed here and never mixed in silently. The way over is a forced sync: it fills a new collection beside the
-old one, which serves searches until the new one is complete.
+A change is noticed here and never mixed in silently. The way over is a forced sync: it fills a new collection beside
+the old one, which serves searches until the new one is complete.
 """
 
 from __future__ import annotations

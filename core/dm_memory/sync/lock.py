@@ -1,4 +1,4 @@
-"""One sync per brand at a time, over any number of processes: a lock file, and a note beside it that says who holds it."""
+"""One sync per brand at a time, over any number of processes: a lock file, and beside it a note on who holds it."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _POLL_SECONDS = 0.05
 
 
 @contextlib.asynccontextmanager
-async def brand_lock(memory_dir: Path, timeout: float, clock: Clock, progress: Progress) -> AsyncIterator[float]:
+async def brand_lock(memory_dir: Path, deadline: float, clock: Clock, progress: Progress) -> AsyncIterator[float]:
     """Hold the brand. Yields the seconds it waited; says so through ``progress`` while it waits.
 
     Raises:
-        LockTimeoutError: Another process held the brand for longer than ``timeout`` seconds.
+        LockTimeoutError: Another process held the brand for longer than ``deadline`` seconds.
         HomeError: The lock file can't be made.
     """
     try:
@@ -40,7 +40,7 @@ async def brand_lock(memory_dir: Path, timeout: float, clock: Clock, progress: P
         raise _unwritable(memory_dir, error) from error
     lock = filelock.FileLock(memory_dir / _LOCK, mode=0o600, thread_local=False)
     started = time.monotonic()
-    await _acquire(lock, memory_dir, timeout, progress)
+    await _acquire(lock, memory_dir, deadline, progress)
     try:
         note = {"pid": os.getpid(), "host": socket.gethostname(), "since": to_iso(clock()), "program": _program()}
         write_atomic(memory_dir / _NOTE, orjson.dumps(note), durable=False)
@@ -50,8 +50,8 @@ async def brand_lock(memory_dir: Path, timeout: float, clock: Clock, progress: P
         lock.release()
 
 
-async def _acquire(lock: filelock.BaseFileLock, memory_dir: Path, timeout: float, progress: Progress) -> None:
-    deadline = time.monotonic() + timeout
+async def _acquire(lock: filelock.BaseFileLock, memory_dir: Path, patience: float, progress: Progress) -> None:
+    deadline = time.monotonic() + patience
     said = ""
     while True:
         try:
@@ -64,7 +64,7 @@ async def _acquire(lock: filelock.BaseFileLock, memory_dir: Path, timeout: float
             return
         if time.monotonic() >= deadline:
             message = (
-                f"{holder[0].upper()}{holder[1:]} has been syncing this brand for longer than {timeout:g} seconds."
+                f"{holder[0].upper()}{holder[1:]} has been syncing this brand for longer than {patience:g} seconds."
             )
             raise LockTimeoutError(message, "Wait for it to finish, or stop it, and sync again.", holder)
         if holder != said:

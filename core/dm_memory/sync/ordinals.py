@@ -1,8 +1,8 @@
 """Keys for insights that were recorded at the same moment.
 
-An insight's key is the moment it was recorded, and several can share one (imports, hand-made files). The file is rolling:
-entries leave it at the front without having been deleted, so a position says nothing. An entry therefore keeps the key
-under which the registry knows its text; only where nothing can have rolled out is an unknown text taken for an edit.
+An insight's key is the moment it was recorded, and several can share one (imports, hand-made files). The file is
+rolling: entries leave it at the front without having been deleted, so a position says nothing. An entry therefore keeps
+the key under which the registry knows its text; only where nothing can have rolled out is an unknown text an edit.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def with_ordinals(
     return keyed
 
 
-def _keys(base: str, hashes: list[str], rows: list[Known], may_have_rolled: bool) -> list[str]:  # noqa: FBT001  # one call
+def _keys(base: str, hashes: list[str], rows: list[Known], may_have_rolled: bool) -> list[str]:  # one call
     free = list(rows)
     keys = [_take(free, text) for text in hashes]
     edits_possible = not may_have_rolled and len(hashes) >= len(rows)

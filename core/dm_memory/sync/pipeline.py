@@ -106,7 +106,8 @@ async def sync_brand(
 
     Args:
         environment: Where and how.
-        request: What to do; its ``brand`` has been resolved to ``brand``.
+        request: What to do.
+        brand: The slug that the request's ``brand`` was resolved to.
         progress: Told of each stage and every few items.
         stop: When set, the run ends after the batch at hand, with everything stored so far recorded.
 
@@ -261,7 +262,7 @@ def _take_prepared(state: _State, intake: Intake, reader: Reader) -> None:
 
 
 def _finish_intake(state: _State, intake: Intake, reader: Reader, paths: set[str]) -> None:
-    """Add what only the end of the reading shows: collisions, sources that are gone, and, forced, the rest of memory."""
+    """Add what only the end of the reading shows: collisions, sources that are gone and, forced, what has left."""
     scope = state.request.scope
     findings = missing_sources(reader.records, paths, _PREFIXES[scope])
     state.outcomes.add_findings([*intake.findings, *findings])

@@ -1,8 +1,8 @@
 """The plan: what is to be done with each item, as a pure function of the items and of what the registry knows.
 
-Two rules that look alike are kept apart. Whether an item is *known* is decided by its key; only then are hashes compared.
-Whether a text is *stored already* is decided by its hash, but an item owns a text only while that is its own wanted
-text: when two items swap their texts, both are modified, and neither is a duplicate.
+Two rules that look alike are kept apart. Whether an item is *known* is decided by its key; only then are hashes
+compared. Whether a text is *stored already* is decided by its hash, but an item owns a text only while that is its own
+wanted text: when two items swap their texts, both are modified, and neither is a duplicate.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ def plan(
     """
     wanted = {entry.item.key: entry.content_hash for entry in prepared if _takes_part(entry, excluded)}
     claims = _standing_claims(prepared, known, wanted)
-    return [_planned(entry, known.get(entry.item.key), claims, owners, wanted, excluded, force) for entry in prepared]
+    planner = _Planner(known, owners, excluded, force, wanted, claims)
+    return [planner.planned(entry) for entry in prepared]
 
 
 def _takes_part(entry: Prepared, excluded: Mapping[str, str]) -> bool:
@@ -75,48 +76,48 @@ def _standing_claims(
     return claims
 
 
-def _planned(
-    entry: Prepared,
-    row: Known | None,
-    claims: dict[str, str],
-    owners: Mapping[str, Owner],
-    wanted: Mapping[str, str],
-    excluded: Mapping[str, str],
-    force: bool,  # noqa: FBT001  # private, and called once
-) -> Planned:
-    key = entry.item.key
-    if entry.refused:
-        return Planned(entry, row, Action.REFUSED, reason=entry.refused)
-    if key in excluded:
-        return Planned(entry, row, Action.EXCLUDED, reason=f"excluded by {excluded[key]}")
-    owner = _owner(entry.content_hash, key, claims, owners, wanted)
-    if owner != key:
+@dataclass(slots=True)
+class _Planner:
+    """What all items of a plan are held against. ``claims`` grows while it works: who stands for which text."""
+
+    known: Mapping[str, Known]
+    owners: Mapping[str, Owner]
+    excluded: Mapping[str, str]
+    force: bool
+    wanted: Mapping[str, str]
+    claims: dict[str, str]
+
+    def planned(self, entry: Prepared) -> Planned:
+        key = entry.item.key
+        row = self.known.get(key)
+        if entry.refused:
+            return Planned(entry, row, Action.REFUSED, reason=entry.refused)
+        if key in self.excluded:
+            return Planned(entry, row, Action.EXCLUDED, reason=f"excluded by {self.excluded[key]}")
+        owner = self._owner(entry.content_hash, key)
+        if owner == key:
+            return Planned(entry, row, self._action(entry, row))
         known_already = row is not None and row.content_hash == entry.content_hash and row.duplicate_of is not None
         action = Action.UNCHANGED if known_already else Action.DUPLICATE
         return Planned(entry, row, action, owner_key=owner)
-    return Planned(entry, row, _action(entry, row, force=force))
 
+    def _owner(self, text: str, key: str) -> str:
+        """Return who stands for a text: who claimed it in this plan, else its owner on record, else ``key``."""
+        claimed = self.claims.get(text)
+        if claimed is not None:
+            return claimed
+        recorded = self.owners.get(text)
+        stands = recorded is not None and self.wanted.get(recorded.key, text) == text
+        owner = self.claims[text] = recorded.key if recorded is not None and stands else key
+        return owner
 
-def _owner(text: str, key: str, claims: dict[str, str], owners: Mapping[str, Owner], wanted: Mapping[str, str]) -> str:
-    """Return who stands for the text: who claimed it in this plan, else its owner on record, else ``key`` from now on."""
-    claimed = claims.get(text)
-    if claimed is not None:
-        return claimed
-    recorded = owners.get(text)
-    if recorded is not None and wanted.get(recorded.key, text) == text:
-        claims[text] = recorded.key
-        return recorded.key
-    claims[text] = key
-    return key
-
-
-def _action(entry: Prepared, row: Known | None, *, force: bool) -> Action:
-    if row is None:
-        return Action.NEW
-    if row.content_hash != entry.content_hash:
-        return Action.MODIFIED
-    if row.duplicate_of is not None:  # its owner is gone or changed: this item stands for the text from now on
-        return Action.NEW
-    if force:
-        return Action.FORCED
-    return Action.METADATA if row.metadata_hash != entry.metadata_hash else Action.UNCHANGED
+    def _action(self, entry: Prepared, row: Known | None) -> Action:
+        if row is None:
+            return Action.NEW
+        if row.content_hash != entry.content_hash:
+            return Action.MODIFIED
+        if row.duplicate_of is not None:  # its owner is gone or changed: this item stands for the text from now on
+            return Action.NEW
+        if self.force:
+            return Action.FORCED
+        return Action.METADATA if row.metadata_hash != entry.metadata_hash else Action.UNCHANGED

@@ -1,8 +1,7 @@
-"""Handing in one payload: validated, guarded, tagged, written ahead, and left where the plugin's script finds it too."""
+"""Handing in one payload: validated, guarded, tagged, written ahead, and left where the plugin's script finds it."""
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,9 @@ import orjson
 
 from dm_memory.brand.context import load_context
 from dm_memory.brand.files import Limits
+from dm_memory.brand.pending import parse_pending
 from dm_memory.errors import HomeError, InputError
 from dm_memory.findings import Finding
-from dm_memory.brand.pending import parse_pending
 from dm_memory.items import Item, Kind
 from dm_memory.sync import rows
 from dm_memory.sync.duplicates import merge_tags
@@ -157,7 +156,8 @@ class _Writing:
     def _existing(self) -> dict[str, Any] | None:
         """Return the entry that has the same text already, if there is one."""
         found = self.registry.rows(
-            "SELECT i.key, i.details, max(d.stored_at) AS stored_at FROM items i LEFT JOIN deliveries d ON d.seq = i.seq"
+            "SELECT i.key, i.details, max(d.stored_at) AS stored_at FROM items i"
+            " LEFT JOIN deliveries d ON d.seq = i.seq"
             " WHERE i.content_hash = ? AND i.duplicate_of IS NULL GROUP BY i.seq",
             (self.prepared.content_hash,),
         )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+
 import orjson
 
 from dm_memory.items import storage_id
@@ -12,7 +13,7 @@ from dm_memory.sync.files import make_private_folder, write_atomic
 from dm_memory.sync.registry import Registry
 from dm_memory.sync.timestamps import to_local_iso
 
-__all__ = ["PENDING", "STORED", "move_stored", "write_pending"]
+__all__ = ["PENDING", "STORED", "Mover", "write_pending"]
 
 PENDING = "pending"
 STORED = "stored"
@@ -25,38 +26,47 @@ def write_pending(memory_dir: Path, name: str, content: bytes) -> None:
     write_atomic(folder / name, content)
 
 
-def move_stored(
-    registry: Registry, brand: str, memory_dir: Path, names: Sequence[str], layer: str, vector_db: str
-) -> int:
-    """Move the pending files whose items are stored to ``stored/``; return how many.
+@dataclass(frozen=True, slots=True)
+class Mover:
+    """Moves pending files whose items are stored. The caller holds the brand.
 
-    The new file is complete before the old one goes: killed in between, the next sync finds both and ends the move.
-
-    Args:
-        names: File names in ``pending/``.
+    Attributes:
+        layer: The layer that has to have confirmed an item.
+        vector_db: What the script's files call it.
     """
-    moved = 0
-    for name in names:
-        place = _stored_place(registry, name.removesuffix(".json"), layer)
+
+    registry: Registry
+    brand: str
+    memory_dir: Path
+    layer: str
+    vector_db: str
+
+    def move(self, names: Sequence[str]) -> int:
+        """Move those of the files ``names`` that are stored to ``stored/``; return how many. Raises ``OSError``.
+
+        A new file is complete before the old one goes: killed in between, the next sync finds both and ends the move.
+        """
+        return sum(self._move(name) for name in names)
+
+    def _move(self, name: str) -> bool:
+        place = _stored_place(self.registry, name.removesuffix(".json"), self.layer)
         if place is None:
-            continue
+            return False
         key, stored_at = place
-        path = memory_dir / PENDING / name
-        content = orjson.loads(path.read_bytes())
-        content |= {
-            "vector_db": vector_db,
-            "storage_id": storage_id(brand, key),
+        path = self.memory_dir / PENDING / name
+        content = orjson.loads(path.read_bytes()) | {
+            "vector_db": self.vector_db,
+            "storage_id": storage_id(self.brand, key),
             "stored_at": to_local_iso(stored_at),
         }
-        make_private_folder(memory_dir / STORED)
-        write_atomic(memory_dir / STORED / name, orjson.dumps(content, option=orjson.OPT_INDENT_2))
-        os.unlink(path)  # noqa: PTH108  # a plain unlink: the file has been read a moment ago
-        moved += 1
-    return moved
+        make_private_folder(self.memory_dir / STORED)
+        write_atomic(self.memory_dir / STORED / name, orjson.dumps(content, option=orjson.OPT_INDENT_2))
+        path.unlink()
+        return True
 
 
 def _stored_place(registry: Registry, hash16: str, layer: str) -> tuple[str, str] | None:
-    """Return the key and time under which a prepared text is stored: its own, or those of the item that has its text."""
+    """Return key and time under which a prepared text is stored: its own, or those of the item that has its text."""
     rows = registry.rows(
         "SELECT o.key, d.stored_at FROM items i JOIN items o ON o.seq = coalesce(i.duplicate_of, i.seq)"
         " JOIN deliveries d ON d.seq = o.seq AND d.layer = ? AND d.state = 1 WHERE i.prepared_hash = ?",

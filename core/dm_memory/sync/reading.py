@@ -9,8 +9,8 @@ from pathlib import Path
 
 from dm_memory.brand.context import BrandContext
 from dm_memory.brand.files import BrandFileError, Limits, read_brand_file
-from dm_memory.brand.pending import parse_pending, pending_files
 from dm_memory.brand.parsed import SourceFile, SourceKind
+from dm_memory.brand.pending import parse_pending, pending_files
 from dm_memory.brand.sources import parse_source
 from dm_memory.findings import Finding, Severity
 from dm_memory.items import Item

@@ -17,6 +17,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from dm_memory.errors import HomeError, RegistryError
 
@@ -37,16 +38,18 @@ CREATE TABLE items (
     seq INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, content_type TEXT NOT NULL,
     source TEXT NOT NULL, content TEXT NOT NULL, content_hash TEXT NOT NULL, metadata_hash TEXT NOT NULL,
     details TEXT NOT NULL, recorded_at TEXT NOT NULL, origin TEXT NOT NULL, created_at TEXT NOT NULL,
-    version INTEGER NOT NULL, updated_from TEXT NOT NULL DEFAULT '', duplicate_of INTEGER, sticky_tags TEXT NOT NULL DEFAULT '',
-    sticky_type TEXT NOT NULL DEFAULT '', prepared_hash TEXT NOT NULL DEFAULT '', tie_of TEXT NOT NULL DEFAULT '', run INTEGER NOT NULL);
+    version INTEGER NOT NULL, updated_from TEXT NOT NULL DEFAULT '', duplicate_of INTEGER,
+    sticky_tags TEXT NOT NULL DEFAULT '', sticky_type TEXT NOT NULL DEFAULT '', prepared_hash TEXT NOT NULL DEFAULT '',
+    tie_of TEXT NOT NULL DEFAULT '', run INTEGER NOT NULL);
 CREATE INDEX items_by_hash ON items (content_hash) WHERE duplicate_of IS NULL;
 CREATE INDEX items_by_owner ON items (duplicate_of) WHERE duplicate_of IS NOT NULL;
 CREATE INDEX items_tied ON items (tie_of) WHERE tie_of <> '';
 CREATE INDEX items_prepared ON items (prepared_hash) WHERE prepared_hash <> '';
 CREATE TABLE deliveries (
     layer TEXT NOT NULL, seq INTEGER NOT NULL, state INTEGER NOT NULL, run INTEGER NOT NULL, action TEXT NOT NULL,
-    content_hash TEXT NOT NULL DEFAULT '', metadata_hash TEXT NOT NULL DEFAULT '', stored_at TEXT NOT NULL DEFAULT '', attempts INTEGER NOT NULL DEFAULT 0,
-    next_attempt_at TEXT NOT NULL DEFAULT '', error TEXT NOT NULL DEFAULT '', PRIMARY KEY (layer, seq)) WITHOUT ROWID;
+    content_hash TEXT NOT NULL DEFAULT '', metadata_hash TEXT NOT NULL DEFAULT '', stored_at TEXT NOT NULL DEFAULT '',
+    attempts INTEGER NOT NULL DEFAULT 0, next_attempt_at TEXT NOT NULL DEFAULT '', error TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (layer, seq)) WITHOUT ROWID;
 CREATE INDEX deliveries_due ON deliveries (layer, seq) WHERE state <> 1;
 CREATE TABLE foreign_index (content_hash TEXT PRIMARY KEY, entry TEXT NOT NULL) WITHOUT ROWID;
 """
@@ -67,13 +70,22 @@ def registry_errors(path: Path) -> Iterator[None]:
 
 
 _REMEDIES = {
-    "SQLITE_FULL": ("The disk is full, so the registry {path} can't be written.", "Free some space and sync again."),
-    "SQLITE_READONLY": ("The registry {path} can't be written.", "Make the brand's memory folder writable."),
+    "SQLITE_FULL": (
+        "The disk is full, so the registry {path} can't be written.",
+        "Free some space and sync again.",
+    ),
+    "SQLITE_READONLY": (
+        "The registry {path} can't be written.",
+        "Make the brand's memory folder writable.",
+    ),
     "SQLITE_CANTOPEN": (
         "The registry {path} can't be opened.",
         "Make the brand's memory folder readable and writable.",
     ),
-    "SQLITE_BUSY": ("The registry {path} is locked by another program.", "Close that program and try again."),
+    "SQLITE_BUSY": (
+        "The registry {path} is locked by another program.",
+        "Close that program and try again.",
+    ),
     "SQLITE_IOERR": (
         "The registry {path} can't be read or written: the disk reports an error.",
         "Check the disk's space and health, then sync again.",
@@ -128,6 +140,13 @@ class Registry:
         """Return all rows of a query."""
         with registry_errors(self.path):
             return self.connection.execute(sql, arguments).fetchall()
+
+    def tuples(self, sql: str, arguments: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
+        """Return all rows of a query as plain tuples: what hot loops unpack."""
+        with registry_errors(self.path):
+            cursor = self.connection.cursor()
+            cursor.row_factory = None
+            return cursor.execute(sql, arguments).fetchall()
 
     def value(self, sql: str, arguments: tuple[object, ...] = ()) -> int:
         """Return the one number a query asks for; 0 where it finds nothing."""
@@ -211,7 +230,7 @@ def _open_reader(path: Path) -> sqlite3.Connection | None:
     if not path.exists():
         return None
     with registry_errors(path):
-        # Without a log beside it nobody writes, and `immutable` keeps SQLite from making files in a folder we only read.
+        # Without a log beside it nobody writes; `immutable` then keeps SQLite from making files where we only read.
         logged = path.with_name(path.name + "-wal").exists()
         connection = _connect(f"file:{_quoted(path)}?mode=ro" + ("" if logged else "&immutable=1"))
         try:

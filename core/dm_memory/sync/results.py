@@ -179,7 +179,7 @@ class SyncResult:
     Attributes:
         status: ``complete`` (all stored), ``partial`` (some failed or wait), ``cancelled``, ``nothing`` (nothing could
             be done).
-        items: Outcomes of items that were not simply unchanged, the most important first, at most ``settings.data_items``.
+        items: Outcomes of items that were not simply unchanged, failures first, at most ``settings.data_items``.
         items_omitted: How many outcomes were left out of ``items``.
         waited: Seconds spent waiting for another sync of the brand.
     """

@@ -1,4 +1,4 @@
-"""Session learnings, handed over by the assistant, as items. They exist nowhere else, so they are written ahead first."""
+"""Session learnings, handed over by the assistant, as items. They exist nowhere else: they are written ahead first."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import orjson
 
@@ -43,12 +44,16 @@ async def brand_status(environment: Environment, brand: str, failures: int) -> S
     memory_dir = environment.home.memory_dir(brand)
     async with worker_thread("dm-memory-status") as worker:
         context = await worker.run(load_context, environment.home, brand, environment.limits)
-        known = await worker.run(open_reader, memory_dir) or await worker.run(empty_registry, memory_dir)
+        known = await worker.run(_reader, memory_dir)
         active = lock_holder(memory_dir) if await worker.run(is_locked, memory_dir) else ""
         with contextlib.closing(known):
             layers = [await _layer_status(known, layer) for layer in environment.layers]
             view = _View(environment, brand, context, known, tuple(layers), active)
             return await worker.run(view.result, failures)
+
+
+def _reader(memory_dir: Path) -> Registry:
+    return open_reader(memory_dir) or empty_registry(memory_dir)
 
 
 async def _layer_status(registry: Registry, layer: Layer) -> LayerStatus:
@@ -140,7 +145,9 @@ class _View:
             return "syncing"
         if not synced:
             return "never-synced"
-        trouble = any(finding.code == "drift" for finding in findings) or any(not layer.health.ok for layer in self.layers)
+        trouble = any(finding.code == "drift" for finding in findings) or any(
+            not layer.health.ok for layer in self.layers
+        )
         return "attention" if failed or trouble else "ready"
 
     def _advice(self, status: str, waiting: int, failed: int, complete: str) -> list[str]:

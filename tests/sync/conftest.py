@@ -1,0 +1,90 @@
+"""A brand in a temporary home, a layer in a dictionary, and a memory over both."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dm_memory.api import Memory
+from dm_memory.settings import Settings
+from dm_memory.sync.results import SyncResult
+from dm_memory.sync.requests import SyncRequest
+from tests.sync.memory_layer import DictLayer
+
+BRAND = "acme"
+
+
+@dataclass
+class Bench:
+    """A brand's files, written as the plugin writes them, and what dm-memory makes of them."""
+
+    home: Path
+    layer: DictLayer = field(default_factory=DictLayer)
+    now: datetime = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True)
+        self.write("profile.json", {"brand_name": "Acme", "brand_slug": BRAND})
+
+    @property
+    def folder(self) -> Path:
+        return self.home / "brands" / BRAND
+
+    @property
+    def memory_dir(self) -> Path:
+        return self.folder / "memory"
+
+    @property
+    def memory(self) -> Memory:
+        settings = Settings(home=self.home, **self.settings)
+        return Memory(settings, layers=lambda _: [self.layer], clock=lambda: self.now)
+
+    def write(self, path: str, content: object) -> None:
+        file = self.folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+
+    def read(self, path: str) -> Any:
+        return json.loads((self.memory_dir / path).read_text(encoding="utf-8"))
+
+    def insights(self, *texts: str | dict[str, Any]) -> None:
+        self.write("insights.json", [insight(text, i) if isinstance(text, str) else text for i, text in enumerate(texts)])
+
+    async def sync(self, **arguments: Any) -> SyncResult:
+        self.now += timedelta(minutes=1)
+        return await self.memory.sync(SyncRequest(brand=BRAND, **arguments))
+
+    def held_texts(self) -> list[str]:
+        return sorted(payload.content for payload in self.layer.held.values())
+
+    def tree(self) -> dict[str, bytes]:
+        return {str(p.relative_to(self.home)): p.read_bytes() for p in self.home.rglob("*") if p.is_file()}
+
+
+def insight(text: str, minute: int, **more: Any) -> dict[str, Any]:
+    return {
+        "recorded_at": f"2026-11-02T10:{minute // 60:02d}:{minute % 60:02d}.000001",
+        "type": "learning",
+        "source": "weekly-review",
+        "insight": text,
+        "context": "",
+        "actionable": True,
+        **more,
+    }
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path / "home")
+
+
+@pytest.fixture
+def new_insight() -> Callable[..., dict[str, Any]]:
+    return insight
