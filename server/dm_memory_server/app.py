@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
@@ -42,7 +44,9 @@ def _lifespan(runtime: Runtime) -> Callable[[MCPServer[Runtime]], AbstractAsyncC
     async def lifespan(_: MCPServer[Runtime]) -> AsyncIterator[Runtime]:
         runtime.in_use = True
         try:
-            yield runtime
+            # The transport has its own handle by now; text that Python still buffers must not follow on it later.
+            with contextlib.redirect_stdout(sys.stderr):
+                yield runtime
         finally:
             await runtime.close()
 

@@ -8,7 +8,6 @@ changes nothing, nor does any further one; a process that hangs is ended with SI
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import signal
 import sys
@@ -24,9 +23,10 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def leave_at_once(_number: int = 0, _frame: FrameType | None = None) -> NoReturn:
-    """Exit with code 0 and without waiting for threads; right only when nothing is open. Can be a signal handler."""
-    logging.shutdown()
-    sys.stderr.flush()
+    """Exit with code 0 and without waiting for threads; right only when nothing is open. Can be a signal handler.
+
+    Flushes nothing: a handler can interrupt a write to the same stream, and every log record was flushed already.
+    """
     os._exit(0)
 
 

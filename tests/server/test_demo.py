@@ -43,7 +43,7 @@ def test_the_third_sync_stores_nothing(shown: list[str]) -> None:
 
 def test_the_question_is_answered_from_memory(shown: list[str]) -> None:
     assert "Nothing found" not in shown[3]
-    assert "58 percent open rate" in shown[3]
+    assert "gives people a reason to open the next e-mail" in shown[3]
 
 
 def test_every_report_of_a_sync_has_the_same_eight_sections(shown: list[str]) -> None:

@@ -1,0 +1,48 @@
+"""Where settings come from: the environment, under the names the README lists, and options that win over it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dm_memory.errors import ConfigurationError
+from dm_memory_tools.runtime import load_settings
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("CLAUDE_MARKETING_HOME", "DM_MEMORY_HOME", "DM_MEMORY_BRAND"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+
+def test_the_home_is_the_plugins_folder_and_not_the_users_own(tmp_path: Path) -> None:
+    assert load_settings().home == tmp_path / ".claude-marketing"
+
+
+@pytest.mark.parametrize("name", ["CLAUDE_MARKETING_HOME", "DM_MEMORY_HOME"])
+def test_the_home_can_be_set_under_both_names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
+    monkeypatch.setenv(name, str(tmp_path / "brands"))
+    assert load_settings().home == tmp_path / "brands"
+
+
+def test_an_option_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CLAUDE_MARKETING_HOME", "/elsewhere")
+    assert load_settings(home=tmp_path).home == tmp_path
+
+
+def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CLAUDE_MARKETING_HOME", "")
+    monkeypatch.setenv("DM_MEMORY_BRAND", "")
+    settings = load_settings()
+    assert settings.home == tmp_path / ".claude-marketing"
+    assert settings.brand is None
+
+
+def test_a_bad_value_is_reported_by_its_variable_and_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DM_MEMORY_LOCK_TIMEOUT", "-4242")
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings()
+    assert "DM_MEMORY_LOCK_TIMEOUT" in caught.value.problem
+    assert "4242" not in str(caught.value)
