@@ -1,0 +1,38 @@
+"""Findings: what a person should know about the brand's files or the environment, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = ["Finding", "Severity"]
+
+
+class Severity(StrEnum):
+    """How much a finding matters."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something about the brand's files or the environment a person should know.
+
+    Attributes:
+        code: Stable short name: ``broken-file``, ``malformed-entry``, ``empty-source``, ``file-too-large``,
+            ``link-refused``, ``profile-defaults``, ``privacy-law``, ``banned-word``, ``restricted-claim``,
+            ``clock-went-back``, ``index-rebuilt``, ``empty-text``, ...
+        message: One sentence. May quote brand files; the report escapes it.
+        remedy: One sentence, or "".
+        path: The file concerned, relative to the brand's folder, or "".
+        key: The item concerned, or "".
+    """
+
+    code: str
+    severity: Severity
+    message: str
+    remedy: str = ""
+    path: str = ""
+    key: str = ""
