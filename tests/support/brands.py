@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-__all__ = ["SIZES", "BrandHome", "make_home", "make_home_of"]
+__all__ = ["SIZES", "BrandHome", "brand_texts", "make_home", "make_home_of", "read_json", "write_json"]
 
 _START = datetime(2025, 1, 6, 9, 0, 0, 123456)  # noqa: DTZ001  # the scripts write naive local time
 _TYPES = (
@@ -220,15 +220,16 @@ class BrandHome:
 
     def count_items(self) -> int:
         """Count what is worth remembering in the files, by the formats alone."""
-        return sum(1 for _ in self.texts())
+        return sum(1 for _ in brand_texts(self.brand))
 
-    def texts(self) -> Iterator[tuple[str, str]]:
-        """Yield (identity, text) of everything worth remembering, for controls that store the same brand."""
-        for number, entry in enumerate(self.read_insights()):
-            if entry["insight"].strip():
-                yield f"insight/{entry['recorded_at']}/{number}", entry["insight"]
-        for path in self.campaign_files():
-            yield from _campaign_texts(read_json(path))
+
+def brand_texts(brand: Path) -> Iterator[tuple[str, str]]:
+    """Yield (identity, text) of everything worth remembering in a generated brand, for controls that store the same."""
+    for number, entry in enumerate(read_json(brand / "insights.json")):
+        if entry["insight"].strip():
+            yield f"insight/{entry['recorded_at']}/{number}", entry["insight"]
+    for path in sorted((brand / "campaigns").glob("campaign-*.json")):
+        yield from _campaign_texts(read_json(path))
 
 
 def _campaign_texts(campaign: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -246,7 +247,7 @@ def _campaign_texts(campaign: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 def read_json(path: Path) -> Any:
     """Read a file of the plugin's."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    return json.loads(path.read_bytes())
 
 
 def write_json(path: Path, value: object) -> None:

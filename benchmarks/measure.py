@@ -1,0 +1,109 @@
+"""One measurement is one fresh process: its seconds, its CPU and its peak memory, and what it says about itself."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+__all__ = ["REPOSITORY", "Run", "arguments", "interleaved", "median", "run_child", "run_process", "table"]
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+CONSTANT_EMBEDDER = "tests.support.embedders:constant"
+"""Costs nothing, so that what is measured is the house's own work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one process cost: wall and CPU seconds, peak resident memory in MB, and the JSON it printed."""
+
+    wall: float
+    cpu: float
+    peak_mb: float
+    said: dict[str, Any] = field(default_factory=dict)
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of a measured process: the repository importable, no setting of the caller's."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("DM_MEMORY_", "CLAUDE_"))}
+    return kept | {"PYTHONPATH": str(REPOSITORY), "DM_MEMORY_EMBEDDER": CONSTANT_EMBEDDER}
+
+
+def run_process(command: Sequence[str]) -> Run:
+    """Run a command to its end and account for it alone; its standard output may be one JSON object.
+
+    Raises:
+        RuntimeError: It failed; its standard error is the text.
+    """
+    before = os.times().elapsed
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        env=environment(),
+        cwd=REPOSITORY,
+    ) as process:
+        out, err = _drain(process)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    wall = os.times().elapsed - before
+    if process.returncode != 0:
+        raise RuntimeError(
+            f"{' '.join(command)} ended with {process.returncode}: {err.decode(errors='replace')[-2000:]}"
+        )
+    said = orjson.loads(out) if out.startswith(b"{") else {}
+    return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, said)
+
+
+def _drain(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
+    """Read both pipes to their ends without reaping the process: ``wait4`` must do that."""
+    assert process.stdout is not None
+    assert process.stderr is not None
+    out = process.stdout.read()  # what children write to standard error fits its pipe
+    return out, process.stderr.read()
+
+
+def run_child(name: str, *options: object) -> Run:
+    """Run ``benchmarks/NAME.py`` in a fresh process."""
+    return run_process([sys.executable, str(REPOSITORY / "benchmarks" / f"{name}.py"), *map(str, options)])
+
+
+def interleaved(rounds: int, **measurements: Callable[[], Run]) -> dict[str, list[Run]]:
+    """Take every measurement in turn, ``rounds`` times, so that a busy machine is busy for all of them."""
+    results: dict[str, list[Run]] = {name: [] for name in measurements}
+    for _ in range(rounds):
+        for name, take in measurements.items():
+            results[name].append(take())
+    return results
+
+
+def median(values: Sequence[float]) -> float:
+    """Return the middle value."""
+    return statistics.median(values)
+
+
+def table(title: str, rows: Sequence[tuple[str, str]]) -> None:
+    """Print figures, a line each."""
+    width = max(len(name) for name, _ in rows)
+    print(f"\n{title}")
+    for name, value in rows:
+        print(f"  {name:<{width}}  {value}")
+    sys.stdout.flush()
+
+
+def arguments(description: str | None, *, items: int, rounds: int) -> argparse.Namespace:
+    """Parse ``--items`` and ``--rounds``."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--items", type=int, default=items, help=f"items in the brand (default {items:,})")
+    parser.add_argument("--rounds", type=int, default=rounds, help=f"rounds; medians are shown (default {rounds})")
+    return parser.parse_args()
