@@ -13,8 +13,8 @@ import pytest
 
 from dm_memory.api import Memory
 from dm_memory.settings import Settings
-from dm_memory.sync.results import SyncResult
 from dm_memory.sync.requests import SyncRequest
+from dm_memory.sync.results import SyncResult
 from tests.sync.memory_layer import DictLayer
 
 BRAND = "acme"
@@ -55,7 +55,9 @@ class Bench:
         return json.loads((self.memory_dir / path).read_text(encoding="utf-8"))
 
     def insights(self, *texts: str | dict[str, Any]) -> None:
-        self.write("insights.json", [insight(text, i) if isinstance(text, str) else text for i, text in enumerate(texts)])
+        self.write(
+            "insights.json", [insight(text, i) if isinstance(text, str) else text for i, text in enumerate(texts)]
+        )
 
     async def sync(self, **arguments: Any) -> SyncResult:
         self.now += timedelta(minutes=1)

@@ -90,7 +90,7 @@ class SyncMachine(RuleBasedStateMachine):
     # What happens to a sync ------------------------------------------------------------------------------------
 
     @rule(text=st.none() | texts, force=st.booleans())
-    def syncs(self, text: str | None, force: bool) -> None:  # noqa: FBT001  # Hypothesis passes it by name
+    def syncs(self, text: str | None, force: bool) -> None:  # Hypothesis passes it by name
         self.bench.layer.refuse = lambda _: None
         self.bench.layer.down = None
         result = self._sync(text, force=force)
@@ -119,7 +119,7 @@ class SyncMachine(RuleBasedStateMachine):
         assert result.counts.stored == 0
 
     @rule(text=texts, confirmed=st.integers(0, 5), after_storing=st.booleans())
-    def is_killed_while_it_syncs(self, text: str, confirmed: int, after_storing: bool) -> None:  # noqa: FBT001
+    def is_killed_while_it_syncs(self, text: str, confirmed: int, after_storing: bool) -> None:
         calls = 0
 
         def strike() -> None:

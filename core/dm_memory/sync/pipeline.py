@@ -323,13 +323,22 @@ def _due(registry: Registry, layer: str) -> int:
     return registry.value("SELECT count(*) FROM deliveries WHERE layer = ? AND state <> 1", (layer,))
 
 
+async def _may_hold_strangers(state: _State, layer: Layer) -> bool:
+    """Tell whether the layer may hold entries that the registry knows nothing of: a lost registry, a second machine."""
+    return state.run.registry_is_new and (await layer.capacity()).entries != 0
+
+
 async def _deliver_to(state: _State, layer: Layer, total: int, generation: Generation) -> Delivered:
+    try:
+        ask_first = await _may_hold_strangers(state, layer)
+    except LayerError as error:
+        return Delivered(failure=error)
     options = DeliveryOptions(
         brand=state.brand,
         run=state.run.number,
         batch_items=state.environment.batch_items,
         kinds=_KINDS[state.request.scope],
-        ask_first=state.run.registry_is_new,
+        ask_first=ask_first,
         retry_all=state.request.force,
     )
     delivery = Delivery(
