@@ -54,7 +54,7 @@ def start_up(command: list[str]) -> Run:
 def compare(rounds: int) -> list[tuple[str, str]]:
     """Measure both servers in turn and return the lines to print."""
     control = [sys.executable, str(Path(__file__).parent / "controls" / "empty_server.py")]
-    ours = [sys.executable, "-m", "dm_memory_server", "serve"]
+    ours = [sys.executable, "-m", "dm_memory_server.main", "serve"]
     runs = interleaved(rounds, empty=partial(start_up, control), ours=partial(start_up, ours))
     assert len(runs["ours"][0].said["tools"]) >= 4
     cpu = {name: median([run.cpu for run in taken]) for name, taken in runs.items()}

@@ -48,7 +48,7 @@ def command_environment(extra: Mapping[str, str] | None = None) -> dict[str, str
 def start(*arguments: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
     """Start ``dm-memory ARGUMENTS`` with its output captured; the caller waits for it or kills it."""
     return subprocess.Popen(
-        [sys.executable, "-m", "dm_memory_server", *arguments],
+        [sys.executable, "-m", "dm_memory_server.main", *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
