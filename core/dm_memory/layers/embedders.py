@@ -41,10 +41,10 @@ def make_embedder(name: str) -> Embedder:
         raise ConfigurationError(f"There is no embedding model called {name!r}.", _REMEDY)
     module_name, _, factory_name = name.partition(":")
     try:
-        factory = getattr(importlib.import_module(module_name), factory_name)
-    except (ImportError, AttributeError) as error:
-        raise ConfigurationError(f"The embedding model {name!r} can't be imported.", _REMEDY) from error
-    embedder = factory()
+        embedder = getattr(importlib.import_module(module_name), factory_name)()
+    except Exception as error:  # the user's own code: whatever it raises, it is the setting that can't work
+        problem = f"The embedding model {name!r} can't be made ({type(error).__name__})."
+        raise ConfigurationError(problem, _REMEDY) from error
     if not all(hasattr(embedder, member) for member in ("spec", "embed_documents", "embed_query")):
         raise ConfigurationError(f"What {name!r} returns is not an embedding model.", _REMEDY)
     return embedder  # type: ignore[no-any-return]  # an import by name has no static type; its shape was just checked
