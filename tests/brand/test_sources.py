@@ -94,16 +94,16 @@ def test_a_campaign_gives_an_item_per_lesson() -> None:
     }
     parsed = parse(SourceKind.CAMPAIGN, campaign)
     assert texts(parsed) == {
-        "campaign/c1#plan": "Spring — plan:\nStatus: active\nChannels: email\nROI: 3.2",
-        "campaign/c1#results/email": "Spring — results, email: Opens: 3",
-        "campaign/c1#results": "Spring — results: Revenue: 5",
-        "campaign/c1#retrospective/what_worked/0": "Spring — what worked: Short videos",
-        "campaign/c1#retrospective/what_worked/1": "Spring — what worked:\nSundays\nEvidence: opens",
-        "campaign/c1#retrospective/next_time": "Spring — next time: Earlier",
-        "campaign/c1#strategy_decisions/0": "Spring — strategy decision:\nMove budget\nRationale: cost",
-        "campaign/c1#strategy_decisions/1": "Spring — strategy decision: Stop ads",
-        "campaign/c1#learnings": "Spring — learning: Trust the data",
-        "campaign/c1#mood": "Spring — mood: calm",
+        "campaign/c1#plan": "Spring, plan:\nStatus: active\nChannels: email\nROI: 3.2",
+        "campaign/c1#results/email": "Spring, results, email: Opens: 3",
+        "campaign/c1#results": "Spring, results: Revenue: 5",
+        "campaign/c1#retrospective/what_worked/0": "Spring, what worked: Short videos",
+        "campaign/c1#retrospective/what_worked/1": "Spring, what worked:\nSundays\nEvidence: opens",
+        "campaign/c1#retrospective/next_time": "Spring, next time: Earlier",
+        "campaign/c1#strategy_decisions/0": "Spring, strategy decision:\nMove budget\nRationale: cost",
+        "campaign/c1#strategy_decisions/1": "Spring, strategy decision: Stop ads",
+        "campaign/c1#learnings": "Spring, learning: Trust the data",
+        "campaign/c1#mood": "Spring, mood: calm",
     }
     dates = {item.key: item.recorded_at for item in parsed.items}
     assert dates["campaign/c1#strategy_decisions/0"] == "2026-01-09"

@@ -12,13 +12,6 @@ from tests.sync.conftest import Bench, insight
 pytestmark = pytest.mark.anyio
 
 
-def actions(result: Any) -> dict[str, str]:
-    return {
-        item.key.rpartition(":")[2] if item.key.startswith("insight") else item.key: item.action
-        for item in result.items
-    }
-
-
 async def test_the_second_sync_of_an_unchanged_brand_asks_no_layer(bench: Bench) -> None:
     bench.insights("one", "two")
     await bench.sync()
@@ -77,6 +70,14 @@ async def test_a_duplicate_stands_for_itself_once_its_twin_says_something_else(b
     result = await bench.sync()
     assert bench.held_texts() == ["one", "something else"]
     assert result.status == "complete"
+
+
+async def test_of_three_alike_two_stay_one_entry_when_the_first_changes(bench: Bench) -> None:
+    bench.insights("one", "one", "one")
+    await bench.sync()
+    bench.insights("something else", "one", "one")
+    await bench.sync()
+    assert bench.held_texts() == ["one", "something else"]
 
 
 async def test_an_insight_edited_into_a_duplicate_leaves_no_stale_text_behind(bench: Bench) -> None:

@@ -1,4 +1,4 @@
-"""Whatever a team, a disk and an engine do, in any order: after the next clean sync memory is exactly what it should be."""
+"""Whatever a team and an engine do, in any order: after the next clean sync memory is exactly what it should be."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ class SyncMachine(RuleBasedStateMachine):
         for entry in self.entries:
             self.expected[f"insight/{entry['recorded_at']}"] = str(entry["insight"])
         for index, lesson in enumerate(self.lessons):
-            self.expected[f"campaign/c1#learnings/{index}"] = f"c1 — learning: {lesson}"
+            self.expected[f"campaign/c1#learnings/{index}"] = f"c1, learning: {lesson}"
         try:
             return asyncio.run(self.bench.sync(session_learnings=learnings, force=force))
         finally:

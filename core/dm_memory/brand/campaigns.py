@@ -115,7 +115,7 @@ def _add_section(campaign: _Campaign, section: str, value: object) -> None:
 def _content(campaign: _Campaign, name: str, text: str) -> str:
     """Name campaign and section before the text: an item must be understood alone."""
     separator = "\n" if "\n" in text else " "
-    return f"{campaign.name} — {name}:{separator}{text}"
+    return f"{campaign.name}, {name}:{separator}{text}"
 
 
 def _add(campaign: _Campaign, path: str, content: str, recorded_at: str, facts: dict[str, Value]) -> None:

@@ -172,7 +172,7 @@ class Intake:
                 (forced if entry.action is Action.FORCED else due).append((seqs[key], entry.action))
             elif entry.action is Action.DUPLICATE and entry.known is not None:
                 withdrawn.append(seqs[key])
-            elif entry.action is not Action.DUPLICATE and not self._moved(entry):
+            elif entry.action is not Action.DUPLICATE and not self._moved(entry, seqs):
                 continue
             item_rows.append(self._row(entry, seqs))
         rows.write_items(connection, item_rows)
@@ -192,10 +192,14 @@ class Intake:
                 self._next_seq += 1
         return seqs
 
-    def _moved(self, entry: Planned) -> bool:
-        """Tell whether an unchanged item has to be written all the same: its file was renamed."""
+    def _moved(self, entry: Planned, seqs: dict[str, int]) -> bool:
+        """Tell whether an unchanged item has to be written all the same: it has a new file or a new owner."""
         known = entry.known
-        return entry.action is Action.UNCHANGED and known is not None and known.origin != entry.prepared.item.origin
+        if entry.action is not Action.UNCHANGED or known is None:
+            return False
+        if known.origin != entry.prepared.item.origin:
+            return True
+        return bool(entry.owner_key) and known.duplicate_of != self._owner_seq(entry, seqs)
 
     def _row(self, entry: Planned, seqs: dict[str, int]) -> ItemRow:
         prepared, known, item = entry.prepared, entry.known, entry.prepared.item
