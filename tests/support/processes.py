@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,10 +45,10 @@ def command_environment(extra: Mapping[str, str] | None = None) -> dict[str, str
     return kept | paths | dict(extra or {})
 
 
-def start(*arguments: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
-    """Start ``dm-memory ARGUMENTS`` with its output captured; the caller waits for it or kills it."""
+def start(*arguments: str, env: Mapping[str, str] | None = None, prefix: Sequence[str] = ()) -> subprocess.Popen[str]:
+    """Start ``dm-memory ARGUMENTS`` with its output captured; ``prefix`` is a command that runs it."""
     return subprocess.Popen(
-        [sys.executable, "-m", "dm_memory_server.main", *arguments],
+        [*prefix, sys.executable, "-m", "dm_memory_server.main", *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -64,9 +64,9 @@ def finish(process: subprocess.Popen[str]) -> Finished:
     return Finished(process.returncode, out, err)
 
 
-def run(*arguments: str, env: Mapping[str, str] | None = None) -> Finished:
+def run(*arguments: str, env: Mapping[str, str] | None = None, prefix: Sequence[str] = ()) -> Finished:
     """Run ``dm-memory ARGUMENTS`` to its end."""
-    return finish(start(*arguments, env=env))
+    return finish(start(*arguments, env=env, prefix=prefix))
 
 
 def run_json(*arguments: str, env: Mapping[str, str] | None = None) -> dict[str, Any]:
