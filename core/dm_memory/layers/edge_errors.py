@@ -55,7 +55,8 @@ _DENIED = re.compile(r"permission denied|read-only file system|os error (?:13|30
 _BUSY = re.compile(r"wouldblock|resource temporarily unavailable", re.IGNORECASE)
 _DAMAGED = re.compile(
     r"cannot load|failed to (?:load|open|read|deserialize)|no segments|incompatible|not existing vector name"
-    r"|dimension error|corrupt|unexpected ?eof|checksum|mmap|i/o error|no such file",
+    r"|dimension error|corrupt|unexpected ?eof|checksum|mmap|i/o error|no such file|failed to dec(?:ode|ompress)"
+    r"|not readable",
     re.IGNORECASE,
 )
 
