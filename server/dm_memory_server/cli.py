@@ -116,9 +116,9 @@ def sync(
             session_learnings=learnings,
         )
         result = await memory.sync(request, progress=progress)
-        return sync_report(result, list_limit=limit or memory.settings.report_items)
+        return sync_report(result, list_limit=memory.settings.report_items)
 
-    return execute(work, Options(home, as_json))
+    return execute(work, Options(home, as_json, limit))
 
 
 def _lines() -> list[str]:
@@ -133,9 +133,9 @@ def status(*, home: Home = None, brand: Brand = None, limit: Limit = None, as_js
         from dm_memory.report import status_report  # noqa: PLC0415  # each command imports its own
 
         result = await memory.status(resolve_brand(memory, brand))
-        return status_report(result, list_limit=limit or memory.settings.report_items)
+        return status_report(result, list_limit=memory.settings.report_items)
 
-    return execute(work, Options(home, as_json))
+    return execute(work, Options(home, as_json, limit))
 
 
 @app.command()

@@ -24,23 +24,31 @@ INTERRUPTED = 130
 """128 + SIGINT, as shells report it."""
 
 _NOTHING_DONE = 2
+_DATA_ITEMS = 1000
 
 Work = Callable[["Memory", Progress], Awaitable["Report"]]
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What every command takes."""
+    """What every command takes. ``limit``: how many items its report lists; None for what the settings say."""
 
     home: Path | None
     as_json: bool
+    limit: int | None = None
+
+    @property
+    def overrides(self) -> dict[str, object]:
+        """Settings that these options replace: the core has to keep as many items as are to be listed."""
+        kept = None if self.limit is None else max(self.limit, _DATA_ITEMS)
+        return {"home": self.home, "report_items": self.limit, "data_items": kept}
 
 
 def execute(work: Work, options: Options) -> int:
     """Open the core, run ``work``, print its report; return 0, 1 or 2 as the report says, 130 when interrupted."""
 
     async def run() -> int:
-        memory = open_memory(home=options.home)
+        memory = open_memory(**options.overrides)
         try:
             async with progress_bar() as progress:
                 report = await work(memory, progress)

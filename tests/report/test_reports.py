@@ -139,7 +139,7 @@ def test_exit_codes_follow_the_result() -> None:
 
 def test_a_cancelled_run_says_what_is_kept() -> None:
     run = examples.run(status="cancelled", counts=Counts(new=9, stored=4, queued=5))
-    assert "**The sync was stopped.** 4 things stored before that stayed in memory." in sync_report(run).text
+    assert "**The sync was stopped.** 4 entries stored before that stayed in memory." in sync_report(run).text
 
 
 def test_an_item_of_every_action_shows_up_somewhere() -> None:

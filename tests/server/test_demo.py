@@ -26,7 +26,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 
 def test_the_first_sync_stores_the_whole_sample(shown: list[str]) -> None:
-    assert re.search(r"^Memory now has \d+ new things\.$", shown[0], re.MULTILINE)
+    assert re.search(r"^Memory now has \d+ new entries\.$", shown[0], re.MULTILINE)
 
 
 def test_the_changes_of_a_week_are_all_seen(shown: list[str]) -> None:

@@ -10,6 +10,7 @@ import re
 import secrets
 import shutil
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,6 +27,11 @@ __all__ = ["EdgeFolder", "setting_of"]
 _SPARE_BYTES = 64 * 1024 * 1024
 """Free space below which nothing is written: the engine maps files of 32 MB, and a page that finds no room on the disk
 when it is touched ends the process with SIGBUS, past any error handling."""
+
+_PLENTY_BYTES = 1024 * 1024 * 1024
+"""Free space above which nobody has to add up what opening a collection could take."""
+
+_MARGIN_BYTES = 8 * 1024 * 1024
 
 
 class EdgeFolder:
@@ -125,8 +131,18 @@ class EdgeFolder:
         if generation.folder not in self._open:
             if not (self._path / generation.folder / "segments").is_dir():
                 raise damaged()
+            self._require_room_to_open(self._path / generation.folder)
             self._open[generation.folder] = Collection(self._path / generation.folder, _vector_name(generation.model))
         return self._open[generation.folder]
+
+    def _require_room_to_open(self, folder: Path) -> None:
+        """Raise ``LayerError`` (quota) where opening could end the process.
+
+        Loading touches every page of the engine's sparse files, and a memory file system (tmpfs) takes room for each.
+        """
+        free = shutil.disk_usage(folder).free
+        if free < _PLENTY_BYTES and free < _unwritten_bytes(folder) + _MARGIN_BYTES:
+            raise disk_full()
 
     def _new_generation(self, spec: EmbeddingSpec) -> Generation:
         """Make an empty collection, open it, and return what the manifest is to say of it."""
@@ -213,13 +229,7 @@ class EdgeFolder:
 
     def used_bytes(self) -> int:
         """Return what the folder takes on the disk: the engine's files are sparse, so blocks count, not lengths."""
-        used = 0
-        for folder, _, names in os.walk(self._path):
-            for name in names:
-                with suppress(FileNotFoundError):
-                    status = (Path(folder) / name).stat()
-                    used += getattr(status, "st_blocks", -(-status.st_size // 512)) * 512
-        return used
+        return sum(_allocated(status) for status in _files_below(self._path))
 
     def fingerprint(self) -> str:
         """Return model and chunking in use, in words; loads the model only where the manifest can't vouch for it."""
@@ -231,6 +241,22 @@ class EdgeFolder:
                 generations = [manifest.active, manifest.building]
         known = [generation.model for generation in generations if generation and generation.setting == setting]
         return f"{_describe(known[0] if known else self._embedder.spec)}, chunking {CHUNKING_VERSION}"
+
+
+def _files_below(folder: Path) -> Iterator[os.stat_result]:
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                yield (Path(parent) / name).stat()
+
+
+def _allocated(status: os.stat_result) -> int:
+    return int(getattr(status, "st_blocks", -(-status.st_size // 512))) * 512
+
+
+def _unwritten_bytes(folder: Path) -> int:
+    """Return how much a folder's sparse files would still take if every page of them were used."""
+    return sum(max(0, status.st_size - _allocated(status)) for status in _files_below(folder))
 
 
 def setting_of(embedder: Embedder) -> str:

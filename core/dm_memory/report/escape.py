@@ -49,7 +49,7 @@ _MARKDOWN = re.compile(
     r"""|&(?=\#?\w+;)"""  # entities
     r"""|(?<=/)/|(?<=\w)\.(?!(?:json|db)\b)(?=[^\W\d_])"""  # many viewers make links of https://, www. and a.com
 )
-_BLOCK_START = re.compile(r"\A(\d{0,9})([-#+=>:.)])(?=\s|[-#=>:]|\Z)")
+_BLOCK_START = re.compile(r"\A(\d{0,9})(>|[-#+=:.)](?=\s|[-#=>:]|\Z))")
 
 
 def visible(text: str) -> str:

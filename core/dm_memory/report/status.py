@@ -21,7 +21,7 @@ from dm_memory.report.parts import (
     item_text,
     title,
 )
-from dm_memory.report.words import ago, counted, number, sentence_end, tally, when
+from dm_memory.report.words import ago, counted, entries, number, sentence_end, tally, when
 from dm_memory.sync.results import ItemOutcome, LayerStatus, StatusResult
 
 __all__ = ["status_report"]
@@ -59,9 +59,9 @@ def _lines(lines: Iterable[str]) -> str:
 
 def _summary(result: StatusResult) -> list[str]:
     kinds = f": {tally(result.counts)}" if any(result.counts.values()) else ""
-    lines = [f"In memory: {counted(result.total_items, 'thing')}{kinds}.", f"Last sync: {_last_sync(result)}."]
+    lines = [f"In memory: {entries(result.total_items)}{kinds}.", f"Last sync: {_last_sync(result)}."]
     if result.prepared:
-        lines.append(f"Prepared and waiting for the next sync: {counted(result.prepared, 'thing')}.")
+        lines.append(f"Prepared and waiting for the next sync: {entries(result.prepared)}.")
     if result.active_run:
         lines.append(f"Running: {code(result.active_run)}.")
     headline = _HEADLINES.get(result.status, sentence_end(inline(result.status)))
@@ -86,7 +86,7 @@ def _last_sync(result: StatusResult) -> str:
 def _open(result: StatusResult, limit: int) -> list[str]:
     if not result.failed and not result.pending:
         return ["Nothing failed, nothing is waiting."]
-    head = f"{counted(result.failed, 'thing')} failed so far, {number(result.pending)} still to store in all."
+    head = f"{entries(result.failed)} failed so far, {number(result.pending)} still to store in all."
     rest = command("status", result.brand, f"--limit {max(100, result.failed)}")
     return [head, bullets(map(_failed_text, result.failures), total=result.failed, limit=limit, rest=rest)]
 
@@ -110,7 +110,7 @@ def _layers(layers: Sequence[LayerStatus]) -> list[str]:
 
 
 def _layer_row(layer: LayerStatus) -> str:
-    model = f", model {inline(layer.model, 60)}" if layer.model else ""
+    model = f", model {inline(layer.model, 120)}" if layer.model else ""
     held = "unknown" if layer.held is None else number(layer.held)
     figures = f"{number(layer.entries)} | {held} | {number(layer.pending)} | {number(layer.failed)}"
     answers = "yes" if layer.health.ok else "no"

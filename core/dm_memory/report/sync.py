@@ -29,7 +29,7 @@ from dm_memory.report.parts import (
     item_text,
     title,
 )
-from dm_memory.report.words import counted, duration, listed, number, sentence_end, tally, when
+from dm_memory.report.words import counted, duration, entries, listed, number, sentence_end, tally, when
 from dm_memory.sync.results import Action, Counts, Failure, ItemOutcome, LayerResult, SyncResult
 
 __all__ = ["SYNC_SECTIONS", "sync_report"]
@@ -121,11 +121,11 @@ def _headline(result: SyncResult) -> str:
     if result.status == "nothing":
         return "**Nothing could be done.** What is in memory stays as it was; see below for the reason."
     if result.status == "cancelled":
-        return f"**The sync was stopped.** {_things(counts.stored)} stored before that stayed in memory. {_KEPT}"
+        return f"**The sync was stopped.** {entries(counts.stored)} stored before that stayed in memory. {_KEPT}"
     if counts.failed or counts.queued:
-        return f"**{_things(counts.stored)} stored, {_not_stored(counts)}.** {_KEPT}"
+        return f"**{entries(counts.stored)} stored, {_not_stored(counts)}.** {_KEPT}"
     if not changes:
-        known = f": {_things(counts.unchanged)} there already, nothing to store" if counts.unchanged else ""
+        known = f": {entries(counts.unchanged)} there already, nothing to store" if counts.unchanged else ""
         return f"Memory is up to date{known}."
     return f"Memory now has {changes}."
 
@@ -133,18 +133,14 @@ def _headline(result: SyncResult) -> str:
 _KEPT = "Nothing is lost: the next sync goes on with the rest."
 
 
-def _things(value: int) -> str:
-    return counted(value, "thing")
-
-
 def _changes(counts: Counts) -> str:
     parts = [
-        (counts.new, "new thing", "new things"),
-        (counts.modified, "changed thing", "changed things"),
-        (counts.metadata, "thing with new tags or details", "things with new tags or details"),
-        (counts.resumed, "thing from an interrupted sync", "things from an interrupted sync"),
-        (counts.retried, "thing that failed before", "things that failed before"),
-        (counts.forced, "thing stored again", "things stored again"),
+        (counts.new, "new entry", "new entries"),
+        (counts.modified, "changed entry", "changed entries"),
+        (counts.metadata, "entry with new tags or details", "entries with new tags or details"),
+        (counts.resumed, "entry from an interrupted sync", "entries from an interrupted sync"),
+        (counts.retried, "entry that failed before", "entries that failed before"),
+        (counts.forced, "entry stored again", "entries stored again"),
     ]
     words = [counted(*part) for part in parts if part[0]]
     return listed(words) if words else ""
@@ -161,15 +157,15 @@ def _attention(result: SyncResult) -> list[str]:
     masked = [hit for hit in result.guard_hits if not hit.refused]
     lines = []
     if masked:
+        verb = "to mask" if result.dry_run else "masked before storing"
         total = counted(sum(hit.count for hit in masked), "piece")
-        verb = "would be masked" if result.dry_run else "were masked before storing"
-        places = counted(len({hit.key for hit in masked}), "thing")
+        places = entries(len({hit.key for hit in masked}))
         lines.append(f"Privacy: {total} of personal data in {places} {verb}, see Synced.")
     skipped = sum(_place(finding, result) == "skipped" for finding in result.findings)
     if skipped:
         lines.append(f"{counted(skipped, 'problem')} in the brand's files or the input, see Skipped.")
     if result.counts.refused:
-        lines.append(f"{_things(result.counts.refused)} refused, see Skipped.")
+        lines.append(f"{entries(result.counts.refused)} refused, see Skipped.")
     flags = sum(finding.code in _FLAG_CODES for finding in result.findings)
     if flags:
         lines.append(f"{counted(flags, 'use')} of banned words or restricted claims, see Synced.")
@@ -193,9 +189,11 @@ def _synced(result: SyncResult, limit: int) -> list[str]:
     total = _due(result.counts) if result.dry_run else result.counts.stored
     total = max(total, len(items))
     verb = "to store" if result.dry_run else "stored"
-    head = f"{_things(total)} {verb}, {counted(result.counts.embedded, 'text')} embedded." if total else _NOTHING_SYNCED
+    head = _NOTHING_SYNCED
+    if total:
+        head = f"{entries(total)} {verb}, {counted(result.counts.embedded, 'text')} embedded."
     if result.dry_run and total:
-        head = f"{_things(total)} {verb}."
+        head = f"{entries(total)} {verb}."
     rest = _plan_command(result, total)
     return [
         head,
@@ -256,7 +254,7 @@ def _skipped(result: SyncResult, limit: int) -> list[str]:
     parts = [f"{number(count)} {name}" for count, name in (*names, (counts.refused, "refused")) if count]
     head = f"{_sentence(listed(parts))}; nothing of it was stored." if parts else "Nothing was skipped."
     if parts == [f"{number(counts.unchanged)} unchanged"]:
-        head = f"{_things(counts.unchanged)} unchanged: in memory already."
+        head = f"{entries(counts.unchanged)} unchanged: in memory already."
     total = counts.duplicate + counts.excluded + counts.refused
     rest = f"{_plan_command(result, total)} (with the same {code('--exclude')} as in this run)"
     return [
@@ -282,11 +280,11 @@ def _failed(result: SyncResult, limit: int) -> list[str]:
     rest = command("status", result.brand, f"--limit {_round_up(counts.failed)}")
     if not counts.failed and not failed and not counts.queued:
         return ["Nothing failed."]
-    blocks = [f"{_things(max(counts.failed, len(failed)))} failed."] if counts.failed or failed else ["Nothing failed."]
+    blocks = [f"{entries(max(counts.failed, len(failed)))} failed."] if counts.failed or failed else ["Nothing failed."]
     left = limit
     for failure, group in _by_cause(failed):
         lines = "\n".join(f"- {item_text(item)} · {_attempts(item)}" for item in group[:left])
-        blocks += [f"**{counted(len(group), 'thing')}:** {failure_text(failure)}", lines]
+        blocks += [f"**{entries(len(group))}:** {failure_text(failure)}", lines]
         left -= len(group[:left])
     shown = limit - left
     if counts.failed > shown:
@@ -318,7 +316,7 @@ def _waiting(items: Sequence[ItemOutcome], total: int, limit: int, rest: str) ->
     if not total and not items:
         return []
     total = max(total, len(items))
-    head = f"**{_things(total)} waiting:** safely recorded; the next sync stores what this one could not reach."
+    head = f"**{entries(total)} waiting:** safely recorded; the next sync stores what this one could not reach."
     return [head, bullets(map(item_text, items), total=total, limit=limit, rest=rest)]
 
 
@@ -326,11 +324,11 @@ def _state(result: SyncResult) -> list[str]:
     state = result.checkpoint
     delta = f"{state.delta:+,} by this sync" if state.delta else "as before"
     kinds = f": {tally(state.by_content_type)}" if any(state.by_content_type.values()) else ""
-    total = f"In memory: {_things(state.total_items)} ({delta}){kinds}."
-    estimate = f"Estimated size of the next sync: {_things(result.next_sync.estimated_items)}."
+    total = f"In memory: {entries(state.total_items)} ({delta}){kinds}."
+    estimate = f"Estimated size of the next sync: {entries(result.next_sync.estimated_items)}."
     if result.status == "complete" and not result.dry_run and not _due(result.counts) and not state.pending:
         return [f"{total} Checkpoint {code(state.path)}: {_checkpoint(result)} {estimate}"]
-    open_items = f"Still to store: {_things(state.pending)}" + (
+    open_items = f"Still to store: {entries(state.pending)}" + (
         f", {number(state.failed)} failed so far" * bool(state.failed)
     )
     lines = [f"Checkpoint {code(state.path)}: {_checkpoint(result)}", total, f"{open_items}.", estimate]
@@ -362,7 +360,7 @@ def _layers(layers: Sequence[LayerResult]) -> list[str]:
 
 
 def _layer_row(layer: LayerResult) -> str:
-    model = f", model {inline(layer.model, 60)}" if layer.model else ""
+    model = f", model {inline(layer.model, 120)}" if layer.model else ""
     numbers = " | ".join(map(number, (layer.stored, layer.failed, layer.queued, layer.entries)))
     return f"| {inline(layer.name, 40)} | {inline(layer.engine, 60)}{model} | {numbers} |"
 
@@ -377,7 +375,7 @@ def _capacity(layers: Sequence[LayerResult]) -> list[str]:
 
 def _next_sync(result: SyncResult) -> list[str]:
     upcoming = result.next_sync
-    due = f" {_things(upcoming.due)} due then." if upcoming.due else ""
+    due = f" {entries(upcoming.due)} due then." if upcoming.due else ""
     return [f"{sentence_end(inline(upcoming.advice))}{due}"]
 
 

@@ -39,6 +39,11 @@ def counted(value: int, singular: str, plural: str = "") -> str:
     return f"{value:,} {singular if value == 1 else plural or singular + 's'}"
 
 
+def entries(value: int) -> str:
+    """Return ``1 entry``, ``10,500 entries``: what memory consists of."""
+    return counted(value, "entry", "entries")
+
+
 def size(value: int) -> str:
     """Return bytes in the unit a person reads: ``512 bytes``, ``1.4 MB`` (1 MB is 1,048,576 bytes)."""
     if value < _KILO:

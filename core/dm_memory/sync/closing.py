@@ -26,6 +26,9 @@ from dm_memory.sync.timestamps import Clock, to_iso
 __all__ = ["Closing", "capacity_on_record", "failure_of", "record_capacity"]
 
 
+_CHANGES = ("new", "modified", "metadata")
+
+
 def capacity_on_record(registry: Registry, layer: str) -> Capacity | None:
     """Return the layer's capacity as it was after it was last used, or None."""
     text = registry.meta(f"capacity:{layer}")
@@ -238,7 +241,16 @@ class Closing:
             advice = "Repair the broken files, then sync again: everything else is safe."
         else:
             advice = "Nothing is waiting. Sync again at the end of the next session."
-        return NextSync(checkpoint.pending, advice, checkpoint.pending + max(0, checkpoint.delta))
+        return NextSync(checkpoint.pending, advice, checkpoint.pending + self._usual_size())
+
+    def _usual_size(self) -> int:
+        """Return how many changes the latest runs had on average; a brand's first run says nothing about the next."""
+        rows = self.registry.rows(
+            "SELECT counts FROM runs WHERE counts <> '{}'"
+            " AND id > (SELECT min(id) FROM runs WHERE status <> 'prepared') ORDER BY id DESC LIMIT 5"
+        )
+        sizes = [sum(orjson.loads(row["counts"]).get(name, 0) for name in _CHANGES) for row in rows]
+        return round(sum(sizes) / len(sizes)) if sizes else 0
 
 
 def _unwritten(memory_dir: Path, error: OSError) -> Finding:

@@ -295,7 +295,7 @@ def _verdicts(page: Sequence[Due], outcomes: Sequence[Outcome], engine: str) -> 
 def _unknown(engine: str, error: Exception) -> LayerError:
     return LayerError(
         f"{engine} failed in a way dm-memory does not know.",
-        "Run `dm-memory doctor`, and report it with this code if it happens again.",
+        "Run dm-memory doctor, and report it with this code if it happens again.",
         error_class=ErrorClass.UNKNOWN,
         code=type(error).__name__,
     )
