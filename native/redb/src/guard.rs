@@ -1,0 +1,48 @@
+//! Calls into the engine: a panic becomes a value, and nothing is printed.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Once;
+
+use crate::errors::Failure;
+
+thread_local! {
+    static INSIDE: Cell<bool> = const { Cell::new(false) };
+    static PLACE: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Run `call`; a panic in it is a `Failure::Panic` that says where the engine stopped.
+pub fn guarded<T>(call: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    quiet_hook();
+    INSIDE.set(true);
+    let result = panic::catch_unwind(AssertUnwindSafe(call));
+    INSIDE.set(false);
+    result.unwrap_or_else(|payload| Err(Failure::Panic(describe(payload.as_ref()))))
+}
+
+/// Keep the panics of guarded calls off standard error. The hook is this library's own: Rust's standard library is
+/// linked into it, so other extension modules have theirs.
+fn quiet_hook() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let usual = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if INSIDE.get() {
+                let place = info.location().map(ToString::to_string).unwrap_or_default();
+                PLACE.with_borrow_mut(|last| *last = place);
+            } else {
+                usual(info);
+            }
+        }));
+    });
+}
+
+fn describe(payload: &(dyn Any + Send)) -> String {
+    let text = payload
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| payload.downcast_ref::<&str>().copied())
+        .unwrap_or("panic");
+    PLACE.with_borrow(|place| format!("{text} ({place})"))
+}

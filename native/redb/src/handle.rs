@@ -1,0 +1,253 @@
+//! An open database, shared by the Python objects that use it.
+
+use std::mem;
+use std::path::PathBuf;
+use std::process;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, Weak};
+use std::time::{Duration, Instant};
+
+use pyo3::{PyResult, Python};
+use redb::{Database, ReadTransaction, ReadableDatabase, TableDefinition, WriteTransaction};
+
+use crate::errors::Failure;
+use crate::guard::guarded;
+
+pub type Bytes = &'static [u8];
+
+/// Every table of this package maps bytes to bytes.
+pub fn definition(name: &str) -> TableDefinition<'_, Bytes, Bytes> {
+    TableDefinition::new(name)
+}
+
+/// Where a write transaction lives while it is open; taken out when it ends, by whoever ends it.
+pub type Cell = Mutex<Option<WriteTransaction>>;
+
+const CLOSED: &str = "the database is closed";
+const FORKED: &str = "the database was opened before a fork and belongs to the parent process";
+
+/// The engine's database with the rules around it: who may write, when it is closed, whose process it is.
+///
+/// Locks are only waited for without the GIL. Their order: `database`, `current`, a transaction's cell, `writing`.
+/// `writing` says whether a writer is at work; its mutex is held only to look at it and to change it.
+pub struct Handle {
+    pub path: PathBuf,
+    quick_repair: bool,
+    owner: u32,
+    broken: AtomicBool,
+    database: RwLock<Option<Database>>,
+    writing: Mutex<bool>,
+    written: Condvar,
+    current: Mutex<Weak<Cell>>,
+}
+
+impl Handle {
+    pub fn new(database: Database, path: PathBuf, quick_repair: bool) -> Self {
+        Handle {
+            path,
+            quick_repair,
+            owner: process::id(),
+            broken: AtomicBool::new(false),
+            database: RwLock::new(Some(database)),
+            writing: Mutex::new(false),
+            written: Condvar::new(),
+            current: Mutex::new(Weak::new()),
+        }
+    }
+
+    /// Run `call` without the GIL and with panics caught. After a panic only closing is possible.
+    pub fn run<T: Send>(&self, py: Python<'_>, call: impl FnOnce() -> Result<T, Failure> + Send) -> PyResult<T> {
+        py.detach(|| self.usable().and_then(|()| self.watched(call))).map_err(|failure| failure.into_py_err(&self.path))
+    }
+
+    fn usable(&self) -> Result<(), Failure> {
+        if self.forked() {
+            Err(Failure::Closed(FORKED))
+        } else if self.broken.load(Ordering::Relaxed) {
+            Err(Failure::Panic("an earlier call found it".into()))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn watched<T>(&self, call: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+        let result = guarded(call);
+        if matches!(result, Err(Failure::Panic(_))) {
+            self.broken.store(true, Ordering::Relaxed);
+        }
+        result
+    }
+
+    /// Read from one snapshot.
+    pub fn read<T>(&self, call: impl FnOnce(&ReadTransaction) -> Result<T, Failure>) -> Result<T, Failure> {
+        self.with(|database| call(&database.begin_read()?))
+    }
+
+    /// Write in a transaction of its own.
+    pub fn write<T>(
+        &self,
+        timeout: Option<Duration>,
+        call: impl FnOnce(&WriteTransaction) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let _turn = self.turn(timeout)?;
+        self.with(|database| {
+            let transaction = self.begin(database)?;
+            let result = call(&transaction)?;
+            transaction.commit()?;
+            Ok(result)
+        })
+    }
+
+    /// Look through a write transaction that is thrown away: the engine shows its statistics there only.
+    pub fn inspect<T>(
+        &self,
+        call: impl FnOnce(&WriteTransaction) -> Result<T, Failure>,
+        timeout: Option<Duration>,
+    ) -> Result<T, Failure> {
+        let _turn = self.turn(timeout)?;
+        self.with(|database| {
+            let transaction = self.begin(database)?;
+            let result = call(&transaction)?;
+            transaction.abort()?;
+            Ok(result)
+        })
+    }
+
+    /// Have the database alone: no transaction is open and no reader inside.
+    pub fn exclusive<T>(
+        &self,
+        timeout: Option<Duration>,
+        call: impl FnOnce(&mut Database) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let _turn = self.turn(timeout)?;
+        let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        call(database.as_mut().ok_or(Failure::Closed(CLOSED))?)
+    }
+
+    /// Begin a transaction that outlives the call. `end` must be called once it is over.
+    pub fn open_transaction(&self, timeout: Option<Duration>) -> Result<Arc<Cell>, Failure> {
+        let turn = self.turn(timeout)?;
+        self.with(|database| {
+            let cell = Arc::new(Mutex::new(Some(self.begin(database)?)));
+            *lock(&self.current) = Arc::downgrade(&cell);
+            mem::forget(turn);
+            Ok(cell)
+        })
+    }
+
+    /// Let the next writer in.
+    pub fn end(&self) {
+        *lock(&self.writing) = false;
+        self.written.notify_one();
+    }
+
+    /// Roll back a transaction that its user let go of without ending it.
+    pub fn abandon(&self, cell: &Cell) {
+        let transaction = lock(cell).take();
+        if self.forked() {
+            mem::forget(transaction);
+        } else if transaction.is_some() {
+            // Dropping rolls back. A panic on the way leaves the file to the next open's repair.
+            if self
+                .watched(|| {
+                    drop(transaction);
+                    Ok(())
+                })
+                .is_ok()
+            {
+                self.end();
+            }
+        }
+    }
+
+    /// Roll back an open transaction, flush, unlock the file. Idempotent.
+    pub fn close(&self, py: Python<'_>) -> PyResult<()> {
+        if self.forked() {
+            return Ok(());
+        }
+        py.detach(|| self.watched(|| self.shut())).map_err(|failure| failure.into_py_err(&self.path))
+    }
+
+    pub fn is_closed(&self, py: Python<'_>) -> bool {
+        let gone = || self.database.read().unwrap_or_else(PoisonError::into_inner).is_none();
+        self.forked() || py.detach(gone)
+    }
+
+    fn shut(&self) -> Result<(), Failure> {
+        let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        let open = lock(&self.current).upgrade();
+        let transaction = open.and_then(|cell| lock(&cell).take());
+        if let Some(transaction) = transaction {
+            self.end();
+            // The file has to be let go of even where rolling back fails.
+            let rolled_back = transaction.abort();
+            drop(database.take());
+            return Ok(rolled_back?);
+        }
+        drop(database.take());
+        Ok(())
+    }
+
+    fn forked(&self) -> bool {
+        self.owner != process::id()
+    }
+
+    /// Keep the database open for the length of `call`.
+    fn with<T>(&self, call: impl FnOnce(&Database) -> Result<T, Failure>) -> Result<T, Failure> {
+        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        call(database.as_ref().ok_or(Failure::Closed(CLOSED))?)
+    }
+
+    fn begin(&self, database: &Database) -> Result<WriteTransaction, Failure> {
+        let mut transaction = database.begin_write()?;
+        transaction.set_quick_repair(self.quick_repair);
+        Ok(transaction)
+    }
+
+    fn turn(&self, timeout: Option<Duration>) -> Result<Turn<'_>, Failure> {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let mut writing = lock(&self.writing);
+        while *writing {
+            writing = match deadline {
+                None => self.written.wait(writing).unwrap_or_else(PoisonError::into_inner),
+                Some(deadline) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        return Err(Failure::Busy);
+                    }
+                    self.written.wait_timeout(writing, left).unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+        *writing = true;
+        Ok(Turn(self))
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        let database = self.database.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if self.owner != process::id() {
+            // Closing writes to the file, which is the parent's.
+            mem::forget(database);
+        } else if let Err(Failure::Panic(_)) = guarded(|| {
+            drop(database);
+            Ok(())
+        }) {
+            // Nobody is left to tell; the next open repairs the file or reports it.
+        }
+    }
+}
+
+/// The right to write, given back when it goes out of scope.
+struct Turn<'a>(&'a Handle);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
