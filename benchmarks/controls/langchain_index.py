@@ -1,8 +1,8 @@
 """The control: LangChain's ``index()`` with a SQL record manager over the same brand, one process per call.
 
-In LangChain's favour: the vector store lives in memory (nothing is flushed to disk), the embedder is constant,
-texts are read by one loop. ``cleanup="full"`` is the mode that does the same job (an edited text replaces its old version)
-in one pass; ``incremental`` deletes and adds again what a batch boundary splits.
+In LangChain's favour: the vector store lives in memory (nothing is flushed to disk), the embedder is constant, texts
+are read by one loop. ``cleanup="full"`` is the mode that does the same job (an edited text replaces its old version) in
+one pass; ``incremental`` deletes and adds again what a batch boundary splits.
 
 Usage: langchain_index.py HOME STATE, where STATE is the folder of the record manager's SQLite file.
 """

@@ -29,7 +29,7 @@ _SPARE_BYTES = 64 * 1024 * 1024
 when it is touched ends the process with SIGBUS, past any error handling."""
 
 _PLENTY_BYTES = 1024 * 1024 * 1024
-"""Free space above which nobody has to add up what opening a collection could take."""
+"""Free space above which nobody has to find out what opening a collection could take."""
 
 _MARGIN_BYTES = 8 * 1024 * 1024
 
@@ -138,10 +138,11 @@ class EdgeFolder:
     def _require_room_to_open(self, folder: Path) -> None:
         """Raise ``LayerError`` (quota) where opening could end the process.
 
-        Loading touches every page of the engine's sparse files, and a memory file system (tmpfs) takes room for each.
+        Loading touches every page of the engine's sparse files. Elsewhere an untouched page costs nothing to read, but
+        a memory file system (tmpfs) takes room for it.
         """
         free = shutil.disk_usage(folder).free
-        if free < _PLENTY_BYTES and free < _unwritten_bytes(folder) + _MARGIN_BYTES:
+        if free < _PLENTY_BYTES and _is_in_memory(folder) and free < _unwritten_bytes(folder) + _MARGIN_BYTES:
             raise disk_full()
 
     def _new_generation(self, spec: EmbeddingSpec) -> Generation:
@@ -257,6 +258,17 @@ def _allocated(status: os.stat_result) -> int:
 def _unwritten_bytes(folder: Path) -> int:
     """Return how much a folder's sparse files would still take if every page of them were used."""
     return sum(max(0, status.st_size - _allocated(status)) for status in _files_below(folder))
+
+
+def _is_in_memory(folder: Path) -> bool:
+    """Tell whether a folder lies on tmpfs, as Linux tells in proc(5)'s mountinfo; False where that can't be read."""
+    try:
+        lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return False
+    device = folder.stat().st_dev
+    wanted = f"{os.major(device)}:{os.minor(device)}"
+    return any(line.split()[2] == wanted and " - tmpfs " in line for line in lines)
 
 
 def setting_of(embedder: Embedder) -> str:
