@@ -1,4 +1,4 @@
-"""One first sync of a home in this process: its seconds and what it stored; with ``watch`` the event loop's longest stall.
+"""One first sync of a home in this process: its seconds, what it stored and, with ``watch``, the loop's longest stall.
 
 The watcher takes part in the fight for the interpreter's lock, so a run that is timed is not watched.
 

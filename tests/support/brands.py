@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -223,13 +223,13 @@ class BrandHome:
         return sum(1 for _ in brand_texts(self.brand))
 
 
-def brand_texts(brand: Path) -> Iterator[tuple[str, str]]:
+def brand_texts(brand: Path, parse: Callable[[bytes], Any] = json.loads) -> Iterator[tuple[str, str]]:
     """Yield (identity, text) of everything worth remembering in a generated brand, for controls that store the same."""
-    for number, entry in enumerate(read_json(brand / "insights.json")):
+    for number, entry in enumerate(parse((brand / "insights.json").read_bytes())):
         if entry["insight"].strip():
             yield f"insight/{entry['recorded_at']}/{number}", entry["insight"]
     for path in sorted((brand / "campaigns").glob("campaign-*.json")):
-        yield from _campaign_texts(read_json(path))
+        yield from _campaign_texts(parse(path.read_bytes()))
 
 
 def _campaign_texts(campaign: dict[str, Any]) -> Iterator[tuple[str, str]]:
