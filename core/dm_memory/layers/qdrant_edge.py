@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from dm_memory.errors import DmMemoryError, ErrorClass, LayerError
 from dm_memory.items import Payload
+from dm_memory.layers.edge_collection import Collection
 from dm_memory.layers.edge_errors import disk_trouble, refused
 from dm_memory.layers.edge_folder import EdgeFolder
-from dm_memory.layers.edge_points import chunk_id, embed_entries, metadata_of, points_of
+from dm_memory.layers.edge_points import Entry, chunk_id, embed_entries, metadata_of, points_of
 from dm_memory.layers.edge_search import days_of, fuse
 from dm_memory.layers.protocol import (
     Capabilities,
@@ -163,14 +164,7 @@ class QdrantEdgeLayer:
         collection = self._folder.for_writing()
         distinct = list({payload.id: payload for payload in payloads}.values())
         entries, errors = embed_entries(self._embedder, distinct, self._embedder.spec.dimension)
-        points, counts = [], {}
-        for entry in entries:
-            try:
-                points += collection.make_points(points_of(entry))
-            except LayerError as error:
-                errors[entry.payload.id] = error
-            else:
-                counts[entry.payload.id] = len(entry.chunks)
+        points, counts = _made(collection, entries, errors)
         if points:
             collection.write(points, counts)
             collection.flush()
@@ -218,6 +212,26 @@ class QdrantEdgeLayer:
     def _count_entries(self) -> int | None:
         collection = self._folder.for_reading()
         return None if collection is None else collection.count_entries()
+
+
+def _made(
+    collection: Collection, entries: Sequence[Entry], errors: dict[str, LayerError]
+) -> tuple[list[Any], dict[str, int]]:
+    """Return the engine's points and the number of chunks by entry; note in ``errors`` what can't be represented.
+
+    All at once first, because nearly always all can be.
+    """
+    try:
+        points = collection.make_points([point for entry in entries for point in points_of(entry)])
+    except LayerError as error:
+        if len(entries) == 1:
+            errors[entries[0].payload.id] = error
+            return [], {}
+        middle = len(entries) // 2
+        points, counts = _made(collection, entries[:middle], errors)
+        more, more_counts = _made(collection, entries[middle:], errors)
+        return points + more, counts | more_counts
+    return points, {entry.payload.id: len(entry.chunks) for entry in entries}
 
 
 def _in_our_words(work: Callable[[], _T], folder: Path) -> _T:

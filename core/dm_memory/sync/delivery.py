@@ -147,7 +147,8 @@ class Delivery:
         held = await self._held_already(wanted)
         if held:
             await self._worker.run(self._commit, [(due, None) for due in held], 0)
-        rest = [due for due in wanted if due not in held] if held else wanted
+        settled = {due.seq for due in held}
+        rest = [due for due in wanted if due.seq not in settled] if held else wanted
         metadata = [due for due in rest if due.held_content_hash == due.payload.content_hash]
         texts = [due for due in rest if due.held_content_hash != due.payload.content_hash]
         if metadata:
@@ -176,9 +177,8 @@ class Delivery:
     async def _update_metadata(self, page: Sequence[Due]) -> list[Due]:
         """Update metadata alone; return the items the layer turned out not to hold, to be stored whole."""
         verdicts = await self._split(page, self._layer.update_metadata)
-        missing = [due for due, error in verdicts if error and error.error_class is ErrorClass.VALIDATION]
-        settled = [(due, error) for due, error in verdicts if due not in missing] if missing else verdicts
-        await self._worker.run(self._commit, settled, 0)
+        missing = [due for due, error in verdicts if _is_missing(error)]
+        await self._worker.run(self._commit, [verdict for verdict in verdicts if not _is_missing(verdict[1])], 0)
         return missing
 
     async def _split(
@@ -235,9 +235,7 @@ class Delivery:
         self.result.stored += len(stored)
         self.result.failed += len(failed)
         self._outcomes.counts.embedded += max(0, embedded - len(failed)) if self._layer.capabilities.embeds else 0
-        for due, error in verdicts:
-            if error is None:
-                self._outcomes.stored(due, self._action(due))
+        self._outcomes.stored((due for due, error in verdicts if error is None), len(stored), self._action)
         for due, _, failure in failed:
             self._outcomes.failed(due, self._action(due), failure)
 
@@ -278,6 +276,10 @@ _CONFIRM = (
 _FAIL = (
     "UPDATE deliveries SET state = 2, run = ?, attempts = ?, next_attempt_at = ?, error = ? WHERE layer = ? AND seq = ?"
 )
+
+
+def _is_missing(error: LayerError | None) -> bool:
+    return error is not None and error.error_class is ErrorClass.VALIDATION
 
 
 def _matches(due: Due, record: StoredRecord | None) -> bool:

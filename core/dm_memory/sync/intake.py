@@ -15,7 +15,7 @@ from dm_memory.items import Item
 from dm_memory.sync import rows
 from dm_memory.sync.duplicates import merge_tags, promote
 from dm_memory.sync.exclude import Excluder
-from dm_memory.sync.ordinals import tied_bases, with_ordinals
+from dm_memory.sync.ordinals import tie_of, tied_bases, with_ordinals
 from dm_memory.sync.payloads import Prepared, Preparer
 from dm_memory.sync.plan import Planned, plan
 from dm_memory.sync.registry import Registry
@@ -135,10 +135,10 @@ class Intake:
     def _prepare(self, item: Item, row: Known | None, extra: Iterable[str] = ()) -> Prepared:
         """Prepare an item with the tags and the type that earlier runs were asked to give it."""
         options = self._options
-        sticky = row.sticky_tags if row else ()
-        tags = (*sticky, *options.tags, *extra)
-        content_type = options.content_type or (row.sticky_type if row else "")
-        return self._preparer.prepare(item, tags, content_type or None)
+        if row is None:
+            return self._preparer.prepare(item, (*options.tags, *extra), options.content_type or None)
+        tags = (*row.sticky_tags, *options.tags, *extra)
+        return self._preparer.prepare(item, tags, options.content_type or row.sticky_type or None)
 
     def _plan(self, prepared: list[Prepared], known: dict[str, Known]) -> list[Planned]:
         excluded = self._excluded(prepared)
@@ -205,7 +205,6 @@ class Intake:
         prepared, known, item = entry.prepared, entry.known, entry.prepared.item
         changed = known is not None and known.content_hash != prepared.content_hash
         owner = self._owner_seq(entry, seqs)
-        base, _, ordinal = item.key.rpartition("~")
         return ItemRow(
             seq=seqs[item.key],
             key=item.key,
@@ -225,7 +224,7 @@ class Intake:
             sticky_tags=self._sticky_tags(entry),
             sticky_type=self._options.content_type or (known.sticky_type if known else ""),
             prepared_hash=item.prepared_hash,
-            tie_of=base if item.kind == "insight" and ordinal.isdigit() else "",
+            tie_of=tie_of(item),
             run=self._options.run,
         )
 
@@ -238,6 +237,8 @@ class Intake:
 
     def _sticky_tags(self, entry: Planned) -> str:
         known = entry.known.sticky_tags if entry.known else ()
+        if not known and not entry.merged_tags and not self._options.tags:
+            return ""
         return rows.join_tags((*known, *normalise_tags((*self._options.tags, *entry.merged_tags))))
 
     # Duplicates --------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from dataclasses import replace
 from dm_memory.items import Item, Kind
 from dm_memory.sync.rows import Known
 
-__all__ = ["ROLLING_LIMIT", "tied_bases", "with_ordinals"]
+__all__ = ["ROLLING_LIMIT", "tie_of", "tied_bases", "with_ordinals"]
 
 ROLLING_LIMIT = 200
 """The plugin's scripts keep this many insights; a file with fewer has lost none."""
@@ -24,6 +24,14 @@ def tied_bases(items: Sequence[Item]) -> set[str]:
     """Return the keys that more than one insight carries."""
     counted = Counter(item.key for item in items if item.kind is Kind.INSIGHT)
     return {key for key, count in counted.items() if count > 1}
+
+
+def tie_of(item: Item) -> str:
+    """Return the key that an insight with an ordinal shares its moment with, or ""."""
+    if item.kind is not Kind.INSIGHT:
+        return ""
+    base, _, ordinal = item.key.rpartition("~")
+    return base if ordinal.isdigit() else ""
 
 
 def with_ordinals(

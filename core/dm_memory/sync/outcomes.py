@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from dm_memory.findings import Finding
 from dm_memory.items import storage_id
@@ -105,13 +105,14 @@ class Outcomes:
             )
         )
 
-    def stored(self, due: Due, action: Action) -> None:
-        """Note that a layer confirmed an item."""
-        if due.seq in self._stored:
+    def stored(self, confirmed: Iterable[Due], count: int, action_of: Callable[[Due], Action]) -> None:
+        """Note that a layer confirmed ``count`` items."""
+        self._seen += count
+        if len(self._stored) >= self._limit:
             return
-        self._seen += 1
-        if len(self._stored) < self._limit:
-            self._stored[due.seq] = self._outcome(due, action, stored=True)
+        for due in confirmed:
+            if len(self._stored) < self._limit and due.seq not in self._stored:
+                self._stored[due.seq] = self._outcome(due, action_of(due), stored=True)
 
     def failed(self, due: Due, action: Action, failure: Failure) -> None:
         """Note that a layer refused an item; what another layer said of it no longer counts as stored."""

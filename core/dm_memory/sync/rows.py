@@ -6,8 +6,7 @@ import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -54,9 +53,8 @@ class Owner:
     key: str
 
 
-@dataclass(frozen=True, slots=True)
-class ItemRow:
-    """An item as the registry stores it, in the order of its columns."""
+class ItemRow(NamedTuple):
+    """An item as the registry stores it, in the order of its columns. A tuple, because that is what SQLite takes."""
 
     seq: int
     key: str
@@ -80,9 +78,8 @@ class ItemRow:
     run: int
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
-    """An item that a layer has yet to store, with what the layer holds of it."""
+class Due(NamedTuple):
+    """An item that a layer has yet to store, with what the layer holds of it. A tuple: one is made for each item."""
 
     seq: int
     run: int
@@ -97,9 +94,8 @@ class Due:
     origin: str
 
 
-_ITEM_COLUMNS = ItemRow.__slots__
+_ITEM_COLUMNS = ItemRow._fields
 _INSERT = f"INSERT OR REPLACE INTO items ({', '.join(_ITEM_COLUMNS)}) VALUES ({', '.join('?' * len(_ITEM_COLUMNS))})"
-_item_values = attrgetter(*_ITEM_COLUMNS)
 _KNOWN = (
     "seq, key, content_hash, metadata_hash, duplicate_of, version, origin, created_at, sticky_tags, sticky_type, tie_of"
 )
@@ -165,7 +161,7 @@ def _select_in(registry: Registry, sql: str, values: Sequence[object]) -> Iterat
 
 def write_items(connection: sqlite3.Connection, rows: Iterable[ItemRow]) -> None:
     """Insert items, or replace them whole. Inside a transaction of the caller."""
-    connection.executemany(_INSERT, map(_item_values, rows))
+    connection.executemany(_INSERT, rows)
 
 
 def mark_due(

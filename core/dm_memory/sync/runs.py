@@ -170,7 +170,7 @@ def _salvage(aside: Path, registry: Registry) -> int:
     saved = 0
     try:
         connection = sqlite3.connect(f"file:{aside.as_posix()}?mode=ro&immutable=1", uri=True)
-        names = ", ".join(ItemRow.__slots__)
+        names = ", ".join(ItemRow._fields)
         for row in connection.execute(f"SELECT {names} FROM items WHERE duplicate_of IS NULL ORDER BY seq"):  # noqa: S608
             with registry.transaction() as target:
                 write_items(target, [ItemRow(*row)])
