@@ -42,6 +42,7 @@ CREATE TABLE items (
     sticky_tags TEXT NOT NULL DEFAULT '', sticky_type TEXT NOT NULL DEFAULT '', prepared_hash TEXT NOT NULL DEFAULT '',
     tie_of TEXT NOT NULL DEFAULT '', run INTEGER NOT NULL);
 CREATE INDEX items_by_hash ON items (content_hash) WHERE duplicate_of IS NULL;
+CREATE INDEX items_by_type ON items (content_type) WHERE duplicate_of IS NULL;
 CREATE INDEX items_by_owner ON items (duplicate_of) WHERE duplicate_of IS NOT NULL;
 CREATE INDEX items_tied ON items (tie_of) WHERE tie_of <> '';
 CREATE INDEX items_prepared ON items (prepared_hash) WHERE prepared_hash <> '';
