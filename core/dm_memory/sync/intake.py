@@ -164,7 +164,8 @@ class Intake:
         self._merge_tags(connection, planned)
         due: list[tuple[int, str]] = []
         forced: list[tuple[int, str]] = []
-        item_rows: list[ItemRow] = []
+        inserted: list[ItemRow] = []
+        replaced: list[ItemRow] = []
         withdrawn: list[int] = []
         for entry in planned:
             key = entry.prepared.item.key
@@ -174,8 +175,9 @@ class Intake:
                 withdrawn.append(seqs[key])
             elif entry.action is not Action.DUPLICATE and not self._moved(entry, seqs):
                 continue
-            item_rows.append(self._row(entry, seqs))
-        rows.write_items(connection, item_rows)
+            (inserted if entry.known is None else replaced).append(self._row(entry, seqs))
+        rows.insert_items(connection, inserted)
+        rows.replace_items(connection, replaced)
         rows.mark_due(connection, self._options.layers, due, self._options.run, rewrite=False)
         rows.mark_due(connection, self._options.layers, forced, self._options.run, rewrite=True)
         rows.withdraw(connection, withdrawn, self._options.run)

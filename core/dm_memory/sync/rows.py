@@ -95,7 +95,8 @@ class Due(NamedTuple):
 
 
 _ITEM_COLUMNS = ItemRow._fields
-_INSERT = f"INSERT OR REPLACE INTO items ({', '.join(_ITEM_COLUMNS)}) VALUES ({', '.join('?' * len(_ITEM_COLUMNS))})"
+_INSERT = f"INSERT INTO items ({', '.join(_ITEM_COLUMNS)}) VALUES ({', '.join('?' * len(_ITEM_COLUMNS))})"
+_REPLACE = _INSERT.replace("INSERT", "INSERT OR REPLACE", 1)
 _KNOWN = (
     "seq, key, content_hash, metadata_hash, duplicate_of, version, origin, created_at, sticky_tags, sticky_type, tie_of"
 )
@@ -159,9 +160,14 @@ def _select_in(registry: Registry, sql: str, values: Sequence[object]) -> Iterat
         yield from registry.rows(sql.format(", ".join("?" * len(part))), part)
 
 
-def write_items(connection: sqlite3.Connection, rows: Iterable[ItemRow]) -> None:
-    """Insert items, or replace them whole. Inside a transaction of the caller."""
+def insert_items(connection: sqlite3.Connection, rows: Iterable[ItemRow]) -> None:
+    """Insert items that are not there yet. Inside a transaction of the caller."""
     connection.executemany(_INSERT, rows)
+
+
+def replace_items(connection: sqlite3.Connection, rows: Iterable[ItemRow]) -> None:
+    """Replace items that are there, whole. Inside a transaction of the caller."""
+    connection.executemany(_REPLACE, rows)
 
 
 def mark_due(

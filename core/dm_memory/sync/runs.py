@@ -19,7 +19,7 @@ from dm_memory.sync.files import remove_leftovers
 from dm_memory.sync.hashing import HASH_VERSION, content_hash, metadata_hash
 from dm_memory.sync.registry import FILE_NAME, DamagedRegistryError, Registry, open_writer
 from dm_memory.sync.requests import SyncRequest
-from dm_memory.sync.rows import DeliveryState, ItemRow, write_items
+from dm_memory.sync.rows import DeliveryState, ItemRow, insert_items
 from dm_memory.sync.timestamps import Clock, from_iso, to_iso
 
 __all__ = ["Run", "begin_run", "finish_run", "open_or_rebuild"]
@@ -173,7 +173,7 @@ def _salvage(aside: Path, registry: Registry) -> int:
         names = ", ".join(ItemRow._fields)
         for row in connection.execute(f"SELECT {names} FROM items WHERE duplicate_of IS NULL ORDER BY seq"):  # noqa: S608
             with registry.transaction() as target:
-                write_items(target, [ItemRow(*row)])
+                insert_items(target, [ItemRow(*row)])
             saved += 1
         connection.close()
     except (sqlite3.DatabaseError, TypeError, ValueError):
