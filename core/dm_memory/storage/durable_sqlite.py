@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,6 +25,9 @@ __all__ = ["FILE_NAME", "SqliteEngine", "open_sqlite_store"]
 FILE_NAME = "memory.db"
 
 _Result = TypeVar("_Result")
+
+_POLL = 0.01
+"""Seconds between two tries to open a file that others are opening or closing."""
 
 
 def open_sqlite_store(memory_dir: Path, brand: str, *, busy_timeout: float = 10.0) -> SqlStore:
@@ -109,14 +113,29 @@ class SqliteEngine:
         self._path.parent.mkdir(mode=0o700, exist_ok=True)
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
         os.close(os.open(self._path, flags, 0o600))
-        connection = _connect(self._path, self._busy_timeout, "mode=rw")
-        try:
-            for pragma in ("page_size = 8192", "journal_mode = WAL", "synchronous = FULL", "temp_store = MEMORY"):
-                connection.execute(f"PRAGMA {pragma}")
-        except BaseException:
-            connection.close()
-            raise
-        return self._keep(connection)
+        return self._keep(self._prepared(_connect(self._path, self._busy_timeout, "mode=rw")))
+
+    def _prepared(self, connection: sqlite3.Connection) -> sqlite3.Connection:
+        """Set what a connection needs.
+
+        SQLite does not wait with its busy handler where two processes switch a new file to WAL, or one opens it while
+        the last other one closes it; so the waiting is done here.
+        """
+        deadline = time.monotonic() + self._busy_timeout
+        while True:
+            try:
+                for pragma in ("page_size = 8192", "journal_mode = WAL", "synchronous = FULL", "temp_store = MEMORY"):
+                    connection.execute(f"PRAGMA {pragma}")
+            except sqlite3.OperationalError as error:
+                if not _is_busy(error) or time.monotonic() > deadline:
+                    connection.close()
+                    raise
+                time.sleep(_POLL)
+            except BaseException:
+                connection.close()
+                raise
+            else:
+                return connection
 
     def _keep(self, connection: sqlite3.Connection) -> sqlite3.Connection:
         self._connection = connection
@@ -135,6 +154,10 @@ class SqliteEngine:
             raise _translated(error) or error from error
         except OSError as error:
             raise _error(_ACCESS, type(error).__name__) from error
+
+
+def _is_busy(error: sqlite3.Error) -> bool:
+    return (getattr(error, "sqlite_errorname", "") or "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
 
 
 def _connect(path: Path, busy_timeout: float, options: str) -> sqlite3.Connection:

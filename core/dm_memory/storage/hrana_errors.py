@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
@@ -150,7 +150,7 @@ def _unknown(code: str) -> LayerError:
     )
 
 
-_STATUSES = {
+_STATUSES: dict[int, Callable[[str], LayerError]] = {
     HTTPStatus.BAD_REQUEST: _refused,
     HTTPStatus.UNAUTHORIZED: _auth,
     HTTPStatus.PAYMENT_REQUIRED: _quota,

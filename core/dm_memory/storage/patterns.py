@@ -1,13 +1,14 @@
 """What worked and what failed, merged over campaigns: a pure function over episodes.
 
-Retrospectives say it point by point (``what_worked``, ``what_failed`` and their like in a campaign file; the section is
-part of an episode's key). Points of several campaigns are one pattern where their texts are the same but for case, white
-space, Unicode form and the punctuation around them: nothing is merged by guessing.
+Retrospectives say it point by point (``what_worked``, ``what_failed`` and their like in a campaign file; the section
+is part of an episode's key). Points of several campaigns are one pattern where their texts are the same but for case,
+white space, Unicode form and the punctuation around them: nothing is merged by guessing.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -90,13 +91,15 @@ def _outcome(episode: EpisodeRow) -> bool | None:
     return None
 
 
+_LEAD = re.compile(r"\A\s*[,—-]\s*[^:\n]{1,120}:\s*")
+
+
 def _points(episode: EpisodeRow) -> list[str]:
-    """Return the points in an episode's text, without the campaign and section that lead it (``Name — section:``)."""
+    """Return the points in an episode's text, without the campaign and section that lead it (``Name, section:``)."""
     name = str(_facts(episode).get("campaign_name") or "")
     text = episode.content
-    if name and text.startswith(f"{name} — "):
-        _, separator, rest = text[len(name) + 3 :].partition(":")
-        text = rest if separator else text
+    if name and text.startswith(name):
+        text = _LEAD.sub("", text[len(name) :], count=1) or text
     lines = text.strip().splitlines()
     bulleted = len(lines) > 1 and all(line.startswith("- ") for line in lines)
     return [line.removeprefix("- ") for line in lines] if bulleted else [text.strip()]

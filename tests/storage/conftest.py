@@ -1,0 +1,81 @@
+"""Durable stores on every engine, and the rule by which the tests that need a server are chosen."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dm_memory.storage.durable_sqlite import SqliteEngine
+from dm_memory.storage.durable_statement import Statement
+from dm_memory.storage.durable_store import Engine, SqlStore
+from dm_memory.storage.durable_turso import TursoEngine
+from dm_memory.storage.hrana import HranaClient
+from tests.storage.sqld import BINARY, Server, running_server
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out, visibly, what needs a libsql-server, unless its program is named."""
+    if os.environ.get(BINARY):
+        return
+    left_out = [item for item in items if item.get_closest_marker("sqld")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+@dataclass(frozen=True)
+class Database:
+    """An empty database, and ways to it."""
+
+    engine: Callable[[], Engine]
+
+    def store(self, brand: str = "acme", **options: Any) -> SqlStore:
+        """Return a store of its own, as another process would have one."""
+        return SqlStore(self.engine(), brand, **options)
+
+    async def run(self, script: str) -> None:
+        """Run statements as another program would."""
+        engine = self.engine()
+        await engine.write([Statement(sql) for sql in script.split(";") if sql.strip()])
+        await engine.close()
+
+
+@pytest.fixture
+def sqld(tmp_path: Path) -> Iterator[Server]:
+    """A libsql-server without a token."""
+    with running_server(tmp_path / "sqld") as server:
+        yield server
+
+
+@pytest.fixture
+def guarded_sqld(tmp_path: Path) -> Iterator[Server]:
+    """A libsql-server that wants a token."""
+    with running_server(tmp_path / "sqld", with_token=True) as server:
+        yield server
+
+
+def _turso(server: Server) -> Database:
+    return Database(lambda: TursoEngine(HranaClient(server.url, server.token)))
+
+
+@pytest.fixture(
+    params=["sqlite", pytest.param("turso", marks=pytest.mark.sqld), pytest.param("token", marks=pytest.mark.sqld)]
+)
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """An empty database on each engine: a SQLite file, a libsql-server, one that wants a token."""
+    if request.param == "sqlite":
+        path = tmp_path / "memory" / "memory.db"
+        yield Database(lambda: SqliteEngine(path))
+        if path.exists():
+            with closing(sqlite3.connect(path)) as connection:
+                assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        return
+    with running_server(tmp_path / "sqld", with_token=request.param == "token") as server:
+        yield _turso(server)
