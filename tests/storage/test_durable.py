@@ -111,6 +111,19 @@ def test_an_episode_comes_back_as_the_payload_it_was(database: Database) -> None
     play(database, scenario)
 
 
+def test_more_rows_than_one_transaction_takes_keep_their_order(database: Database) -> None:
+    rows = [replace(row, content="x" * 2000) for row in episodes(2500)]
+
+    async def scenario(store: SqlStore) -> None:
+        await store.upsert_episodes(rows)
+        assert ids(await store.page(Table.EPISODES, limit=3000)) == [row.id for row in rows]
+        await store.delete(Table.EPISODES, [row.id for row in rows[1:]])
+        assert (await store.counts())[Table.EPISODES] == 1
+        assert len((await store.tombstones(limit=3000)).rows) == 2499
+
+    play(database, scenario)
+
+
 def test_a_vector_comes_back_bit_by_bit(database: Database) -> None:
     row = episodes(1)[0]
     vector = unpack_vector(pack_vector([0.1, -0.0, 1e-40, 3.4e38]))

@@ -15,9 +15,8 @@ from dm_memory.storage.schema import DETECT, NATIVE, SCHEMA_VERSION, Layout, Tab
 
 __all__ = ["Engine", "SqlStore"]
 
-_BATCH_ROWS = 256
 _BATCH_BYTES = 4 * 1024 * 1024
-"""Most of one transaction: what a request over HTTP carries well, and what a lock on the store is held for."""
+"""Most text of one transaction: what a request over HTTP carries well, and what a lock on the store is held for."""
 
 
 class Engine(Protocol):
@@ -26,6 +25,10 @@ class Engine(Protocol):
     @property
     def name(self) -> str:
         """For people."""
+
+    @property
+    def batch_rows(self) -> int:
+        """Most rows of one transaction."""
 
     async def read(self, statements: Sequence[Statement]) -> list[list[Row]]:
         """Run statements that only read, in one round trip, and return each one's rows."""
@@ -138,13 +141,14 @@ class SqlStore:
         await self._upsert(Table.EMBEDDINGS, rows)
 
     async def _upsert(self, table: Table, rows: Sequence[DurableRow]) -> None:
-        for batch in _batches([sql_row(table, row) for row in rows]):
+        for batch in _batches([sql_row(table, row) for row in rows], self._engine.batch_rows):
             await self._write([*sql.upsert_steps(table, batch)])
 
     async def delete(self, table: Table, ids: Sequence[str]) -> None:
         """Remove rows and leave tombstones."""
-        for start in range(0, len(ids), _BATCH_ROWS):
-            await self._write([*sql.delete_steps(table, self._brand, ids[start : start + _BATCH_ROWS])])
+        step = self._engine.batch_rows
+        for start in range(0, len(ids), step):
+            await self._write([*sql.delete_steps(table, self._brand, ids[start : start + step])])
 
     async def _write(self, steps: list[Statement]) -> None:
         transaction = [sql.set_clock(self._now()), *steps]
@@ -267,13 +271,13 @@ class SqlStore:
         return {str(row[0]): row_checksum(row) for row in page.rows}
 
 
-def _batches(rows: Sequence[Row]) -> Iterator[list[Row]]:
+def _batches(rows: Sequence[Row], most: int) -> Iterator[list[Row]]:
     """Cut rows into transactions, by number and by bytes; a row that is larger than all of it goes alone."""
     batch: list[Row] = []
     size = 0
     for row in rows:
-        weight = sum(len(value) for value in row if isinstance(value, str | bytes))
-        if batch and (len(batch) == _BATCH_ROWS or size + weight > _BATCH_BYTES):
+        weight = sum([len(value) for value in row if isinstance(value, str | bytes)])
+        if batch and (len(batch) == most or size + weight > _BATCH_BYTES):
             yield batch
             batch, size = [], 0
         batch.append(row)

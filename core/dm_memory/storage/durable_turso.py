@@ -33,6 +33,11 @@ class TursoEngine:
         """For people."""
         return f"Turso ({self._client.host})"
 
+    @property
+    def batch_rows(self) -> int:
+        """What one request carries without holding the database for long."""
+        return 256
+
     async def read(self, statements: Sequence[Statement]) -> list[list[Row]]:
         """Return each statement's rows."""
         return await self._client.execute(statements)
