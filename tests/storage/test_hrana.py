@@ -259,6 +259,33 @@ class TestFaults:
         assert isinstance(rows[0], list)
 
 
+class TestTransactions:
+    """A transaction is one request that cleans up behind itself, whatever its server does with it."""
+
+    @pytest.mark.parametrize("failing", range(5))
+    def test_wherever_it_fails_what_was_begun_is_rolled_back_and_nothing_else_runs(self, failing: int) -> None:
+        steps = hrana._transaction([Statement("one"), Statement("two")])
+        outcome: list[bool | None] = []
+
+        def holds(condition: Any) -> bool:
+            match condition:
+                case None:
+                    return True
+                case {"type": "ok", "step": int(step)}:
+                    return outcome[step] is True
+                case {"type": "not", "cond": cond}:
+                    return not holds(cond)
+                case {"type": "and", "conds": conds}:
+                    return all(map(holds, conds))
+            raise AssertionError(condition)
+
+        for place, step in enumerate(steps):
+            outcome.append(place != failing if holds(step.get("condition")) else None)
+        ran = [step["stmt"]["sql"] for step, done in zip(steps, outcome, strict=True) if done is not None]
+        expected = ["BEGIN IMMEDIATE", "one", "two", "COMMIT"][: failing + 1]
+        assert ran == expected + (["ROLLBACK"] if failing in {1, 2, 3} else [])
+
+
 class TestSecrets:
     """A token goes to the server and nowhere else."""
 
