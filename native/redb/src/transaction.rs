@@ -7,10 +7,10 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyList};
 
-use crate::arguments::{Items, Keys, values};
+use crate::arguments::{Items, Keys, pairs, values};
 use crate::errors::Failure;
 use crate::handle::{Cell, Handle, definition, lock};
-use crate::tables;
+use crate::tables::{self, Range};
 
 const ENDED: &str = "the transaction is over";
 
@@ -33,6 +33,21 @@ impl WriteTransaction {
     /// Return the values of `keys` as this transaction sees them, in their order; None where there is none.
     fn get_many<'py>(&self, py: Python<'py>, table: &str, keys: Keys) -> PyResult<Bound<'py, PyList>> {
         values(py, &self.find(py, table, &keys.0)?)
+    }
+
+    /// Return at most `limit` (key, value) pairs as this transaction sees them; see Database.scan.
+    #[pyo3(signature = (table, start=None, end=None, *, limit=1000, reverse=false))]
+    fn scan<'py>(
+        &self,
+        py: Python<'py>,
+        table: &str,
+        start: Option<PyBackedBytes>,
+        end: Option<PyBackedBytes>,
+        limit: usize,
+        reverse: bool,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let range = Range { start: start.as_deref(), end: end.as_deref(), limit, reverse };
+        pairs(py, &self.change(py, |write| tables::scan(&write.open_table(definition(table))?, &range))?)
     }
 
     /// Put one entry, replacing what the key held.

@@ -207,6 +207,6 @@ def test_every_exception_is_an_error_of_this_package() -> None:
         assert (kind.__module__, kind.__qualname__) == ("dm_memory_redb", name)
 
 
-def test_the_version_is_the_distributions() -> None:
+def test_crate_distribution_and_module_have_one_version() -> None:
     manifest = tomllib.loads((Path(__file__).parents[1] / "Cargo.toml").read_text())
     assert dm_memory_redb.__version__ == version("dm-memory-redb") == manifest["package"]["version"]

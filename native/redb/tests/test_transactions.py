@@ -22,6 +22,8 @@ def test_a_transaction_changes_several_tables_at_once(database: Database) -> Non
         assert transaction.delete_many("two", [b"l", b"?"]) == 1
         assert transaction.clear("old") == 1
         assert transaction.get("one", b"k") == b"1"
+        assert transaction.scan("two") == [(b"k", b"2")]
+        assert transaction.scan("two", b"l", reverse=True) == []
         assert database.get("one", b"k") is None, "readers see it once it is committed"
     assert database.get("one", b"k") == b"1"
     assert database.get_many("two", [b"k", b"l"]) == [b"2", None]
