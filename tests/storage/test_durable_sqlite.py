@@ -148,7 +148,7 @@ def writer(folder: Path, first: int, step: int, rounds: int) -> subprocess.Popen
         stdout=subprocess.PIPE,
         text=True,
         cwd=REPOSITORY,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (REPOSITORY, REPOSITORY / "core")))},
     )
 
 
