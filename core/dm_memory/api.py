@@ -84,7 +84,8 @@ class Memory:
     async def prepare(self, request: PrepareRequest) -> PrepareResult:
         """Take in one payload for the next sync to store. Raises ``DmMemoryError``."""
         brand = await asyncio.to_thread(self.resolve_brand, request.brand)
-        return await prepare_payload(self._environment(brand), request, brand)
+        stop = asyncio.Event()
+        return await _stoppable(prepare_payload(self._environment(brand), request, brand, stop), stop)
 
     async def search(self, request: SearchRequest) -> SearchResult:
         """Search a brand's memory. Raises ``DmMemoryError``."""
@@ -138,7 +139,7 @@ async def _stoppable(work: Coroutine[Any, Any, _Result], stop: asyncio.Event) ->
         with anyio.CancelScope(shield=True):
             await asyncio.wait({task})
         if not task.cancelled() and task.exception() is not None:
-            _log.warning("the cancelled sync ended with %s", type(task.exception()).__name__)
+            _log.warning("the cancelled call ended with %s", type(task.exception()).__name__)
         raise
 
 

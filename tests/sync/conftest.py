@@ -13,7 +13,7 @@ import pytest
 
 from dm_memory.api import Memory
 from dm_memory.settings import Settings
-from dm_memory.sync.requests import SyncRequest
+from dm_memory.sync.requests import Progress, SyncRequest, no_progress
 from dm_memory.sync.results import SyncResult
 from tests.sync.memory_layer import DictLayer
 
@@ -28,6 +28,7 @@ class Bench:
     layer: DictLayer = field(default_factory=DictLayer)
     now: datetime = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
     settings: dict[str, Any] = field(default_factory=dict)
+    more_layers: list[DictLayer] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True)
@@ -44,7 +45,7 @@ class Bench:
     @property
     def memory(self) -> Memory:
         settings = Settings(home=self.home, **self.settings)
-        return Memory(settings, layers=lambda _: [self.layer], clock=lambda: self.now)
+        return Memory(settings, layers=lambda _: [self.layer, *self.more_layers], clock=lambda: self.now)
 
     def write(self, path: str, content: object) -> None:
         file = self.folder / path
@@ -59,9 +60,9 @@ class Bench:
             "insights.json", [insight(text, i) if isinstance(text, str) else text for i, text in enumerate(texts)]
         )
 
-    async def sync(self, **arguments: Any) -> SyncResult:
+    async def sync(self, progress: Progress = no_progress, **arguments: Any) -> SyncResult:
         self.now += timedelta(minutes=1)
-        return await self.memory.sync(SyncRequest(brand=BRAND, **arguments))
+        return await self.memory.sync(SyncRequest(brand=BRAND, **arguments), progress)
 
     def held_texts(self) -> list[str]:
         return sorted(payload.content for payload in self.layer.held.values())

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,8 @@ from dm_memory.sync.prepared_files import Mover
 from dm_memory.sync.registry import Registry
 from dm_memory.sync.requests import Scope, SyncRequest
 from dm_memory.sync.results import CheckpointState, Failure, LayerResult, NextSync, SyncResult
-from dm_memory.sync.rows import counts_by_type
-from dm_memory.sync.runs import Run, finish_run
+from dm_memory.sync.rows import counts_by_type, entries_in, waiting_among
+from dm_memory.sync.runs import LAST_COMPLETE, Run, finish_run, generation_name
 from dm_memory.sync.timestamps import Clock, to_iso
 
 __all__ = ["Closing", "capacity_on_record", "failure_of", "record_capacity"]
@@ -55,6 +56,7 @@ class Closing:
     memory_dir: Path
     layers: Sequence[Layer]
     vector_db: str
+    kinds: Collection[str]
     request: SyncRequest
     run: Run
     outcomes: Outcomes
@@ -66,14 +68,15 @@ class Closing:
 
     def result(self, brand_name: str, compliance_note: str, seconds: float) -> SyncResult:
         """Count, write the derived files, record the end of the run, and return what happened."""
-        self._count()
+        tried = self._count()
         status = self._status()
+        at = to_iso(self.clock())
         if not self.request.dry_run:
-            self._write_files(status)
-        checkpoint = self._checkpoint(status)
+            self._write_files(status, at)
+        checkpoint = self._checkpoint(status, at)
         if not self.request.dry_run:
-            self._record_end(status, checkpoint)
-        items, omitted = self.outcomes.listed()
+            self._record_end(status, checkpoint, at)
+        items, omitted = self.outcomes.listed(tried, partial(waiting_among, self.registry))
         return SyncResult(
             brand=self.brand,
             brand_name=brand_name,
@@ -96,22 +99,39 @@ class Closing:
             compliance_note=compliance_note,
         )
 
-    def _count(self) -> None:
-        """Count outcomes over all layers: an item is stored when every layer that was due confirmed it."""
+    def _count(self) -> int:
+        """Count outcomes over all layers, and return how many items this run tried.
+
+        An item is stored when this run stored it somewhere and no layer is left that has to.
+        """
         counts, run = self.outcomes.counts, self.run.number
+        tried = 0
         if not self.request.dry_run:
-            row = self.registry.rows(
-                "SELECT sum(bad = 0 AND due = 0) AS stored, sum(bad > 0) AS failed FROM"
-                " (SELECT sum(state = 2) AS bad, sum(state IN (0, 3)) AS due FROM deliveries WHERE run = ?"
-                " GROUP BY seq)",
-                (run,),
+            row = self.registry.tuples(
+                "SELECT sum(done AND NOT due), sum(bad), sum(done OR bad) FROM"
+                " (SELECT max(state = 1 AND run = ?) AS done, max(state = 2 AND run = ?) AS bad, max(state <> 1) AS due"
+                " FROM deliveries WHERE seq IN (SELECT seq FROM deliveries WHERE run = ?) GROUP BY seq)",
+                (run, run, run),
             )[0]
-            counts.stored, counts.failed = row["stored"] or 0, row["failed"] or 0
-            counts.queued = self._distinct("state IN (0, 3)")
+            counts.stored, counts.failed, tried = (number or 0 for number in row)
+            counts.queued = self._queued()
         left = self.run.left_over - self.run.adopted.keys()
         if left:
             resumed, retried = self._left_over_counts(left)
             counts.resumed, counts.retried = resumed, retried
+        return tried
+
+    def _queued(self) -> int:
+        """Count what this run should have stored and did not get to; what it was not asked for waits for another."""
+        mine = f"run = {self.run.number}"
+        if self.stopped or any(delivered.failure for delivered in self.delivered.values()):
+            mine = f"({mine} OR {self._in_scope})"
+        return self._distinct(f"state IN (0, 3) AND {mine}")
+
+    @property
+    def _in_scope(self) -> str:
+        kinds = ", ".join(f"'{kind}'" for kind in sorted(self.kinds))
+        return f"seq IN (SELECT seq FROM items WHERE kind IN ({kinds}))"  # noqa: S608  # our own names
 
     def _left_over_counts(self, left: set[int]) -> tuple[int, int]:
         """Count what this run took up of earlier runs: what was merely due, and what had failed."""
@@ -131,7 +151,8 @@ class Closing:
         down = [d for d in self.delivered.values() if d.failure is not None]
         if down and len(down) == len(self.layers) and not counts.stored:
             return "nothing"
-        if down or counts.failed or (counts.queued and not self.request.dry_run) or self.broken or counts.refused:
+        missing = counts.failed or counts.queued or self._distinct(f"state = 2 AND {self._in_scope}")
+        if down or (missing and not self.request.dry_run) or self.broken or counts.refused:
             return "partial"
         return "complete"
 
@@ -141,59 +162,59 @@ class Closing:
     def _exporter(self) -> Exporter:
         return Exporter(self.registry, self.brand, self.memory_dir, self.layers[0].name, self.vector_db)
 
-    def _write_files(self, status: str) -> None:
+    def _write_files(self, status: str, at: str) -> None:
         """Write what others read. Trouble here is reported and costs nothing: the registry has everything."""
         exporter = self._exporter
-        changed = any(d.stored or d.removed for d in self.delivered.values())
-        at = to_iso(self.clock())
         try:
             if self.pending_names:
                 mover = Mover(self.registry, self.brand, self.memory_dir, self.layers[0].name, self.vector_db)
-                mover.move(self.pending_names)
-            self.outcomes.add_findings(exporter.write_index(changed=changed))
+                self.outcomes.add_findings(mover.move(self.pending_names))
+            self.outcomes.add_findings(exporter.write_index())
             if status == "complete":
                 exporter.write_last_sync(at, self.outcomes.counts.stored)
         except OSError as error:
             self.outcomes.add_findings([_unwritten(self.memory_dir, error)])
 
-    def _checkpoint(self, status: str) -> CheckpointState:
-        moved = status == "complete" and self.request.scope is Scope.ALL and not self.request.dry_run
-        if moved:
-            self.registry.set_meta("last-complete-sync", to_iso(self.clock()))
+    def _checkpoint(self, status: str, at: str) -> CheckpointState:
+        pending = self._distinct("state <> 1")
+        complete = status == "complete" and self.request.scope is Scope.ALL and not pending
+        moved = complete and not self.request.dry_run
         by_type = counts_by_type(self.registry)
         total = sum(by_type.values())
         return CheckpointState(
             moved=moved,
-            last_complete_sync_at=self.registry.meta("last-complete-sync"),
+            last_complete_sync_at=at if moved else self.registry.meta(LAST_COMPLETE),
             total_items=total,
             delta=total - self.run.items_before,
             by_content_type=by_type,
-            pending=self._distinct("state <> 1"),
+            pending=pending,
             failed=self._distinct("state = 2"),
             path=f"memory/{CHECKPOINT}",
         )
 
-    def _record_end(self, status: str, checkpoint: CheckpointState) -> None:
+    def _record_end(self, status: str, checkpoint: CheckpointState, at: str) -> None:
         counts = asdict(self.outcomes.counts)
-        at = to_iso(self.clock())
         with self.registry.transaction() as connection:
             finish_run(connection, self.run, status, at, counts)
+            if checkpoint.moved:
+                self.registry.set_meta(LAST_COMPLETE, at)
+                self.registry.set_meta("checkpoint", orjson.dumps(self._kept(checkpoint, at)).decode())
         state = self._state(status, checkpoint, at, counts)
         try:
             self._exporter.write_checkpoint(state)
         except OSError as error:
             self.outcomes.add_findings([_unwritten(self.memory_dir, error)])
 
+    def _kept(self, checkpoint: CheckpointState, at: str) -> dict[str, Any]:
+        return {
+            "at": at,
+            "run_id": self.run.run_id,
+            "items": checkpoint.total_items,
+            "by_content_type": dict(checkpoint.by_content_type),
+        }
+
     def _state(self, status: str, checkpoint: CheckpointState, at: str, counts: Mapping[str, int]) -> dict[str, Any]:
         """Return the checkpoint file's content: ``checkpoint`` moves only when nothing is missing."""
-        if checkpoint.moved:
-            kept = {
-                "at": at,
-                "run_id": self.run.run_id,
-                "items": checkpoint.total_items,
-                "by_content_type": dict(checkpoint.by_content_type),
-            }
-            self.registry.set_meta("checkpoint", orjson.dumps(kept).decode())
         recorded = self.registry.meta("checkpoint")
         return {
             "version": 1,
@@ -219,13 +240,11 @@ class Closing:
             stored=delivered.stored,
             failed=delivered.failed,
             queued=self.registry.value("SELECT count(*) FROM deliveries WHERE layer = ? AND state IN (0, 3)", (name,)),
-            entries=self.registry.value(
-                "SELECT count(*) FROM deliveries WHERE layer = ? AND state <> 3 AND stored_at <> ''", (name,)
-            ),
+            entries=entries_in(self.registry, name),
             opened=delivered.opened,
             failure=failure_of(delivered.failure, name) if delivered.failure else None,
             capacity=capacity_on_record(self.registry, name),
-            model=self.registry.meta(f"generation:{name}"),
+            model=self.registry.meta(generation_name(name)),
         )
 
     def _next(self, checkpoint: CheckpointState) -> NextSync:
@@ -235,7 +254,7 @@ class Closing:
             return NextSync(due, "Sync without dry_run to store this.", due)
         if self.stopped:
             advice = "The sync was cancelled; the next one goes on where it stopped."
-        elif counts.failed or counts.queued:
+        elif counts.failed or counts.queued or checkpoint.failed:
             advice = "Fix what failed (see there), then sync again: only what is missing is stored."
         elif self.broken:
             advice = "Repair the broken files, then sync again: everything else is safe."

@@ -6,10 +6,10 @@ Works from the registry alone, so that a run, its retry and its resumption after
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 import orjson
 
@@ -17,7 +17,9 @@ from dm_memory.errors import ErrorClass, LayerError
 from dm_memory.items import ContentType, Item, Kind, Payload, Source
 from dm_memory.layers.protocol import Layer, Outcome, StoredRecord
 from dm_memory.sync import rows
+from dm_memory.sync.asking import answered, unforeseen
 from dm_memory.sync.exclude import Excluder
+from dm_memory.sync.exports import mark_index_due
 from dm_memory.sync.outcomes import Outcomes
 from dm_memory.sync.registry import Registry
 from dm_memory.sync.requests import Progress
@@ -28,14 +30,14 @@ from dm_memory.sync.worker import Worker
 
 __all__ = ["Delivered", "Delivery", "DeliveryOptions"]
 
-_log = logging.getLogger(__name__)
-
 _FREE_ATTEMPTS = 3
 _LONGEST_DELAY = timedelta(days=1)
 _UNKNOWN_IN_A_ROW = 20
 
 Verdict = tuple[Due, LayerError | None]
 """An item, and why the layer refused it (None: stored)."""
+
+_Call = Callable[[Sequence[Payload]], Awaitable[list[Outcome]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class DeliveryOptions:
     Attributes:
         ask_first: Ask the layer about everything due, as after the loss of a registry.
         kinds: Items left over from earlier runs are taken up only if they are of these kinds.
+        in_doubt: ``seq`` of items that were due before this run: the layer may hold what was planned then.
         retry_all: Take up failed items whose next attempt is not due yet.
     """
 
@@ -52,6 +55,7 @@ class DeliveryOptions:
     run: int
     batch_items: int
     kinds: Collection[str]
+    in_doubt: Collection[int] = frozenset()
     ask_first: bool = False
     retry_all: bool = False
 
@@ -101,25 +105,31 @@ class Delivery:
         Args:
             total: How many items are due, for progress.
         """
-        after, done = 0, 0
-        while not self._stop.is_set():
-            page = await self._worker.run(self._page, after)
-            if not page:
-                break
-            after = page[-1].seq
-            self.result.opened = True
-            await self._progress(f"Storing in {self._layer.engine}", done, total)
-            try:
-                await self._deliver([due for due in page if self._is_taken_up(due)])
-            except LayerError as error:
-                self.result.failure = error
-                break
-            done += len(page)
+        done = 0
+        try:
+            async for page in self._pages(rows.due_page):
+                await self._progress(f"Storing in {self._layer.engine}", done, total)
+                await self._deliver(page)
+                done += len(page)
+            # Last, and only where the text that takes its place is stored: an old version is better than none.
+            async for page in self._pages(rows.removal_page):
+                await self._remove(page)
+        except LayerError as error:
+            self.result.failure = error
         return self.result
 
-    def _page(self, after: int) -> list[Due]:
+    async def _pages(self, of: Callable[[Registry, str, str, int, int], list[Due]]) -> AsyncIterator[list[Due]]:
+        """Yield what is this run's business, page by page, until the run is stopped."""
         limit = min(self._options.batch_items, self._layer.capabilities.batch_items)
-        return rows.due_page(self._registry, self._options.brand, self._layer.name, after, limit)
+        after = 0
+        while not self._stop.is_set():
+            page = await self._worker.run(of, self._registry, self._options.brand, self._layer.name, after, limit)
+            if not page:
+                return
+            after = page[-1].seq
+            if wanted := [due for due in page if self._is_taken_up(due)]:
+                self.result.opened = True
+                yield wanted
 
     def _is_taken_up(self, due: Due) -> bool:
         """Tell whether an item is this run's business: planned by it, or left over and wanted."""
@@ -140,72 +150,86 @@ class Delivery:
     # One page ----------------------------------------------------------------------------------------------------
 
     async def _deliver(self, page: Sequence[Due]) -> None:
-        removals = [due for due in page if due.state is DeliveryState.REMOVAL_DUE]
-        wanted = [due for due in page if due.state is not DeliveryState.REMOVAL_DUE]
-        if removals:
-            await self._remove(removals)
-        held = await self._held_already(wanted)
+        records = await self._held_already(page)
+        held = [due for due in page if _matches(due, records.get(due.payload.id))] if records else []
         if held:
-            await self._worker.run(self._commit, [(due, None) for due in held], 0)
+            await self._worker.run(partial(self._commit, embedded=False), [(due, None) for due in held])
         settled = {due.seq for due in held}
-        rest = [due for due in wanted if due.seq not in settled] if held else wanted
-        metadata = [due for due in rest if due.held_content_hash == due.payload.content_hash]
-        texts = [due for due in rest if due.held_content_hash != due.payload.content_hash]
+        rest = [due for due in page if due.seq not in settled] if held else page
+        metadata = [due for due in rest if _text_is_held(due, records)]
+        texts = [due for due in rest if not _text_is_held(due, records)]
         if metadata:
             texts += await self._update_metadata(metadata)
         if texts:
-            verdicts = await self._split(texts, self._layer.upsert)
-            await self._worker.run(self._commit, verdicts, len(texts))
+            verdicts, trouble = await self._verdicts(texts, self._layer.upsert)
+            await self._worker.run(partial(self._commit, embedded=self._layer.capabilities.embeds), verdicts)
+            if trouble:
+                raise trouble
 
-    async def _remove(self, removals: Sequence[Due]) -> None:
-        await self._layer.delete([due.payload.id for due in removals])
-        await self._worker.run(self._forget, [due.seq for due in removals])
-        self.result.removed += len(removals)
+    async def _remove(self, page: Sequence[Due]) -> None:
+        verdicts, trouble = await self._verdicts(page, self._delete)
+        await self._worker.run(self._forget, verdicts)
+        if trouble:
+            raise trouble
 
-    async def _held_already(self, page: Sequence[Due]) -> list[Due]:
-        """Return the items of an interrupted run that the layer holds as they are wanted: confirmed, not recorded."""
-        doubtful = [due for due in page if self._options.ask_first or self._is_left_over(due)]
-        if not doubtful:
-            return []
-        records = await self._layer.fetch([due.payload.id for due in doubtful])
-        return [due for due in doubtful if _matches(due, records.get(due.payload.id))]
+    async def _delete(self, payloads: Sequence[Payload]) -> list[Outcome]:
+        await self._layer.delete([payload.id for payload in payloads])
+        return [Outcome(payload.id) for payload in payloads]
 
-    def _is_left_over(self, due: Due) -> bool:
+    async def _held_already(self, page: Sequence[Due]) -> Mapping[str, StoredRecord]:
+        """Return what the layer holds of items it may have confirmed without our recording it."""
+        ids = [due.payload.id for due in page if self._is_doubtful(due)]
+        return await answered(self._layer.engine, self._layer.fetch(ids)) if ids else {}
+
+    def _is_doubtful(self, due: Due) -> bool:
         """Tell whether an earlier run tried this item; it may have been killed between the layer's word and ours."""
-        return due.run != self._options.run
+        if self._options.ask_first or due.run != self._options.run:
+            return True
+        return due.seq in self._options.in_doubt and due.action != Action.FORCED
 
     async def _update_metadata(self, page: Sequence[Due]) -> list[Due]:
         """Update metadata alone; return the items the layer turned out not to hold, to be stored whole."""
-        verdicts = await self._split(page, self._layer.update_metadata)
-        missing = [due for due, error in verdicts if _is_missing(error)]
-        await self._worker.run(self._commit, [verdict for verdict in verdicts if not _is_missing(verdict[1])], 0)
-        return missing
+        verdicts, trouble = await self._verdicts(page, self._layer.update_metadata)
+        settled = [verdict for verdict in verdicts if not _is_missing(verdict[1])]
+        await self._worker.run(partial(self._commit, embedded=False), settled)
+        if trouble:
+            raise trouble
+        return [due for due, error in verdicts if _is_missing(error)]
 
-    async def _split(
-        self, page: Sequence[Due], call: Callable[[Sequence[Payload]], Awaitable[list[Outcome]]]
-    ) -> list[Verdict]:
+    async def _verdicts(self, page: Sequence[Due], call: _Call) -> tuple[list[Verdict], LayerError | None]:
+        """Return the layer's word on each item and, where it stopped answering before the last one, why."""
+        verdicts: list[Verdict] = []
+        try:
+            await self._split(page, call, verdicts)
+        except LayerError as error:
+            return verdicts, error
+        return verdicts, None
+
+    async def _split(self, page: Sequence[Due], call: _Call, verdicts: list[Verdict]) -> None:
         """Store a page; where that fails, its halves, until the bad item stands alone.
 
         Raises:
-            LayerError: The trouble is the layer's, not an item's.
+            LayerError: The trouble is the layer's, not an item's. ``verdicts`` has what it said before.
         """
         try:
             outcomes = await call([due.payload for due in page])
+            verdicts += _paired(page, outcomes, self._layer.engine)
         except LayerError as error:
             if error.concerns_whole_layer:
                 raise
             trouble = error
         except Exception as error:  # noqa: BLE001  # a bug in an adapter must not cost the other items; it is reported
-            _log.error("%s raised %s", self._layer.engine, type(error).__name__)  # the text may leak
-            trouble = _unknown(self._layer.engine, error)
+            trouble = unforeseen(self._layer.engine, error)
         else:
             self._unknown_in_a_row = 0
-            return _verdicts(page, outcomes, self._layer.engine)
+            return
         if len(page) == 1:
+            verdicts.append((page[0], trouble))
             self._count_unknown(trouble)
-            return [(page[0], trouble)]
+            return
         middle = len(page) // 2
-        return [*await self._split(page[:middle], call), *await self._split(page[middle:], call)]
+        await self._split(page[:middle], call, verdicts)
+        await self._split(page[middle:], call, verdicts)
 
     def _count_unknown(self, trouble: LayerError) -> None:
         """Give up on a layer that fails every single item in a way nobody foresaw."""
@@ -219,7 +243,7 @@ class Delivery:
 
     # The registry ------------------------------------------------------------------------------------------------
 
-    def _commit(self, verdicts: Sequence[Verdict], embedded: int) -> None:
+    def _commit(self, verdicts: Sequence[Verdict], embedded: bool) -> None:  # run on a worker thread
         """Commit the verdicts on a page in one transaction, then count them."""
         now = to_iso(self._clock())
         run, layer = self._options.run, self._layer.name
@@ -232,17 +256,26 @@ class Delivery:
         with self._registry.transaction() as connection:
             connection.executemany(_CONFIRM, stored)
             connection.executemany(_FAIL, [self._failed_row(due, failure) for due, _, failure in failed])
+            if stored:
+                mark_index_due(connection)
         self.result.stored += len(stored)
         self.result.failed += len(failed)
-        self._outcomes.counts.embedded += max(0, embedded - len(failed)) if self._layer.capabilities.embeds else 0
-        self._outcomes.stored((due for due, error in verdicts if error is None), len(stored), self._action)
+        self._outcomes.counts.embedded += len(stored) if embedded else 0
+        self._outcomes.stored((due for due, error in verdicts if error is None), self._action)
         for due, _, failure in failed:
             self._outcomes.failed(due, self._action(due), failure)
 
-    def _forget(self, seqs: Sequence[int]) -> None:
+    def _forget(self, verdicts: Sequence[Verdict]) -> None:
+        """Record what the layer let go of; the rest stays due."""
+        gone = [(self._layer.name, due.seq) for due, error in verdicts if error is None]
         with self._registry.transaction() as connection:
-            arguments = [(self._layer.name, seq) for seq in seqs]
-            connection.executemany("DELETE FROM deliveries WHERE layer = ? AND seq = ? AND state = 3", arguments)
+            connection.executemany("DELETE FROM deliveries WHERE layer = ? AND seq = ? AND state = 3", gone)
+            if gone:
+                mark_index_due(connection)
+        self.result.removed += len(gone)
+        for due, error in verdicts:
+            if error is not None:
+                self._outcomes.waiting(due, self._action(due), error.problem)
 
     def _action(self, due: Due) -> Action:
         if due.run == self._options.run:
@@ -287,20 +320,16 @@ def _matches(due: Due, record: StoredRecord | None) -> bool:
     return record is not None and (record.content_hash, record.metadata_hash) == wanted
 
 
-def _verdicts(page: Sequence[Due], outcomes: Sequence[Outcome], engine: str) -> list[Verdict]:
+def _text_is_held(due: Due, records: Mapping[str, StoredRecord]) -> bool:
+    record = records.get(due.payload.id)
+    return due.payload.content_hash in (due.held_content_hash, record.content_hash if record else "")
+
+
+def _paired(page: Sequence[Due], outcomes: Sequence[Outcome], engine: str) -> list[Verdict]:
     if len(outcomes) != len(page):
         problem = f"{engine} answered for {len(outcomes)} of {len(page)} items."
         raise LayerError(problem, "Sync again; if it happens again, report it.", error_class=ErrorClass.MALFORMED_REPLY)
     return [(due, outcome.error) for due, outcome in zip(page, outcomes, strict=True)]
-
-
-def _unknown(engine: str, error: Exception) -> LayerError:
-    return LayerError(
-        f"{engine} failed in a way dm-memory does not know.",
-        "Run dm-memory doctor, and report it with this code if it happens again.",
-        error_class=ErrorClass.UNKNOWN,
-        code=type(error).__name__,
-    )
 
 
 def _as_item(due: Due) -> Item:

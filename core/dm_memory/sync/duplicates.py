@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import orjson
 
-from dm_memory.items import ContentType, Item, Kind
+from dm_memory.items import ContentType, Item, Kind, Source
 from dm_memory.sync import rows
 from dm_memory.sync.hashing import metadata_hash
 from dm_memory.sync.payloads import Prepared
@@ -67,9 +67,17 @@ def promote(connection: sqlite3.Connection, layers: Iterable[str], owner: int, r
 
 
 def planned_from_row(row: sqlite3.Row, action: Action, reason: str = "") -> Planned:
-    """Return a row of ``items`` as a planned item, for the report."""
+    """Return a row of ``items`` as a planned item, for the report and for exclude patterns."""
     tags, facts, *_ = orjson.loads(row["details"])
-    item = Item(row["key"], row["content"], Kind(row["kind"]), ContentType(row["content_type"]), origin=row["origin"])
+    item = Item(
+        row["key"],
+        row["content"],
+        Kind(row["kind"]),
+        ContentType(row["content_type"]),
+        facts=facts,
+        origin=row["origin"],
+        source=Source(row["source"]),
+    )
     prepared = Prepared(
         item, row["content"], row["content_hash"], row["metadata_hash"], row["content_type"], tuple(tags), facts
     )

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,19 +17,25 @@ import orjson
 from dm_memory.findings import Finding, Severity
 from dm_memory.items import storage_id
 from dm_memory.sync.files import write_atomic
-from dm_memory.sync.hashing import script_hash
+from dm_memory.sync.hashing import SCRIPT_DIGITS, script_hash
 from dm_memory.sync.registry import Registry
 from dm_memory.sync.rows import tags_of
 from dm_memory.sync.timestamps import to_local_iso
 
-__all__ = ["CHECKPOINT", "INDEX", "LAST_SYNC", "Exporter"]
+__all__ = ["CHECKPOINT", "INDEX", "LAST_SYNC", "Exporter", "mark_index_due"]
 
 CHECKPOINT = "sync-state.json"
 INDEX = "_index.json"
 LAST_SYNC = "_last_sync.json"
 
 _STAMP = "index-stamp"
+_DUE = "index-due"
 _PAGE = 1000
+
+
+def mark_index_due(connection: sqlite3.Connection) -> None:
+    """Note that memory changed, in the transaction that records the change: a kill may come before the index."""
+    connection.execute("INSERT OR REPLACE INTO meta VALUES (?, '1')", (_DUE,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +53,20 @@ class Exporter:
     layer: str
     vector_db: str
 
-    def write_index(self, *, changed: bool) -> list[Finding]:
-        """Bring ``_index.json`` up to date where memory changed or the file did.
+    def write_index(self) -> list[Finding]:
+        """Bring ``_index.json`` up to date where memory changed (see ``mark_index_due``) or the file did.
 
         Returns findings: the file was damaged and has been rebuilt. Raises ``OSError``.
         """
         path = self.memory_dir / INDEX
         stamp = _stamp(path)
-        if not changed and stamp == self.registry.meta(_STAMP) and stamp:
+        if stamp and stamp == self.registry.meta(_STAMP) and not self.registry.meta(_DUE):
             return []
         findings = self._adopt_foreign(path) if stamp and stamp != self.registry.meta(_STAMP) else []
         write_atomic(path, self._index())
-        self.registry.set_meta(_STAMP, _stamp(path))
+        with self.registry.transaction() as connection:
+            connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_STAMP, _stamp(path)))
+            connection.execute("DELETE FROM meta WHERE name = ?", (_DUE,))
         return findings
 
     def _adopt_foreign(self, path: Path) -> list[Finding]:
@@ -94,18 +103,23 @@ class Exporter:
         yield b"[]\n" if separator == b"[\n" else b"\n]\n"
 
     def _own_entries(self) -> Iterator[tuple[str, bytes]]:
-        """Yield the hash and the entry of each text that is stored, a page of rows at a time."""
+        """Yield the hash and the entry of each text that is stored, a page of rows at a time.
+
+        Where a layer still holds an older text, that one's hash stands for it: calling the new one stored would make
+        the script drop it. Of the older text only our own hash is left; it is the script's but for folded white space.
+        """
         after = 0
         sql = (
-            "SELECT i.seq, i.key, i.content, i.content_type, i.details, i.prepared_hash, d.stored_at FROM deliveries d"
+            "SELECT i.seq, i.key, i.content, i.content_type, i.details, i.prepared_hash, d.stored_at,"
+            " CASE d.content_hash WHEN i.content_hash THEN '' ELSE d.content_hash END FROM deliveries d"
             " JOIN items i ON i.seq = d.seq WHERE d.layer = ? AND d.seq > ? AND d.state <> 3 AND d.stored_at <> ''"
             " AND i.duplicate_of IS NULL ORDER BY d.seq LIMIT ?"
         )
         local = functools.lru_cache(64)(to_local_iso)  # a batch shares one moment
         while page := self.registry.tuples(sql, (self.layer, after, _PAGE)):
             after = page[-1][0]
-            for _, key, content, content_type, details, prepared_hash, stored_at in page:
-                content_hash = prepared_hash or script_hash(content)
+            for _, key, content, content_type, details, prepared_hash, stored_at, older in page:
+                content_hash = older[:SCRIPT_DIGITS] if older else prepared_hash or script_hash(content)
                 entry = {
                     "content_hash": content_hash,
                     "vector_db": self.vector_db,

@@ -12,8 +12,9 @@ from typing import Protocol, runtime_checkable
 from dm_memory.errors import ErrorClass, LayerError
 from dm_memory.findings import Finding, Severity
 from dm_memory.layers.protocol import Layer
+from dm_memory.sync.asking import answered
 from dm_memory.sync.registry import Registry
-from dm_memory.sync.runs import Run
+from dm_memory.sync.runs import Run, generation_name
 from dm_memory.sync.worker import Worker
 
 __all__ = ["Generation", "RebuildableLayer", "agree_on_generation"]
@@ -66,15 +67,17 @@ async def agree_on_generation(
     Returns what follows; with ``force``, or where an earlier run began it, a rebuild whose items are due already.
     """
     try:
-        current = await layer.fingerprint()
+        current = await answered(layer.engine, layer.fingerprint())
     except LayerError as error:
         return Generation("", blocked=error)
-    recorded = await worker.run(registry.meta, f"generation:{layer.name}")
+    recorded = await worker.run(registry.meta, generation_name(layer.name))
     if not recorded:
         await worker.run(_record, registry, layer.name, current)
         return Generation(current)
-    begun = await worker.run(registry.meta, f"rebuilding:{layer.name}") == current
-    changed = recorded != current
+    building = await worker.run(registry.meta, f"rebuilding:{layer.name}")
+    begun, changed = building == current, recorded != current
+    if building and not begun and not changed:
+        await worker.run(_give_up_rebuild, registry, layer.name)
     if not begun and not changed and not (force and not dry_run and await _is_unwell(layer)):
         return Generation(current)
     if not begun and not force:
@@ -90,7 +93,7 @@ async def _is_unwell(layer: Layer) -> bool:
 
 def _record(registry: Registry, layer: str, fingerprint: str) -> None:
     with registry.transaction() as connection:
-        connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"generation:{layer}", fingerprint))
+        connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (generation_name(layer), fingerprint))
         connection.execute("DELETE FROM meta WHERE name = ?", (f"rebuilding:{layer}",))
 
 
@@ -102,6 +105,26 @@ def _make_all_due(registry: Registry, layer: str, fingerprint: str, run: int) ->
             "UPDATE deliveries SET run = ?, action = CASE WHEN run = ? THEN action ELSE 'forced' END, state = 0,"
             " content_hash = '', metadata_hash = '', attempts = 0, error = '' WHERE layer = ?",
             (run, run, layer),
+        )
+
+
+def _give_up_rebuild(registry: Registry, layer: str) -> None:
+    """Doubt everything: the settings name the old model again, and the collection that was being filled is left.
+
+    What was confirmed, and removed, since the rebuild began is not so in the old collection. So everything is due as if
+    an earlier run had left it, and the layer is asked what it holds.
+    """
+    with registry.transaction() as connection:
+        connection.execute("DELETE FROM meta WHERE name = ?", (f"rebuilding:{layer}",))
+        connection.execute(
+            "UPDATE deliveries SET run = 0, state = 0, content_hash = '', metadata_hash = ''"
+            " WHERE layer = ? AND state <> 3",
+            (layer,),
+        )
+        connection.execute(
+            "INSERT OR IGNORE INTO deliveries (layer, seq, state, run, action)"
+            " SELECT ?, seq, 3, 0, 'duplicate' FROM items WHERE duplicate_of IS NOT NULL",
+            (layer,),
         )
 
 

@@ -27,12 +27,15 @@ _POLL_SECONDS = 0.05
 
 
 @contextlib.asynccontextmanager
-async def brand_lock(memory_dir: Path, deadline: float, clock: Clock, progress: Progress) -> AsyncIterator[float]:
+async def brand_lock(
+    memory_dir: Path, deadline: float, clock: Clock, progress: Progress, stop: asyncio.Event | None = None
+) -> AsyncIterator[float]:
     """Hold the brand. Yields the seconds it waited; says so through ``progress`` while it waits.
 
     Raises:
         LockTimeoutError: Another process held the brand for longer than ``deadline`` seconds.
         HomeError: The lock file can't be made.
+        CancelledError: ``stop`` was set while it waited.
     """
     try:
         make_private_folder(memory_dir)
@@ -40,17 +43,27 @@ async def brand_lock(memory_dir: Path, deadline: float, clock: Clock, progress: 
         raise _unwritable(memory_dir, error) from error
     lock = filelock.FileLock(memory_dir / _LOCK, mode=0o600, thread_local=False)
     started = time.monotonic()
-    await _acquire(lock, memory_dir, deadline, progress)
+    await _acquire(lock, memory_dir, deadline, progress, stop or asyncio.Event())
     try:
-        note = {"pid": os.getpid(), "host": socket.gethostname(), "since": to_iso(clock()), "program": _program()}
-        write_atomic(memory_dir / _NOTE, orjson.dumps(note), durable=False)
+        _leave_note(memory_dir, clock)
         yield time.monotonic() - started
     finally:
-        (memory_dir / _NOTE).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a note that stays means nothing once the lock is free
+            (memory_dir / _NOTE).unlink(missing_ok=True)
         lock.release()
 
 
-async def _acquire(lock: filelock.BaseFileLock, memory_dir: Path, patience: float, progress: Progress) -> None:
+def _leave_note(memory_dir: Path, clock: Clock) -> None:
+    note = {"pid": os.getpid(), "host": socket.gethostname(), "since": to_iso(clock()), "program": _program()}
+    try:
+        write_atomic(memory_dir / _NOTE, orjson.dumps(note), durable=False)
+    except OSError as error:
+        raise _unwritable(memory_dir, error) from error
+
+
+async def _acquire(
+    lock: filelock.BaseFileLock, memory_dir: Path, patience: float, progress: Progress, stop: asyncio.Event
+) -> None:
     deadline = time.monotonic() + patience
     said = ""
     while True:
@@ -71,6 +84,8 @@ async def _acquire(lock: filelock.BaseFileLock, memory_dir: Path, patience: floa
             said = holder
             await progress(f"Waiting for another sync of this brand: {holder}", 0, 0)
         await asyncio.sleep(_POLL_SECONDS)
+        if stop.is_set():
+            raise asyncio.CancelledError
 
 
 def lock_holder(memory_dir: Path) -> str:

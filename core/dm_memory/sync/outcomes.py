@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from dm_memory.findings import Finding
 from dm_memory.items import storage_id
@@ -38,10 +39,10 @@ class Outcomes:
         self._brand = brand
         self._limit = limit
         self._dry_run = dry_run
-        self._failed: list[ItemOutcome] = []
+        self._failed: dict[int, ItemOutcome] = {}
         self._stored: dict[int, ItemOutcome] = {}
         self._skipped: list[ItemOutcome] = []
-        self._seen = 0
+        self._passed_over = 0
 
     def add_findings(self, findings: Iterable[Finding]) -> None:
         """Keep findings, up to a bound that no healthy brand meets."""
@@ -84,7 +85,7 @@ class Outcomes:
             self.guard_hits.extend(hits)
 
     def _skip(self, entry: Planned) -> None:
-        self._seen += 1
+        self._passed_over += 1
         if len(self._skipped) >= self._limit:
             return
         prepared = entry.prepared
@@ -105,25 +106,23 @@ class Outcomes:
             )
         )
 
-    def stored(self, confirmed: Iterable[Due], count: int, action_of: Callable[[Due], Action]) -> None:
-        """Note that a layer confirmed ``count`` items."""
-        self._seen += count
+    def stored(self, confirmed: Iterable[Due], action_of: Callable[[Due], Action]) -> None:
+        """Note that a layer confirmed items."""
         if len(self._stored) >= self._limit:
             return
         for due in confirmed:
-            if len(self._stored) < self._limit and due.seq not in self._stored:
+            if len(self._stored) < self._limit and due.seq not in self._failed:
                 self._stored[due.seq] = self._outcome(due, action_of(due), stored=True)
 
     def failed(self, due: Due, action: Action, failure: Failure) -> None:
         """Note that a layer refused an item; what another layer said of it no longer counts as stored."""
         self._stored.pop(due.seq, None)
-        self._seen += 1
         if len(self._failed) < self._limit:
-            self._failed.append(self._outcome(due, action, failure=failure))
+            self._failed.setdefault(due.seq, self._outcome(due, action, failure=failure))
 
     def waiting(self, due: Due, action: Action, reason: str) -> None:
         """Note that an item stays queued."""
-        self._seen += 1
+        self._passed_over += 1
         if len(self._skipped) < self._limit:
             self._skipped.append(self._outcome(due, action, reason=reason))
 
@@ -144,11 +143,22 @@ class Outcomes:
             failure=failure,
         )
 
-    def listed(self) -> tuple[tuple[ItemOutcome, ...], int]:
-        """Return the outcomes to list, failures first, and how many were left out."""
-        everything = (*self._failed, *self._stored.values(), *self._skipped)
-        kept = everything[: self._limit]
-        return kept, max(0, self._seen - len(kept))
+    def listed(self, tried: int, waiting: Callable[[Sequence[int]], set[int]]) -> tuple[tuple[ItemOutcome, ...], int]:
+        """Return the outcomes to list, failures first, and how many were left out.
 
+        Args:
+            tried: How many items any layer stored or refused: with several layers, only the registry can tell.
+            waiting: Tells which of some items (by ``seq``) another layer has yet to store.
+        """
+        incomplete = waiting(list(self._stored))
+        stored = (
+            replace(outcome, stored=False, reason=_INCOMPLETE) if seq in incomplete else outcome
+            for seq, outcome in self._stored.items()
+        )
+        kept = (*self._failed.values(), *stored, *self._skipped)[: self._limit]
+        return kept, max(0, tried + self._passed_over - len(kept))
+
+
+_INCOMPLETE = "another layer has yet to store it"
 
 _SKIPPED = frozenset({Action.DUPLICATE, Action.EXCLUDED, Action.REFUSED})

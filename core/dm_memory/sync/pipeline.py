@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sqlite3
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,10 +16,11 @@ from dm_memory.brand.files import Limits
 from dm_memory.brand.home import Home
 from dm_memory.brand.sources import source_files
 from dm_memory.errors import LayerError
-from dm_memory.findings import Severity
+from dm_memory.findings import Finding, Severity
 from dm_memory.items import Kind
 from dm_memory.layers.protocol import Layer
 from dm_memory.sync import rows, session
+from dm_memory.sync.asking import answered
 from dm_memory.sync.closing import Closing, record_capacity
 from dm_memory.sync.delivery import Delivered, Delivery, DeliveryOptions
 from dm_memory.sync.duplicates import planned_from_row
@@ -30,7 +32,6 @@ from dm_memory.sync.intake import Intake, IntakeOptions, SourceItems
 from dm_memory.sync.lock import brand_lock
 from dm_memory.sync.outcomes import Outcomes
 from dm_memory.sync.payloads import Preparer
-from dm_memory.sync.plan import Planned
 from dm_memory.sync.reading import Chunk, Reader, file_records, missing_sources
 from dm_memory.sync.registry import DamagedRegistryError, Registry, empty_registry, open_snapshot
 from dm_memory.sync.requests import Progress, Scope, SyncRequest
@@ -75,6 +76,18 @@ class Environment:
     vector_db: str = "qdrant"
 
 
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """What was asked for, and by whom."""
+
+    environment: Environment
+    request: SyncRequest
+    brand: str
+    progress: Progress
+    stop: asyncio.Event
+    excluder: Excluder
+
+
 @dataclass(slots=True)
 class _State:
     """A run under way."""
@@ -114,34 +127,37 @@ async def sync_brand(
     Raises:
         DmMemoryError: Nothing could be done. Trouble with single files, items or layers is in the result instead.
     """
+    call = _Call(environment, request, brand, progress, stop, Excluder(request.exclude))
     try:
-        return await _attempt(environment, request, brand, progress, stop, damaged=False)
+        return await _attempt(call, damaged=False)
     except DamagedRegistryError:
         if request.dry_run:
             raise
-        return await _attempt(environment, request, brand, progress, stop, damaged=True)
+        return await _attempt(call, damaged=True)
 
 
-async def _attempt(
-    environment: Environment,
-    request: SyncRequest,
-    brand: str,
-    progress: Progress,
-    stop: asyncio.Event,
-    *,
-    damaged: bool,
-) -> SyncResult:
+async def _attempt(call: _Call, *, damaged: bool) -> SyncResult:
     started = time.monotonic()
-    excluder = Excluder(request.exclude)
+    environment, request, brand, progress = call.environment, call.request, call.brand, call.progress
     async with worker_thread("dm-memory-sync") as worker:
         await progress(f"Reading {brand}'s profile and guidelines", 0, 0)
         context = await worker.run(load_context, environment.home, brand, environment.limits)
-        async with _registry(environment, request, brand, worker, progress, damaged=damaged) as (registry, run):
+        async with _registry(call, worker, damaged=damaged) as (registry, run):
             outcomes = Outcomes(brand, environment.data_items, dry_run=request.dry_run)
             outcomes.add_findings([*context.findings, *run.findings])
             outcomes.adopt(run.adopted.values())
             state = _State(
-                environment, request, brand, context, registry, run, outcomes, worker, progress, stop, excluder
+                environment,
+                request,
+                brand,
+                context,
+                registry,
+                run,
+                outcomes,
+                worker,
+                progress,
+                call.stop,
+                call.excluder,
             )
             await _take_in(state)
             generations = await _agree_on_generations(state)
@@ -151,27 +167,24 @@ async def _attempt(
 
 
 @contextlib.asynccontextmanager
-async def _registry(
-    environment: Environment,
-    request: SyncRequest,
-    brand: str,
-    worker: Worker,
-    progress: Progress,
-    *,
-    damaged: bool,
-) -> AsyncIterator[tuple[Registry, Run]]:
+async def _registry(call: _Call, worker: Worker, *, damaged: bool) -> AsyncIterator[tuple[Registry, Run]]:
     """Provide the registry and the run's record: under the brand's lock, or as a private copy for a dry run."""
-    memory_dir = environment.home.memory_dir(brand)
-    kinds = _KINDS[request.scope]
+    environment, request = call.environment, call.request
+    memory_dir = environment.home.memory_dir(call.brand)
+    begin = partial(
+        begin_run,
+        layers=[layer.name for layer in environment.layers],
+        is_wanted=partial(_is_wanted, _KINDS[request.scope], call.excluder),
+    )
     if request.dry_run:
         registry = await worker.run(_copy, memory_dir)
         with contextlib.closing(registry):
-            yield registry, await worker.run(begin_run, registry, request, environment.clock, 0.0, kinds)
+            yield registry, await worker.run(partial(begin, registry, request, environment.clock, 0.0))
         return
-    async with brand_lock(memory_dir, environment.lock_timeout, environment.clock, progress) as waited:
+    async with brand_lock(memory_dir, environment.lock_timeout, environment.clock, call.progress, call.stop) as waited:
         registry, findings = await worker.run(partial(open_or_rebuild, memory_dir, damaged=damaged))
         try:
-            run = await worker.run(begin_run, registry, request, environment.clock, waited, kinds)
+            run = await worker.run(partial(begin, registry, request, environment.clock, waited))
             run.findings.extend(findings)
             run.registry_is_new |= any(finding.code == "registry-rebuilt" for finding in findings)
             yield registry, run
@@ -237,7 +250,12 @@ def _reader(state: _State) -> Reader:
 def _take_session(state: _State, intake: Intake) -> None:
     items, findings = session.items_of(state.request.session_learnings, state.run.started_at, state.environment.limits)
     state.outcomes.add_findings(findings)
+    state.broken |= _has_errors(findings)
     state.outcomes.planned(intake.take([SourceItems("", items)]), state.run.left_over)
+
+
+def _has_errors(findings: Iterable[Finding]) -> bool:
+    return any(finding.severity is Severity.ERROR for finding in findings)
 
 
 def _take_next(state: _State, intake: Intake, chunks: Iterator[Chunk]) -> Chunk | None:
@@ -256,6 +274,7 @@ def _take_next(state: _State, intake: Intake, chunks: Iterator[Chunk]) -> Chunk 
 def _take_prepared(state: _State, intake: Intake, reader: Reader) -> None:
     items, names, findings = reader.prepared(state.memory_dir)
     state.outcomes.add_findings(findings)
+    state.broken |= _has_errors(findings)
     state.pending_names = names
     if items:
         state.outcomes.planned(intake.take([SourceItems("", items)]), state.run.left_over)
@@ -266,30 +285,31 @@ def _finish_intake(state: _State, intake: Intake, reader: Reader, paths: set[str
     scope = state.request.scope
     findings = missing_sources(reader.records, paths, _PREFIXES[scope])
     state.outcomes.add_findings([*intake.findings, *findings])
-    state.broken |= any(finding.severity is Severity.ERROR for finding in intake.findings)
+    state.broken |= _has_errors(intake.findings)
     with state.registry.transaction() as connection:
         connection.executemany("DELETE FROM files WHERE path = ?", [(finding.path,) for finding in findings])
-    if state.request.force:
+    if state.request.force and not state.stop.is_set():
         _force_rest(state)
 
 
 def _force_rest(state: _State) -> None:
     """Make due again what has left the files (insights roll out of theirs), unless it is excluded."""
-    kinds = sorted(_KINDS[state.request.scope])
-    found = rows.not_seen(state.registry, kinds, state.run.number)
-    planned = [(row["seq"], planned_from_row(row, Action.FORCED)) for row in found]
-    if state.excluder:
-        planned = [(seq, entry) for seq, entry in planned if not _is_excluded(state.excluder, entry)]
+    kinds = _KINDS[state.request.scope]
     layers = [layer.name for layer in state.environment.layers]
-    with state.registry.transaction() as connection:
-        due = [(seq, Action.FORCED) for seq, _ in planned]
-        rows.mark_due(connection, layers, due, state.run.number, rewrite=True)
-    state.outcomes.planned((entry for _, entry in planned), state.run.left_over)
+    for page in rows.not_seen(state.registry, sorted(kinds), state.run.number):
+        wanted = [row for row in page if _is_wanted(kinds, state.excluder, row)]
+        with state.registry.transaction() as connection:
+            due = [(row["seq"], Action.FORCED) for row in wanted]
+            rows.mark_due(connection, layers, due, state.run.number, rewrite=True)
+        state.outcomes.planned((planned_from_row(row, Action.FORCED) for row in wanted), state.run.left_over)
 
 
-def _is_excluded(excluder: Excluder, entry: Planned) -> bool:
-    prepared = entry.prepared
-    return excluder.match(prepared.item, prepared.content_type, prepared.tags) is not None
+def _is_wanted(kinds: Collection[str], excluder: Excluder, row: sqlite3.Row) -> bool:
+    """Tell whether a row of ``items`` is of the run's kinds and not excluded."""
+    if row["kind"] not in kinds:
+        return False
+    prepared = planned_from_row(row, Action.UNCHANGED).prepared
+    return not excluder or excluder.match(prepared.item, prepared.content_type, prepared.tags) is None
 
 
 # Delivering ----------------------------------------------------------------------------------------------------------
@@ -325,7 +345,7 @@ def _due(registry: Registry, layer: str) -> int:
 
 async def _may_hold_strangers(state: _State, layer: Layer) -> bool:
     """Tell whether the layer may hold entries that the registry knows nothing of: a lost registry, a second machine."""
-    return state.run.registry_is_new and (await layer.capacity()).entries != 0
+    return state.run.registry_is_new and (await answered(layer.engine, layer.capacity())).entries != 0
 
 
 async def _deliver_to(state: _State, layer: Layer, total: int, generation: Generation) -> Delivered:
@@ -337,7 +357,9 @@ async def _deliver_to(state: _State, layer: Layer, total: int, generation: Gener
         brand=state.brand,
         run=state.run.number,
         batch_items=state.environment.batch_items,
-        kinds=_KINDS[state.request.scope],
+        # A rebuild that an earlier run began is finished whole: the switch would hide what is outside of the scope.
+        kinds=frozenset(Kind) if generation.rebuilding else _KINDS[state.request.scope],
+        in_doubt=state.run.in_doubt,
         ask_first=ask_first,
         retry_all=state.request.force,
     )
@@ -347,7 +369,7 @@ async def _deliver_to(state: _State, layer: Layer, total: int, generation: Gener
         layer,
         options,
         state.outcomes,
-        excluder=state.excluder,
+        excluder=Excluder() if generation.rebuilding else state.excluder,
         clock=state.environment.clock,
         progress=state.progress,
         stop=state.stop,
@@ -357,7 +379,9 @@ async def _deliver_to(state: _State, layer: Layer, total: int, generation: Gener
         delivered = await delivery.run(total)
         if delivered.failure is None and not state.stop.is_set():
             await generation.finish(layer, state.registry, state.worker)
-        await state.worker.run(record_capacity, state.registry, layer.name, await layer.capacity())
+        if delivered.opened or generation.rebuilding:
+            capacity = await answered(layer.engine, layer.capacity())
+            await state.worker.run(record_capacity, state.registry, layer.name, capacity)
     except LayerError as error:
         delivery.result.failure = error
     return delivery.result
@@ -373,6 +397,7 @@ def _close(state: _State, seconds: float) -> SyncResult:
         memory_dir=state.memory_dir,
         layers=state.environment.layers,
         vector_db=state.environment.vector_db,
+        kinds=_KINDS[state.request.scope],
         request=state.request,
         run=state.run,
         outcomes=state.outcomes,

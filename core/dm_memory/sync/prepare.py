@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -37,8 +38,12 @@ __all__ = ["prepare_payload"]
 _MAX_RELATED = 50
 
 
-async def prepare_payload(environment: Environment, request: PrepareRequest, brand: str) -> PrepareResult:
+async def prepare_payload(
+    environment: Environment, request: PrepareRequest, brand: str, stop: asyncio.Event
+) -> PrepareResult:
     """Take in one payload for the next sync to store; idempotent.
+
+    Not to be cancelled: its thread would go on writing while the brand is given back. ``stop`` ends it where it waits.
 
     Raises:
         InputError: The text is empty or too long, or ``expires_at`` is no date.
@@ -53,7 +58,7 @@ async def prepare_payload(environment: Environment, request: PrepareRequest, bra
         payload = _payload(preparer, request, brand, now, environment.limits)
         if payload.prepared.refused:
             return _refused(brand, payload.prepared)
-        async with brand_lock(memory_dir, environment.lock_timeout, environment.clock, no_progress) as waited:
+        async with brand_lock(memory_dir, environment.lock_timeout, environment.clock, no_progress, stop) as waited:
             registry, findings = await worker.run(open_or_rebuild, memory_dir)
             try:
                 writing = _Writing(environment, brand, memory_dir, registry, preparer, payload)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import orjson
 
+from dm_memory.brand.files import BrandFileError, parse_json
+from dm_memory.findings import Finding, Severity
 from dm_memory.items import storage_id
 from dm_memory.sync.files import make_private_folder, write_atomic
 from dm_memory.sync.registry import Registry
@@ -41,20 +44,29 @@ class Mover:
     layer: str
     vector_db: str
 
-    def move(self, names: Sequence[str]) -> int:
-        """Move those of the files ``names`` that are stored to ``stored/``; return how many. Raises ``OSError``.
+    def move(self, names: Sequence[str]) -> list[Finding]:
+        """Move those of the files ``names`` that are stored to ``stored/``; return a finding for each that can't be.
 
         A new file is complete before the old one goes: killed in between, the next sync finds both and ends the move.
         """
-        return sum(self._move(name) for name in names)
+        findings = []
+        for name in names:
+            try:
+                self._move(name)
+            except FileNotFoundError:
+                continue  # somebody else, the plugin's script most likely, has moved it
+            except (OSError, BrandFileError, TypeError):  # TypeError: no object any more, or a number beyond JSON's
+                findings.append(_unmoved(name))
+        return findings
 
-    def _move(self, name: str) -> bool:
+    def _move(self, name: str) -> None:
         place = _stored_place(self.registry, name.removesuffix(".json"), self.layer)
         if place is None:
-            return False
+            return
         key, stored_at = place
         path = self.memory_dir / PENDING / name
-        content = orjson.loads(path.read_bytes()) | {
+        document = cast("dict[str, Any]", parse_json(path.read_bytes(), f"memory/{PENDING}/{name}"))
+        content = document | {
             "vector_db": self.vector_db,
             "storage_id": storage_id(self.brand, key),
             "stored_at": to_local_iso(stored_at),
@@ -62,7 +74,12 @@ class Mover:
         make_private_folder(self.memory_dir / STORED)
         write_atomic(self.memory_dir / STORED / name, orjson.dumps(content, option=orjson.OPT_INDENT_2))
         path.unlink()
-        return True
+
+
+def _unmoved(name: str) -> Finding:
+    message = f"memory/{PENDING}/{name} is stored, but could not be moved to memory/{STORED}."
+    remedy = "Check the file and the free space; the next sync moves it."
+    return Finding("export-failed", Severity.WARNING, message, remedy, path=f"memory/{PENDING}/{name}")
 
 
 def _stored_place(registry: Registry, hash16: str, layer: str) -> tuple[str, str] | None:

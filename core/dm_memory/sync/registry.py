@@ -132,10 +132,11 @@ class Registry:
             self.connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self.connection
+                self.connection.execute("COMMIT")
             except BaseException:
-                self.connection.execute("ROLLBACK")
+                if self.connection.in_transaction:  # SQLite ends it by itself where the disk is full
+                    self.connection.execute("ROLLBACK")
                 raise
-            self.connection.execute("COMMIT")
 
     def rows(self, sql: str, arguments: tuple[object, ...] = ()) -> list[sqlite3.Row]:
         """Return all rows of a query."""

@@ -187,12 +187,12 @@ def mark_due(
         connection.executemany(sql, ((layer, seq, run, action) for seq, action in due))
 
 
-def mark_missing(connection: sqlite3.Connection, layer: str, run: int) -> None:
-    """Make everything due in a layer that was not there before."""
+def mark_missing(connection: sqlite3.Connection, layer: str) -> None:
+    """Make everything due in a layer that was not there before, as if an earlier run had left it. In a transaction."""
     connection.execute(
-        "INSERT INTO deliveries (layer, seq, state, run, action) SELECT ?, seq, 0, ?, 'forced' FROM items"
+        "INSERT INTO deliveries (layer, seq, state, run, action) SELECT ?, seq, 0, 0, 'new' FROM items"
         " WHERE duplicate_of IS NULL AND seq NOT IN (SELECT seq FROM deliveries WHERE layer = ?)",
-        (layer, run, layer),
+        (layer, layer),
     )
 
 
@@ -204,14 +204,23 @@ def withdraw(connection: sqlite3.Connection, seqs: Sequence[int], run: int) -> N
 
 def due_page(registry: Registry, brand: str, layer: str, after: int, limit: int) -> list[Due]:
     """Return the next items a layer has yet to store, by ``seq``."""
-    sql = (
-        "SELECT d.seq, d.run, d.action, d.state, d.attempts, d.next_attempt_at, d.content_hash, d.metadata_hash,"
-        " i.prepared_hash, i.origin, i.key, i.details, i.content, i.content_hash, i.metadata_hash, i.content_type,"
-        " i.kind, i.source, i.recorded_at, i.created_at, i.version, i.updated_from"
-        " FROM deliveries d JOIN items i ON i.seq = d.seq"
-        " WHERE d.layer = ? AND d.state <> 1 AND d.seq > ? ORDER BY d.seq LIMIT ?"
-    )
+    return [_due(brand, row) for row in registry.tuples(_DUE.format("d.state <> 3"), (layer, after, limit))]
+
+
+def removal_page(registry: Registry, brand: str, layer: str, after: int, limit: int) -> list[Due]:
+    """Return the next items a layer has to let go of, by ``seq``: only those whose new text it holds already."""
+    owner = "SELECT 1 FROM deliveries o WHERE o.layer = d.layer AND o.seq = i.duplicate_of AND o.state = 1"
+    sql = _DUE.format(f"d.state = 3 AND EXISTS ({owner})")
     return [_due(brand, row) for row in registry.tuples(sql, (layer, after, limit))]
+
+
+_DUE = (
+    "SELECT d.seq, d.run, d.action, d.state, d.attempts, d.next_attempt_at, d.content_hash, d.metadata_hash,"
+    " i.prepared_hash, i.origin, i.key, i.details, i.content, i.content_hash, i.metadata_hash, i.content_type,"
+    " i.kind, i.source, i.recorded_at, i.created_at, i.version, i.updated_from"
+    " FROM deliveries d JOIN items i ON i.seq = d.seq"
+    " WHERE d.layer = ? AND d.state <> 1 AND {} AND d.seq > ? ORDER BY d.seq LIMIT ?"
+)
 
 
 def _due(brand: str, row: tuple[Any, ...]) -> Due:
@@ -251,7 +260,23 @@ def counts_by_type(registry: Registry) -> Mapping[str, int]:
     return {row[0]: row[1] for row in registry.rows(sql)}
 
 
-def not_seen(registry: Registry, kinds: Sequence[str], run: int) -> list[sqlite3.Row]:
-    """Return the items of these kinds that the run's sources did not hold: what only memory still has."""
-    wanted = f"duplicate_of IS NULL AND run <> ? AND kind IN ({', '.join('?' * len(kinds))})"
-    return registry.rows(f"SELECT * FROM items WHERE {wanted} ORDER BY seq", (run, *kinds))  # placeholders
+def waiting_among(registry: Registry, seqs: Sequence[int]) -> set[int]:
+    """Return those of some items that a layer has yet to store."""
+    sql = "SELECT DISTINCT seq FROM deliveries WHERE state <> 1 AND seq IN ({})"
+    return {row["seq"] for row in _select_in(registry, sql, seqs)}
+
+
+def entries_in(registry: Registry, layer: str) -> int:
+    """Count the entries a layer is known to hold."""
+    sql = "SELECT count(*) FROM deliveries WHERE layer = ? AND state <> 3 AND stored_at <> ''"
+    return registry.value(sql, (layer,))
+
+
+def not_seen(registry: Registry, kinds: Sequence[str], run: int) -> Iterator[list[sqlite3.Row]]:
+    """Yield the items of these kinds that the run's sources did not hold (what only memory still has), in pages."""
+    wanted = f"duplicate_of IS NULL AND run <> ? AND kind IN ({', '.join('?' * len(kinds))}) AND seq > ?"
+    sql = f"SELECT * FROM items WHERE {wanted} ORDER BY seq LIMIT {_CHUNK}"
+    after = 0
+    while page := registry.rows(sql, (run, *kinds, after)):
+        after = page[-1]["seq"]
+        yield page

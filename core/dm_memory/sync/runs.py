@@ -6,7 +6,7 @@ import os
 import secrets
 import sqlite3
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,13 +19,21 @@ from dm_memory.sync.files import remove_leftovers
 from dm_memory.sync.hashing import HASH_VERSION, content_hash, metadata_hash
 from dm_memory.sync.registry import FILE_NAME, DamagedRegistryError, Registry, open_writer
 from dm_memory.sync.requests import SyncRequest
-from dm_memory.sync.rows import DeliveryState, ItemRow, insert_items
+from dm_memory.sync.rows import DeliveryState, ItemRow, insert_items, mark_missing
 from dm_memory.sync.timestamps import Clock, from_iso, to_iso
 
-__all__ = ["Run", "begin_run", "finish_run", "open_or_rebuild"]
+__all__ = ["LAST_COMPLETE", "Run", "begin_run", "finish_run", "generation_name", "open_or_rebuild"]
 
 _CLOCK_TOLERANCE = timedelta(minutes=2)
 _KEPT_RUNS = 200
+
+LAST_COMPLETE = "last-complete-sync"
+"""The stored fact that says when everything was last known to be stored."""
+
+
+def generation_name(layer: str) -> str:
+    """Return the name of the stored fact that says what a layer's entries were made with."""
+    return f"generation:{layer}"
 
 
 @dataclass(slots=True)
@@ -37,6 +45,7 @@ class Run:
         left_over: ``seq`` of items that an earlier run left due or failed; those planned anew are taken out.
         left_over_by_origin: How many of them each source file has.
         failed_before: Those that failed.
+        in_doubt: Those a layer may hold although the registry does not say so; stays as it is.
         adopted: ``seq`` and action of items that were prepared since the last run and never tried: they are this run's.
         registry_is_new: True where the layers may hold entries that the registry knows nothing of.
         items_before: Distinct entries before the run.
@@ -50,57 +59,96 @@ class Run:
     left_over_by_origin: Counter[str]
     failed_before: frozenset[int]
     adopted: Mapping[int, str]
+    in_doubt: frozenset[int]
     registry_is_new: bool
     items_before: int
     findings: list[Finding] = field(default_factory=list)
 
 
 def begin_run(
-    registry: Registry, request: SyncRequest, clock: Clock, waited: float, kinds: Collection[str] = ()
+    registry: Registry,
+    request: SyncRequest,
+    clock: Clock,
+    waited: float,
+    *,
+    layers: Sequence[str] = (),
+    is_wanted: Callable[[sqlite3.Row], bool] = lambda _: False,
 ) -> Run:
-    """Record the start of a run; the caller holds the brand, so a run that still says ``running`` was interrupted."""
+    """Record the start of a run; the caller holds the brand, so a run that still says ``running`` was interrupted.
+
+    Args:
+        registry: Open for writing.
+        request: For the record.
+        clock: Tells the time.
+        waited: Seconds spent waiting for the brand.
+        layers: Names of those the run stores in; what was never planned for one of them becomes due there.
+        is_wanted: Tells which prepared rows of ``items`` the run takes up.
+    """
     now = clock()
     findings = _clock_findings(registry, now)
     run_id = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
     with registry.transaction() as connection:
         _rehash_if_needed(connection)
         connection.execute("UPDATE runs SET status = 'interrupted' WHERE status = 'running'")
-        connection.execute("DELETE FROM runs WHERE id <= (SELECT max(id) FROM runs) - ?", (_KEPT_RUNS,))
+        _prune(connection)
         cursor = connection.execute(
             "INSERT INTO runs (run_id, started_at, status, scope, holder) VALUES (?, ?, 'running', ?, ?)",
             (run_id, to_iso(now), request.scope, str(os.getpid())),
         )
         number = int(cursor.lastrowid or 0)
-        adopted = _adopt_prepared(connection, number, kinds)
+        adopted = _adopt_prepared(connection, number, is_wanted)
+        _fill_new_layers(connection, layers)
     left_over = registry.rows(
         "SELECT d.seq, i.origin, max(d.state) AS state FROM deliveries d JOIN items i ON i.seq = d.seq"
         " WHERE d.state IN (0, 2) GROUP BY d.seq"
     )
-    items = registry.value("SELECT count(*) FROM items WHERE duplicate_of IS NULL")
+    seqs = {row["seq"] for row in left_over}
     return Run(
         number,
         run_id,
         to_iso(now),
         waited,
-        {row["seq"] for row in left_over},
+        seqs,
         Counter(row["origin"] for row in left_over),
         frozenset(row["seq"] for row in left_over if row["state"] == DeliveryState.FAILED),
         adopted,
-        registry_is_new=items == 0,
-        items_before=items,
+        in_doubt=frozenset(seqs - adopted.keys()),
+        # Until everything was stored once on this registry's word: the first runs may be partial ones.
+        registry_is_new=not registry.meta(LAST_COMPLETE),
+        items_before=registry.value("SELECT count(*) FROM items WHERE duplicate_of IS NULL"),
         findings=findings,
     )
 
 
-def _adopt_prepared(connection: sqlite3.Connection, run: int, kinds: Collection[str]) -> dict[int, str]:
+def _prune(connection: sqlite3.Connection) -> None:
+    """Keep the latest runs, and those of prepared items that still wait; many payloads must not hide a sync."""
+    connection.execute(
+        "DELETE FROM runs WHERE status = 'prepared' AND id NOT IN (SELECT run FROM deliveries WHERE state <> 1)"
+    )
+    connection.execute(
+        "DELETE FROM runs WHERE status <> 'prepared' AND id NOT IN"
+        " (SELECT id FROM runs WHERE status <> 'prepared' ORDER BY id DESC LIMIT ?)",
+        (_KEPT_RUNS,),
+    )
+
+
+def _fill_new_layers(connection: sqlite3.Connection, layers: Sequence[str]) -> None:
+    """Make due what the registry knows in layers that were never used: they are new, or the registry was rebuilt."""
+    for layer in layers:
+        name = generation_name(layer)
+        if connection.execute("SELECT 1 FROM meta WHERE name = ?", (name,)).fetchone() is None:
+            mark_missing(connection, layer)
+
+
+def _adopt_prepared(
+    connection: sqlite3.Connection, run: int, is_wanted: Callable[[sqlite3.Row], bool]
+) -> dict[int, str]:
     """Make prepared items that no run has tried yet the business of this run."""
-    if not kinds:
-        return {}
     found = connection.execute(
-        "SELECT DISTINCT d.seq, d.action, i.kind FROM deliveries d JOIN items i ON i.seq = d.seq"
+        "SELECT DISTINCT i.*, d.action FROM deliveries d JOIN items i ON i.seq = d.seq"
         " JOIN runs r ON r.id = d.run WHERE d.state = 0 AND r.status = 'prepared'"
     ).fetchall()
-    adopted = {row["seq"]: row["action"] for row in found if row["kind"] in kinds}
+    adopted = {row["seq"]: row["action"] for row in found if is_wanted(row)}
     connection.executemany("UPDATE deliveries SET run = ? WHERE seq = ? AND state = 0", [(run, seq) for seq in adopted])
     return adopted
 

@@ -9,9 +9,11 @@ from pathlib import Path
 from dm_memory.errors import ConfigurationError, InputError
 from dm_memory.layers.protocol import SearchableLayer, SearchQuery
 from dm_memory.sync.pipeline import Environment
-from dm_memory.sync.registry import Registry, open_reader
+from dm_memory.sync.registry import open_reader
 from dm_memory.sync.requests import SearchRequest
 from dm_memory.sync.results import SearchResult
+from dm_memory.sync.rows import entries_in
+from dm_memory.sync.runs import generation_name
 from dm_memory.sync.session import clean_text
 from dm_memory.sync.tagging import normalise_tags
 from dm_memory.sync.worker import worker_thread
@@ -60,13 +62,9 @@ def _known(memory_dir: Path, layer: str) -> tuple[int, str]:
     if registry is None:
         return 0, ""
     try:
-        return _stored(registry, layer), registry.meta(f"generation:{layer}")
+        return entries_in(registry, layer), registry.meta(generation_name(layer))
     finally:
         registry.close()
-
-
-def _stored(registry: Registry, layer: str) -> int:
-    return registry.value("SELECT count(*) FROM deliveries WHERE layer = ? AND stored_at <> ''", (layer,))
 
 
 def _query(request: SearchRequest) -> SearchQuery:

@@ -10,6 +10,8 @@ from pathlib import Path
 import orjson
 
 from dm_memory.brand.context import BrandContext, load_context
+from dm_memory.brand.files import BrandFileError
+from dm_memory.brand.pending import pending_files
 from dm_memory.errors import LayerError
 from dm_memory.findings import Finding, Severity
 from dm_memory.items import storage_id
@@ -18,10 +20,9 @@ from dm_memory.sync.closing import capacity_on_record
 from dm_memory.sync.lock import is_locked, lock_holder
 from dm_memory.sync.outcomes import title_of
 from dm_memory.sync.pipeline import Environment
-from dm_memory.sync.prepared_files import PENDING
 from dm_memory.sync.registry import Registry, empty_registry, open_reader
 from dm_memory.sync.results import Action, Failure, ItemOutcome, LayerStatus, StatusResult
-from dm_memory.sync.rows import counts_by_type, tags_of
+from dm_memory.sync.rows import counts_by_type, entries_in, tags_of
 from dm_memory.sync.timestamps import from_iso
 from dm_memory.sync.worker import worker_thread
 
@@ -69,9 +70,7 @@ async def _layer_status(registry: Registry, layer: Layer) -> LayerStatus:
         name=name,
         engine=layer.engine,
         model=registry.meta(f"generation:{name}"),
-        entries=registry.value(
-            "SELECT count(*) FROM deliveries WHERE layer = ? AND state <> 3 AND stored_at <> ''", (name,)
-        ),
+        entries=entries_in(registry, name),
         held=capacity.entries if capacity else None,
         pending=registry.value("SELECT count(*) FROM deliveries WHERE layer = ? AND state IN (0, 3)", (name,)),
         failed=registry.value("SELECT count(*) FROM deliveries WHERE layer = ? AND state = 2", (name,)),
@@ -108,7 +107,7 @@ class _View:
             counts=counts,
             pending=pending,
             failed=failed,
-            prepared=prepared,
+            prepared=len(prepared),
             last_sync_at=last[0]["started_at"] if last else "",
             last_complete_sync_at=complete,
             sync_age_seconds=self._age(complete),
@@ -116,7 +115,7 @@ class _View:
             layers=tuple(self.layers),
             failures=self._failures(failures),
             findings=findings,
-            advice=tuple(self._advice(status, pending + prepared, failed, complete)),
+            advice=tuple(self._advice(status, pending + self._unknown(prepared), failed, complete)),
             active_run=self.active,
         )
 
@@ -127,12 +126,16 @@ class _View:
         moment = from_iso(complete)
         return None if moment is None else max(0.0, (self.environment.clock() - moment).total_seconds())
 
-    def _prepared(self) -> int:
-        folder = self.environment.home.memory_dir(self.brand) / PENDING
+    def _prepared(self) -> tuple[str, ...]:
         try:
-            return sum(1 for path in folder.iterdir() if path.suffix == ".json")
-        except OSError:
-            return 0
+            return pending_files(self.environment.home.memory_dir(self.brand)).prepared
+        except BrandFileError:
+            return ()  # the sync reports it
+
+    def _unknown(self, names: Sequence[str]) -> int:
+        """Count the pending files that the registry has not taken in: the others are among its pending items."""
+        rows = self.registry.rows("SELECT prepared_hash FROM items WHERE prepared_hash <> ''")
+        return len({name.removesuffix(".json") for name in names} - {row["prepared_hash"] for row in rows})
 
     def _drift(self) -> list[Finding]:
         """Compare what the registry expects in a layer with what it holds; not while a sync changes both."""

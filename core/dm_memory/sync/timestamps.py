@@ -30,7 +30,6 @@ def to_local_iso(text: str) -> str:
 def from_iso(text: str) -> datetime | None:
     """Read an ISO-8601 moment; naive means local time. Returns None for anything else."""
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError, OSError):  # the latter two: a day too near the calendar's ends to be moved
         return None
-    return moment.astimezone(UTC)
