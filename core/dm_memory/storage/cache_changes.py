@@ -1,0 +1,102 @@
+"""Changes inside one transaction: records and the indexes that go with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from dm_memory.storage.cache_engine import Space, Writer
+from dm_memory.storage.cache_paging import pages
+from dm_memory.storage.cache_records import (
+    Page,
+    Record,
+    child_key,
+    children_prefix,
+    decode,
+    encode,
+    key_bytes,
+    order_key,
+    watermark_record,
+)
+from dm_memory.storage.schema import Table
+
+__all__ = ["INDEXES", "apply_page", "children", "drop_oldest"]
+
+INDEXES: Mapping[Table, tuple[Space, Callable[[bytes, Record], bytes]]] = {
+    Table.EPISODES: (Space.ORDER, order_key),
+    Table.EMBEDDINGS: (Space.CHILDREN, child_key),
+}
+"""The index of a table, and where in it a record stands."""
+
+
+def apply_page(writer: Writer, page: Page) -> None:
+    """Make a page's changes; the transaction around it makes them one."""
+    for table, records in page.upserts.items():
+        _put(writer, table, records)
+    for table, keys in page.deletions.items():
+        _delete(writer, table, [key_bytes(key) for key in keys])
+    marks = [(key_bytes(stream), watermark_record(mark)) for stream, mark in page.watermarks.items()]
+    writer.put_many(Space.META, [(key, encode(key, record)) for key, record in marks])
+
+
+def _put(writer: Writer, table: Table, records: Sequence[Record]) -> None:
+    # In the order of their keys: an engine then touches each of its pages once. The last record of a key counts.
+    latest = sorted({key_bytes(record.key): record for record in records}.items())
+    if table in INDEXES:
+        index, place = INDEXES[table]
+        _forget(writer, table, [key for key, _ in latest])
+        writer.put_many(index, sorted((place(key, record), b"") for key, record in latest))
+    writer.put_many(table.value, [(key, encode(key, record)) for key, record in latest])
+
+
+def _delete(writer: Writer, table: Table, keys: Sequence[bytes]) -> None:
+    if table is Table.EPISODES:
+        _delete(writer, Table.EMBEDDINGS, list(children(writer, keys)))
+    if table in INDEXES:
+        _forget(writer, table, keys)
+    writer.delete_many(table.value, keys)
+
+
+def _forget(writer: Writer, table: Table, keys: Sequence[bytes]) -> None:
+    """Take records out of their table's index. One that is damaged can't say where it stands: check finds its entry."""
+    index, place = INDEXES[table]
+    old = [
+        place(key, record)
+        for key, frame in zip(keys, writer.get_many(table.value, keys), strict=True)
+        if frame is not None and (record := decode(key, frame)) is not None
+    ]
+    if old:
+        writer.delete_many(index, old)
+
+
+def children(writer: Writer, parents: Iterable[bytes]) -> Iterable[bytes]:
+    """Yield the keys of the embeddings that belong to ``parents``."""
+    for parent in parents:
+        prefix = children_prefix(parent)
+        for entries in pages(writer, Space.CHILDREN, prefix, _after(prefix)):
+            yield from (entry[len(prefix) :] for entry, _ in entries)
+
+
+def _after(prefix: bytes) -> bytes:
+    """Return the smallest key behind all that begin with ``prefix``, which begins with a length and so is no 0xFF..."""
+    return (int.from_bytes(prefix, "big") + 1).to_bytes(len(prefix), "big")
+
+
+def drop_oldest(writer: Writer, count: int) -> int:
+    """Remove the ``count`` oldest episodes with their embeddings. Return how many entries of the order that were."""
+    entries = [entry for entry, _ in writer.scan(Space.ORDER, limit=count)]
+    keys = [entry[8:] for entry in entries]
+    frames = writer.get_many(Space.EPISODES, keys)
+    gone = [
+        key
+        for entry, key, frame in zip(entries, keys, frames, strict=True)
+        if frame is not None and not _stands_elsewhere(entry, key, frame)
+    ]
+    _delete(writer, Table.EPISODES, gone)
+    writer.delete_many(Space.ORDER, entries)
+    return len(entries)
+
+
+def _stands_elsewhere(entry: bytes, key: bytes, frame: bytes) -> bool:
+    """Tell whether an entry is left over from damage: its episode is intact, and ordered by another moment."""
+    record = decode(key, frame)
+    return record is not None and order_key(key, record) != entry

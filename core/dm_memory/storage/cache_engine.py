@@ -1,0 +1,121 @@
+"""The port behind the cache: an ordered key-value store in one file.
+
+Contract, held by ``tests/storage/test_cache_engines.py`` for every engine:
+
+* Keys are ordered bytes; a scan takes its start and leaves its end.
+* ``write`` is one transaction over any tables: all of it is stored when the block ends, nothing where it raises.
+* What a process that dies leaves behind is whole transactions. The last ones may be missing after a loss of power.
+* Engines raise the errors below and no others; any other exception is a bug.
+* Calls may come from any thread. One write is open at a time, in any process; others wait until the deadline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from enum import StrEnum
+from typing import Protocol
+
+from dm_memory.errors import DmMemoryError
+
+__all__ = [
+    "CacheBusyError",
+    "CacheClosedError",
+    "CacheDamagedError",
+    "CacheError",
+    "CacheUnavailableError",
+    "Engine",
+    "Pair",
+    "Reader",
+    "Space",
+    "Writer",
+]
+
+Pair = tuple[bytes, bytes]
+
+
+class CacheError(DmMemoryError):
+    """The base of everything that can go wrong with the local cache. The durable store is not concerned."""
+
+
+class CacheBusyError(CacheError):
+    """Another process had the cache for longer than the deadline. ``holder`` says who, in words."""
+
+    def __init__(self, problem: str, remedy: str, holder: str) -> None:
+        super().__init__(problem, remedy)
+        self.holder = holder
+
+
+class CacheDamagedError(CacheError):
+    """The cache's file is damaged: quarantine it and start again from the durable store."""
+
+
+class CacheUnavailableError(CacheError):
+    """The cache's file can't be opened, read or written: permissions, a full disk, a link."""
+
+
+class CacheClosedError(CacheError):
+    """The cache was used after it was closed, or in a process forked from the one that opened it."""
+
+
+class Space(StrEnum):
+    """The engine's tables: the three of the durable store, two indexes, and how far it was read."""
+
+    EPISODES = "episodes"
+    PATTERNS = "patterns"
+    EMBEDDINGS = "embeddings"
+    ORDER = "episodes_by_moment"
+    CHILDREN = "embeddings_by_parent"
+    META = "meta"
+
+
+class Reader(Protocol):
+    """What both a file and an open transaction can be asked."""
+
+    def get_many(self, table: str, keys: Iterable[bytes], /) -> list[bytes | None]:
+        """Return the values in the order of the keys, None where there is none."""
+
+    def scan(
+        self,
+        table: str,
+        start: bytes | None = None,
+        end: bytes | None = None,
+        /,
+        *,
+        limit: int = 1000,
+        reverse: bool = False,
+    ) -> list[Pair]:
+        """Return at most ``limit`` entries from ``start`` (in) to ``end`` (out), from the end where ``reverse``."""
+
+
+class Writer(Reader, Protocol):
+    """An open transaction; it sees its own changes."""
+
+    def put_many(self, table: str, items: Iterable[Pair], /) -> object:
+        """Put entries, replacing what their keys held."""
+
+    def delete_many(self, table: str, keys: Iterable[bytes], /) -> object:
+        """Delete entries; unknown keys are no error."""
+
+
+class Engine(Reader, Protocol):
+    """An open file."""
+
+    @property
+    def name(self) -> str:
+        """``redb`` or ``sqlite``."""
+
+    def count(self, table: str) -> int:
+        """Return the number of entries."""
+
+    def write(self) -> AbstractContextManager[Writer]:
+        """Open a transaction. Raises ``CacheBusyError`` after the deadline."""
+
+    def check_integrity(self) -> bool:
+        """Read the whole file; return whether it is intact. May raise ``CacheDamagedError`` instead."""
+
+    def file_bytes(self) -> int:
+        """Return what the cache takes on disk."""
+
+    def close(self) -> None:
+        """Let go of the file. Idempotent."""

@@ -1,0 +1,125 @@
+"""Opening the cache: choose the engine, wait for others, set aside what is damaged."""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import filelock
+
+from dm_memory.errors import ConfigurationError
+from dm_memory.findings import Finding
+from dm_memory.storage.cache import Cache
+from dm_memory.storage.cache_engine import CacheBusyError, CacheDamagedError, CacheError, Engine
+from dm_memory.storage.cache_files import CacheFiles, busy, damaged, quarantine, unavailable
+
+__all__ = ["EngineChoice", "open_cache"]
+
+EngineChoice = Literal["auto", "redb", "sqlite"]
+
+_POLL_SECONDS = 0.01
+_ATTEMPTS = 3
+"""A new file that is damaged again means a failing disk."""
+
+
+def open_cache(folder: Path, engine: EngineChoice = "auto", *, deadline: float = 10.0, verify: bool = True) -> Cache:
+    """Open the cache in ``folder``; make it where there is none. Blocks: call it on a worker thread.
+
+    A file that is damaged, cut short, empty, of an older format or of another kind is set aside, and an empty cache
+    returned whose ``findings`` say so.
+
+    Args:
+        folder: The brand's memory folder or one in it; made (0700) where missing.
+        engine: ``auto`` takes redb where its package is installed, else SQLite.
+        deadline: Seconds to wait for another process, here and in later writes.
+        verify: Read the whole file and check it. Without it damage shows when it is read.
+
+    Raises:
+        CacheBusyError: Another process had it for longer than the deadline. Names it where it can.
+        CacheUnavailableError: The folder or the file can't be used.
+        ConfigurationError: redb was asked for and is not installed.
+    """
+    files = CacheFiles(folder, _engine_name(engine))
+    make = _maker(files.engine)
+    until = time.monotonic() + deadline
+    findings: list[Finding] = []
+    _make_folder(files)
+    for _ in range(_ATTEMPTS):
+        identity = files.identity()
+        try:
+            opened, identity = _open(files, make, deadline, until)
+            _verify(opened, files, wanted=verify)
+        except CacheDamagedError:
+            findings.append(quarantine(files, identity, _left(until)))
+            continue
+        return Cache(opened, files, identity, findings)
+    raise unavailable(files, "it is damaged each time it is made")
+
+
+def _engine_name(engine: EngineChoice) -> str:
+    installed = importlib.util.find_spec("dm_memory_redb") is not None
+    if engine == "redb" and not installed:
+        raise ConfigurationError(
+            "The cache engine redb is not installed.", "Install dm-memory[redb], or choose the engine sqlite."
+        )
+    if engine == "auto":
+        return "redb" if installed else "sqlite"
+    return engine
+
+
+def _maker(engine: str) -> Callable[[CacheFiles, float], Engine]:
+    if engine == "redb":
+        from dm_memory.storage.cache_redb import RedbEngine  # noqa: PLC0415  # an extra
+
+        return RedbEngine
+    from dm_memory.storage.cache_sqlite import SqliteEngine  # noqa: PLC0415  # as above: only what is used
+
+    return SqliteEngine
+
+
+def _make_folder(files: CacheFiles) -> None:
+    try:
+        files.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise unavailable(files, error.strerror or type(error).__name__) from None
+
+
+def _open(
+    files: CacheFiles, make: Callable[[CacheFiles, float], Engine], deadline: float, until: float
+) -> tuple[Engine, int]:
+    """Open the file under the lock that keeps others from moving it meanwhile. Return it and its identity."""
+    try:
+        with files.lock().acquire(timeout=_left(until)):
+            if not files.make() and files.path.stat().st_size == 0:
+                raise damaged(files)
+            return _wait(lambda: make(files, deadline), until), files.identity()
+    except filelock.Timeout:
+        raise busy(files) from None
+    except OSError as error:
+        raise unavailable(files, error.strerror or type(error).__name__) from None
+
+
+def _wait(make: Callable[[], Engine], until: float) -> Engine:
+    while True:
+        try:
+            return make()
+        except CacheBusyError:
+            if time.monotonic() >= until:
+                raise
+            time.sleep(_POLL_SECONDS)
+
+
+def _verify(engine: Engine, files: CacheFiles, *, wanted: bool) -> None:
+    try:
+        if wanted and not engine.check_integrity():
+            raise damaged(files)
+    except CacheError:
+        engine.close()
+        raise
+
+
+def _left(until: float) -> float:
+    return max(0.0, until - time.monotonic())
