@@ -19,7 +19,7 @@ from dm_memory.findings import Finding, Severity
 from dm_memory.layers.protocol import Embedder, Layer
 from dm_memory.report.doctor import Check
 from dm_memory.settings import Settings
-from dm_memory.sync.registry import DamagedRegistryError, open_reader
+from dm_memory.sync.registry import FILE_NAME, DamagedRegistryError, read_registry
 from dm_memory.sync.requests import Scope
 
 __all__ = ["examine"]
@@ -122,11 +122,9 @@ def _writable(brand: str, memory: Path) -> Check:
 def _registry(brand: str, memory: Path) -> list[Check]:
     name = f"{brand}: registry"
     try:
-        registry = open_reader(memory)
-        if registry is None:
+        if not (memory / FILE_NAME).exists():
             return [Check(name, "ok", "This brand was never synced.", "")]
-        verdict = registry.rows("PRAGMA quick_check(1)")[0][0]
-        registry.close()
+        verdict = read_registry(memory, lambda registry: registry.rows("PRAGMA quick_check(1)")[0][0])
     except DamagedRegistryError as error:
         return [Check(name, "warn", error.problem, error.remedy)]
     except DmMemoryError as error:

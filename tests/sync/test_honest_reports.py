@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
 import pytest
 
 from dm_memory.errors import ErrorClass, LayerError
 from dm_memory.items import ContentType, Payload, Source
+from dm_memory.layers.protocol import Capacity
+from dm_memory.sync.registry import Registry, open_writer, read_registry
 from dm_memory.sync.requests import PrepareRequest, Scope, SessionLearning
 from dm_memory.sync.timestamps import from_iso
 from tests.sync.conftest import BRAND, Bench, insight
@@ -218,3 +221,39 @@ async def test_outcomes_of_two_layers_are_left_out_of_the_list_once(bench: Bench
 @pytest.mark.parametrize("text", ["0001-01-01", "9999-12-31T23:59:59", "9999-12-31T23:59:59-12:00"])
 def test_a_moment_at_the_end_of_time_is_no_error(text: str) -> None:
     assert from_iso(text) is None or from_iso(text)
+
+
+# Status beside a sync ------------------------------------------------------------------------------------------------
+
+
+async def test_status_that_meets_a_whole_sync_on_its_way_sees_no_difference(bench: Bench) -> None:
+    bench.insights("one")
+    await bench.sync()
+    bench.insights("one", "two")
+    measure = bench.layer.capacity
+
+    async def meanwhile() -> Capacity:
+        before = await measure()
+        bench.layer.capacity = measure  # type: ignore[method-assign]
+        await bench.sync()
+        return before
+
+    bench.layer.capacity = meanwhile  # type: ignore[method-assign]
+    status = await bench.memory.status(BRAND)
+    assert (status.status, status.total_items) == ("ready", 2)
+    assert not status.findings
+
+
+def test_a_reading_that_a_checkpoint_crossed_is_repeated(bench: Bench) -> None:
+    with contextlib.closing(open_writer(bench.memory_dir)) as registry:
+        registry.set_meta("fact", "old")
+    readings = []
+
+    def read(registry: Registry) -> str:
+        if not readings:
+            with contextlib.closing(open_writer(bench.memory_dir)) as other:
+                other.set_meta("fact", "new")
+        readings.append(registry.meta("fact"))
+        return readings[-1]
+
+    assert read_registry(bench.memory_dir, read) == "new"

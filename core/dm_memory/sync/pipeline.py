@@ -33,7 +33,7 @@ from dm_memory.sync.lock import brand_lock
 from dm_memory.sync.outcomes import Outcomes
 from dm_memory.sync.payloads import Preparer
 from dm_memory.sync.reading import Chunk, Reader, file_records, missing_sources
-from dm_memory.sync.registry import DamagedRegistryError, Registry, empty_registry, open_snapshot
+from dm_memory.sync.registry import DamagedRegistryError, Registry, open_snapshot
 from dm_memory.sync.requests import Progress, Scope, SyncRequest
 from dm_memory.sync.results import Action, SyncResult
 from dm_memory.sync.runs import Run, begin_run, open_or_rebuild
@@ -177,7 +177,7 @@ async def _registry(call: _Call, worker: Worker, *, damaged: bool) -> AsyncItera
         is_wanted=partial(_is_wanted, _KINDS[request.scope], call.excluder),
     )
     if request.dry_run:
-        registry = await worker.run(_copy, memory_dir)
+        registry = await worker.run(open_snapshot, memory_dir)
         with contextlib.closing(registry):
             yield registry, await worker.run(partial(begin, registry, request, environment.clock, 0.0))
         return
@@ -190,10 +190,6 @@ async def _registry(call: _Call, worker: Worker, *, damaged: bool) -> AsyncItera
             yield registry, run
         finally:
             await worker.run(registry.close)
-
-
-def _copy(memory_dir: Path) -> Registry:
-    return open_snapshot(memory_dir) or empty_registry(memory_dir)
 
 
 # Taking in -----------------------------------------------------------------------------------------------------------

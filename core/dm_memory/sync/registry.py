@@ -15,16 +15,19 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from dm_memory.errors import HomeError, RegistryError
 
-__all__ = ["FILE_NAME", "Registry", "open_snapshot", "open_writer"]
+__all__ = ["FILE_NAME", "Registry", "open_snapshot", "open_writer", "read_registry"]
 
 FILE_NAME = "registry.db"
 SCHEMA_VERSION = 1
+
+_MORE_READINGS = 4
+_Answer = TypeVar("_Answer")
 
 _SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -180,6 +183,8 @@ def open_writer(memory_dir: Path) -> Registry:
         RegistryError: The file can't be opened; ``DamagedRegistryError`` where it is no registry any more.
     """
     path = memory_dir / FILE_NAME
+    if path.is_symlink() or path.is_dir():
+        raise _damaged(path)  # never followed: it is set aside as it is
     try:
         memory_dir.mkdir(mode=0o700, exist_ok=True)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
@@ -201,24 +206,58 @@ def open_writer(memory_dir: Path) -> Registry:
     return Registry(connection, path)
 
 
-def open_snapshot(memory_dir: Path) -> Registry | None:
-    """Return a private in-memory copy of the registry, or None where the brand was never synced.
+def open_snapshot(memory_dir: Path) -> Registry:
+    """Return a private in-memory copy of the registry; an empty one where the brand was never synced.
 
     Writes nothing, takes no lock that a sync would wait for, works on a read-only home. Dry runs plan on it.
     """
-    source = _open_reader(memory_dir / FILE_NAME)
-    if source is None:
-        return None
+    return read_registry(memory_dir, _copied)
+
+
+def _copied(source: Registry) -> Registry:
     copy = _connect(":memory:")
-    with registry_errors(memory_dir / FILE_NAME), contextlib.closing(source):
-        source.backup(copy)
-    return Registry(copy, memory_dir / FILE_NAME)
+    try:
+        with registry_errors(source.path):
+            source.connection.backup(copy)
+    except BaseException:
+        copy.close()
+        raise
+    return Registry(copy, source.path)
 
 
-def open_reader(memory_dir: Path) -> Registry | None:
-    """Open the registry for reading, or return None where there is none yet. Never waits for a sync."""
-    connection = _open_reader(memory_dir / FILE_NAME)
-    return None if connection is None else Registry(connection, memory_dir / FILE_NAME)
+def read_registry(memory_dir: Path, question: Callable[[Registry], _Answer]) -> _Answer:
+    """Return what ``question`` finds in the registry; in an empty one where the brand was never synced.
+
+    Never waits for a sync and writes nothing. ``question`` may be asked again: a file that nobody seemed to write is
+    read without locks, and what was read while a sync came and folded its log into it is worth nothing.
+    """
+    path = memory_dir / FILE_NAME
+    for last in (*[False] * _MORE_READINGS, True):
+        before = _state_of(path)
+        try:
+            answer = _answer(path, question)
+        except DamagedRegistryError:
+            if last or _state_of(path) == before:
+                raise
+            continue
+        if _state_of(path) == before:
+            break
+    return answer
+
+
+def _answer(path: Path, question: Callable[[Registry], _Answer]) -> _Answer:
+    connection = _open_reader(path)
+    registry = Registry(connection, path) if connection else empty_registry(path.parent)
+    with contextlib.closing(registry):
+        return question(registry)
+
+
+def _state_of(path: Path) -> tuple[int, int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def empty_registry(memory_dir: Path) -> Registry:
@@ -229,6 +268,8 @@ def empty_registry(memory_dir: Path) -> Registry:
 
 
 def _open_reader(path: Path) -> sqlite3.Connection | None:
+    if path.is_symlink() or path.is_dir():
+        raise _damaged(path)
     if not path.exists():
         return None
     with registry_errors(path):

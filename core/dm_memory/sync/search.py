@@ -9,7 +9,7 @@ from pathlib import Path
 from dm_memory.errors import ConfigurationError, InputError
 from dm_memory.layers.protocol import SearchableLayer, SearchQuery
 from dm_memory.sync.pipeline import Environment
-from dm_memory.sync.registry import open_reader
+from dm_memory.sync.registry import read_registry
 from dm_memory.sync.requests import SearchRequest
 from dm_memory.sync.results import SearchResult
 from dm_memory.sync.rows import entries_in
@@ -58,13 +58,7 @@ async def search_brand(environment: Environment, request: SearchRequest, brand: 
 
 
 def _known(memory_dir: Path, layer: str) -> tuple[int, str]:
-    registry = open_reader(memory_dir)
-    if registry is None:
-        return 0, ""
-    try:
-        return entries_in(registry, layer), registry.meta(generation_name(layer))
-    finally:
-        registry.close()
+    return read_registry(memory_dir, lambda known: (entries_in(known, layer), known.meta(generation_name(layer))))
 
 
 def _query(request: SearchRequest) -> SearchQuery:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +15,12 @@ from dm_memory.errors import LayerError
 from dm_memory.findings import Finding, Severity
 from dm_memory.items import storage_id
 from dm_memory.layers.protocol import Capacity, Health, Layer
+from dm_memory.sync.asking import answered
 from dm_memory.sync.closing import capacity_on_record
 from dm_memory.sync.lock import is_locked, lock_holder
 from dm_memory.sync.outcomes import title_of
 from dm_memory.sync.pipeline import Environment
-from dm_memory.sync.registry import Registry, empty_registry, open_reader
+from dm_memory.sync.registry import Registry, read_registry
 from dm_memory.sync.results import Action, Failure, ItemOutcome, LayerStatus, StatusResult
 from dm_memory.sync.rows import counts_by_type, entries_in, tags_of
 from dm_memory.sync.timestamps import from_iso
@@ -45,27 +45,40 @@ async def brand_status(environment: Environment, brand: str, failures: int) -> S
     memory_dir = environment.home.memory_dir(brand)
     async with worker_thread("dm-memory-status") as worker:
         context = await worker.run(load_context, environment.home, brand, environment.limits)
-        known = await worker.run(_reader, memory_dir)
-        active = lock_holder(memory_dir) if await worker.run(is_locked, memory_dir) else ""
-        with contextlib.closing(known):
-            layers = [await _layer_status(known, layer) for layer in environment.layers]
-            view = _View(environment, brand, context, known, tuple(layers), active)
-            return await worker.run(view.result, failures)
+        before = await worker.run(_last_run, memory_dir)
+        measured = [await _measure(layer) for layer in environment.layers]
+        active = (lock_holder(memory_dir) or "another process") if await worker.run(is_locked, memory_dir) else ""
+
+        def view(registry: Registry) -> StatusResult:
+            layers = [_layer_status(registry, *measures) for measures in measured]
+            comparable = not active and _latest(registry) == before
+            return _View(environment, brand, context, registry, layers, active, comparable).result(failures)
+
+        return await worker.run(read_registry, memory_dir, view)
 
 
-def _reader(memory_dir: Path) -> Registry:
-    return open_reader(memory_dir) or empty_registry(memory_dir)
+def _last_run(memory_dir: Path) -> tuple[int, str]:
+    return read_registry(memory_dir, _latest)
 
 
-async def _layer_status(registry: Registry, layer: Layer) -> LayerStatus:
-    name = layer.name
+def _latest(registry: Registry) -> tuple[int, str]:
+    """Return what tells whether a run began or ended since."""
+    rows = registry.rows("SELECT id, status FROM runs ORDER BY id DESC LIMIT 1")
+    return (rows[0]["id"], rows[0]["status"]) if rows else (0, "")
+
+
+async def _measure(layer: Layer) -> tuple[Layer, Health, Capacity | None]:
     health = await layer.health()
-    capacity: Capacity | None = None
-    if health.ok:
-        try:
-            capacity = await layer.capacity()
-        except LayerError as error:
-            health = Health(ok=False, engine=layer.engine, detail=error.problem, error=error)
+    if not health.ok:
+        return layer, health, None
+    try:
+        return layer, health, await answered(layer.engine, layer.capacity())
+    except LayerError as error:
+        return layer, Health(ok=False, engine=layer.engine, detail=error.problem, error=error), None
+
+
+def _layer_status(registry: Registry, layer: Layer, health: Health, capacity: Capacity | None) -> LayerStatus:
+    name = layer.name
     return LayerStatus(
         name=name,
         engine=layer.engine,
@@ -87,6 +100,8 @@ class _View:
     registry: Registry
     layers: Sequence[LayerStatus]
     active: str
+    comparable: bool
+    """False where a run has changed the layers, or the registry, between the looks at one and the other."""
 
     def result(self, failures: int) -> StatusResult:
         counts = counts_by_type(self.registry)
@@ -139,9 +154,9 @@ class _View:
 
     def _drift(self) -> list[Finding]:
         """Compare what the registry expects in a layer with what it holds; not while a sync changes both."""
-        if self.active:
+        if not self.comparable:
             return []
-        return [_drifted(layer) for layer in self.layers if layer.held is not None and layer.held != layer.entries]
+        return [finding for layer in self.layers if (finding := _drifted(layer)) is not None]
 
     def _status(self, synced: bool, failed: int, findings: Sequence[Finding]) -> str:
         if self.active:
@@ -158,7 +173,7 @@ class _View:
         if status == "never-synced":
             advice.append("Sync this brand for the first time.")
         advice += [layer.health.error.remedy for layer in self.layers if layer.health.error]
-        if self._drift():
+        if any(finding.code == "drift" for finding in self._drift()):
             advice.append("Run a sync with force: it restores what is missing from the vector database.")
         if failed:
             advice.append(f"{failed} failed: see what to do beside each, then sync again.")
@@ -193,7 +208,13 @@ class _View:
         return tuple(outcomes)
 
 
-def _drifted(layer: LayerStatus) -> Finding:
+def _drifted(layer: LayerStatus) -> Finding | None:
+    if layer.held is None or layer.entries <= layer.held <= layer.entries + layer.pending:
+        return None  # an interrupted run may have stored what it could not record; the next one asks
+    if layer.held > layer.entries:
+        message = f"{layer.engine} holds {layer.held} entries, but this registry knows of {layer.entries} only."
+        remedy = "They can be searched; keep the vector folder, and restore registry.db from a backup if you have one."
+        return Finding("unknown-entries", Severity.WARNING, message, remedy)
     message = f"{layer.engine} holds {layer.held} entries, but {layer.entries} were stored there."
     remedy = "Run a sync with force: it stores again what is missing."
     return Finding("drift", Severity.ERROR, message, remedy)
