@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 __all__ = ["main"]
@@ -9,6 +10,7 @@ __all__ = ["main"]
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    _open_standard_streams()
     arguments = sys.argv[1:]
     if arguments[:1] == ["serve"] and not {"--help", "-h"} & set(arguments):
         from dm_memory_server.serve import serve  # noqa: PLC0415  # the other commands' imports would double the start-up
@@ -17,6 +19,21 @@ def main() -> None:
     from dm_memory_server.cli import run  # noqa: PLC0415  # as above
 
     sys.exit(run(arguments))
+
+
+def _open_standard_streams() -> None:
+    """Give a process that was started without some of the three streams (``2>&-``, some schedulers) empty ones.
+
+    Else the next file that is opened, the registry for one, gets the number of a stream, and whatever a library writes
+    to that stream lands in it.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            if descriptor != number:
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115  # for the process' life
 
 
 if __name__ == "__main__":

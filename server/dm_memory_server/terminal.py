@@ -44,7 +44,17 @@ def print_text(text: str) -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         # Python flushes standard output once more at exit; there it would complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence_stdout()
+    except OSError as error:
+        _silence_stdout()
+        print_error(
+            f"The report could not be written to standard output ({error.strerror}); memory itself is not concerned.",
+            "Make room or write it elsewhere, then run `dm-memory status`.",
+        )
+
+
+def _silence_stdout() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _render(text: str) -> None:

@@ -193,3 +193,24 @@ def test_the_command_is_installed_under_its_name(environment: dict[str, str]) ->
     script = Path(sys.executable).with_name("dm-memory")
     done = subprocess.run([str(script), "--version"], capture_output=True, text=True, env=environment, check=True)
     assert __version__ in done.stdout
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_process_started_without_a_stream_does_its_work(environment: dict[str, str], home: Path, closed: str) -> None:
+    command = f'"$@" {closed}'
+    done = subprocess.run(
+        ["sh", "-c", command, "sh", *COMMAND, "sync", "--home", str(home)],
+        capture_output=True, text=True, env=environment, check=False, timeout=120,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (home / "brands" / "acme" / "memory" / "sync-state.json").exists()
+
+
+def test_standard_output_that_is_full_is_said_in_words(environment: dict[str, str], home: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*COMMAND, "status", "--home", str(home)],
+            stdout=full, stderr=subprocess.PIPE, text=True, env=environment, check=False, timeout=120,
+        )  # fmt: skip
+    assert "could not be written to standard output" in done.stderr
+    assert "Something went wrong" not in done.stderr

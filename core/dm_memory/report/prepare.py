@@ -27,7 +27,7 @@ def prepare_report(result: PrepareResult) -> Report:
 
 def _lead(result: PrepareResult) -> str:
     if result.status == "refused":
-        return "The text was not kept and will not be stored. The reason is below."
+        return "The text was not kept and will not be stored. Take out what is named below, then prepare it again."
     text = quote(result.title)
     if result.status == "duplicate":
         return f"{text} is known already, so it is not stored a second time. {_merged(result)}"
@@ -37,7 +37,7 @@ def _lead(result: PrepareResult) -> str:
 def _merged(result: PrepareResult) -> str:
     if not result.merged_tags:
         return "Nothing changes."
-    return f"Its entry gains the tags: {_tags(result.merged_tags)}."
+    return f"Its entry gains the tags: {_tags(result.merged_tags)}; all else about it stays."
 
 
 def _tags(tags: tuple[str, ...]) -> str:
@@ -45,7 +45,8 @@ def _tags(tags: tuple[str, ...]) -> str:
 
 
 def _facts(result: PrepareResult) -> list[str]:
-    identity = f"key {code(result.key)} · hash {code(short_hash(result.content_hash))}"
+    key = f"key {code(result.key)} · " if result.key else ""
+    identity = f"{key}hash {code(short_hash(result.content_hash))}"
     facts = [f"Type {inline(result.content_type, 40)} · {identity}"]
     if result.tags:
         facts.append(f"Tags: {_tags(result.tags)}")

@@ -125,11 +125,19 @@ def _headline(result: SyncResult) -> str:
     if counts.failed or counts.queued:
         return f"**{entries(counts.stored)} stored, {_not_stored(counts)}.** {_KEPT}"
     if not changes:
-        known = f": {entries(counts.unchanged)} there already, nothing to store" if counts.unchanged else ""
-        return f"Memory is up to date{known}."
+        return _unchanged(result)
     return f"Memory now has {changes}."
 
 
+def _unchanged(result: SyncResult) -> str:
+    """Return the headline of a run that stored nothing: up to date is only what could be read and kept."""
+    if result.status != "complete":
+        return "**Nothing new was stored, and not everything could be read and kept**, see Skipped."
+    held = result.checkpoint.total_items
+    return f"Memory is up to date: {entries(held)} there already, nothing to store." if held else _UP_TO_DATE
+
+
+_UP_TO_DATE = "Memory is up to date."
 _KEPT = "Nothing is lost: the next sync goes on with the rest."
 
 

@@ -250,8 +250,8 @@ class Closing:
     def _next(self, checkpoint: CheckpointState) -> NextSync:
         counts = self.outcomes.counts
         if self.request.dry_run:
-            due = counts.new + counts.modified + counts.metadata + counts.forced + checkpoint.pending
-            return NextSync(due, "Sync without dry_run to store this.", due)
+            # The plan was written into the private copy, so what is pending there is all of it.
+            return NextSync(checkpoint.pending, "Sync without dry_run to store this.", checkpoint.pending)
         if self.stopped:
             advice = "The sync was cancelled; the next one goes on where it stopped."
         elif counts.failed or counts.queued or checkpoint.failed:

@@ -15,7 +15,6 @@ from dm_memory.brand.pending import parse_pending
 from dm_memory.errors import HomeError, InputError
 from dm_memory.findings import Finding
 from dm_memory.items import Item, Kind
-from dm_memory.sync import rows
 from dm_memory.sync.duplicates import merge_tags
 from dm_memory.sync.exclude import Excluder
 from dm_memory.sync.hashing import script_hash
@@ -30,7 +29,7 @@ from dm_memory.sync.requests import PrepareRequest, SyncRequest, no_progress
 from dm_memory.sync.results import GuardHit, PrepareResult
 from dm_memory.sync.runs import begin_run, finish_run, open_or_rebuild
 from dm_memory.sync.session import clean_text
-from dm_memory.sync.timestamps import from_iso, to_iso, to_local_iso
+from dm_memory.sync.timestamps import Clock, from_iso, to_iso, to_local_iso
 from dm_memory.sync.worker import worker_thread
 
 __all__ = ["prepare_payload"]
@@ -76,10 +75,21 @@ def _check(request: PrepareRequest, environment: Environment) -> None:
     if len(text) > limit:
         message = f"The content is {len(text):,} characters long; at most {limit:,} can be stored."
         raise InputError(message, "Shorten it, or split it into several payloads.")
-    if request.expires_at and from_iso(request.expires_at) is None:
-        raise InputError("expires_at is not a date.", "Pass it as ISO-8601, for example 2026-12-31.")
+    _check_expiry(request.expires_at, environment.clock)
     if len(request.related) > _MAX_RELATED:
         raise InputError(f"related has more than {_MAX_RELATED} entries.", "Pass the most important ones.")
+
+
+def _check_expiry(expires_at: str, clock: Clock) -> None:
+    if not expires_at:
+        return
+    moment = from_iso(expires_at)
+    if moment is None:
+        raise InputError("expires_at is not a date.", "Pass it as ISO-8601, for example 2026-12-31.")
+    if moment <= clock():
+        raise InputError(
+            "expires_at is in the past, so no search would ever find this.", "Pass a later date, or leave it out."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +171,7 @@ class _Writing:
     def _existing(self) -> dict[str, Any] | None:
         """Return the entry that has the same text already, if there is one."""
         found = self.registry.rows(
-            "SELECT i.key, i.details, max(d.stored_at) AS stored_at FROM items i"
+            "SELECT i.key, i.content_type, i.details, max(d.stored_at) AS stored_at FROM items i"
             " LEFT JOIN deliveries d ON d.seq = i.seq"
             " WHERE i.content_hash = ? AND i.duplicate_of IS NULL GROUP BY i.seq",
             (self.prepared.content_hash,),
@@ -184,24 +194,38 @@ class _Writing:
 
     def _result(self, existing: dict[str, Any] | None, merged: tuple[str, ...], path: str) -> PrepareResult:
         prepared, item = self.prepared, self.prepared.item
-        return PrepareResult(
+        result = PrepareResult(
             brand=self.brand,
-            status="duplicate" if existing else "prepared",
-            key=existing["key"] if existing else item.key,
+            status="prepared",
+            key=item.key,
             content_hash=prepared.content_hash,
             content_type=prepared.content_type,
             tags=prepared.tags,
             title=title_of(prepared.content),
             path=path,
-            existing_key=existing["key"] if existing else "",
-            existing_stored_at=existing["stored_at"] or "" if existing else "",
-            existing_tags=tuple(rows.tags_of(existing["details"])) if existing else (),
-            merged_tags=merged,
             priority=item.priority,
             expires_at=item.expires_at,
             guard_hits=_guard_hits(prepared),
             findings=prepared.findings,
         )
+        return result if existing is None else _as_duplicate(result, existing, merged)
+
+
+def _as_duplicate(result: PrepareResult, existing: dict[str, Any], merged: tuple[str, ...]) -> PrepareResult:
+    """Describe the entry that is there: of what was asked only the tags reach it."""
+    tags, _, priority, expires_at, _ = orjson.loads(existing["details"])
+    return replace(
+        result,
+        status="duplicate",
+        key=existing["key"],
+        content_type=existing["content_type"],
+        existing_key=existing["key"],
+        existing_stored_at=existing["stored_at"] or "",
+        existing_tags=tuple(tags),
+        merged_tags=merged,
+        priority=priority,
+        expires_at=expires_at,
+    )
 
 
 def _guard_hits(prepared: Prepared) -> tuple[GuardHit, ...]:

@@ -19,7 +19,7 @@ from dm_memory.sync.files import remove_leftovers
 from dm_memory.sync.hashing import HASH_VERSION, content_hash, metadata_hash
 from dm_memory.sync.registry import FILE_NAME, DamagedRegistryError, Registry, open_writer
 from dm_memory.sync.requests import SyncRequest
-from dm_memory.sync.rows import DeliveryState, ItemRow, insert_items, mark_missing
+from dm_memory.sync.rows import IN_MEMORY, DeliveryState, ItemRow, insert_items, mark_missing
 from dm_memory.sync.timestamps import Clock, from_iso, to_iso
 
 __all__ = ["LAST_COMPLETE", "Run", "begin_run", "finish_run", "generation_name", "open_or_rebuild"]
@@ -115,7 +115,7 @@ def begin_run(
         in_doubt=frozenset(seqs - adopted.keys()),
         # Until everything was stored once on this registry's word: the first runs may be partial ones.
         registry_is_new=not registry.meta(LAST_COMPLETE),
-        items_before=registry.value("SELECT count(*) FROM items WHERE duplicate_of IS NULL"),
+        items_before=registry.value(f"SELECT count(*) FROM items WHERE {IN_MEMORY}"),  # noqa: S608  # a constant
         findings=findings,
     )
 
@@ -201,7 +201,7 @@ def _rebuilt(memory_dir: Path) -> tuple[Registry, list[Finding]]:
 
 def _set_aside(path: Path) -> Path:
     number = 1
-    while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
+    while os.path.lexists(aside := path.with_name(f"{path.name}.damaged-{number}")):
         number += 1
     try:
         path.rename(aside)
@@ -216,6 +216,8 @@ def _set_aside(path: Path) -> Path:
 def _salvage(aside: Path, registry: Registry) -> int:
     """Copy the items that a damaged registry still yields; they are due in every layer, which are asked first."""
     saved = 0
+    if aside.is_symlink():
+        return saved  # what it points at is not ours
     try:
         connection = sqlite3.connect(f"file:{aside.as_posix()}?mode=ro&immutable=1", uri=True)
         names = ", ".join(ItemRow._fields)
