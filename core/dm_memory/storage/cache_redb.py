@@ -36,6 +36,7 @@ class RedbEngine:
         self._files = files
         self._deadline = deadline
         self._errors = _Translation(files)
+        self._verified = False
         with self._errors:
             self._database = redb.Database.open(files.path, cache_bytes=_CACHE_BYTES)
         files.write_note()
@@ -66,7 +67,9 @@ class RedbEngine:
 
     @contextmanager
     def write(self) -> Iterator[Writer]:
-        """See ``Engine``."""
+        """See ``Engine``. Verifies the file before its first change: changing a damaged one can end the process."""
+        if not self._verified and not self.check_integrity():
+            raise damaged(self._files)
         with self._errors, self._database.write(timeout=self._deadline) as transaction:
             yield transaction
 
@@ -74,7 +77,9 @@ class RedbEngine:
         """See ``Engine``. The engine repairs what it can, which need not be what was stored: that is no success."""
         with self._errors:
             known = {space.value for space in Space}
-            return self._database.check_integrity(timeout=self._deadline) and known.issuperset(self._database.tables())
+            intact = self._database.check_integrity(timeout=self._deadline)
+            self._verified = intact and known.issuperset(self._database.tables())
+        return self._verified
 
     def file_bytes(self) -> int:
         """See ``Engine``."""

@@ -169,8 +169,8 @@ impl Database {
     }
 
     /// Roll back an open transaction, flush and let go of the file. Idempotent.
-    fn close(&self, py: Python<'_>) -> PyResult<()> {
-        self.handle.close(py)
+    fn close(&self, py: Python<'_>) {
+        self.handle.close(py);
     }
 
     /// Whether it was closed.
@@ -190,8 +190,8 @@ impl Database {
     }
 
     #[pyo3(signature = (*_exception))]
-    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.handle.close(py)
+    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyAny>) {
+        self.handle.close(py);
     }
 
     fn __repr__(&self, py: Python<'_>) -> String {

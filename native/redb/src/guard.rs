@@ -21,6 +21,20 @@ pub fn guarded<T>(call: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failur
     result.unwrap_or_else(|payload| Err(Failure::Panic(describe(payload.as_ref()))))
 }
 
+/// Drop what the engine has open without letting it write: it commits when it is dropped, but not while a panic unwinds.
+///
+/// On a damaged file that commit can panic, and then once more in a destructor, which would end the process.
+pub fn let_go<T>(owned: T) {
+    quiet_hook();
+    INSIDE.set(true);
+    let unwound = panic::catch_unwind(AssertUnwindSafe(move || {
+        let _owned = owned;
+        panic!("let go");
+    }));
+    INSIDE.set(false);
+    drop(unwound);
+}
+
 /// Keep the panics of guarded calls off standard error. The hook is this library's own: Rust's standard library is
 /// linked into it, so other extension modules have theirs.
 fn quiet_hook() {

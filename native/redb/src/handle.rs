@@ -11,7 +11,7 @@ use pyo3::{PyResult, Python};
 use redb::{Database, ReadTransaction, ReadableDatabase, TableDefinition, WriteTransaction};
 
 use crate::errors::Failure;
-use crate::guard::guarded;
+use crate::guard::{guarded, let_go};
 
 pub type Bytes = &'static [u8];
 
@@ -34,7 +34,12 @@ pub struct Handle {
     pub path: PathBuf,
     quick_repair: bool,
     owner: u32,
+    /// A call panicked: nothing but closing is possible.
     broken: AtomicBool,
+    /// The engine found damage: it must not write on closing.
+    suspect: AtomicBool,
+    /// The engine was asked to write or to check. Where it was not, it must not write on closing either.
+    touched: AtomicBool,
     database: RwLock<Option<Database>>,
     writing: Mutex<bool>,
     written: Condvar,
@@ -48,6 +53,8 @@ impl Handle {
             quick_repair,
             owner: process::id(),
             broken: AtomicBool::new(false),
+            suspect: AtomicBool::new(false),
+            touched: AtomicBool::new(false),
             database: RwLock::new(Some(database)),
             writing: Mutex::new(false),
             written: Condvar::new(),
@@ -72,8 +79,10 @@ impl Handle {
 
     fn watched<T>(&self, call: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
         let result = guarded(call);
-        if matches!(result, Err(Failure::Panic(_))) {
-            self.broken.store(true, Ordering::Relaxed);
+        match result {
+            Err(Failure::Panic(_)) => self.broken.store(true, Ordering::Relaxed),
+            Err(Failure::Engine(redb::Error::Corrupted(_))) => self.suspect.store(true, Ordering::Relaxed),
+            _ => {}
         }
         result
     }
@@ -146,26 +155,33 @@ impl Handle {
         let transaction = lock(cell).take();
         if self.forked() {
             mem::forget(transaction);
-        } else if transaction.is_some() {
-            // Dropping rolls back. A panic on the way leaves the file to the next open's repair.
-            if self
-                .watched(|| {
-                    drop(transaction);
-                    Ok(())
-                })
-                .is_ok()
-            {
-                self.end();
-            }
+        } else if let Some(transaction) = transaction {
+            self.discard(transaction);
+            self.end();
+        }
+    }
+
+    /// Drop a transaction or the database. Dropping a transaction rolls it back, dropping the database closes it.
+    fn discard<T>(&self, owned: T) {
+        let [broken, suspect, touched] =
+            [&self.broken, &self.suspect, &self.touched].map(|flag| flag.load(Ordering::Relaxed));
+        if broken || suspect || !touched {
+            let_go(owned);
+        } else {
+            let dropped = self.watched(|| {
+                drop(owned);
+                Ok(())
+            });
+            // Where that panicked, nothing committed is lost: the next open repairs the file or reports it.
+            drop(dropped);
         }
     }
 
     /// Roll back an open transaction, flush, unlock the file. Idempotent.
-    pub fn close(&self, py: Python<'_>) -> PyResult<()> {
-        if self.forked() {
-            return Ok(());
+    pub fn close(&self, py: Python<'_>) {
+        if !self.forked() {
+            py.detach(|| self.shut());
         }
-        py.detach(|| self.watched(|| self.shut())).map_err(|failure| failure.into_py_err(&self.path))
     }
 
     pub fn is_closed(&self, py: Python<'_>) -> bool {
@@ -173,19 +189,16 @@ impl Handle {
         self.forked() || py.detach(gone)
     }
 
-    fn shut(&self) -> Result<(), Failure> {
+    fn shut(&self) {
         let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
         let open = lock(&self.current).upgrade();
-        let transaction = open.and_then(|cell| lock(&cell).take());
-        if let Some(transaction) = transaction {
+        if let Some(transaction) = open.and_then(|cell| lock(&cell).take()) {
+            self.discard(transaction);
             self.end();
-            // The file has to be let go of even where rolling back fails.
-            let rolled_back = transaction.abort();
-            drop(database.take());
-            return Ok(rolled_back?);
         }
-        drop(database.take());
-        Ok(())
+        if let Some(database) = database.take() {
+            self.discard(database);
+        }
     }
 
     fn forked(&self) -> bool {
@@ -220,6 +233,7 @@ impl Handle {
             };
         }
         *writing = true;
+        self.touched.store(true, Ordering::Relaxed);
         Ok(Turn(self))
     }
 }
@@ -227,14 +241,11 @@ impl Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         let database = self.database.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        if self.owner != process::id() {
+        if self.forked() {
             // Closing writes to the file, which is the parent's.
             mem::forget(database);
-        } else if let Err(Failure::Panic(_)) = guarded(|| {
-            drop(database);
-            Ok(())
-        }) {
-            // Nobody is left to tell; the next open repairs the file or reports it.
+        } else if let Some(database) = database {
+            self.discard(database);
         }
     }
 }

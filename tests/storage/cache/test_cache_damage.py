@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import sqlite3
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from dm_memory.storage.cache import Cache, Page
 from dm_memory.storage.cache_engine import CacheBusyError, CacheDamagedError, CacheError, CacheUnavailableError
 from dm_memory.storage.cache_files import CacheFiles, quarantine
 from dm_memory.storage.cache_opening import EngineChoice, open_cache
+from dm_memory.storage.cache_paging import pages
 from dm_memory.storage.cache_records import Record, decode, encode
 from dm_memory.storage.schema import Table
 from tests.storage.cache.conftest import Spawn
@@ -40,9 +42,9 @@ def replace(folder: Path, engine: EngineChoice, data: bytes) -> None:
         path.unlink(missing_ok=True)
 
 
-def assert_begun_anew(cache: Cache, folder: Path, content: bytes) -> None:
+def assert_begun_anew(cache: Cache, folder: Path, content: bytes | bytearray) -> None:
     assert [finding.code for finding in cache.findings] == ["cache-quarantined"]
-    assert (folder / cache.findings[0].path).read_bytes().startswith(content[:50])
+    assert (folder / cache.findings[0].path).read_bytes().startswith(bytes(content[:50]))
     assert cache.stats().counts == dict.fromkeys(Table, 0)
     assert cache.watermark("episodes") is None
     cache.apply(page(1))
@@ -149,6 +151,24 @@ def test_a_damaged_value_reads_as_absent_and_is_a_finding(folder: Path, engine: 
         cache.apply(episodes(1))
         assert cache.get(Table.EPISODES, episode(1).key) == episode(1)
         assert cache.check() == [], "storing it again makes it whole"
+
+
+class Circle:
+    """A damaged file in which a page leads back to itself."""
+
+    def scan(
+        self, _table: str, _start: bytes | None = None, _end: bytes | None = None, /, **_: object
+    ) -> list[tuple[bytes, bytes]]:
+        return [(b"a", b""), (b"b", b"")]
+
+    def get_many(self, _table: str, keys: Iterable[bytes], /) -> list[bytes | None]:
+        return [None for _ in keys]
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_scan_that_goes_round_in_circles_is_damage(reverse: bool) -> None:
+    with pytest.raises(CacheDamagedError, match="out of order"):
+        list(pages(Circle(), "episodes", reverse=reverse))
 
 
 def test_a_value_under_another_key_is_damage() -> None:
