@@ -85,7 +85,7 @@ class EdgeFolder:
     def for_reading(self) -> Collection | None:
         """Return the collection that writes go to, or None where nothing was ever stored. Raises ``LayerError``."""
         manifest = self._take_turn()
-        generation = manifest and (manifest.building if self.rebuilding else manifest.active)
+        generation = manifest and self._target(manifest)
         return self._opened(generation) if generation else None
 
     def for_search(self) -> Collection | None:
@@ -103,6 +103,18 @@ class EdgeFolder:
             raise self._mismatch(candidates[0].model)
         return self._opened(fitting[0]) if fitting else None
 
+    def require_fit(self) -> None:
+        """Raise ``LayerError`` (validation) where the collection that writes go to was made with another model."""
+        generation = self._target(self.peek() or Manifest())
+        if generation is None or (generation.setting and generation.setting == setting_of(self._embedder)):
+            return
+        if generation.model != self._embedder.spec:
+            raise self._mismatch(generation.model)
+
+    def _target(self, manifest: Manifest) -> Generation | None:
+        """Return the collection that writes go to. Another process may have finished the rebuild this one began."""
+        return (manifest.building if self.rebuilding else None) or manifest.active
+
     def for_writing(self) -> Collection:
         """Return the collection that writes go to, made if need be.
 
@@ -114,7 +126,7 @@ class EdgeFolder:
         self._turns.take()
         self._manifest = self._manifest or read_manifest(self._path)
         manifest = self._manifest or Manifest()
-        generation = manifest.building if self.rebuilding else manifest.active
+        generation = self._target(manifest)
         if generation is None:
             generation = self._new_generation(spec)
             self._remember(Manifest(active=generation, building=manifest.building))

@@ -70,9 +70,9 @@ class QdrantEdgeLayer:
         return await self._run(self._folder.fingerprint)
 
     async def health(self) -> Health:
-        """Open the collection and count. Never raises for what is wrong with it."""
+        """Open the collection, hold its model against the one in use, and count. Never raises."""
         try:
-            entries = await self._run(self._count_entries)
+            entries = await self._run(self._examine)
         except LayerError as error:
             return Health(ok=False, engine=self.engine, detail=error.problem, error=error)
         except Exception as error:  # noqa: BLE001  # health answers always; what is unknown is said to be
@@ -208,6 +208,10 @@ class QdrantEdgeLayer:
             return []
         vector = self._embedder.embed_query(query.text)
         return fuse(*collection.search(query, days, vector, max(_CANDIDATES, 4 * query.limit)), query.limit)
+
+    def _examine(self) -> int | None:
+        self._folder.require_fit()
+        return self._count_entries()
 
     def _count_entries(self) -> int | None:
         collection = self._folder.for_reading()

@@ -71,11 +71,11 @@ async def agree_on_generation(
     except LayerError as error:
         return Generation("", blocked=error)
     recorded = await worker.run(registry.meta, generation_name(layer.name))
-    if not recorded:
-        await worker.run(_record, registry, layer.name, current)
-        return Generation(current)
     building = await worker.run(registry.meta, f"rebuilding:{layer.name}")
-    begun, changed = building == current, recorded != current
+    begun = building == current
+    if not recorded and not begun:
+        return await _first_meeting(registry, worker, layer, run, current, force=force, dry_run=dry_run)
+    changed = bool(recorded) and recorded != current
     if building and not begun and not changed:
         await worker.run(_give_up_rebuild, registry, layer.name)
     if not begun and not changed and not (force and not dry_run and await _is_unwell(layer)):
@@ -85,6 +85,20 @@ async def agree_on_generation(
     if not begun:
         await worker.run(_make_all_due, registry, layer.name, current, run.number)
     return Generation(current, rebuilding=True, findings=[_changed(recorded, current)] if changed else [])
+
+
+async def _first_meeting(
+    registry: Registry, worker: Worker, layer: Layer, run: Run, current: str, *, force: bool, dry_run: bool
+) -> Generation:
+    """Take a layer in whose entries the registry knows nothing of: they may be another model's."""
+    health = await layer.health() if isinstance(layer, RebuildableLayer) and not dry_run else None
+    if health is None or health.ok or health.error is None:
+        await worker.run(_record, registry, layer.name, current)
+        return Generation(current)
+    if not force:
+        return Generation(current, blocked=health.error)
+    await worker.run(_make_all_due, registry, layer.name, current, run.number)
+    return Generation(current, rebuilding=True)
 
 
 async def _is_unwell(layer: Layer) -> bool:
