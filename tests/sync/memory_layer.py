@@ -67,6 +67,11 @@ class DictLayer:
             i: StoredRecord(i, self.held[i].content_hash, self.held[i].metadata_hash) for i in ids if i in self.held
         }
 
+    async def entries(self, after: str | None, limit: int) -> tuple[list[Payload], str | None]:
+        self._check()
+        ids = sorted(i for i in self.held if i > (after or ""))
+        return [self.held[i] for i in ids[:limit]], ids[limit - 1] if len(ids) > limit else None
+
     async def delete(self, ids: Sequence[str]) -> None:
         self._check()
         for i in ids:

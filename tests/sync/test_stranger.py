@@ -84,7 +84,7 @@ async def test_a_registry_replaced_by_something_else_is_set_aside_unread(
         registry.symlink_to(elsewhere if kind == "link" else tmp_path / "nowhere")
     before = elsewhere.read_bytes()
     result = await bench.sync()
-    assert (result.status, result.counts.new, result.counts.embedded) == ("complete", 1, 0)
+    assert (result.status, result.counts.unchanged, result.counts.embedded) == ("complete", 1, 0)
     assert registry.is_file()
     assert not registry.is_symlink()
     assert elsewhere.read_bytes() == before

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
-__all__ = ["CHUNKING_VERSION", "CHUNK_CHARS", "MAX_CHUNKS", "chunk"]
+__all__ = ["CHUNKING_VERSION", "CHUNK_CHARS", "MAX_CHUNKS", "chunk", "joined"]
 
 CHUNKING_VERSION = 1
 """Part of a layer's fingerprint: raise it with any change of where texts are cut, and everything is stored again."""
@@ -37,6 +38,16 @@ def chunk(text: str) -> list[str]:
         start = _resume(text, end)
     pieces.append(text[start:])
     return pieces
+
+
+def joined(pieces: Sequence[str]) -> str:
+    """Put a text together again from its pieces: the reverse of ``chunk`` for all but texts that repeat themselves."""
+    text = pieces[0]
+    for piece in pieces[1:]:
+        longest = min(_OVERLAP_CHARS, len(piece))
+        overlap = next((size for size in range(longest, 0, -1) if text.endswith(piece[:size])), 0)
+        text += piece[overlap:]
+    return text
 
 
 def _cut(text: str, earliest: int, latest: int) -> int:

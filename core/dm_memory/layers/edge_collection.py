@@ -171,6 +171,24 @@ class Collection:
                 found[str(record.id)] = (metadata.get("hash", ""), metadata.get("meta_hash", ""), chunks)
         return found
 
+    def entries(self, after: str | None, limit: int) -> tuple[list[tuple[str, list[dict[str, Any]]]], str | None]:
+        """Return at most ``limit`` entries, each with the payloads of its chunks in order, and where to go on."""
+        edge = self._edge
+        beyond = edge.FieldCondition("chunk", range=edge.RangeFloat(gte=1))
+        request = edge.ScrollRequest(
+            offset=after, limit=limit, filter=edge.Filter(must_not=[beyond]), with_payload=True, with_vector=False
+        )
+        with translated():
+            records, following = self._shard.scroll(request)
+            found = [(str(r.id), [r.payload, *self._further_chunks(r)]) for r in records]
+        return found, None if following is None else str(following)
+
+    def _further_chunks(self, record: Any) -> list[dict[str, Any]]:  # noqa: ANN401  # as above
+        if record.payload.get("chunks", 1) == 1:
+            return []
+        records = self._scroll(self._entry_filter([str(record.id)]), ["document", "chunk"])
+        return sorted((r.payload for r in records), key=lambda payload: int(payload["chunk"]))
+
     def count_entries(self) -> int:
         """Return the number of entries."""
         return self._count(None) - self.count_further_chunks()

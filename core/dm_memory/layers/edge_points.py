@@ -17,11 +17,11 @@ from typing import Any
 
 from dm_memory.errors import DmMemoryError, ErrorClass, LayerError
 from dm_memory.items import Payload
-from dm_memory.layers.chunking import chunk
+from dm_memory.layers.chunking import chunk, joined
 from dm_memory.layers.edge_errors import refused
 from dm_memory.layers.protocol import Embedder
 
-__all__ = ["Entry", "PointData", "chunk_id", "day_number", "embed_entries", "metadata_of", "points_of"]
+__all__ = ["Entry", "PointData", "chunk_id", "day_number", "embed_entries", "metadata_of", "payload_of", "points_of"]
 
 PointData = tuple[str, str, Sequence[float], dict[str, Any]]
 """A point before it becomes the engine's: id, text for BM25, dense vector, payload."""
@@ -159,6 +159,39 @@ def metadata_of(payload: Payload) -> dict[str, Any]:
     if payload.expires_at:
         metadata.update(_expiry(payload.expires_at))
     return metadata
+
+
+_OURS = frozenset(
+    {
+        *("key", "content_type", "kind", "source", "tags", "recorded_at", "recorded_day", "created_at", "version"),
+        *("hash", "meta_hash", "priority", "updated_from", "related", "expires_at", "expires_ts"),
+    }
+)
+
+
+def payload_of(brand: str, entry_id: str, chunks: Sequence[Mapping[str, Any]]) -> Payload:
+    """Return an entry as it was given to ``points_of``; ``chunks`` are the payloads of its points, in order."""
+    metadata = chunks[0]["metadata"]
+    return Payload(
+        id=entry_id,
+        brand=brand,
+        key=metadata["key"],
+        content=joined([part["document"] for part in chunks]),
+        content_hash=metadata["hash"],
+        metadata_hash=metadata["meta_hash"],
+        content_type=metadata["content_type"],
+        kind=metadata["kind"],
+        source=metadata["source"],
+        tags=tuple(metadata["tags"]),
+        facts={name: value for name, value in metadata.items() if name not in _OURS},
+        recorded_at=metadata["recorded_at"],
+        created_at=metadata["created_at"],
+        version=metadata["version"],
+        updated_from=metadata.get("updated_from", ""),
+        priority=metadata["priority"],
+        expires_at=metadata.get("expires_at", ""),
+        related=tuple(metadata.get("related", ())),
+    )
 
 
 def _expiry(expires_at: str) -> Mapping[str, Any]:

@@ -17,7 +17,7 @@ from dm_memory.items import Payload
 from dm_memory.layers.edge_collection import Collection
 from dm_memory.layers.edge_errors import disk_trouble, refused
 from dm_memory.layers.edge_folder import EdgeFolder
-from dm_memory.layers.edge_points import Entry, chunk_id, embed_entries, metadata_of, points_of
+from dm_memory.layers.edge_points import Entry, chunk_id, embed_entries, metadata_of, payload_of, points_of
 from dm_memory.layers.edge_search import days_of, fuse
 from dm_memory.layers.protocol import (
     Capabilities,
@@ -108,6 +108,10 @@ class QdrantEdgeLayer:
         """Search by meaning and by words, fused; expired entries are left out. Raises ``LayerError``."""
         return await self._run(partial(self._search, query))
 
+    async def entries(self, after: str | None, limit: int) -> tuple[list[Payload], str | None]:
+        """Return at most ``limit`` entries and where to go on; None at the end. Raises ``LayerError``."""
+        return await self._run(partial(self._entries, after, limit))
+
     async def begin_rebuild(self) -> None:
         """Direct writes into a new collection, made for the model in use; an interrupted rebuild is taken up again.
 
@@ -193,6 +197,13 @@ class QdrantEdgeLayer:
         if collection is None:
             return {}
         return {found: StoredRecord(found, *hashes[:2]) for found, hashes in collection.hashes(ids).items()}
+
+    def _entries(self, after: str | None, limit: int) -> tuple[list[Payload], str | None]:
+        collection = self._folder.for_reading()
+        if collection is None:
+            return [], None
+        found, following = collection.entries(after, limit)
+        return [payload_of(self.brand, entry, chunks) for entry, chunks in found], following
 
     def _delete(self, ids: Sequence[str]) -> None:
         collection = self._folder.for_reading()

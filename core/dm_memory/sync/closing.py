@@ -152,7 +152,7 @@ class Closing:
         if down and len(down) == len(self.layers) and not counts.stored:
             return "nothing"
         missing = counts.failed or counts.queued or self._distinct(f"state = 2 AND {self._in_scope}")
-        if down or (missing and not self.request.dry_run) or self.broken or counts.refused:
+        if down or (missing and not self.request.dry_run) or self.broken:
             return "partial"
         return "complete"
 

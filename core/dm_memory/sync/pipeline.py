@@ -33,6 +33,7 @@ from dm_memory.sync.lock import brand_lock
 from dm_memory.sync.outcomes import Outcomes
 from dm_memory.sync.payloads import Preparer
 from dm_memory.sync.reading import Chunk, Reader, file_records, missing_sources
+from dm_memory.sync.reclaim import reclaim
 from dm_memory.sync.registry import DamagedRegistryError, Registry, open_snapshot
 from dm_memory.sync.requests import Progress, Scope, SyncRequest
 from dm_memory.sync.results import Action, SyncResult
@@ -159,6 +160,7 @@ async def _attempt(call: _Call, *, damaged: bool) -> SyncResult:
                 call.stop,
                 call.excluder,
             )
+            await _reclaim(state)
             await _take_in(state)
             generations = await _agree_on_generations(state)
             if not request.dry_run:
@@ -190,6 +192,20 @@ async def _registry(call: _Call, worker: Worker, *, damaged: bool) -> AsyncItera
             yield registry, run
         finally:
             await worker.run(registry.close)
+
+
+async def _reclaim(state: _State) -> None:
+    """Take back what only the layers know, where the registry may have been lost."""
+    if state.request.dry_run or not state.run.registry_is_new:
+        return
+    now = to_iso(state.environment.clock())
+    for layer in state.environment.layers:
+        try:
+            taken, findings = await reclaim(state.registry, state.worker, layer, state.run.number, now)
+        except LayerError:
+            continue  # the layer can't be read now; delivery meets the same trouble and reports it
+        state.run.items_before += taken
+        state.outcomes.add_findings(findings)
 
 
 # Taking in -----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,114 @@
+"""Taking back what only a layer still knows after the registry was lost.
+
+That is session learnings, prepared payloads and insights that have left their file. What the brand's files still hold
+comes back by itself; these would not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+from dm_memory.findings import Finding, Severity
+from dm_memory.items import ContentType, Item, Kind, Payload
+from dm_memory.layers.protocol import Layer
+from dm_memory.sync import rows
+from dm_memory.sync.asking import answered
+from dm_memory.sync.hashing import content_hash
+from dm_memory.sync.ordinals import tie_of
+from dm_memory.sync.registry import Registry
+from dm_memory.sync.rows import DeliveryState, ItemRow
+from dm_memory.sync.worker import Worker
+
+__all__ = ["TellingLayer", "reclaim"]
+
+_PAGE = 256
+_PREPARED_DIGITS = 16
+
+
+@runtime_checkable
+class TellingLayer(Layer, Protocol):
+    """A layer that can tell everything it holds."""
+
+    async def entries(self, after: str | None, limit: int) -> tuple[list[Payload], str | None]:
+        """Return at most ``limit`` entries and where to go on (None: there are no more). Raises ``LayerError``."""
+
+
+async def reclaim(registry: Registry, worker: Worker, layer: Layer, run: int, now: str) -> tuple[int, list[Finding]]:
+    """Enter into the registry what the layer holds and the registry does not know.
+
+    Returns:
+        How many entries came back, and a finding that says so. Entries whose text can't be put together again as it was
+        (its hash tells) stay where they are, findable, and are counted in the finding.
+
+    Raises:
+        LayerError: The layer can't be read.
+    """
+    if not isinstance(layer, TellingLayer):
+        return 0, []
+    known = await worker.run(registry.value, "SELECT count(*) FROM items WHERE duplicate_of IS NULL")
+    if ((await answered(layer.engine, layer.capacity())).entries or 0) <= known:
+        return 0, []
+    taken = left = 0
+    after: str | None = None
+    while True:
+        entries, after = await answered(layer.engine, layer.entries(after, _PAGE))
+        sound = [entry for entry in entries if content_hash(entry.content) == entry.content_hash]
+        left += len(entries) - len(sound)
+        taken += await worker.run(_enter, registry, layer.name, sound, run, now)
+        if after is None:
+            return taken, [_told(taken, left)] if taken or left else []
+
+
+def _enter(registry: Registry, layer: str, entries: Sequence[Payload], run: int, now: str) -> int:
+    """Insert the entries that are not there, as stored in the layer; return how many."""
+    known = rows.known_by_key(registry, [entry.key for entry in entries])
+    owners = rows.owners_by_hash(registry, [entry.content_hash for entry in entries])
+    unknown = [entry for entry in entries if entry.key not in known and entry.content_hash not in owners]
+    first = registry.value("SELECT max(seq) FROM items") + 1
+    with registry.transaction() as connection:
+        rows.insert_items(connection, [_row(entry, first + number, run) for number, entry in enumerate(unknown)])
+        connection.executemany(
+            "INSERT OR REPLACE INTO deliveries (layer, seq, state, run, action, content_hash, metadata_hash, stored_at)"
+            " VALUES (?, ?, ?, ?, 'new', ?, ?, ?)",
+            [
+                (layer, first + number, DeliveryState.STORED, run, entry.content_hash, entry.metadata_hash, now)
+                for number, entry in enumerate(unknown)
+            ],
+        )
+    return len(unknown)
+
+
+def _row(entry: Payload, seq: int, run: int) -> ItemRow:
+    """Return the row of an entry. Its tags stay with it: which of them a person gave, nobody knows any more."""
+    kind = Kind(entry.kind)
+    item = Item(entry.key, entry.content, kind, ContentType(entry.content_type))
+    return ItemRow(
+        seq=seq,
+        key=entry.key,
+        kind=kind,
+        content_type=entry.content_type,
+        source=entry.source,
+        content=entry.content,
+        content_hash=entry.content_hash,
+        metadata_hash=entry.metadata_hash,
+        details=rows.pack_details(entry.tags, entry.facts, entry.priority, entry.expires_at, entry.related),
+        recorded_at=entry.recorded_at,
+        origin="",
+        created_at=entry.created_at,
+        version=entry.version,
+        updated_from=entry.updated_from,
+        duplicate_of=None,
+        sticky_tags=rows.join_tags(entry.tags),
+        sticky_type="",
+        prepared_hash=entry.key.partition("/")[2][:_PREPARED_DIGITS] if kind is Kind.PREPARED else "",
+        tie_of=tie_of(item),
+        run=run,
+    )
+
+
+def _told(taken: int, left: int) -> Finding:
+    message = f"The registry had been lost; {taken} of its entries were taken back from the vector database."
+    if left:
+        message += f" {left} more could not be read back whole; they stay there and can be found."
+    return Finding("registry-reclaimed", Severity.WARNING, message, "Nothing to do: nothing was embedded again.")
