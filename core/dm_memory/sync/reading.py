@@ -20,7 +20,7 @@ from dm_memory.sync.registry import Registry
 
 __all__ = ["Chunk", "FileRecord", "Reader", "file_records"]
 
-_CHUNK_ITEMS = 1024
+_CHUNK_ITEMS = 512
 _CHUNK_FILES = 256
 
 
