@@ -1,0 +1,367 @@
+"""The storage sync: brings the local cache up to the durable store.
+
+One run: look at the cache, ask the store what changed above it (one round trip, which is also the health check), plan,
+apply page by page, compare. Interrupted anywhere, the next run goes on from the last page that was committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import filelock
+
+from dm_memory.errors import LayerError, LockTimeoutError
+from dm_memory.findings import Finding, Severity
+from dm_memory.storage.cache import Cache
+from dm_memory.storage.cache_engine import CacheDamagedError, CacheUnavailableError
+from dm_memory.storage.cache_opening import EngineChoice, open_cache
+from dm_memory.storage.durable import START, DurableStore, Survey
+from dm_memory.storage.schema import Table
+from dm_memory.storage.sync_apply import Applier, Tell
+from dm_memory.storage.sync_full import apply_full
+from dm_memory.storage.sync_plan import Plan, forecast, make_plan
+from dm_memory.storage.sync_results import (
+    CacheFacts,
+    Mode,
+    Moved,
+    Status,
+    StorageSyncRequest,
+    StorageSyncResult,
+    StoreFacts,
+)
+from dm_memory.storage.sync_state import CacheState, Mark, conclude, read_state
+from dm_memory.storage.sync_validation import validate, validate_counts
+from dm_memory.sync.worker import Worker, worker_thread
+
+__all__ = ["CachePlace", "sync_storage"]
+
+_RETRY_SECONDS = 60.0
+_LOCK_POLL = 0.05
+_REBUILD = {"cache-damaged", "cache-index"}
+"""What the check finds that only a new file mends."""
+
+_NOTHING = CacheState("", 0, dict.fromkeys(Table, 0), {})
+
+
+@dataclass(frozen=True, slots=True)
+class CachePlace:
+    """Where a brand's cache is. ``deadline``: seconds to wait for another process that uses it."""
+
+    folder: Path
+    engine: EngineChoice = "auto"
+    deadline: float = 10.0
+
+    @property
+    def exists(self) -> bool:
+        """True where there is something to open."""
+        return any(self.folder.glob("cache.v*.redb")) or any(self.folder.glob("cache.v*.sqlite"))
+
+
+async def sync_storage(
+    store: DurableStore,
+    place: CachePlace,
+    request: StorageSyncRequest,
+    *,
+    brand: str,
+    tell: Tell,
+    parallel: int = 8,
+    now: Callable[[], int] = lambda: time.time_ns() // 1000,
+) -> StorageSyncResult:
+    """Bring the cache up to the store, or compare the two.
+
+    Args:
+        store: The durable store; stays open.
+        place: The cache; made where there is none, except by a dry run or a check.
+        request: What to do.
+        brand: The brand's slug, for the result.
+        tell: Progress.
+        parallel: Pages fetched ahead.
+        now: The clock, in microseconds.
+
+    Raises:
+        CacheError: Another process keeps the cache, or its file can't be used.
+        LockTimeoutError: Another process has been syncing this cache for longer than the deadline.
+    """
+    run = _Run(store, place, request, brand=brand, tell=tell, parallel=parallel, now=now)
+    writes = not (request.dry_run or (request.validate_only and not request.repair))
+    async with worker_thread("cache") as worker:
+        if not writes:
+            return await run.look(worker)
+        async with _turn(place):
+            return await run.write(worker)
+
+
+@asynccontextmanager
+async def _turn(place: CachePlace) -> AsyncIterator[None]:
+    """Let one process at a time fill the cache; readers are not concerned."""
+    try:
+        place.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = filelock.FileLock(place.folder / ".storage-sync.lock", mode=0o600, thread_local=False)
+        until = time.monotonic() + place.deadline
+        while True:
+            try:
+                lock.acquire(blocking=False)
+                break
+            except filelock.Timeout:
+                if time.monotonic() >= until:
+                    raise _locked(place) from None
+                await asyncio.sleep(_LOCK_POLL)
+    except OSError as error:
+        raise CacheUnavailableError(
+            f"The cache's folder {place.folder} can't be written ({error.strerror or type(error).__name__}).",
+            "Make the folder writable, or free space, and run storage_sync again.",
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+class _Run:
+    """One run. Its methods return the result; troubles of the durable store are results as well."""
+
+    def __init__(
+        self,
+        store: DurableStore,
+        place: CachePlace,
+        request: StorageSyncRequest,
+        *,
+        brand: str,
+        tell: Tell,
+        parallel: int,
+        now: Callable[[], int],
+    ) -> None:
+        self.store = store
+        self.place = place
+        self.request = request
+        self.brand = brand
+        self.tell = tell
+        self.parallel = parallel
+        self.now = now
+        self.started = now()
+        self.clock = time.monotonic()
+        self.findings: list[Finding] = []
+
+    async def write(self, worker: Worker) -> StorageSyncResult:
+        """Sync, and start over once with a new file where the old one turns out to be damaged."""
+        for _ in range(2):
+            cache: Cache = await worker.run(self._open)
+            try:
+                if self.request.repair:
+                    cache = await self._mended(cache, worker)
+                return await self._sync(cache, worker)
+            except CacheDamagedError:
+                self.findings.append(await worker.run(cache.quarantine, self.place.deadline))
+            finally:
+                await worker.run(cache.close)
+        raise CacheUnavailableError(
+            "The local cache is damaged each time it is filled.", "Check the disk, then run storage_sync again."
+        )
+
+    def _open(self) -> Cache:
+        cache = open_cache(self.place.folder, self.place.engine, deadline=self.place.deadline)
+        self.findings += [finding for finding in cache.findings if finding not in self.findings]
+        return cache
+
+    async def _mended(self, cache: Cache, worker: Worker) -> Cache:
+        """Check the file; where only a new one helps, set it aside. The full run that follows mends the rest."""
+        found: list[Finding] = await worker.run(cache.check)
+        self.findings += [_mended(finding) for finding in found]
+        self.request = replace(self.request, full=True)
+        if not _REBUILD & {finding.code for finding in found}:
+            return cache
+        self.findings.append(await worker.run(cache.quarantine, self.place.deadline))
+        return await worker.run(self._open)
+
+    async def _sync(self, cache: Cache, worker: Worker) -> StorageSyncResult:
+        state: CacheState = await worker.run(read_state, cache)
+        applier: Applier | None = None
+        try:
+            survey = await self._survey(state)
+            plan = make_plan(self.request, state, survey, self.store.engine)
+            self.findings += plan.findings
+            if plan.nothing:
+                return await self._unchanged(cache, worker, survey, plan)
+            await self.store.ping()
+            applier = Applier(
+                store=self.store,
+                cache=cache,
+                worker=worker,
+                request=self.request,
+                state=state,
+                survey=survey,
+                parallel=self.parallel,
+                tell=self.tell,
+            )
+            await self._apply(applier, plan)
+            return await self._validated(applier, worker, plan)
+        except LayerError as error:
+            moved = applier.moved if applier else Moved()
+            status = Status.INTERRUPTED if moved.pages else Status.SKIPPED
+            return await self._result(cache, worker, status, error=error, moved=moved)
+
+    async def _survey(self, state: CacheState, *, exact: bool = False) -> Survey:
+        """Ask what changed; ``exact``: without what another program's clock makes us read twice."""
+        after = {table: (state.key(Mark(table.value)) or START) if exact else state.after(table) for table in Table}
+        return await self.store.survey(after, state.key(Mark.TOMBSTONES) or START)
+
+    async def _apply(self, applier: Applier, plan: Plan) -> None:
+        """Bring the cache up to the survey. Tombstones first: a row stored again afterwards comes with its page."""
+        await applier.begin()
+        if plan.full:
+            return await apply_full(applier)
+        if plan.tombstones:
+            await applier.delete_buried()
+        if plan.episodes or plan.tombstones:
+            await applier.follow_episodes()
+        if plan.patterns:
+            await applier.follow_patterns()
+        if plan.embeddings:
+            await applier.follow_embeddings()
+        return await applier.end()
+
+    async def _unchanged(self, cache: Cache, worker: Worker, survey: Survey, plan: Plan) -> StorageSyncResult:
+        if not plan.hold:
+            self.findings += await worker.run(validate_counts, cache, survey, self.request)
+            await worker.run(conclude, cache, self.now())
+        return await self._result(cache, worker, Status.UNCHANGED, survey=survey, behind=0, validated=not plan.hold)
+
+    async def _validated(self, applier: Applier, worker: Worker, plan: Plan) -> StorageSyncResult:
+        cache = applier.cache
+        await worker.run(conclude, cache, self.now())
+        survey = await self._survey(await worker.run(read_state, cache), exact=True)
+        behind = self._behind(survey)
+        if not behind:
+            self.findings += await validate(
+                self.store, cache, worker, survey=survey, request=self.request, touched=applier.touched
+            )
+        self.findings += [finding for finding in cache.findings if finding not in self.findings]
+        return await self._result(
+            cache,
+            worker,
+            Status.SYNCED,
+            mode=Mode.FULL if plan.full else Mode.INCREMENTAL,
+            survey=survey,
+            moved=applier.moved,
+            behind=behind,
+            validated=not behind,
+        )
+
+    async def look(self, worker: Worker) -> StorageSyncResult:
+        """Say what a run would do, or compare cache and store."""
+        mode = Mode.DRY_RUN if self.request.dry_run else Mode.CHECK
+        if not self.place.exists:
+            return await self._look_at(None, worker, mode)
+        cache: Cache = await worker.run(self._open)
+        try:
+            return await self._look_at(cache, worker, mode)
+        finally:
+            await worker.run(cache.close)
+
+    async def _look_at(self, cache: Cache | None, worker: Worker, mode: Mode) -> StorageSyncResult:
+        state: CacheState = _NOTHING if cache is None else await worker.run(read_state, cache)
+        try:
+            survey = await self._survey(state, exact=True)
+            plan = make_plan(self.request, state, survey, self.store.engine)
+            self.findings += plan.findings
+            moved, validated = Moved(), False
+            if mode is Mode.DRY_RUN:
+                moved = forecast(self.request, state, survey, plan)
+            else:
+                validated = await self._check(cache, worker, survey, plan)
+        except LayerError as error:
+            return await self._result(cache, worker, Status.SKIPPED, mode=mode, error=error)
+        status = Status.PLANNED if mode is Mode.DRY_RUN else Status.CHECKED
+        return await self._result(
+            cache,
+            worker,
+            status,
+            mode=mode,
+            survey=survey,
+            moved=moved,
+            behind=self._behind(survey),
+            validated=validated,
+        )
+
+    async def _check(self, cache: Cache | None, worker: Worker, survey: Survey, plan: Plan) -> bool:
+        """Examine the file; where it should be what the store is, compare the two and return True."""
+        if cache is None:
+            self.findings.append(_NO_CACHE)
+            return False
+        self.findings += await worker.run(cache.check)
+        if self._behind(survey) or plan.findings:
+            self.findings.append(_NOT_COMPARED)
+            return False
+        found = await validate(self.store, cache, worker, survey=survey, request=self.request, touched={})
+        known = {(finding.code, finding.key) for finding in self.findings}
+        self.findings += [finding for finding in found if (finding.code, finding.key) not in known]
+        return True
+
+    def _behind(self, survey: Survey) -> int:
+        """Count the store's changes above the cache's places, in what is to be cached."""
+        wanted = [Table.EPISODES]
+        wanted += [Table.PATTERNS] * self.request.sync_patterns + [Table.EMBEDDINGS] * self.request.sync_embeddings
+        return sum(survey.changed[table] for table in wanted) + survey.tombstones
+
+    async def _result(
+        self,
+        cache: Cache | None,
+        worker: Worker,
+        status: Status,
+        *,
+        mode: Mode = Mode.INCREMENTAL,
+        survey: Survey | None = None,
+        moved: Moved | None = None,
+        behind: int | None = None,
+        error: LayerError | None = None,
+        validated: bool = False,
+    ) -> StorageSyncResult:
+        state: CacheState = _NOTHING if cache is None else await worker.run(read_state, cache)
+        synced = state.marks[Mark.SYNCED].updated_at if Mark.SYNCED in state.marks else 0
+        layout, counts = (survey.layout, survey.counts) if survey else ("", {})
+        return StorageSyncResult(
+            brand=self.brand,
+            status=status,
+            mode=mode,
+            started_at=datetime.fromtimestamp(self.started / 1_000_000, UTC).isoformat(timespec="milliseconds"),
+            duration=time.monotonic() - self.clock,
+            store=StoreFacts(self.store.engine, layout, counts, error),
+            cache=CacheFacts(state.engine, state.file_bytes, state.counts, synced),
+            moved=moved or Moved(),
+            behind=behind,
+            retry_after=None if error is None else error.retry_after or _RETRY_SECONDS,
+            findings=tuple(self.findings),
+            validated=validated,
+        )
+
+
+def _mended(finding: Finding) -> Finding:
+    return Finding(finding.code, Severity.INFO, f"Mended: {finding.message}", "", finding.path, finding.key)
+
+
+def _locked(place: CachePlace) -> LockTimeoutError:
+    return LockTimeoutError(
+        f"Another storage sync of this brand has been running for longer than {place.deadline:g} seconds.",
+        "Wait until it is done, then run storage_sync again.",
+        "another process",
+    )
+
+
+_NO_CACHE = Finding(
+    code="cache-absent",
+    severity=Severity.INFO,
+    message="There is no local cache yet.",
+    remedy="Run storage_sync, which fills one.",
+)
+_NOT_COMPARED = Finding(
+    code="cache-behind",
+    severity=Severity.INFO,
+    message="The durable store has changes that the cache does not have yet, so only the cache itself was checked.",
+    remedy="Run storage_sync, which compares the two at its end.",
+)

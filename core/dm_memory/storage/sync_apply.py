@@ -1,0 +1,250 @@
+"""Changes of the durable store go into the cache: one page, one transaction, one step of the watermark."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
+
+from dm_memory.storage.cache import Cache, Page, Record, Watermark
+from dm_memory.storage.durable import START, DurableStore, Key, Survey
+from dm_memory.storage.schema import EMPTY, Table
+from dm_memory.storage.sync_pages import Batch, Range, batches
+from dm_memory.storage.sync_plan import expected
+from dm_memory.storage.sync_records import key_of, records_of
+from dm_memory.storage.sync_results import Moved, StorageSyncRequest
+from dm_memory.storage.sync_state import CacheState, Mark, mark_of, source_name
+from dm_memory.sync.worker import Worker
+
+__all__ = ["Applier", "Tell"]
+
+Tell = Callable[[str, int, int], Awaitable[None]]
+
+_TOMBSTONES = 1000
+_SAMPLED = 20
+"""Written rows per table that the validation compares with the store."""
+
+_KEYS_AT_ONCE = 5000
+"""Keys of 60 bytes that are asked for in one answer; beyond, the floor is found in another way."""
+
+
+class Applier:
+    """Brings one open cache up to one state of the store.
+
+    Args:
+        store: Where rows come from.
+        cache: Where they go; called on its own thread only.
+        worker: The cache's thread.
+        request: What was asked for.
+        state: The cache when it was opened.
+        survey: The store when it was asked; what came later is for the next run, or seen early, which does no harm.
+        parallel: Pages fetched ahead.
+        tell: Progress.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: DurableStore,
+        cache: Cache,
+        worker: Worker,
+        request: StorageSyncRequest,
+        state: CacheState,
+        survey: Survey,
+        parallel: int,
+        tell: Tell,
+    ) -> None:
+        self.store = store
+        self.cache = cache
+        self.worker = worker
+        self.request = request
+        self.state = state
+        self.survey = survey
+        self.written = dict.fromkeys(Table, 0)
+        self.removed = dict.fromkeys(Table, 0)
+        self.evicted = 0
+        self.pages = 0
+        self.touched: dict[Table, list[str]] = {table: [] for table in Table}
+        self._parallel = parallel
+        self._tell = tell
+        self._blank = state.rows == 0
+        self._opening = self._first_marks()
+        self._filled = 0
+
+    @property
+    def moved(self) -> Moved:
+        """What was done so far."""
+        return Moved(self.written, self.removed, self.evicted, self.pages)
+
+    def _first_marks(self) -> dict[Mark, Watermark]:
+        """Return what has to be true from the first page on.
+
+        Pages bring their embeddings along and nothing deleted, so these streams are followed from this moment.
+        """
+        marks: dict[Mark, Watermark] = {}
+        if Mark.SOURCE not in self.state.marks and self.survey.layout != EMPTY.name:
+            marks[Mark.SOURCE] = Watermark(0, source_name(self.store.engine, self.survey.layout))
+        embeddings = self.state.key(Mark.EMBEDDINGS)
+        if self.request.sync_embeddings and embeddings is None and self._blank:
+            marks[Mark.EMBEDDINGS] = mark_of(self.survey.newest[Table.EMBEDDINGS])
+        if not self.request.sync_embeddings and embeddings != START:
+            marks[Mark.EMBEDDINGS] = mark_of(START)
+        return marks
+
+    async def begin(self) -> None:
+        """Do what a first run needs before its first page."""
+        if Mark.TOMBSTONES not in self.state.marks:
+            self._opening[Mark.TOMBSTONES] = mark_of(await self.last_tombstone())
+
+    async def last_tombstone(self) -> Key:
+        """Return where to follow the tombstones from when every row is read anew: all so far are in what is read.
+
+        The store has one clock, so only those above its newest row have to be asked for.
+        """
+        last: Key = (max(moment for moment, _ in self.survey.newest.values()), "")
+        while page := (await self.store.tombstones(last, limit=_TOMBSTONES)).rows:
+            last = key_of(page[-1])
+        return last
+
+    # The streams -------------------------------------------------------------------------------------------------
+
+    async def delete_buried(self) -> None:
+        """Follow the tombstones."""
+        after = self.state.key(Mark.TOMBSTONES) or START
+        while (page := await self.store.tombstones(after, limit=_TOMBSTONES)).rows:
+            after = key_of(page.rows[-1])
+            buried: dict[Table, dict[str, int]] = {}
+            for identity, moment, table in page.rows:
+                buried.setdefault(Table(str(table)), {})[str(identity)] = int(moment or 0)
+            await self.worker.run(self._bury, buried, {Mark.TOMBSTONES: mark_of(after)})
+            if len(page.rows) < _TOMBSTONES:
+                return
+
+    def _bury(self, buried: Mapping[Table, Mapping[str, int]], marks: Mapping[Mark, Watermark]) -> None:
+        deletions = {}
+        for table, moments in buried.items():
+            cached = self.cache.get_many(table, moments)
+            deletions[table] = [key for key, record in cached.items() if record.recorded_at < moments[key]]
+            self.removed[table] += len(deletions[table])
+        self.commit(Page(deletions=deletions), marks)
+
+    async def follow_episodes(self) -> None:
+        """Read what is new, fill up what is missing below, evict what is too much."""
+        floor = await self.floor()
+        mark = self.state.key(Mark.EPISODES)
+        start = max(self.state.after(Table.EPISODES), floor)
+        low = self.state.key(Mark.LOW) or START
+        if mark is None or floor > mark:
+            low = floor
+            self._opening[Mark.LOW] = mark_of(floor)
+        rows = min(self.survey.changed[Table.EPISODES], self.request.max_episodes_cache)
+        await self._read(Range(Table.EPISODES, start, None, rows), Mark.EPISODES)
+        missing = expected(self.survey, self.request) - self.cache.count(Table.EPISODES)
+        if missing > 0 and floor < low:
+            await self._fill_up(floor, low, missing)
+            low = floor
+        await self.worker.run(self.evict, max(low, floor))
+
+    async def _fill_up(self, floor: Key, low: Key, missing: int) -> None:
+        """Read episodes below those cached so far; a run that was interrupted here is gone on with."""
+        began, reached = self.state.key(Mark.BACKFILL_FROM), self.state.key(Mark.BACKFILL)
+        after = floor
+        if began is not None and reached is not None and began <= floor and reached < low:
+            after = max(floor, reached)
+        self._opening[Mark.BACKFILL_FROM] = mark_of(floor)
+        await self._read(Range(Table.EPISODES, after, low, missing), Mark.BACKFILL)
+        await self.worker.run(self.commit, Page(), {Mark.LOW: mark_of(floor), Mark.BACKFILL: mark_of(START)})
+
+    async def follow_patterns(self) -> None:
+        """Read patterns that changed."""
+        rows = self.survey.changed[Table.PATTERNS]
+        await self._read(Range(Table.PATTERNS, self.state.after(Table.PATTERNS), None, rows), Mark.PATTERNS)
+
+    async def follow_embeddings(self) -> None:
+        """Read embeddings that changed; those of rows that are not cached are left out."""
+        after = self.state.after(Table.EMBEDDINGS)
+        if self.state.key(Mark.EMBEDDINGS) is None and self._blank:
+            return  # each page brought its own
+        span = Range(Table.EMBEDDINGS, after, None, self.survey.changed[Table.EMBEDDINGS])
+        async with aclosing(self.batches(span, with_embeddings=False)) as read:
+            async for batch in read:
+                marks = {Mark.EMBEDDINGS: mark_of(key_of(batch.page.rows[-1]))}
+                await self.worker.run(self._write, Table.EMBEDDINGS, batch, marks)
+
+    async def end(self) -> None:
+        """Keep what would have gone along with the first page, where there was none."""
+        if self._opening:
+            await self.worker.run(self.commit, Page(), {})
+
+    async def floor(self) -> Key:
+        """Return above which key the episodes are that the cache should hold."""
+        keep, held = self.request.max_episodes_cache, self.survey.counts[Table.EPISODES]
+        if held <= keep:
+            return START
+        if keep <= _KEYS_AT_ONCE:
+            keys = await self.store.newest_episodes(keep + 1)
+            return keys[keep] if len(keys) > keep else START
+        below = held - keep
+        if held // below <= _KEYS_AT_ONCE:
+            return next(iter(await self.store.splits(Table.EPISODES, START, below)), START)
+        page = await self.store.page(Table.EPISODES, limit=below)
+        return key_of(page.rows[-1]) if page.rows else START
+
+    async def _read(self, span: Range, mark: Mark) -> None:
+        async with aclosing(self.batches(span, with_embeddings=self.request.sync_embeddings)) as read:
+            async for batch in read:
+                marks = {mark: mark_of(key_of(batch.page.rows[-1]))}
+                await self.worker.run(self._write, span.table, batch, marks)
+                await self.told(span.table, len(batch.page.rows))
+
+    def batches(self, span: Range, *, with_embeddings: bool) -> AsyncGenerator[Batch, None]:
+        """Yield the rows of a range as this run wants them."""
+        return batches(self.store, span, self.request.batch_size, self._parallel, with_embeddings=with_embeddings)
+
+    async def told(self, table: Table, rows: int) -> None:
+        """Report progress."""
+        self._filled += rows
+        await self._tell(f"Caching {table.value}", self._filled, 0)
+
+    # On the cache's thread ---------------------------------------------------------------------------------------
+
+    def _write(self, table: Table, batch: Batch, marks: Mapping[Mark, Watermark]) -> None:
+        records = self.differing(table, batch)
+        if table is Table.EMBEDDINGS:
+            records[table] = self._with_parents(records[table])
+        self.commit(Page(records), marks)
+        self.note(records)
+
+    def note(self, records: Mapping[Table, list[Record]]) -> None:
+        """Count what was written."""
+        for part, some in records.items():
+            self.written[part] += len(some)
+            self.touched[part] = [*self.touched[part], *[record.key for record in some[-_SAMPLED:]]][-_SAMPLED:]
+
+    def differing(self, table: Table, batch: Batch) -> dict[Table, list[Record]]:
+        """Return the records that the cache does not hold just so."""
+        found = {table: records_of(table, batch.page)}
+        if batch.embeddings.rows:
+            found[Table.EMBEDDINGS] = records_of(Table.EMBEDDINGS, batch.embeddings)
+        return found if self._blank else {part: self._new(part, records) for part, records in found.items()}
+
+    def _new(self, table: Table, records: list[Record]) -> list[Record]:
+        cached = self.cache.get_many(table, [record.key for record in records])
+        return [record for record in records if cached.get(record.key) != record]
+
+    def _with_parents(self, records: list[Record]) -> list[Record]:
+        owners = {record.parent for record in records}
+        known = self.cache.get_many(Table.EPISODES, owners).keys() | self.cache.get_many(Table.PATTERNS, owners).keys()
+        return [record for record in records if record.parent in known]
+
+    def commit(self, page: Page, marks: Mapping[Mark, Watermark]) -> None:
+        """Apply a page and its places in one transaction."""
+        everything = {mark.value: place for mark, place in {**self._opening, **marks}.items()}
+        self.cache.apply(Page(page.upserts, page.deletions, everything))
+        self._opening = {}
+        self.pages += 1
+
+    def evict(self, floor: Key) -> None:
+        """Evict what is too much. Where the cache then begins is said first: claiming too little does no harm."""
+        if self.cache.count(Table.EPISODES) > self.request.max_episodes_cache:
+            self.commit(Page(), {Mark.LOW: mark_of(floor), Mark.BACKFILL: mark_of(START)})
+            self.evicted += self.cache.evict(self.request.max_episodes_cache)

@@ -1,0 +1,103 @@
+"""Pages of the durable store: several are fetched ahead, all come in the order of their keys."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+from dm_memory.storage.durable import DurableStore, Key, Page
+from dm_memory.storage.schema import Table
+from dm_memory.storage.sync_records import key_of
+
+__all__ = ["Batch", "Range", "ahead", "batches"]
+
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Rows of a table above ``after``, not above ``through``; about ``rows`` of them."""
+
+    table: Table
+    after: Key
+    through: Key | None
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What is cached together: rows, and the embeddings that belong to them where they were asked for."""
+
+    page: Page
+    embeddings: Page
+
+
+async def batches(
+    store: DurableStore, span: Range, size: int, parallel: int, *, with_embeddings: bool
+) -> AsyncGenerator[Batch, None]:
+    """Yield the rows of a range in the order of their keys, ``size`` at a time.
+
+    At most ``parallel`` pages are on their way or waiting, so memory does not grow with the range.
+
+    Raises:
+        LayerError: The store failed; every page before the trouble was yielded.
+    """
+    seams = await store.splits(span.table, span.after, size) if span.rows > size else []
+    if span.through is not None:
+        seams = [seam for seam in seams if seam < span.through]
+    starts = [span.after, *seams]
+    ends = [*seams, span.through]
+
+    def stretch(part: Range) -> AsyncGenerator[Batch, None]:
+        return _between(store, part, size, with_embeddings=with_embeddings)
+
+    async def fetch(part: Range) -> list[Batch]:
+        return [batch async for batch in stretch(part)]
+
+    *closed, last = [Range(span.table, after, through, size) for after, through in zip(starts, ends, strict=True)]
+    jobs = (partial(fetch, part) for part in closed)
+    async with aclosing(ahead(jobs, parallel)) as fetched:
+        async for found in fetched:
+            for batch in found:
+                yield batch
+    # What is behind the last seam has no known length: it is fetched page by page, not held.
+    async for batch in stretch(last):
+        yield batch
+
+
+async def _between(
+    store: DurableStore, span: Range, size: int, *, with_embeddings: bool
+) -> AsyncGenerator[Batch, None]:
+    """Yield the pages of a stretch; more than one where rows came in since the seams were asked for."""
+    after = span.after
+    while True:
+        page = await store.page(span.table, after, limit=size, through=span.through)
+        if page.rows:
+            embeddings = Page((), [])
+            if with_embeddings:
+                embeddings = await store.embeddings_of([str(row[0]) for row in page.rows])
+            yield Batch(page, embeddings)
+            after = key_of(page.rows[-1])
+        if len(page.rows) < size or after == span.through:
+            return
+
+
+async def ahead(jobs: Iterator[Callable[[], Awaitable[_Result]]], parallel: int) -> AsyncGenerator[_Result, None]:
+    """Yield the results of jobs in their order, ``parallel`` of them running or done and waiting."""
+    running: deque[asyncio.Future[_Result]] = deque()
+    try:
+        while True:
+            while len(running) < parallel and (job := next(jobs, None)) is not None:
+                running.append(asyncio.ensure_future(job()))
+            if not running:
+                return
+            yield await running.popleft()
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)

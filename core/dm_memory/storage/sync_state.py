@@ -1,0 +1,91 @@
+"""What the cache says of itself: how far it was filled, from where, and what it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from dm_memory.findings import Finding
+from dm_memory.storage.cache import Cache, Page, Watermark
+from dm_memory.storage.durable import START, Key
+from dm_memory.storage.schema import NATIVE, Table
+
+__all__ = ["CacheState", "Mark", "conclude", "mark_of", "read_state", "source_name"]
+
+
+class Mark(StrEnum):
+    """The streams whose places the cache keeps. All pages up to a place were committed together with it.
+
+    Every episode of the store in the stretch (``LOW``, ``EPISODES``] is in the cache, with its embeddings as of
+    ``EMBEDDINGS``. ``START`` as the place of the embeddings means that they were left out.
+    """
+
+    EPISODES = "episodes"
+    PATTERNS = "patterns"
+    EMBEDDINGS = "embeddings"
+    TOMBSTONES = "tombstones"
+    LOW = "episodes-from"
+    BACKFILL = "backfill"
+    BACKFILL_FROM = "backfill-from"
+    SOURCE = "source"
+    SYNCED = "synced"
+    RUNS = "runs"
+
+
+def mark_of(key: Key) -> Watermark:
+    """Return a place in the form in which the cache keeps it."""
+    return Watermark(*key)
+
+
+def source_name(engine: str, layout: str) -> str:
+    """Return what tells one durable store from another: places in one mean nothing in the other."""
+    return f"{layout}|{engine}"
+
+
+@dataclass(frozen=True, slots=True)
+class CacheState:
+    """The cache at the beginning of a run; ``engine`` is "" where there is none yet."""
+
+    engine: str
+    file_bytes: int
+    counts: Mapping[Table, int]
+    marks: Mapping[Mark, Watermark]
+    findings: tuple[Finding, ...] = ()
+
+    def key(self, mark: Mark) -> Key | None:
+        """Return a place, or None."""
+        found = self.marks.get(mark)
+        return None if found is None else (found.updated_at, found.id)
+
+    @property
+    def source(self) -> str:
+        """Which store the cache was filled from; "" where from none."""
+        return self.marks[Mark.SOURCE].id if Mark.SOURCE in self.marks else ""
+
+    def after(self, table: Table) -> Key:
+        """Return above which key a table is to be read.
+
+        Clocks of other programs tick in seconds: what they wrote in the last second known is read again.
+        """
+        key = self.key(Mark(table.value)) or START
+        return key if key == START or self.source.startswith(f"{NATIVE.name}|") else (key[0], "")
+
+    @property
+    def rows(self) -> int:
+        """How many rows it holds."""
+        return sum(self.counts.values())
+
+
+def read_state(cache: Cache) -> CacheState:
+    """Read a cache's state. Raises ``CacheError``."""
+    stats = cache.stats()
+    marks = {mark: found for mark in Mark if (found := cache.watermark(mark.value)) is not None}
+    return CacheState(stats.engine, stats.file_bytes, stats.counts, marks, cache.findings)
+
+
+def conclude(cache: Cache, moment: int) -> None:
+    """Note that the store's present was reached at ``moment`` (microseconds), and count the runs."""
+    runs = cache.watermark(Mark.RUNS.value)
+    marks = {Mark.SYNCED: Watermark(moment, ""), Mark.RUNS: Watermark(runs.updated_at + 1 if runs else 1, "")}
+    cache.apply(Page(watermarks={mark.value: place for mark, place in marks.items()}))
