@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import sqlite3
@@ -218,14 +219,14 @@ def _salvage(aside: Path, registry: Registry) -> int:
     saved = 0
     if aside.is_symlink():
         return saved  # what it points at is not ours
+    names = ", ".join(ItemRow._fields)
     try:
         connection = sqlite3.connect(f"file:{aside.as_posix()}?mode=ro&immutable=1", uri=True)
-        names = ", ".join(ItemRow._fields)
-        for row in connection.execute(f"SELECT {names} FROM items WHERE duplicate_of IS NULL ORDER BY seq"):  # noqa: S608
-            with registry.transaction() as target:
-                insert_items(target, [ItemRow(*row)])
-            saved += 1
-        connection.close()
+        with contextlib.closing(connection):
+            for row in connection.execute(f"SELECT {names} FROM items WHERE duplicate_of IS NULL ORDER BY seq"):  # noqa: S608
+                with registry.transaction() as target:
+                    insert_items(target, [ItemRow(*row)])
+                saved += 1
     except (sqlite3.DatabaseError, TypeError, ValueError):
         return saved  # from here on the file yields nothing; the finding says how much was saved
     return saved
