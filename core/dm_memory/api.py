@@ -16,6 +16,7 @@ from dm_memory.layers.embedders import make_embedder
 from dm_memory.layers.protocol import Layer
 from dm_memory.report.doctor import Check
 from dm_memory.settings import Settings
+from dm_memory.storage.sync_results import StorageSyncRequest, StorageSyncResult
 from dm_memory.sync.pipeline import Environment, sync_brand
 from dm_memory.sync.prepare import prepare_payload
 from dm_memory.sync.requests import PrepareRequest, Progress, SearchRequest, SyncRequest, no_progress
@@ -91,6 +92,26 @@ class Memory:
         """Search a brand's memory. Raises ``DmMemoryError``."""
         brand = await asyncio.to_thread(self.resolve_brand, request.brand)
         return await search_brand(self._environment(brand), request, brand)
+
+    async def storage_sync(self, request: StorageSyncRequest, progress: Progress = no_progress) -> StorageSyncResult:
+        """Bring a brand's local cache up to its durable store. A store that does not answer is a result.
+
+        Raises:
+            DmMemoryError: Nothing could be done: no such brand, a cache that others keep, settings that can't work.
+        """
+        from dm_memory.storage.opening import cache_place, open_durable  # noqa: PLC0415  # only this call needs them
+        from dm_memory.storage.sync import sync_storage  # noqa: PLC0415  # as above
+
+        brand = await asyncio.to_thread(self.resolve_brand, request.brand)
+        folder = await asyncio.to_thread(self.home.memory_dir, brand)
+        url, token = self.settings.turso_database_url, self.settings.turso_auth_token
+        store = open_durable(folder, brand, url=url, token=token, timeout=self.settings.storage_timeout)
+        try:
+            parallel = self.settings.storage_parallel
+            place = cache_place(folder)
+            return await sync_storage(store, place, request, brand=brand, tell=_safely(progress), parallel=parallel)
+        finally:
+            await store.close()
 
     async def doctor(self) -> list[Check]:
         """Check home, brands, files, engines and configuration. Never raises ``DmMemoryError``."""

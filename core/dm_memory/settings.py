@@ -49,6 +49,26 @@ class Settings(BaseSettings):
     data_items: int = Field(default=1000, ge=1, description="Items listed in the machine-readable part of a report.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="WARNING", description="Logs go to stderr.")
 
+    turso_database_url: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("turso_database_url", "TURSO_DATABASE_URL"),
+        description="The durable store on Turso Cloud or a libsql-server; default: a file in the brand's folder.",
+    )
+    turso_auth_token: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("turso_auth_token", "TURSO_AUTH_TOKEN")
+    )
+    storage_timeout: float = Field(
+        default=30.0, gt=0, le=600, description="Seconds within which a remote durable store must have answered."
+    )
+    storage_parallel: int = Field(
+        default=8, ge=1, le=64, description="Pages a storage sync fetches from the durable store ahead."
+    )
+    storage_interval: float = Field(
+        default=900.0,
+        ge=10,
+        description="Seconds between the storage syncs of a server that has a remote durable store.",
+    )
+
     qdrant_url: str | None = Field(default=None, validation_alias=AliasChoices("qdrant_url", "QDRANT_URL"))
     qdrant_api_key: SecretStr | None = Field(
         default=None, validation_alias=AliasChoices("qdrant_api_key", "QDRANT_API_KEY")

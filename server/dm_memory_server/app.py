@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from mcp.server.mcpserver import MCPServer
 
 from dm_memory import __version__
+from dm_memory_server.background import storage_syncs
 from dm_memory_server.prompts import register_prompts
 from dm_memory_server.resources import register_resources
 from dm_memory_tools.catalog import TOOLS
@@ -46,7 +47,8 @@ def _lifespan(runtime: Runtime) -> Callable[[MCPServer[Runtime]], AbstractAsyncC
         try:
             # The transport has its own handle by now; text that Python still buffers must not follow on it later.
             with contextlib.redirect_stdout(sys.stderr):
-                yield runtime
+                async with storage_syncs(runtime):
+                    yield runtime
         finally:
             await runtime.close()
 

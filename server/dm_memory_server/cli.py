@@ -14,6 +14,7 @@ from dm_memory.items import ContentType, Priority, Source
 from dm_memory.sync.requests import Progress, Scope
 from dm_memory_server.execute import Options, execute, guarded
 from dm_memory_server.logs import log_to_stderr
+from dm_memory_server.storage_command import storage_sync
 from dm_memory_server.terminal import tolerate_any_text
 from dm_memory_tools.arguments import prepare_request, search_request, sync_request
 from dm_memory_tools.runtime import resolve_brand
@@ -203,6 +204,9 @@ def search(
         return search_report(await memory.search(request))
 
     return execute(work, Options(home, as_json))
+
+
+app.command("storage-sync")(storage_sync)
 
 
 @app.command()

@@ -20,7 +20,7 @@ from dm_memory_tools.catalog import TOOLS
 from dm_memory_tools.runtime import Runtime
 
 ROOT = Path(__file__).parents[2]
-NAMES = ["sync_memory", "get_memory_status", "prepare_store", "search_memory"]
+NAMES = ["sync_memory", "get_memory_status", "prepare_store", "search_memory", "storage_sync"]
 
 
 def read(path: str) -> str:

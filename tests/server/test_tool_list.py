@@ -32,6 +32,10 @@ ARGUMENTS = {
     "search_memory": {
         "query", "brand", "content_type", "tags", "from_date", "to_date", "limit", "response_format",
     },
+    "storage_sync": {
+        "brand", "max_episodes_cache", "batch_size", "sync_patterns", "sync_embeddings", "full", "dry_run",
+        "validate_only", "repair", "response_format",
+    },
 }  # fmt: skip
 
 
@@ -63,7 +67,7 @@ def by_name(listing: dict[str, Any]) -> dict[str, Any]:
     return {tool["name"]: tool for tool in listing["tools"]}
 
 
-def test_the_four_tools_take_exactly_the_arguments_of_the_contract(listing: dict[str, Any]) -> None:
+def test_the_tools_take_exactly_the_arguments_of_the_contract(listing: dict[str, Any]) -> None:
     assert {name: set(tool["inputSchema"]["properties"]) for name, tool in by_name(listing).items()} == ARGUMENTS
 
 
@@ -103,7 +107,13 @@ def test_no_tool_promises_structured_output(listing: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     ("name", "reads"),
-    [("sync_memory", False), ("prepare_store", False), ("get_memory_status", True), ("search_memory", True)],
+    [
+        ("sync_memory", False),
+        ("prepare_store", False),
+        ("get_memory_status", True),
+        ("search_memory", True),
+        ("storage_sync", False),
+    ],
 )
 def test_annotations_tell_reading_from_writing(listing: dict[str, Any], name: str, *, reads: bool) -> None:
     tool = by_name(listing)[name]

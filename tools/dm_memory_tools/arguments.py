@@ -79,8 +79,8 @@ _LEARNING = {
     "required": ["content"],
 }
 
-Brand = Annotated[str | None, Field(description="Brand slug; default: active brand")]
-Format = Annotated[ResponseFormat, Field(description="json: data instead of the report")]
+Brand = Annotated[str | None, Field(description="Slug; default: active")]
+Format = Annotated[ResponseFormat, Field(description="json: data")]
 Tags = Annotated[list[str], BeforeValidator(_as_list), WithJsonSchema(_TEXTS)]
 Exclude = Annotated[list[str], BeforeValidator(_as_entries), WithJsonSchema(_TEXTS)]
 Learnings = Annotated[

@@ -14,7 +14,7 @@ Schema = dict[str, Any]
 
 
 def clean_schema(schema: Schema) -> Schema:
-    """Return the schema of a tool's arguments without titles, null alternatives and empty defaults.
+    """Return the schema of a tool's arguments without titles, null alternatives and defaults that say nothing.
 
     ``additionalProperties: false`` is added: an argument nobody knows is refused when the tool is called (a mistyped
     ``dry_run`` must not store), so the schema says so.
@@ -31,7 +31,7 @@ def _clean_property(prop: Schema) -> Schema:
     if "anyOf" in prop:
         some = [choice for choice in prop["anyOf"] if choice.get("type") != "null"]
         rest = (some[0] if len(some) == 1 else {"anyOf": some}) | rest
-    if rest.get("default", ...) in (None, []):
+    if rest.get("default", ...) in (None, [], False):
         del rest["default"]
     return rest
 

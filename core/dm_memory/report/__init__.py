@@ -8,6 +8,7 @@ from dm_memory.report.model import Report
 from dm_memory.report.prepare import prepare_report
 from dm_memory.report.search import search_report
 from dm_memory.report.status import status_report
+from dm_memory.report.storage import storage_report
 from dm_memory.report.sync import sync_report
 
 __all__ = [
@@ -18,5 +19,6 @@ __all__ = [
     "prepare_report",
     "search_report",
     "status_report",
+    "storage_report",
     "sync_report",
 ]

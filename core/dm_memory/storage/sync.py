@@ -37,6 +37,7 @@ from dm_memory.storage.sync_results import (
 )
 from dm_memory.storage.sync_state import CacheState, Mark, conclude, read_state
 from dm_memory.storage.sync_validation import validate, validate_counts
+from dm_memory.sync.files import make_private_folder
 from dm_memory.sync.worker import Worker, worker_thread
 
 __all__ = ["CachePlace", "sync_storage"]
@@ -101,7 +102,8 @@ async def sync_storage(
 async def _turn(place: CachePlace) -> AsyncIterator[None]:
     """Let one process at a time fill the cache; readers are not concerned."""
     try:
-        place.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(place.folder.parent)
+        make_private_folder(place.folder)
         lock = filelock.FileLock(place.folder / ".storage-sync.lock", mode=0o600, thread_local=False)
         until = time.monotonic() + place.deadline
         while True:

@@ -1,0 +1,69 @@
+"""The server's own storage syncs: the cache follows a remote durable store while an assistant works.
+
+Only where ``TURSO_DATABASE_URL`` is set. Otherwise nothing is started, opened or sent before the first call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from dm_memory.errors import DmMemoryError
+from dm_memory_tools.bugs import log_bug
+from dm_memory_tools.runtime import Runtime
+
+if TYPE_CHECKING:
+    from dm_memory.api import Memory
+
+__all__ = ["storage_syncs"]
+
+_log = logging.getLogger("dm_memory")
+
+_FIRST_AFTER = 3.0
+"""Seconds: the client's first questions are answered before the core's imports take the interpreter."""
+
+_AGAIN_AFTER = 900.0
+"""Seconds until the core is tried again where it can't be opened; the settings, which say it otherwise, are in it."""
+
+
+@asynccontextmanager
+async def storage_syncs(runtime: Runtime, first_after: float = _FIRST_AFTER) -> AsyncIterator[None]:
+    """Sync the active brand in the background while the block runs; no call waits for it, and none fails with it."""
+    if not os.environ.get("TURSO_DATABASE_URL"):
+        yield
+        return
+    task = asyncio.create_task(_again_and_again(runtime, first_after))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _again_and_again(runtime: Runtime, first_after: float) -> None:
+    await asyncio.sleep(first_after)
+    while True:
+        pause = _AGAIN_AFTER
+        try:
+            memory = await runtime.memory()
+            pause = memory.settings.storage_interval
+            pause = await _run(memory) or pause
+        except DmMemoryError as error:
+            _log.info("no storage sync: %s", type(error).__name__)
+        except Exception as error:  # noqa: BLE001  # a bug here must not end the server
+            log_bug(error, "syncing the durable store in the background")
+        await asyncio.sleep(pause)
+
+
+async def _run(memory: Memory) -> float | None:
+    """Sync once; return the seconds to wait, where the store says how many."""
+    from dm_memory.storage.sync_results import StorageSyncRequest  # noqa: PLC0415  # start-up imports only what it needs
+
+    result = await memory.storage_sync(StorageSyncRequest())
+    level = logging.WARNING if result.exit_code else logging.INFO
+    _log.log(level, "storage sync: %s, %d findings", result.status.value, len(result.findings))
+    return result.retry_after

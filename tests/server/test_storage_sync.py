@@ -1,0 +1,178 @@
+"""``storage_sync`` as a client calls it, and ``dm-memory storage-sync`` as a shell does."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from mcp.client.client import Client
+from mcp.server.mcpserver import MCPServer
+from server_homes import COMMAND
+
+from dm_memory.api import Memory
+from dm_memory.report.storage import STORAGE_SECTIONS
+from dm_memory.storage.durable_sqlite import open_sqlite_store
+from dm_memory.storage.sync_results import StorageSyncRequest, StorageSyncResult
+from dm_memory_server.background import storage_syncs
+from dm_memory_tools.answer import REPORT_KEY
+from dm_memory_tools.runtime import Runtime, load_settings
+from tests.storage.syncing import episode, pattern
+
+CLOSED = "http://127.0.0.1:9"  # the discard port: nobody listens
+
+
+@pytest.fixture
+def filled(home: Path) -> Path:
+    """A home whose brand has a durable store that another writer filled."""
+
+    async def fill() -> None:
+        store = open_sqlite_store(home / "brands" / "acme" / "memory", "acme")
+        await store.upsert_episodes([episode(number) for number in range(12)])
+        await store.upsert_patterns([pattern(1)])
+        await store.close()
+
+    (home / "brands" / "acme" / "memory").mkdir()
+    asyncio.run(fill())
+    return home
+
+
+@pytest.fixture(scope="module")
+def schema() -> Draft202012Validator:
+    path = Path(__file__).parents[2] / "docs" / "report.schema.json"
+    return Draft202012Validator(json.loads(path.read_text(encoding="utf-8")))
+
+
+def call(server: MCPServer[Runtime], **arguments: Any) -> tuple[str, dict[str, Any]]:
+    async def ask() -> Any:
+        async with Client(server) as client:
+            return await client.call_tool("storage_sync", arguments)
+
+    answer = asyncio.run(ask())
+    assert not answer.is_error, answer.content
+    return answer.content[0].text, answer.meta[REPORT_KEY]
+
+
+def run(environment: dict[str, str], *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    command = [*COMMAND, "storage-sync", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=environment | more, check=False, timeout=120)
+
+
+def test_a_client_brings_the_cache_up_to_the_store(
+    serving: Callable[[Path], MCPServer[Runtime]], filled: Path, schema: Draft202012Validator
+) -> None:
+    text, data = call(serving(filled), max_episodes_cache=10)
+    assert [line[3:] for line in text.splitlines() if line.startswith("## ")] == [*STORAGE_SECTIONS]
+    assert "10 episodes, 1 pattern were written" in text
+    assert "The cache is what the durable store says it should be." in text
+    schema.validate(data)
+    assert (data["status"], data["cache"]["counts"]["episodes"], data["behind"]) == ("synced", 10, 0)
+    text, data = call(serving(filled), max_episodes_cache=10)
+    assert text.splitlines()[2].startswith("**Nothing changed in the durable store**")
+    schema.validate(data)
+
+
+def test_a_store_that_is_down_is_a_report_and_not_an_error(
+    serving: Callable[[Path], MCPServer[Runtime]], filled: Path, schema: Draft202012Validator,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    call(serving(filled))
+    monkeypatch.setenv("TURSO_DATABASE_URL", CLOSED)
+    text, data = call(serving(filled))
+    assert "goes on serving" in text
+    assert "Try again in 1 minute" in text
+    schema.validate(data)
+    assert (data["status"], data["cache"]["counts"]["episodes"]) == ("skipped", 12)
+    assert data["durable"]["error"]["class"] == "unavailable"
+
+
+def test_every_way_to_run_it_prints_data_that_fits_the_schema(
+    environment: dict[str, str], filled: Path, schema: Draft202012Validator
+) -> None:
+    for options, status in [
+        (("--dry-run",), "planned"),
+        (("--validate-only",), "checked"),
+        (("--batch-size", "3", "--no-embeddings"), "synced"),
+        (("--no-patterns",), "unchanged"),
+        (("--full",), "synced"),
+        (("--validate-only",), "checked"),
+        (("--repair",), "synced"),
+        ((), "unchanged"),
+    ]:
+        done = run(environment, "--home", str(filled), "--json", *options)
+        assert (done.returncode, done.stderr) == (0, ""), options
+        data = json.loads(done.stdout)
+        schema.validate(data)
+        assert data["status"] == status, options
+
+
+def test_a_shell_learns_from_the_exit_code_that_the_store_is_down(environment: dict[str, str], filled: Path) -> None:
+    done = run(environment, "--home", str(filled), TURSO_DATABASE_URL=CLOSED, TURSO_AUTH_TOKEN="t-4242")  # noqa: S106  # made up
+    assert done.returncode == 1
+    assert "Skipped" in done.stdout
+    assert "4242" not in done.stdout + done.stderr
+
+
+def test_watching_runs_again_until_it_is_interrupted(environment: dict[str, str], filled: Path) -> None:
+    command = [*COMMAND, "storage-sync", "--home", str(filled), "--watch", "1"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        assert process.stdout is not None
+        for _ in range(2):
+            while not process.stdout.readline().startswith("# Storage sync"):
+                assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        process.stdout.read()
+        assert process.stderr is not None
+        assert "Traceback" not in process.stderr.read()
+    assert process.returncode == 130
+
+
+class Watched(Memory):
+    """A memory that says when the second storage sync has ended, and lets no pause pass."""
+
+    def __init__(self, home: Path) -> None:
+        super().__init__(load_settings(home=home).model_copy(update={"storage_interval": 0.0}))
+        self.results: list[StorageSyncResult] = []
+        self.enough = asyncio.Event()
+
+    async def storage_sync(self, request: StorageSyncRequest, *_: Any) -> StorageSyncResult:
+        result = await super().storage_sync(request)
+        self.results.append(replace(result, retry_after=0.0))
+        if len(self.results) == 2:
+            self.enough.set()
+        return self.results[-1]
+
+
+def test_a_server_with_a_remote_store_syncs_by_itself_and_outlives_its_troubles(
+    filled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TURSO_DATABASE_URL", CLOSED)
+
+    async def act() -> list[str]:
+        memory = Watched(filled)
+        runtime = Runtime(lambda: memory)
+        async with storage_syncs(runtime, first_after=0.0):
+            await asyncio.wait_for(memory.enough.wait(), 60)
+        await runtime.close()
+        return [result.status.value for result in memory.results[:2]]
+
+    assert asyncio.run(act()) == ["skipped", "skipped"]
+
+
+def test_a_server_without_one_starts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TURSO_DATABASE_URL", raising=False)
+
+    async def act() -> int:
+        async with storage_syncs(Runtime(), first_after=0.0):
+            return len(asyncio.all_tasks())
+
+    assert asyncio.run(act()) == 1
