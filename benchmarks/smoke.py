@@ -5,6 +5,7 @@ from __future__ import annotations
 import first_sync
 import second_sync
 import startup
+import storage_sync
 from event_loop import stalls
 from measure import table
 
@@ -16,3 +17,4 @@ if __name__ == "__main__":
     table(f"First sync of {_ITEMS} items", first_sync.compare(_ITEMS, _ROUNDS))
     table("Event loop", stalls(_ITEMS, _ROUNDS))
     table("Syncs of what is in memory", second_sync.compare_all(_ITEMS, _ROUNDS))
+    storage_sync.measure(_ITEMS, _ROUNDS)

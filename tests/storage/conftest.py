@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -21,10 +22,10 @@ from tests.storage.sqld import BINARY, Server, running_server
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out, visibly, what needs a libsql-server, unless its program is named."""
-    if os.environ.get(BINARY):
-        return
-    left_out = [item for item in items if item.get_closest_marker("sqld")]
+    """Leave out, visibly, what needs a libsql-server whose program is not named, or redb where it is not installed."""
+    absent = set() if os.environ.get(BINARY) else {"sqld"}
+    absent |= set() if importlib.util.find_spec("dm_memory_redb") else {"redb"}
+    left_out = [item for item in items if any(item.get_closest_marker(name) for name in absent)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]

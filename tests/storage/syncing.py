@@ -9,7 +9,7 @@ from typing import Any
 
 from dm_memory.errors import ErrorClass, LayerError
 from dm_memory.storage.cache import Record
-from dm_memory.storage.cache_opening import open_cache
+from dm_memory.storage.cache_opening import EngineChoice, open_cache
 from dm_memory.storage.durable import DurableStore, Key, Page, Survey
 from dm_memory.storage.durable_rows import EmbeddingRow, EpisodeRow, PatternRow, pack_vector
 from dm_memory.storage.durable_sqlite import open_sqlite_store
@@ -75,12 +75,12 @@ class Flaky:
 class Pair:
     """A store in a file and a cache in a folder."""
 
-    def __init__(self, folder: Path, **options: Any) -> None:
+    def __init__(self, folder: Path, engine: EngineChoice = "sqlite", **options: Any) -> None:
         self.folder = folder
         self.options = options
         self.store: SqlStore = open_sqlite_store(folder / "memory", BRAND)
         self.flaky = Flaky(self.store)
-        self.place = CachePlace(folder / "memory" / "cache", "sqlite", 2.0)
+        self.place = CachePlace(folder / "memory" / "cache", engine, 2.0)
         self.runner = asyncio.Runner()
 
     def put(self, *rows: EpisodeRow | PatternRow | EmbeddingRow) -> None:
@@ -105,7 +105,7 @@ class Pair:
 
     def cached(self, table: Table) -> dict[str, dict[str, Any]]:
         """Return the cache's rows."""
-        with open_cache(self.place.folder, "sqlite") as cache:
+        with open_cache(self.place.folder, self.place.engine) as cache:
             assert cache.check() == []
             records: list[Record] = [record for page in cache.scan(table) for record in page]
         return {record.key: row_of(table, record) for record in records}

@@ -32,13 +32,17 @@ from tests.storage.syncing import BRAND, Flaky, Pair, embedding, episode, patter
 from tests.support.processes import REPOSITORY, command_environment
 
 
-@pytest.fixture
-def pair(tmp_path: Path) -> Iterator[Pair]:
+@pytest.fixture(params=["sqlite", pytest.param("redb", marks=pytest.mark.redb)])
+def pair(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Pair]:
     """A store with 30 episodes, 5 patterns and embeddings of some; the cache is empty."""
-    pair = Pair(tmp_path, max_episodes_cache=20, batch_size=4)
+    pair = Pair(tmp_path, request.param, max_episodes_cache=20, batch_size=4)
     pair.put(*map(episode, range(30)), *map(pattern, range(5)), *(embedding(f"e{n}") for n in range(0, 30, 2)))
     yield pair
     pair.close()
+
+
+def cache_file(pair: Pair) -> Path:
+    return next(pair.place.folder.glob(f"cache.v*.{pair.place.engine}"))
 
 
 def codes(result: Any) -> list[str]:
@@ -95,7 +99,7 @@ def test_an_interrupted_run_is_gone_on_with_where_it_stopped(pair: Pair) -> None
 
 def test_a_damaged_cache_is_set_aside_and_filled_again(pair: Pair) -> None:
     pair.sync()
-    file = next(pair.place.folder.glob("cache.v*.sqlite"))
+    file = cache_file(pair)
     data = bytearray(file.read_bytes())
     data[4096:12288] = os.urandom(8192)
     file.write_bytes(data)
@@ -105,21 +109,36 @@ def test_a_damaged_cache_is_set_aside_and_filled_again(pair: Pair) -> None:
     pair.assert_the_same(20)
 
 
+HOLDER = """
+import sys
+from pathlib import Path
+from dm_memory.storage.cache_opening import open_cache
+with open_cache(Path(sys.argv[1]), sys.argv[2]) as cache, cache._engine.write():
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
 def test_a_cache_that_another_process_fills_is_waited_for_and_then_named(pair: Pair) -> None:
     pair.sync()
     pair.put(episode(98))
     object.__setattr__(pair.place, "deadline", 0.2)
-    file = next(pair.place.folder.glob("cache.v*.sqlite"))
-    with closing(sqlite3.connect(file, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(CacheBusyError):
+    command = [sys.executable, "-c", HOLDER, str(pair.place.folder), pair.place.engine]
+    found = command_environment({"PYTHONPATH": os.pathsep.join([str(REPOSITORY), *sys.path])})
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=found, cwd=REPOSITORY
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(CacheBusyError) as caught:
             pair.sync()
-        other.execute("ROLLBACK")
+        assert str(holder.pid) in caught.value.problem
+        holder.communicate("")
     assert pair.sync().status is Status.SYNCED
 
 
 def spoil(pair: Pair, table: Table, record: Record) -> None:
-    with open_cache(pair.place.folder, "sqlite") as cache:
+    with open_cache(pair.place.folder, pair.place.engine) as cache:
         cache.apply(CachePage({table: [record]}))
 
 

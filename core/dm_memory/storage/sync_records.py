@@ -32,6 +32,8 @@ def key_of(row: Row) -> Key:
 def records_of(table: Table, page: Page) -> list[Record]:
     """Return the cache's records of a page. Episodes are ordered by when they changed, as in the durable store."""
     names = None if page.columns == _COLUMNS[table] else page.columns
+    if names is None and table is Table.EPISODES:  # texts and integers, and most of what is cached
+        return [Record(str(row[0]), orjson.dumps(row), int(row[1] or 0)) for row in page.rows]
     owner = page.columns.index("item_id") if table is Table.EMBEDDINGS and page.rows else 0
     return [
         Record(str(row[0]), _pack(row, names), int(row[1] or 0), str(row[owner]) if owner else "") for row in page.rows
