@@ -9,6 +9,10 @@ import sqlite3
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from hashlib import md5
+from typing import NamedTuple
+
+import orjson
 
 from dm_memory.findings import Finding, Severity
 from dm_memory.items import Item
@@ -23,7 +27,7 @@ from dm_memory.sync.results import Action
 from dm_memory.sync.rows import ItemRow, Known
 from dm_memory.sync.tagging import normalise_tags
 
-__all__ = ["Intake", "IntakeOptions", "SourceItems"]
+__all__ = ["Intake", "IntakeOptions", "SourceItems", "Taken"]
 
 _STORING = frozenset({Action.NEW, Action.MODIFIED, Action.METADATA, Action.FORCED})
 
@@ -55,6 +59,13 @@ class IntakeOptions:
     content_type: str = ""
 
 
+class Taken(NamedTuple):
+    """What became of some sources: the plan for what may have changed, and ``seq`` of what reads as it did."""
+
+    planned: list[Planned]
+    untouched: list[int]
+
+
 class Intake:
     """Plans items and writes the plan ahead.
 
@@ -84,19 +95,49 @@ class Intake:
         self._preparer = preparer
         self._excluder = excluder
         self._options = options
+        self._salt = preparer.fingerprint.encode()
         self._next_seq = registry.value("SELECT max(seq) FROM items") + 1
 
-    def take(self, sources: Sequence[SourceItems]) -> list[Planned]:
+    def take(self, sources: Sequence[SourceItems]) -> Taken:
         """Plan the items of some sources and commit the plan, together with the digests of the files."""
         items = [item for source in sources for item in self._keyed(source)]
         known = rows.known_by_key(self._registry, [item.key for item in items])
         items = self._distinct(items, known)
+        items, untouched = self._touched(items, known)
         prepared = [self._prepare(item, known.get(item.key)) for item in items]
         planned = self._plan(prepared, known)
         with self._registry.transaction() as connection:
             planned += self._write(connection, planned)
             self._record_files(connection, sources, planned)
-        return planned
+        return Taken(planned, untouched)
+
+    def _touched(self, items: list[Item], known: dict[str, Known]) -> tuple[list[Item], list[int]]:
+        """Part the items that may have changed from those (by ``seq``) that read as they did when they were planned.
+
+        In a file of two hundred insights one is new: the others need no guard, no tags and no hashes.
+        """
+        if not known or self._asks_something_of_all:
+            return items, []
+        touched, untouched = [], []
+        for item in items:
+            row = known.get(item.key)
+            if row is not None and row.source_digest and row.source_digest == self._digest(item):
+                untouched.append(row.seq)
+            else:
+                touched.append(item)
+        return touched, untouched
+
+    @property
+    def _asks_something_of_all(self) -> bool:
+        options = self._options
+        return bool(options.force or options.tags or options.content_type or self._excluder)
+
+    def _digest(self, item: Item) -> str:
+        """Return what tells an item, and the way items are prepared, from what it was."""
+        try:
+            return md5(orjson.dumps(item) + self._salt, usedforsecurity=False).hexdigest()
+        except orjson.JSONEncodeError:
+            return ""  # a number beyond 64 bits, or the like: such an item is always looked at
 
     def _distinct(self, items: list[Item], known: dict[str, Known]) -> list[Item]:
         """Leave out items whose key another file of the brand uses: two campaigns with one id, a copied file."""
@@ -227,6 +268,7 @@ class Intake:
             sticky_type=self._options.content_type or (known.sticky_type if known else ""),
             prepared_hash=item.prepared_hash,
             tie_of=tie_of(item),
+            source_digest=self._digest(item),
             run=self._options.run,
         )
 

@@ -75,6 +75,10 @@ class Outcomes:
             if self._dry_run or action in _SKIPPED:
                 self._skip(entry)
 
+    def untouched(self, seqs: Sequence[int], resumed: set[int]) -> None:
+        """Count items that read as they did; as in ``planned``, those left over are counted when they are stored."""
+        self.counts.unchanged += len(seqs) - (sum(seq in resumed for seq in seqs) if resumed else 0)
+
     def _note_guard(self, entry: Planned) -> None:
         prepared = entry.prepared
         if prepared.findings:

@@ -28,7 +28,7 @@ from dm_memory.sync.exclude import Excluder
 from dm_memory.sync.flags import compliance_note
 from dm_memory.sync.generations import Generation, agree_on_generation
 from dm_memory.sync.guard import Policy
-from dm_memory.sync.intake import Intake, IntakeOptions, SourceItems
+from dm_memory.sync.intake import Intake, IntakeOptions, SourceItems, Taken
 from dm_memory.sync.lock import brand_lock
 from dm_memory.sync.outcomes import Outcomes
 from dm_memory.sync.payloads import Preparer
@@ -263,7 +263,12 @@ def _take_session(state: _State, intake: Intake) -> None:
     items, findings = session.items_of(state.request.session_learnings, state.run.started_at, state.environment.limits)
     state.outcomes.add_findings(findings)
     state.broken |= _has_errors(findings)
-    state.outcomes.planned(intake.take([SourceItems("", items)]), state.run.left_over)
+    _note(state, intake.take([SourceItems("", items)]))
+
+
+def _note(state: _State, taken: Taken) -> None:
+    state.outcomes.planned(taken.planned, state.run.left_over)
+    state.outcomes.untouched(taken.untouched, state.run.left_over)
 
 
 def _has_errors(findings: Iterable[Finding]) -> bool:
@@ -279,7 +284,7 @@ def _take_next(state: _State, intake: Intake, chunks: Iterator[Chunk]) -> Chunk 
     left_over = sum(state.run.left_over_by_origin[path] for path in chunk.skipped)
     state.outcomes.counts.unchanged += max(0, chunk.unchanged - left_over)
     if chunk.sources:
-        state.outcomes.planned(intake.take(chunk.sources), state.run.left_over)
+        _note(state, intake.take(chunk.sources))
     return chunk
 
 
@@ -289,7 +294,7 @@ def _take_prepared(state: _State, intake: Intake, reader: Reader) -> None:
     state.broken |= _has_errors(findings)
     state.pending_names = names
     if items:
-        state.outcomes.planned(intake.take([SourceItems("", items)]), state.run.left_over)
+        _note(state, intake.take([SourceItems("", items)]))
 
 
 def _finish_intake(state: _State, intake: Intake, reader: Reader, paths: set[str]) -> None:

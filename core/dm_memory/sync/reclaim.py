@@ -103,6 +103,7 @@ def _row(entry: Payload, seq: int, run: int) -> ItemRow:
         sticky_type="",
         prepared_hash=entry.key.partition("/")[2][:_PREPARED_DIGITS] if kind is Kind.PREPARED else "",
         tie_of=tie_of(item),
+        source_digest="",
         run=run,
     )
 

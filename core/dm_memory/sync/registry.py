@@ -43,7 +43,7 @@ CREATE TABLE items (
     details TEXT NOT NULL, recorded_at TEXT NOT NULL, origin TEXT NOT NULL, created_at TEXT NOT NULL,
     version INTEGER NOT NULL, updated_from TEXT NOT NULL DEFAULT '', duplicate_of INTEGER,
     sticky_tags TEXT NOT NULL DEFAULT '', sticky_type TEXT NOT NULL DEFAULT '', prepared_hash TEXT NOT NULL DEFAULT '',
-    tie_of TEXT NOT NULL DEFAULT '', run INTEGER NOT NULL);
+    tie_of TEXT NOT NULL DEFAULT '', source_digest TEXT NOT NULL DEFAULT '', run INTEGER NOT NULL);
 CREATE INDEX items_by_hash ON items (content_hash) WHERE duplicate_of IS NULL;
 CREATE INDEX items_by_type ON items (content_type) WHERE duplicate_of IS NULL;
 CREATE INDEX items_by_owner ON items (duplicate_of) WHERE duplicate_of IS NOT NULL;

@@ -46,6 +46,7 @@ class Known:
     sticky_tags: tuple[str, ...]
     sticky_type: str
     tie_of: str
+    source_digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,7 @@ class ItemRow(NamedTuple):
     sticky_type: str
     prepared_hash: str
     tie_of: str
+    source_digest: str
     run: int
 
 
@@ -101,7 +103,8 @@ _ITEM_COLUMNS = ItemRow._fields
 _INSERT = f"INSERT INTO items ({', '.join(_ITEM_COLUMNS)}) VALUES ({', '.join('?' * len(_ITEM_COLUMNS))})"
 _REPLACE = _INSERT.replace("INSERT", "INSERT OR REPLACE", 1)
 _KNOWN = (
-    "seq, key, content_hash, metadata_hash, duplicate_of, version, origin, created_at, sticky_tags, sticky_type, tie_of"
+    "seq, key, content_hash, metadata_hash, duplicate_of, version, origin, created_at, sticky_tags, sticky_type,"
+    " tie_of, source_digest"
 )
 
 
@@ -153,8 +156,10 @@ def owners_by_hash(registry: Registry, hashes: Sequence[str]) -> dict[str, Owner
 
 
 def _known(row: sqlite3.Row) -> Known:
-    seq, key, content, metadata, duplicate, version, origin, created, tags, content_type, tie = row
-    return Known(seq, key, content, metadata, duplicate, version, origin, created, split_tags(tags), content_type, tie)
+    seq, key, content, metadata, duplicate, version, origin, created, tags, content_type, tie, digest = row
+    return Known(
+        seq, key, content, metadata, duplicate, version, origin, created, split_tags(tags), content_type, tie, digest
+    )
 
 
 def _select_in(registry: Registry, sql: str, values: Sequence[object]) -> Iterator[sqlite3.Row]:
