@@ -30,7 +30,14 @@ LAST_SYNC = "_last_sync.json"
 
 _STAMP = "index-stamp"
 _DUE = "index-due"
+_RUN = "index-run"
 _PAGE = 1000
+_UUID_CHARS = 36
+_PATCHED_BYTES = 16 * 1024 * 1024
+_INDEXED = (
+    "FROM deliveries d JOIN items i ON i.seq = d.seq WHERE d.layer = ? AND d.seq > ? AND d.run > ? AND d.state <> 3"
+    " AND d.stored_at <> '' AND i.duplicate_of IS NULL"
+)
 
 
 def mark_index_due(connection: sqlite3.Connection) -> None:
@@ -62,10 +69,14 @@ class Exporter:
         stamp = _stamp(path)
         if stamp and stamp == self.registry.meta(_STAMP) and not self.registry.meta(_DUE):
             return []
-        findings = self._adopt_foreign(path) if stamp and stamp != self.registry.meta(_STAMP) else []
-        write_atomic(path, self._index())
+        is_ours = stamp != "" and stamp == self.registry.meta(_STAMP)
+        findings = self._adopt_foreign(path) if stamp and not is_ours else []
+        patched = self._patched(path) if is_ours else None
+        write_atomic(path, self._index() if patched is None else patched)
+        last_run = self.registry.value("SELECT max(id) FROM runs")
         with self.registry.transaction() as connection:
             connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_STAMP, _stamp(path)))
+            connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_RUN, str(last_run)))
             connection.execute("DELETE FROM meta WHERE name = ?", (_DUE,))
         return findings
 
@@ -88,6 +99,21 @@ class Exporter:
             )
         return []
 
+    def _patched(self, path: Path) -> Iterator[bytes] | None:
+        """Return our own last index with the entries that were confirmed since, or None where that does not add up.
+
+        Making all entries anew costs more than a run that changes a few items.
+        """
+        if path.stat().st_size > _PATCHED_BYTES or self.registry.value("SELECT count(*) FROM foreign_index"):
+            return None
+        lines = path.read_bytes().split(b"\n")[1:-2]
+        entries = {_storage_id(line): line.removesuffix(b",") for line in lines}
+        for _, entry in self._own_entries(after_run=int(self.registry.meta(_RUN) or 0)):
+            entries[_storage_id(entry)] = entry
+        if not entries or len(entries) != self.registry.value(f"SELECT count(*) {_INDEXED}", (self.layer, 0, 0)):
+            return None
+        return iter((b"[\n", b",\n".join(entries.values()), b"\n]\n"))
+
     def _index(self) -> Iterator[bytes]:
         """Yield the index as the script writes it: a JSON array, an entry a line."""
         separator = b"[\n"
@@ -102,8 +128,8 @@ class Exporter:
                 separator = b",\n"
         yield b"[]\n" if separator == b"[\n" else b"\n]\n"
 
-    def _own_entries(self) -> Iterator[tuple[str, bytes]]:
-        """Yield the hash and the entry of each text that is stored, a page of rows at a time.
+    def _own_entries(self, after_run: int = 0) -> Iterator[tuple[str, bytes]]:
+        """Yield the hash and the entry of each text that runs after ``after_run`` stored, a page of rows at a time.
 
         Where a layer still holds an older text, that one's hash stands for it: calling the new one stored would make
         the script drop it. Of the older text only our own hash is left; it is the script's but for folded white space.
@@ -111,12 +137,11 @@ class Exporter:
         after = 0
         sql = (
             "SELECT i.seq, i.key, i.content, i.content_type, i.details, i.prepared_hash, d.stored_at,"
-            " CASE d.content_hash WHEN i.content_hash THEN '' ELSE d.content_hash END FROM deliveries d"
-            " JOIN items i ON i.seq = d.seq WHERE d.layer = ? AND d.seq > ? AND d.state <> 3 AND d.stored_at <> ''"
-            " AND i.duplicate_of IS NULL ORDER BY d.seq LIMIT ?"
+            " CASE d.content_hash WHEN i.content_hash THEN '' ELSE d.content_hash END"
+            f" {_INDEXED} ORDER BY d.seq LIMIT ?"
         )
         local = functools.lru_cache(64)(to_local_iso)  # a batch shares one moment
-        while page := self.registry.tuples(sql, (self.layer, after, _PAGE)):
+        while page := self.registry.tuples(sql, (self.layer, after, after_run, _PAGE)):
             after = page[-1][0]
             for _, key, content, content_type, details, prepared_hash, stored_at, older in page:
                 content_hash = older[:SCRIPT_DIGITS] if older else prepared_hash or script_hash(content)
@@ -138,6 +163,12 @@ class Exporter:
     def write_checkpoint(self, state: dict[str, Any]) -> None:
         """Write the checkpoint that a person or an agent can read. Raises ``OSError``."""
         write_atomic(self.memory_dir / CHECKPOINT, orjson.dumps(state, option=orjson.OPT_INDENT_2))
+
+
+def _storage_id(line: bytes) -> bytes:
+    """Return the storage id of an entry as we write it, or the whole line of anything else."""
+    _, _, rest = line.partition(b'"storage_id":"')
+    return rest[:_UUID_CHARS] or line
 
 
 def _is_entry(entry: object) -> bool:
