@@ -31,7 +31,7 @@ async def test_a_lost_registry_and_another_model_are_no_dead_end(bench: Bench) -
         path.unlink()
     second = memory(bench, engine(bench, "second"))
     result = await second.sync(SyncRequest(brand=BRAND))
-    assert (result.status, result.checkpoint.total_items) == ("partial", 2)
+    assert (result.status, result.checkpoint.total_items) == ("nothing", 2)
     assert result.layers[0].failure is not None
     assert "force" in result.layers[0].failure.remedy
     assert not (await second.status(BRAND)).layers[0].health.ok

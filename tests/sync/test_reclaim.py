@@ -32,6 +32,8 @@ async def test_what_only_memory_had_is_taken_back_when_the_registry_is_lost(benc
     assert "registry-reclaimed" in [finding.code for finding in result.findings]
     assert (result.status, result.checkpoint.total_items, result.checkpoint.delta) == ("complete", 4, 0)
     assert len(bench.layer.upserted) == stored
+    assert result.counts.stored == 0
+    assert len(bench.read("_index.json")) == 4
     assert (await bench.memory.status(BRAND)).status == "ready"
     bench.layer.held.clear()
     await bench.sync(force=True)

@@ -106,7 +106,7 @@ class Closing:
         """
         counts, run = self.outcomes.counts, self.run.number
         tried = 0
-        if not self.request.dry_run:
+        if any(delivered.opened for delivered in self.delivered.values()):
             row = self.registry.tuples(
                 "SELECT sum(done AND NOT due), sum(bad), sum(done OR bad) FROM"
                 " (SELECT max(state = 1 AND run = ?) AS done, max(state = 2 AND run = ?) AS bad, max(state <> 1) AS due"
@@ -114,6 +114,7 @@ class Closing:
                 (run, run, run),
             )[0]
             counts.stored, counts.failed, tried = (number or 0 for number in row)
+        if not self.request.dry_run:
             counts.queued = self._queued()
         left = self.run.left_over - self.run.adopted.keys()
         if left:
@@ -126,7 +127,7 @@ class Closing:
         mine = f"run = {self.run.number}"
         if self.stopped or any(delivered.failure for delivered in self.delivered.values()):
             mine = f"({mine} OR {self._in_scope})"
-        return self._distinct(f"state IN (0, 3) AND {mine}")
+        return self._distinct(f"state <> 1 AND state IN (0, 3) AND {mine}")
 
     @property
     def _in_scope(self) -> str:
@@ -151,7 +152,7 @@ class Closing:
         down = [d for d in self.delivered.values() if d.failure is not None]
         if down and len(down) == len(self.layers) and not counts.stored:
             return "nothing"
-        missing = counts.failed or counts.queued or self._distinct(f"state = 2 AND {self._in_scope}")
+        missing = counts.failed or counts.queued or self._distinct(f"state <> 1 AND state = 2 AND {self._in_scope}")
         if down or (missing and not self.request.dry_run) or self.broken:
             return "partial"
         return "complete"
@@ -188,7 +189,7 @@ class Closing:
             delta=total - self.run.items_before,
             by_content_type=by_type,
             pending=pending,
-            failed=self._distinct("state = 2"),
+            failed=self._distinct("state <> 1 AND state = 2"),
             path=f"memory/{CHECKPOINT}",
         )
 
@@ -239,7 +240,11 @@ class Closing:
             engine=layer.engine,
             stored=delivered.stored,
             failed=delivered.failed,
-            queued=self.registry.value("SELECT count(*) FROM deliveries WHERE layer = ? AND state IN (0, 3)", (name,)),
+            queued=self.registry.value(
+                "SELECT count(*) FROM deliveries INDEXED BY deliveries_due"
+                " WHERE layer = ? AND state <> 1 AND state IN (0, 3)",
+                (name,),
+            ),
             entries=entries_in(self.registry, name),
             opened=delivered.opened,
             failure=failure_of(delivered.failure, name) if delivered.failure else None,

@@ -110,7 +110,7 @@ class Exporter:
         entries = {_storage_id(line): line.removesuffix(b",") for line in lines}
         for _, entry in self._own_entries(after_run=int(self.registry.meta(_RUN) or 0)):
             entries[_storage_id(entry)] = entry
-        if not entries or len(entries) != self.registry.value(f"SELECT count(*) {_INDEXED}", (self.layer, 0, 0)):
+        if not entries or len(entries) != self.registry.value(f"SELECT count(*) {_INDEXED}", (self.layer, 0, -1)):
             return None
         return iter((b"[\n", b",\n".join(entries.values()), b"\n]\n"))
 
@@ -128,7 +128,7 @@ class Exporter:
                 separator = b",\n"
         yield b"[]\n" if separator == b"[\n" else b"\n]\n"
 
-    def _own_entries(self, after_run: int = 0) -> Iterator[tuple[str, bytes]]:
+    def _own_entries(self, after_run: int = -1) -> Iterator[tuple[str, bytes]]:
         """Yield the hash and the entry of each text that runs after ``after_run`` stored, a page of rows at a time.
 
         Where a layer still holds an older text, that one's hash stands for it: calling the new one stored would make

@@ -98,6 +98,11 @@ class Intake:
         self._salt = preparer.fingerprint.encode()
         self._next_seq = registry.value("SELECT max(seq) FROM items") + 1
 
+    @property
+    def fingerprint(self) -> str:
+        """What, besides the files, decides how items are prepared."""
+        return self._preparer.fingerprint
+
     def take(self, sources: Sequence[SourceItems]) -> Taken:
         """Plan the items of some sources and commit the plan, together with the digests of the files."""
         items = [item for source in sources for item in self._keyed(source)]

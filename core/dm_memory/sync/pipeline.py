@@ -220,7 +220,7 @@ async def _take_in(state: _State) -> None:
     if request.session_learnings:
         await state.worker.run(_take_session, state, intake)
     await state.progress("Reading the brand's files", 0, len(files))
-    reader = await state.worker.run(_reader, state)
+    reader = await state.worker.run(_reader, state, intake)
     chunks = reader.chunks(files)
     done = 0
     while not state.stop.is_set() and (chunk := await state.worker.run(_take_next, state, intake, chunks)):
@@ -229,10 +229,6 @@ async def _take_in(state: _State) -> None:
     if request.scope is Scope.ALL and not state.stop.is_set():
         await state.worker.run(_take_prepared, state, intake, reader)
     await state.worker.run(_finish_intake, state, intake, reader, set(paths))
-
-
-def _preparer(state: _State) -> Preparer:
-    return Preparer.of(state.brand, state.context, state.environment.policy)
 
 
 def _intake(state: _State, paths: Sequence[str]) -> Intake:
@@ -244,17 +240,18 @@ def _intake(state: _State, paths: Sequence[str]) -> Intake:
         tags=normalise_tags(state.request.tags),
         content_type=state.request.content_type or "",
     )
-    return Intake(state.registry, _preparer(state), state.excluder, options, paths)
+    preparer = Preparer.of(state.brand, state.context, state.environment.policy)
+    return Intake(state.registry, preparer, state.excluder, options, paths)
 
 
-def _reader(state: _State) -> Reader:
+def _reader(state: _State, intake: Intake) -> Reader:
     request, environment = state.request, state.environment
     return Reader(
         environment.home.brand_dir(state.brand),
         state.context,
         environment.limits,
         file_records(state.registry),
-        _preparer(state).fingerprint,
+        intake.fingerprint,
         parse_all=bool(request.force or request.tags or request.content_type or request.exclude),
     )
 
@@ -357,7 +354,9 @@ async def _deliver(state: _State, generations: dict[str, Generation]) -> None:
 
 
 def _due(registry: Registry, layer: str) -> int:
-    return registry.value("SELECT count(*) FROM deliveries WHERE layer = ? AND state <> 1", (layer,))
+    return registry.value(
+        "SELECT count(*) FROM deliveries INDEXED BY deliveries_due WHERE layer = ? AND state <> 1", (layer,)
+    )
 
 
 async def _may_hold_strangers(state: _State, layer: Layer) -> bool:

@@ -24,6 +24,8 @@ __all__ = ["TellingLayer", "reclaim"]
 
 _PAGE = 256
 _PREPARED_DIGITS = 16
+_NO_RUN = 0
+"""Who stored an entry is forgotten; this run did not, and must not count it as its own."""
 
 
 @runtime_checkable
@@ -72,7 +74,7 @@ def _enter(registry: Registry, layer: str, entries: Sequence[Payload], run: int,
             "INSERT OR REPLACE INTO deliveries (layer, seq, state, run, action, content_hash, metadata_hash, stored_at)"
             " VALUES (?, ?, ?, ?, 'new', ?, ?, ?)",
             [
-                (layer, first + number, DeliveryState.STORED, run, entry.content_hash, entry.metadata_hash, now)
+                (layer, first + number, DeliveryState.STORED, _NO_RUN, entry.content_hash, entry.metadata_hash, now)
                 for number, entry in enumerate(unknown)
             ],
         )

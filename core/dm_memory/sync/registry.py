@@ -8,6 +8,7 @@ Tables:
     files: The digest of each source file as it was last taken in, so that unchanged bytes are not parsed again.
     items: The wanted state: text, hashes, metadata. ``duplicate_of`` points at the item that holds the same text.
     deliveries: The state of each item in each layer: what is stored there (hashes), what is due, what failed.
+        SQLite takes the small index of what is due only for a query that says ``state <> 1``.
 """
 
 from __future__ import annotations

@@ -101,7 +101,7 @@ def begin_run(
         _fill_new_layers(connection, layers)
     left_over = registry.rows(
         "SELECT d.seq, i.origin, max(d.state) AS state FROM deliveries d JOIN items i ON i.seq = d.seq"
-        " WHERE d.state IN (0, 2) GROUP BY d.seq"
+        " WHERE d.state <> 1 AND d.state IN (0, 2) GROUP BY d.seq"
     )
     seqs = {row["seq"] for row in left_over}
     return Run(

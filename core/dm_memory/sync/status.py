@@ -85,8 +85,10 @@ def _layer_status(registry: Registry, layer: Layer, health: Health, capacity: Ca
         model=registry.meta(f"generation:{name}"),
         entries=entries_in(registry, name),
         held=capacity.entries if capacity else None,
-        pending=registry.value("SELECT count(*) FROM deliveries WHERE layer = ? AND state IN (0, 3)", (name,)),
-        failed=registry.value("SELECT count(*) FROM deliveries WHERE layer = ? AND state = 2", (name,)),
+        pending=registry.value(
+            "SELECT count(*) FROM deliveries WHERE layer = ? AND state <> 1 AND state IN (0, 3)", (name,)
+        ),
+        failed=registry.value("SELECT count(*) FROM deliveries WHERE layer = ? AND state <> 1 AND state = 2", (name,)),
         health=health,
         capacity=capacity or capacity_on_record(registry, name),
     )
@@ -110,8 +112,8 @@ class _View:
         )
         complete = self.registry.meta("last-complete-sync")
         findings = (*self.context.findings, *self._drift())
-        pending = self.registry.value("SELECT count(DISTINCT seq) FROM deliveries WHERE state IN (0, 3)")
-        failed = self.registry.value("SELECT count(DISTINCT seq) FROM deliveries WHERE state = 2")
+        pending = self.registry.value("SELECT count(DISTINCT seq) FROM deliveries WHERE state <> 1 AND state IN (0, 3)")
+        failed = self.registry.value("SELECT count(DISTINCT seq) FROM deliveries WHERE state <> 1 AND state = 2")
         prepared = self._prepared()
         status = self._status(bool(last), failed, findings)
         return StatusResult(
