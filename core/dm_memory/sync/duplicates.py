@@ -9,7 +9,6 @@ import orjson
 
 from dm_memory.items import ContentType, Item, Kind, Source
 from dm_memory.sync import rows
-from dm_memory.sync.hashing import metadata_hash
 from dm_memory.sync.payloads import Prepared
 from dm_memory.sync.plan import Planned
 from dm_memory.sync.results import Action
@@ -26,17 +25,7 @@ def merge_tags(connection: sqlite3.Connection, key: str, tags: Sequence[str], ru
     if not gained:
         return ()
     merged = sorted({*old, *gained})
-    digest = metadata_hash(
-        content_type=row["content_type"],
-        kind=row["kind"],
-        source=row["source"],
-        tags=merged,
-        facts=facts,
-        recorded_at=row["recorded_at"],
-        priority=priority,
-        expires_at=expires_at,
-        related=related,
-    )
+    digest = rows.metadata_hash_of(row, merged)
     details = rows.pack_details(merged, facts, priority, expires_at, related)
     sticky = rows.join_tags((*rows.split_tags(row["sticky_tags"]), *gained))
     connection.execute(

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from dm_memory.items import Facts, Payload, storage_id
+from dm_memory.sync.hashing import metadata_hash
 from dm_memory.sync.registry import Registry
 
 __all__ = ["IN_MEMORY", "DeliveryState", "Due", "ItemRow", "Known", "Owner"]
@@ -117,6 +118,22 @@ def tags_of(details: bytes) -> list[str]:
     """Return the tags out of packed metadata."""
     tags: list[str] = orjson.loads(details)[0]
     return tags
+
+
+def metadata_hash_of(row: sqlite3.Row, tags: Sequence[str]) -> str:
+    """Return the metadata hash of a row of ``items`` if it had these tags."""
+    _, facts, priority, expires_at, related = orjson.loads(row["details"])
+    return metadata_hash(
+        content_type=row["content_type"],
+        kind=row["kind"],
+        source=row["source"],
+        tags=tags,
+        facts=facts,
+        recorded_at=row["recorded_at"],
+        priority=priority,
+        expires_at=expires_at,
+        related=related,
+    )
 
 
 def split_tags(text: str) -> tuple[str, ...]:

@@ -17,10 +17,10 @@ import orjson
 from dm_memory.errors import HomeError
 from dm_memory.findings import Finding, Severity
 from dm_memory.sync.files import remove_leftovers
-from dm_memory.sync.hashing import HASH_VERSION, content_hash, metadata_hash
+from dm_memory.sync.hashing import HASH_VERSION, content_hash
 from dm_memory.sync.registry import FILE_NAME, DamagedRegistryError, Registry, open_writer
 from dm_memory.sync.requests import SyncRequest
-from dm_memory.sync.rows import IN_MEMORY, DeliveryState, ItemRow, insert_items, mark_missing
+from dm_memory.sync.rows import IN_MEMORY, DeliveryState, ItemRow, insert_items, mark_missing, metadata_hash_of, tags_of
 from dm_memory.sync.timestamps import Clock, from_iso, to_iso
 
 __all__ = ["LAST_COMPLETE", "Run", "begin_run", "finish_run", "generation_name", "open_or_rebuild"]
@@ -248,19 +248,8 @@ def _rehash_if_needed(connection: sqlite3.Connection) -> None:
 def _rehash(connection: sqlite3.Connection) -> None:
     columns = "seq, content, content_hash, content_type, kind, source, details, recorded_at"
     for row in connection.execute(f"SELECT {columns} FROM items").fetchall():  # noqa: S608  # a constant
-        tags, facts, priority, expires_at, related = orjson.loads(row["details"])
         text = content_hash(row["content"])
-        digest = metadata_hash(
-            content_type=row["content_type"],
-            kind=row["kind"],
-            source=row["source"],
-            tags=tags,
-            facts=facts,
-            recorded_at=row["recorded_at"],
-            priority=priority,
-            expires_at=expires_at,
-            related=related,
-        )
+        digest = metadata_hash_of(row, tags_of(row["details"]))
         connection.execute(
             "UPDATE items SET content_hash = ?, metadata_hash = ? WHERE seq = ?", (text, digest, row["seq"])
         )
