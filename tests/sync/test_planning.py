@@ -80,6 +80,21 @@ async def test_of_three_alike_two_stay_one_entry_when_the_first_changes(bench: B
     assert bench.held_texts() == ["one", "something else"]
 
 
+async def test_a_newcomer_takes_over_a_text_from_an_owner_that_changes_and_it_stays_one_entry(bench: Bench) -> None:
+    bench.insights("one")
+    bench.write("guidelines/voice.md", "one")
+    await bench.sync()
+    bench.insights("something else", "one")
+    await bench.sync()
+    texts = [text for text in bench.held_texts() if text.endswith("one")]
+    assert len(texts) == len(set(texts))
+    bench.insights("x", "x")
+    await bench.sync()
+    bench.insights("y", "x", "x")
+    await bench.sync()
+    assert bench.held_texts().count("x") == 1
+
+
 async def test_an_insight_edited_into_a_duplicate_leaves_no_stale_text_behind(bench: Bench) -> None:
     bench.insights("one", "two")
     await bench.sync()

@@ -47,12 +47,29 @@ def promote(connection: sqlite3.Connection, layers: Iterable[str], owner: int, r
     ).fetchall()
     if not orphans:
         return []
+    if standing := _standing(connection, orphans[0]):
+        for row in orphans:
+            merge_tags(connection, standing["key"], rows.tags_of(row["details"]), run)
+        _point(connection, orphans, standing["seq"])
+        return []
     heir, *others = orphans
     connection.execute("UPDATE items SET duplicate_of = NULL WHERE seq = ?", (heir["seq"],))
-    arguments = [(heir["seq"], row["seq"]) for row in others]
-    connection.executemany("UPDATE items SET duplicate_of = ? WHERE seq = ?", arguments)
+    _point(connection, others, heir["seq"])
     rows.mark_due(connection, layers, [(heir["seq"], Action.NEW)], run, rewrite=False)
     return [planned_from_row(heir, Action.NEW, "the entry that held the same text has changed")]
+
+
+def _standing(connection: sqlite3.Connection, orphan: sqlite3.Row) -> sqlite3.Row | None:
+    """Return who stands for the orphan's text by now: a newcomer of the same plan, if there is one."""
+    found: sqlite3.Row | None = connection.execute(
+        "SELECT seq, key FROM items WHERE content_hash = ? AND duplicate_of IS NULL", (orphan["content_hash"],)
+    ).fetchone()
+    return found
+
+
+def _point(connection: sqlite3.Connection, orphans: Sequence[sqlite3.Row], owner: int) -> None:
+    arguments = [(owner, row["seq"]) for row in orphans]
+    connection.executemany("UPDATE items SET duplicate_of = ? WHERE seq = ?", arguments)
 
 
 def planned_from_row(row: sqlite3.Row, action: Action, reason: str = "") -> Planned:
