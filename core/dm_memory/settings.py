@@ -69,10 +69,95 @@ class Settings(BaseSettings):
         description="Seconds between the storage syncs of a server that has a remote durable store.",
     )
 
-    qdrant_url: str | None = Field(default=None, validation_alias=AliasChoices("qdrant_url", "QDRANT_URL"))
+    vector_db: Literal["auto", "embedded", "qdrant", "pinecone"] = Field(
+        default="auto",
+        description="The vector database: auto takes the one that is configured, embedded the engine in this process.",
+    )
+    qdrant_url: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("qdrant_url", "QDRANT_URL"),
+        description="A Qdrant server or cloud cluster, instead of the embedded engine.",
+    )
     qdrant_api_key: SecretStr | None = Field(
         default=None, validation_alias=AliasChoices("qdrant_api_key", "QDRANT_API_KEY")
     )
+    collection_name: str = Field(
+        default="dm-memory",
+        validation_alias=AliasChoices("collection_name", "COLLECTION_NAME"),
+        description="The Qdrant collection; mcp-server-qdrant reads the same variable.",
+    )
+    qdrant_limit: int | None = Field(
+        default=None, ge=1, description="Entries that fit into the Qdrant cluster's plan; Qdrant itself can't say."
+    )
     pinecone_api_key: SecretStr | None = Field(
-        default=None, validation_alias=AliasChoices("pinecone_api_key", "PINECONE_API_KEY")
+        default=None,
+        validation_alias=AliasChoices("pinecone_api_key", "PINECONE_API_KEY"),
+        description="Pinecone, instead of the embedded engine.",
+    )
+    pinecone_index: str = Field(
+        default="dm-memory",
+        validation_alias=AliasChoices("pinecone_index", "PINECONE_INDEX"),
+        description="The Pinecone index with integrated embedding; made where it is missing.",
+    )
+    pinecone_host: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("pinecone_host", "PINECONE_CONTROLLER_HOST"),
+        description="The address of Pinecone's control plane, where it is not the public one.",
+    )
+    pinecone_model: str = Field(
+        default="multilingual-e5-large", description="The embedding model of an index that dm-memory makes."
+    )
+    pinecone_cloud: str = Field(default="aws", description="The cloud of an index that dm-memory makes.")
+    pinecone_region: str = Field(default="us-east-1", description="The region of an index that dm-memory makes.")
+    pinecone_limit: int = Field(
+        default=2_000_000_000, ge=1, description="Bytes the Pinecone plan stores; 2 GB is the Starter plan's limit."
+    )
+    supermemory_api_key: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("supermemory_api_key", "SUPERMEMORY_API_KEY"),
+        description="Supermemory, for cross-session memory.",
+    )
+    supermemory_url: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("supermemory_url", "SUPERMEMORY_BASE_URL"),
+        description="The address of Supermemory's interface, where it is not the public one.",
+    )
+    supermemory_limit: int | None = Field(
+        default=None, ge=1, description="Tokens of the Supermemory plan, where its interface does not say."
+    )
+    falkordb_uri: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("falkordb_uri", "FALKORDB_URI"),
+        description="The FalkorDB behind Graphiti (redis://host:6379), instead of the embedded graph.",
+    )
+    falkordb_username: str | None = Field(
+        default=None, validation_alias=AliasChoices("falkordb_username", "FALKORDB_USERNAME")
+    )
+    falkordb_password: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("falkordb_password", "FALKORDB_PASSWORD")
+    )
+    neo4j_uri: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("neo4j_uri", "NEO4J_URI"),
+        description="The Neo4j behind Graphiti (bolt://host:7687), instead of the embedded graph.",
+    )
+    neo4j_user: str = Field(default="neo4j", validation_alias=AliasChoices("neo4j_user", "NEO4J_USER"))
+    neo4j_password: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("neo4j_password", "NEO4J_PASSWORD")
+    )
+    neo4j_database: str = Field(default="neo4j", validation_alias=AliasChoices("neo4j_database", "NEO4J_DATABASE"))
+    graphiti_group_id: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("graphiti_group_id", "GRAPHITI_GROUP_ID"),
+        description="Graphiti's group for all brands; by default each brand is a group of its own.",
+    )
+
+    layer_timeout: float = Field(
+        default=30.0, gt=0, le=600, description="Seconds within which a connected service must have answered a call."
+    )
+    layer_attempts: int = Field(
+        default=4, ge=1, le=10, description="How often a call to a connected service is tried before it counts as down."
+    )
+    layer_concurrency: int = Field(
+        default=4, ge=1, le=32, description="Calls to one connected service at the same time."
     )

@@ -14,6 +14,7 @@ class DictLayer:
 
     def __init__(self, name: str = "vector") -> None:
         self.name = name
+        self.role = name.partition("@")[0]
         self.engine = "dictionary"
         self.capabilities = Capabilities(batch_items=256, embeds=True)
         self.held: dict[str, Payload] = {}

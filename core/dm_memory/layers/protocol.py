@@ -31,7 +31,10 @@ __all__ = [
     "SearchHit",
     "SearchQuery",
     "SearchableLayer",
+    "SizedLayer",
     "StoredRecord",
+    "VectorSource",
+    "Vectors",
 ]
 
 
@@ -138,7 +141,15 @@ class Layer(Protocol):
 
     @property
     def name(self) -> str:
-        """``vector``, ``graph``, ``cross-session`` or ``durable``."""
+        """Under which the registry keeps what it knows of this layer.
+
+        The role, followed for a connected service by where it is: ``vector@qdrant:host/collection``. So another place
+        is another layer, which is filled by itself. Stable, and without secrets.
+        """
+
+    @property
+    def role(self) -> str:
+        """What it is to the brand: ``vector``, ``graph``, ``cross-session`` or ``durable``."""
 
     @property
     def engine(self) -> str:
@@ -184,6 +195,14 @@ class SearchableLayer(Layer, Protocol):
         """Return at most ``query.limit`` entries, best first. Raises ``LayerError``."""
 
 
+@runtime_checkable
+class SizedLayer(Layer, Protocol):
+    """A layer whose provider counts something else than entries: its capacity's unit is what sizes are in."""
+
+    def size_of(self, payload: Payload) -> int:
+        """Return about what storing a payload will use of the capacity."""
+
+
 @dataclass(frozen=True, slots=True)
 class EmbeddingSpec:
     """Which model made a vector. Vectors of different specs never share a collection.
@@ -197,6 +216,25 @@ class EmbeddingSpec:
     name: str
     dimension: int
     weights: str
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """The vectors of one entry, a chunk each, in order, and the content hash of the text they were made from."""
+
+    content_hash: str
+    chunks: Sequence[Sequence[float]]
+
+
+@runtime_checkable
+class VectorSource(Layer, Protocol):
+    """A layer that embeds here and can hand out its vectors, so that the durable store keeps them too."""
+
+    async def vector_model(self) -> EmbeddingSpec:
+        """Return the model of the vectors held. Raises ``LayerError``."""
+
+    async def vectors(self, ids: Sequence[str]) -> Mapping[str, Vectors]:
+        """Return the vectors of entries that are held whole; others are absent. Raises ``LayerError``."""
 
 
 class Embedder(Protocol):

@@ -54,6 +54,7 @@ class QdrantEdgeLayer:
     """
 
     name = "vector"
+    role = "vector"
     engine = "Qdrant Edge (embedded)"
     capabilities = Capabilities(batch_items=256, embeds=True)
 
