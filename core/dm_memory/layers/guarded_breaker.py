@@ -44,12 +44,12 @@ class Breaker:
         self._monotonic = monotonic
         self._trouble: LayerError | None = None
         self._until = 0.0
-        self._trial = False
+        self._trials = 0
         self._malformed = 0
 
     def check(self, call: Call) -> None:
         """Raise the ``LayerError`` that holds the call back, if one does."""
-        if (trouble := self._held_back_by(call)) and not call.insists and (self._trial or self._left > 0):
+        if (trouble := self._held_back_by(call)) and not call.insists and (self._trials or self._left > 0):
             raise self._again(trouble)
 
     @contextmanager
@@ -62,7 +62,7 @@ class Breaker:
         """
         self.check(call)
         trial = self._held_back_by(call) is not None
-        self._trial = self._trial or trial
+        self._trials += trial
         try:
             yield trial
         except LayerError as error:
@@ -75,7 +75,7 @@ class Breaker:
             self._close(trial)
         finally:
             # A trial that was cancelled, or met a bug, has proved nothing: the next call is the trial.
-            self._trial = self._trial and not trial
+            self._trials -= trial
 
     def _held_back_by(self, call: Call) -> LayerError | None:
         full = self._trouble is not None and self._trouble.error_class is ErrorClass.QUOTA
