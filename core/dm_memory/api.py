@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 
 from dm_memory.brand.files import Limits
 from dm_memory.brand.home import Home
 from dm_memory.checks import examine
+from dm_memory.items import Payload
 from dm_memory.layers.embedders import make_embedder
 from dm_memory.layers.protocol import Layer
 from dm_memory.report.doctor import Check
@@ -24,6 +26,9 @@ from dm_memory.sync.results import PrepareResult, SearchResult, StatusResult, Sy
 from dm_memory.sync.search import search_brand
 from dm_memory.sync.status import brand_status
 from dm_memory.sync.timestamps import Clock, utc_now
+
+if TYPE_CHECKING:
+    from dm_memory.storage.durable import DurableStore
 
 __all__ = ["LayerFactory", "Memory"]
 
@@ -99,13 +104,12 @@ class Memory:
         Raises:
             DmMemoryError: Nothing could be done: no such brand, a cache that others keep, settings that can't work.
         """
-        from dm_memory.storage.opening import cache_place, open_durable  # noqa: PLC0415  # only this call needs them
+        from dm_memory.storage.opening import cache_place  # noqa: PLC0415  # only this call needs them
         from dm_memory.storage.sync import sync_storage  # noqa: PLC0415  # as above
 
         brand = await asyncio.to_thread(self.resolve_brand, request.brand)
         folder = await asyncio.to_thread(self.home.memory_dir, brand)
-        url, token = self.settings.turso_database_url, self.settings.turso_auth_token
-        store = open_durable(folder, brand, url=url, token=token, timeout=self.settings.storage_timeout)
+        store = self._durable(brand)
         try:
             parallel = self.settings.storage_parallel
             place = cache_place(folder)
@@ -131,9 +135,30 @@ class Memory:
 
     def _configured_layers(self, brand: str) -> Sequence[Layer]:
         from dm_memory.layers.qdrant_edge import QdrantEdgeLayer  # noqa: PLC0415  # only what is configured is imported
+        from dm_memory.storage.opening import durable_layer  # noqa: PLC0415  # as above
 
-        folder = self.home.memory_dir(brand) / "vector"
-        return (QdrantEdgeLayer(folder, brand, self._embedder, lock_timeout=self.settings.lock_timeout),)
+        folder = self.home.memory_dir(brand)
+        vector = QdrantEdgeLayer(folder / "vector", brand, self._embedder, lock_timeout=self.settings.lock_timeout)
+        return (vector, durable_layer(self._durable(brand), self.settings.turso_database_url, vector))
+
+    def _durable(self, brand: str) -> DurableStore:
+        from dm_memory.storage.opening import open_durable  # noqa: PLC0415  # start-up imports no SQL
+
+        settings = self.settings
+        return open_durable(
+            self.home.memory_dir(brand),
+            brand,
+            url=settings.turso_database_url,
+            token=settings.turso_auth_token,
+            timeout=settings.storage_timeout,
+        )
+
+    @staticmethod
+    def _cached(folder: Path) -> list[Payload]:
+        from dm_memory.storage.cache_entries import cached_payloads  # noqa: PLC0415  # only where the store is silent
+        from dm_memory.storage.opening import cache_place  # noqa: PLC0415  # as above
+
+        return cached_payloads(cache_place(folder))
 
     def _environment(self, brand: str) -> Environment:
         settings = self.settings
@@ -146,6 +171,7 @@ class Memory:
             lock_timeout=settings.lock_timeout,
             batch_items=settings.batch_size,
             data_items=settings.data_items,
+            cached_entries=self._cached,
         )
 
 

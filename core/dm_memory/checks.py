@@ -42,7 +42,7 @@ async def examine(
         for layer in layers_of(brand):
             health = await layer.health()
             remedy = health.error.remedy if health.error else ""
-            checks.append(Check(f"{brand}: {layer.name}", "ok" if health.ok else "fail", health.detail, remedy))
+            checks.append(Check(f"{brand}: {layer.role}", "ok" if health.ok else "fail", health.detail, remedy))
     return checks
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from dm_memory.layers.edge_errors import disk_trouble, refused, translated
-from dm_memory.layers.edge_points import PointData
+from dm_memory.layers.edge_points import PointData, chunk_id
 from dm_memory.layers.edge_search import Found
 from dm_memory.layers.protocol import SearchQuery
 
@@ -170,6 +170,26 @@ class Collection:
             if chunks == 1 or self._count(self._entry_filter([str(record.id)])) == chunks - 1:
                 found[str(record.id)] = (metadata.get("hash", ""), metadata.get("meta_hash", ""), chunks)
         return found
+
+    def vectors(self, ids: Sequence[str]) -> dict[str, tuple[str, list[Sequence[float]]]]:
+        """Return content hash and vectors, a chunk each, of those entries that are there with all chunks."""
+        selector = self._edge.PayloadSelector.Include(_HASHES)
+        with translated():
+            records = self._shard.retrieve(list(ids), selector, [self._vector])
+            found = {}
+            for record in records:
+                chunks = record.payload.get("chunks", 1)
+                vectors = [record.vector[self._vector], *self._further_vectors(str(record.id), chunks)]
+                if len(vectors) == chunks:
+                    found[str(record.id)] = (record.payload.get("metadata", {}).get("hash", ""), vectors)
+        return found
+
+    def _further_vectors(self, entry: str, chunks: int) -> list[Sequence[float]]:
+        if chunks == 1:
+            return []
+        wanted = [chunk_id(entry, number) for number in range(1, chunks)]
+        records = {str(r.id): r.vector[self._vector] for r in self._shard.retrieve(wanted, False, [self._vector])}  # noqa: FBT003  # the engine takes no keywords
+        return [records[id_] for id_ in wanted if id_ in records]
 
     def entries(self, after: str | None, limit: int) -> tuple[list[tuple[str, list[dict[str, Any]]]], str | None]:
         """Return at most ``limit`` entries, each with the payloads of its chunks in order, and where to go on."""

@@ -23,11 +23,13 @@ from dm_memory.layers.protocol import (
     Capabilities,
     Capacity,
     Embedder,
+    EmbeddingSpec,
     Health,
     Outcome,
     SearchHit,
     SearchQuery,
     StoredRecord,
+    Vectors,
 )
 
 __all__ = ["QdrantEdgeLayer"]
@@ -100,6 +102,14 @@ class QdrantEdgeLayer:
     async def fetch(self, ids: Sequence[str]) -> Mapping[str, StoredRecord]:
         """Return the hashes of entries that are held with all their chunks. Raises ``LayerError``."""
         return await self._run(partial(self._fetch, ids))
+
+    async def vector_model(self) -> EmbeddingSpec:
+        """Return the model in use; vectors of another one are not handed out. Raises ``LayerError``."""
+        return await self._run(self._model_in_use)
+
+    async def vectors(self, ids: Sequence[str]) -> Mapping[str, Vectors]:
+        """Return the vectors of entries that are held whole. Raises ``LayerError``."""
+        return await self._run(partial(self._vectors, ids))
 
     async def delete(self, ids: Sequence[str]) -> None:
         """Remove entries. Raises ``LayerError``."""
@@ -205,6 +215,16 @@ class QdrantEdgeLayer:
             return [], None
         found, following = collection.entries(after, limit)
         return [payload_of(self.brand, entry, chunks) for entry, chunks in found], following
+
+    def _model_in_use(self) -> EmbeddingSpec:
+        self._folder.require_fit()
+        return self._embedder.spec
+
+    def _vectors(self, ids: Sequence[str]) -> dict[str, Vectors]:
+        collection = self._folder.for_reading()
+        if collection is None:
+            return {}
+        return {found: Vectors(*held) for found, held in collection.vectors(ids).items()}
 
     def _delete(self, ids: Sequence[str]) -> None:
         collection = self._folder.for_reading()

@@ -8,7 +8,7 @@ from itertools import islice
 from dm_memory.findings import Finding, Severity
 from dm_memory.layers.protocol import Capacity
 from dm_memory.report.escape import code, inline, quote
-from dm_memory.report.words import amount, counted, percent, sentence_end, short_hash, when
+from dm_memory.report.words import amount, counted, percent, role_of, sentence_end, short_hash, when
 from dm_memory.sync.results import Action, Failure, GuardHit, ItemOutcome
 
 __all__ = [
@@ -94,7 +94,7 @@ def error_words(error_class: str) -> str:
 
 def failure_text(failure: Failure) -> str:
     """Return why something failed and what to do about it."""
-    layer = f"{inline(failure.layer, 40)} layer: " if failure.layer else ""
+    layer = f"{role_of(failure.layer)} layer: " if failure.layer else ""
     provider_code = f" [{code(failure.code, 40)}]" if failure.code else ""
     remedy = f" What to do: {sentence_end(inline(failure.remedy))}" if failure.remedy else ""
     head = f"{layer}{error_words(failure.error_class)}{provider_code}"

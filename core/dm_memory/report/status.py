@@ -21,7 +21,7 @@ from dm_memory.report.parts import (
     item_text,
     title,
 )
-from dm_memory.report.words import ago, counted, entries, number, sentence_end, tally, when
+from dm_memory.report.words import ago, counted, entries, number, role_of, sentence_end, tally, when
 from dm_memory.sync.results import ItemOutcome, LayerStatus, StatusResult
 
 __all__ = ["status_report"]
@@ -36,7 +36,7 @@ _HEADLINES = {
 
 def status_report(result: StatusResult, *, list_limit: int = 20) -> Report:
     """Render a brand's state; at most ``list_limit`` lines per list. The exit code is always 0: asking worked."""
-    capacities = (capacity_text(layer.name, layer.capacity) for layer in result.layers)
+    capacities = (capacity_text(role_of(layer.name), layer.capacity) for layer in result.layers)
     sections = [
         ("Summary", _summary(result)),
         ("Failed and waiting", _open(result, list_limit)),
@@ -105,7 +105,7 @@ def _layers(layers: Sequence[LayerStatus]) -> list[str]:
         "|---|---|---|---:|---:|---:|---:|",
     ]
     rows += map(_layer_row, layers)
-    notes = [f"- {inline(layer.name, 40)}: {note}" for layer in layers for note in _layer_notes(layer)]
+    notes = [f"- {role_of(layer.name)}: {note}" for layer in layers for note in _layer_notes(layer)]
     return ["\n".join(rows), "\n".join(notes)]
 
 
@@ -114,7 +114,7 @@ def _layer_row(layer: LayerStatus) -> str:
     held = "unknown" if layer.held is None else number(layer.held)
     figures = f"{number(layer.entries)} | {held} | {number(layer.pending)} | {number(layer.failed)}"
     answers = "yes" if layer.health.ok else "no"
-    return f"| {inline(layer.name, 40)} | {inline(layer.engine, 60)}{model} | {answers} | {figures} |"
+    return f"| {role_of(layer.name)} | {inline(layer.engine, 60)}{model} | {answers} | {figures} |"
 
 
 def _layer_notes(layer: LayerStatus) -> list[str]:
@@ -166,6 +166,7 @@ def _data(result: StatusResult) -> dict[str, object]:
 def _layer_data(layer: LayerStatus) -> dict[str, object]:
     return {
         "name": layer.name,
+        "role": role_of(layer.name),
         "engine": scrub(layer.engine),
         "model": scrub(layer.model),
         "entries": layer.entries,

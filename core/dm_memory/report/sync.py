@@ -29,7 +29,7 @@ from dm_memory.report.parts import (
     item_text,
     title,
 )
-from dm_memory.report.words import counted, duration, entries, listed, number, sentence_end, tally, when
+from dm_memory.report.words import counted, duration, entries, listed, number, role_of, sentence_end, tally, when
 from dm_memory.sync.results import Action, Counts, Failure, ItemOutcome, LayerResult, SyncResult
 
 __all__ = ["SYNC_SECTIONS", "sync_report"]
@@ -67,6 +67,8 @@ _SYNCED_WORDS = {
     Action.RESUMED: "Left over from an interrupted sync",
     Action.RETRY: "Tried again after an earlier failure",
     Action.FORCED: "Stored again",
+    Action.LEARNED: "Known to the durable store, stored on this machine as well",
+    Action.ADDED: "In memory already, stored in a layer that is new",
 }
 _SKIPPED_WORDS = {
     Action.REFUSED: "Refused, never stored",
@@ -149,6 +151,8 @@ def _changes(counts: Counts) -> str:
         (counts.resumed, "entry from an interrupted sync", "entries from an interrupted sync"),
         (counts.retried, "entry that failed before", "entries that failed before"),
         (counts.forced, "entry stored again", "entries stored again"),
+        (counts.learned, "entry from the durable store", "entries from the durable store"),
+        (counts.added, "known entry in a new layer", "known entries in a new layer"),
     ]
     words = [counted(*part) for part in parts if part[0]]
     return listed(words) if words else ""
@@ -219,7 +223,10 @@ def _counts_as_synced(item: ItemOutcome) -> bool:
 
 
 def _due(counts: Counts) -> int:
-    return counts.new + counts.modified + counts.metadata + counts.resumed + counts.retried + counts.forced
+    return sum(getattr(counts, name) for name in _DUE)
+
+
+_DUE = ("new", "modified", "metadata", "resumed", "retried", "forced", "learned", "added")
 
 
 def _plan_command(result: SyncResult, total: int) -> str:
@@ -358,7 +365,7 @@ def _layers(layers: Sequence[LayerResult]) -> list[str]:
         return ["No memory layer took part."]
     if not any(layer.opened or layer.failure for layer in layers):
         held = listed(
-            f"{inline(layer.name, 40)} ({inline(layer.engine, 60)}) holds {number(layer.entries)}" for layer in layers
+            f"{role_of(layer.name)} ({inline(layer.engine, 60)}) holds {number(layer.entries)}" for layer in layers
         )
         return [f"No layer had to be opened: {held}."]
     rows = ["| Layer | Engine | Stored now | Failed | Waiting | In memory |", "|---|---|---:|---:|---:|---:|"]
@@ -370,14 +377,14 @@ def _layers(layers: Sequence[LayerResult]) -> list[str]:
 def _layer_row(layer: LayerResult) -> str:
     model = f", model {inline(layer.model, 120)}" if layer.model else ""
     numbers = " | ".join(map(number, (layer.stored, layer.failed, layer.queued, layer.entries)))
-    return f"| {inline(layer.name, 40)} | {inline(layer.engine, 60)}{model} | {numbers} |"
+    return f"| {role_of(layer.name)} | {inline(layer.engine, 60)}{model} | {numbers} |"
 
 
 def _capacity(layers: Sequence[LayerResult]) -> list[str]:
     measured = [layer for layer in layers if layer.capacity is not None]
     if not measured:
         return ["Not measured, because no layer was opened."]
-    lines = [capacity_text(layer.name, layer.capacity) for layer in layers]
+    lines = [capacity_text(role_of(layer.name), layer.capacity) for layer in layers]
     return [lines[0] if len(lines) == 1 else "\n".join(f"- {line}" for line in lines)]
 
 
@@ -417,6 +424,7 @@ def _data(result: SyncResult) -> dict[str, object]:
 def _layer_data(layer: LayerResult) -> dict[str, object]:
     return {
         "name": layer.name,
+        "role": role_of(layer.name),
         "engine": scrub(layer.engine),
         "model": scrub(layer.model),
         "stored": layer.stored,

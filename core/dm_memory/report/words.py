@@ -16,6 +16,7 @@ __all__ = [
     "listed",
     "number",
     "percent",
+    "role_of",
     "sentence_end",
     "short_hash",
     "size",
@@ -27,6 +28,11 @@ _KILO = 1024
 _DAY = 86_400
 _HOUR = 3_600
 _MINUTE = 60
+
+
+def role_of(layer: str) -> str:
+    """Return what a layer is to the brand, out of its name: ``vector`` of ``vector@qdrant:host/collection``."""
+    return inline(layer.partition("@")[0], 40)
 
 
 def number(value: int) -> str:

@@ -107,6 +107,15 @@ class DurableStore(Protocol):
     async def rows(self, table: Table, ids: Sequence[str]) -> Page:
         """Return the rows with these ids, in no order; unknown ids are absent."""
 
+    async def digests(self, after: Key = START, *, limit: int = 5000) -> list[Row]:
+        """Return the first episodes above ``after`` as id, ``updated_at``, key, content hash and metadata hash.
+
+        Empty for databases of other programs, which have no such columns.
+        """
+
+    async def digests_of(self, ids: Sequence[str]) -> list[Row]:
+        """Return the same of these episodes, in no order; unknown ids are absent."""
+
     async def embeddings_of(self, item_ids: Sequence[str]) -> Page:
         """Return the embeddings of these episodes or patterns, in no order."""
 

@@ -96,6 +96,22 @@ def rows_by(layout: TableLayout, brand: str, column: str, values: Sequence[str])
     )
 
 
+_DIGEST = "SELECT id, updated_at, key, content_hash, metadata_hash FROM episodes WHERE brand = ? AND"
+
+
+def digests(brand: str, after: tuple[int, str], limit: int) -> Statement:
+    """Return the statement for the hashes of at most ``limit`` episodes above ``after``, in order of the key."""
+    return Statement(
+        f"{_DIGEST} (updated_at, id) > (?, ?) ORDER BY updated_at, id LIMIT ?",  # a constant
+        (brand, *after, limit),
+    )
+
+
+def digests_of(brand: str, ids: Sequence[str]) -> Statement:
+    """Return the statement for the hashes of these episodes."""
+    return Statement(f"{_DIGEST} id IN (SELECT value FROM json_each(?))", (brand, _json(ids)))
+
+
 def tombstone_page(brand: str, after: tuple[int, str], limit: int) -> Statement:
     """Return the statement for at most ``limit`` tombstones above ``after``."""
     return Statement(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 from dm_memory.errors import ErrorClass, LayerError
@@ -218,6 +219,24 @@ class SqlStore:
     async def rows(self, table: Table, ids: Sequence[str]) -> Page:
         """Return rows by id."""
         return await self._rows_by(table, ids, lambda layout: layout.tables[table].id_column)
+
+    async def digests(self, after: Key = START, *, limit: int = 5000) -> list[Row]:
+        """Return which episodes there are, and their hashes, in the order of their changes."""
+        return await self._own_rows(lambda: sql.digests(self._brand, after, limit))
+
+    async def digests_of(self, ids: Sequence[str]) -> list[Row]:
+        """Return the hashes of episodes by id."""
+        step = self._engine.batch_rows
+        found: list[Row] = []
+        for start in range(0, len(ids), step):
+            part = ids[start : start + step]
+            found += await self._own_rows(partial(sql.digests_of, self._brand, part))
+        return found
+
+    async def _own_rows(self, make: Callable[[], Statement]) -> list[Row]:
+        """Return what a statement finds in our own layout; nothing in any other."""
+        _, answers = await self._read(lambda layout: [make()] if layout.writable and layout.tables else [])
+        return answers[0] if answers else []
 
     async def embeddings_of(self, item_ids: Sequence[str]) -> Page:
         """Return embeddings by what they belong to."""

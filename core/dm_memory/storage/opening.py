@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from dm_memory.layers.protocol import Layer, VectorSource
 from dm_memory.storage.durable import DurableStore
+from dm_memory.storage.durable_layer import DurableLayer
 from dm_memory.storage.durable_sqlite import open_sqlite_store
 from dm_memory.storage.sync import CachePlace
 
-__all__ = ["cache_place", "open_durable"]
+__all__ = ["cache_place", "durable_layer", "open_durable"]
 
 
 def open_durable(
@@ -34,6 +37,27 @@ def open_durable(
     from dm_memory.storage.hrana import Timeouts  # noqa: PLC0415  # as above
 
     return open_turso_store(url, token, brand, timeouts=Timeouts(read=min(timeout, 15.0), overall=timeout))
+
+
+def durable_layer(store: DurableStore, url: str | None, vectors: Layer) -> DurableLayer:
+    """Return the durable store as a layer that is delivered to after the vector layer, whose vectors it keeps.
+
+    Args:
+        store: What ``open_durable`` returned.
+        url: ``TURSO_DATABASE_URL``.
+        vectors: The vector layer; one that embeds elsewhere hands out no vectors.
+    """
+    source = vectors if isinstance(vectors, VectorSource) else None
+    if not url:
+        return DurableLayer(store, "durable", source)
+    return DurableLayer(store, f"durable@turso:{_place(url)}", source, batch_items=256, shared=True)
+
+
+def _place(url: str) -> str:
+    """Return host, port and path of a URL: what tells one database from another, without a password in it."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return f"{host}{parts.path.rstrip('/')}"
 
 
 def cache_place(memory_dir: Path) -> CachePlace:

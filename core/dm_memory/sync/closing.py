@@ -118,8 +118,7 @@ class Closing:
             counts.queued = self._queued()
         left = self.run.left_over - self.run.adopted.keys()
         if left:
-            resumed, retried = self._left_over_counts(left)
-            counts.resumed, counts.retried = resumed, retried
+            self._count_left_over(left)
         return tried
 
     def _queued(self) -> int:
@@ -134,13 +133,16 @@ class Closing:
         kinds = ", ".join(f"'{kind}'" for kind in sorted(self.kinds))
         return f"seq IN (SELECT seq FROM items WHERE kind IN ({kinds}))"  # noqa: S608  # our own names
 
-    def _left_over_counts(self, left: set[int]) -> tuple[int, int]:
-        """Count what this run took up of earlier runs: what was merely due, and what had failed."""
+    def _count_left_over(self, left: set[int]) -> None:
+        """Count what this run took up besides its own plan: by what made it due."""
         if not self.request.dry_run:
             rows = self.registry.rows("SELECT DISTINCT seq FROM deliveries WHERE run = ?", (self.run.number,))
             left = left & {row["seq"] for row in rows}
-        retried = len(left & self.run.failed_before)
-        return len(left) - retried, retried
+        counts, run = self.outcomes.counts, self.run
+        counts.learned = len(left & run.learned)
+        counts.added = len((left & run.added) - run.learned)
+        counts.retried = len((left & run.failed_before) - run.added - run.learned)
+        counts.resumed = len(left) - counts.learned - counts.added - counts.retried
 
     def _distinct(self, condition: str) -> int:
         return self.registry.value(f"SELECT count(DISTINCT seq) FROM deliveries WHERE {condition}")  # noqa: S608  # ours

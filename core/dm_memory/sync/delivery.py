@@ -183,7 +183,7 @@ class Delivery:
 
     def _is_doubtful(self, due: Due) -> bool:
         """Tell whether an earlier run tried this item; it may have been killed between the layer's word and ours."""
-        if self._options.ask_first or due.run != self._options.run:
+        if self._options.ask_first or due.run != self._options.run or due.action in _ELSEWHERE:
             return True
         return due.seq in self._options.in_doubt and due.action != Action.FORCED
 
@@ -309,6 +309,9 @@ _CONFIRM = (
 _FAIL = (
     "UPDATE deliveries SET state = 2, run = ?, attempts = ?, next_attempt_at = ?, error = ? WHERE layer = ? AND seq = ?"
 )
+
+_ELSEWHERE = frozenset({Action.LEARNED, Action.ADDED})
+"""Known from somewhere else: the layer may hold it too, if other machines write to it."""
 
 
 def _is_missing(error: LayerError | None) -> bool:

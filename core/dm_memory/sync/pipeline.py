@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from dm_memory.brand.home import Home
 from dm_memory.brand.sources import source_files
 from dm_memory.errors import LayerError
 from dm_memory.findings import Finding, Severity
-from dm_memory.items import Kind
+from dm_memory.items import Kind, Payload
 from dm_memory.layers.protocol import Layer
 from dm_memory.sync import rows, session
 from dm_memory.sync.asking import answered
@@ -29,8 +29,10 @@ from dm_memory.sync.flags import compliance_note
 from dm_memory.sync.generations import Generation, agree_on_generation
 from dm_memory.sync.guard import Policy
 from dm_memory.sync.intake import Intake, IntakeOptions, SourceItems, Taken
+from dm_memory.sync.learn import NewsDesk, NewsLayer, learn, take_over
 from dm_memory.sync.lock import brand_lock
 from dm_memory.sync.outcomes import Outcomes
+from dm_memory.sync.patterns_step import PatternLayer, follow_vectors, write_patterns
 from dm_memory.sync.payloads import Preparer
 from dm_memory.sync.reading import Chunk, Reader, file_records, missing_sources
 from dm_memory.sync.reclaim import reclaim
@@ -40,6 +42,7 @@ from dm_memory.sync.results import Action, SyncResult
 from dm_memory.sync.runs import Run, begin_run, open_or_rebuild
 from dm_memory.sync.tagging import normalise_tags
 from dm_memory.sync.timestamps import Clock, to_iso
+from dm_memory.sync.together import all_of, shared_progress
 from dm_memory.sync.worker import Worker, worker_thread
 
 __all__ = ["Environment", "sync_brand"]
@@ -64,6 +67,7 @@ class Environment:
         layers: To store in, the vector layer first.
         vector_db: The vector layer's name in the plugin script's files.
         data_items: Outcomes kept for the report.
+        cached_entries: What the local cache of the durable store holds, where the store can't be asked.
     """
 
     home: Home
@@ -75,6 +79,7 @@ class Environment:
     batch_items: int
     data_items: int
     vector_db: str = "qdrant"
+    cached_entries: Callable[[Path], list[Payload]] = lambda _: []
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +112,7 @@ class _State:
     broken: bool = False
     pending_names: list[str] = field(default_factory=list)
     delivered: dict[str, Delivered] = field(default_factory=dict)
+    down: dict[str, LayerError] = field(default_factory=dict)
 
     @property
     def memory_dir(self) -> Path:
@@ -160,7 +166,7 @@ async def _attempt(call: _Call, *, damaged: bool) -> SyncResult:
                 call.stop,
                 call.excluder,
             )
-            await _reclaim(state)
+            await _catch_up(state)
             await _take_in(state)
             generations = await _agree_on_generations(state)
             if not request.dry_run:
@@ -194,18 +200,63 @@ async def _registry(call: _Call, worker: Worker, *, damaged: bool) -> AsyncItera
             await worker.run(registry.close)
 
 
-async def _reclaim(state: _State) -> None:
-    """Take back what only the layers know, where the registry may have been lost."""
-    if state.request.dry_run or not state.run.registry_is_new:
-        return
+async def _catch_up(state: _State) -> None:
+    """Take over what the layers know and the registry does not: it was lost, is new, or others store there as well."""
     now = to_iso(state.environment.clock())
+    taken = 0
+    if state.run.registry_is_new and not state.request.dry_run:
+        taken = await _reclaim(state, now)
     for layer in state.environment.layers:
+        if isinstance(layer, NewsLayer) and (layer.shared or (state.run.registry_is_new and not state.request.dry_run)):
+            taken += await _learn(state, layer, now)
+    if taken:
+        await state.worker.run(_fill, state.registry, state.run, [layer.name for layer in state.environment.layers])
+
+
+async def _reclaim(state: _State, now: str) -> int:
+    total = 0
+    for layer in state.environment.layers:
+        if isinstance(layer, NewsLayer):
+            continue
         try:
             taken, findings = await reclaim(state.registry, state.worker, layer, state.run.number, now)
         except LayerError:
             continue  # the layer can't be read now; delivery meets the same trouble and reports it
-        state.run.items_before += taken
+        total += taken
         state.outcomes.add_findings(findings)
+    state.run.items_before += total
+    return total
+
+
+async def _learn(state: _State, layer: NewsLayer, now: str) -> int:
+    """Learn from the durable store; where it does not answer a new registry, from what the local cache has of it."""
+    others = [other.name for other in state.environment.layers if other.name != layer.name]
+    desk = NewsDesk(state.registry, layer.name, tuple(others), state.run.number, now)
+    learned = await learn(desk, state.worker, layer)
+    if learned.failure is not None:
+        state.down[layer.name] = learned.failure
+        if state.run.registry_is_new:
+            payloads = await state.worker.run(state.environment.cached_entries, state.memory_dir)
+            learned = await state.worker.run(take_over, desk, payloads)
+    if finding := learned.finding(layer.engine):
+        state.outcomes.add_findings([finding])
+    state.run.learned |= learned.seqs
+    state.run.left_over |= learned.seqs
+    if not layer.shared:
+        state.run.items_before += learned.new
+    return learned.new
+
+
+def _fill(registry: Registry, run: Run, layers: Sequence[str]) -> None:
+    """Make what was taken over due in every layer that does not have it yet."""
+    with registry.transaction() as connection:
+        for layer in layers:
+            rows.mark_missing(connection, layer, run.number)
+    added = registry.tuples(
+        "SELECT DISTINCT seq FROM deliveries WHERE state <> 1 AND run = ? AND action = 'added'", (run.number,)
+    )
+    run.added |= {seq for (seq,) in added} - run.learned
+    run.left_over |= run.added
 
 
 # Taking in -----------------------------------------------------------------------------------------------------------
@@ -341,16 +392,42 @@ async def _agree_on_generations(state: _State) -> dict[str, Generation]:
 
 
 async def _deliver(state: _State, generations: dict[str, Generation]) -> None:
-    for layer in state.environment.layers:
+    """Deliver to every layer, to connected ones at the same time; the durable store waits for the vectors it keeps."""
+    dues = {layer.name: await state.worker.run(_due, state.registry, layer.name) for layer in state.environment.layers}
+    progress = shared_progress(state.progress, sum(dues.values()))
+    first = [layer for layer in state.environment.layers if layer.role in _CHAINED]
+    chains = [first, *([layer] for layer in state.environment.layers if layer.role not in _CHAINED)]
+    await all_of(_deliver_in_turn(state, chain, generations, progress) for chain in chains)
+
+
+_CHAINED = ("vector", "durable")
+
+
+async def _deliver_in_turn(
+    state: _State, layers: Sequence[Layer], generations: dict[str, Generation], progress: Progress
+) -> None:
+    for layer in layers:
         generation = generations[layer.name]
-        if generation.blocked is not None:
-            state.delivered[layer.name] = Delivered(failure=generation.blocked)
+        failure = generation.blocked or state.down.get(layer.name)
+        if failure is not None:
+            state.delivered[layer.name] = Delivered(failure=failure)
             continue
+        if isinstance(layer, NewsLayer):
+            await state.worker.run(follow_vectors, state.registry, layer.name, layers[0].name, state.run.number)
         total = await state.worker.run(_due, state.registry, layer.name)
-        if not total and not generation.rebuilding:
+        if total or generation.rebuilding:
+            state.delivered[layer.name] = await _deliver_to(state, layer, total, generation, progress)
+        else:
             state.delivered[layer.name] = Delivered()
-            continue
-        state.delivered[layer.name] = await _deliver_to(state, layer, total, generation)
+        if isinstance(layer, PatternLayer) and state.delivered[layer.name].failure is None:
+            await _write_patterns(state, layer, changed=bool(total))
+
+
+async def _write_patterns(state: _State, layer: PatternLayer, *, changed: bool) -> None:
+    try:
+        await write_patterns(state.registry, state.worker, layer, state.brand, changed=changed)
+    except LayerError as error:
+        state.delivered[layer.name].failure = error
 
 
 def _due(registry: Registry, layer: str) -> int:
@@ -364,7 +441,7 @@ async def _may_hold_strangers(state: _State, layer: Layer) -> bool:
     return state.run.registry_is_new and (await answered(layer.engine, layer.capacity())).entries != 0
 
 
-async def _deliver_to(state: _State, layer: Layer, total: int, generation: Generation) -> Delivered:
+async def _deliver_to(state: _State, layer: Layer, total: int, generation: Generation, progress: Progress) -> Delivered:
     try:
         ask_first = await _may_hold_strangers(state, layer)
     except LayerError as error:
@@ -387,7 +464,7 @@ async def _deliver_to(state: _State, layer: Layer, total: int, generation: Gener
         state.outcomes,
         excluder=Excluder() if generation.rebuilding else state.excluder,
         clock=state.environment.clock,
-        progress=state.progress,
+        progress=progress,
         stop=state.stop,
     )
     try:

@@ -20,7 +20,7 @@ from dm_memory.sync.registry import Registry
 from dm_memory.sync.rows import DeliveryState, ItemRow
 from dm_memory.sync.worker import Worker
 
-__all__ = ["TellingLayer", "reclaim"]
+__all__ = ["TellingLayer", "reclaim", "row_of_entry"]
 
 _PAGE = 256
 _PREPARED_DIGITS = 16
@@ -69,7 +69,9 @@ def _enter(registry: Registry, layer: str, entries: Sequence[Payload], run: int,
     unknown = [entry for entry in entries if entry.key not in known and entry.content_hash not in owners]
     first = registry.value("SELECT max(seq) FROM items") + 1
     with registry.transaction() as connection:
-        rows.insert_items(connection, [_row(entry, first + number, run) for number, entry in enumerate(unknown)])
+        rows.insert_items(
+            connection, [row_of_entry(entry, first + number, run) for number, entry in enumerate(unknown)]
+        )
         connection.executemany(
             "INSERT OR REPLACE INTO deliveries (layer, seq, state, run, action, content_hash, metadata_hash, stored_at)"
             " VALUES (?, ?, ?, ?, 'new', ?, ?, ?)",
@@ -81,7 +83,7 @@ def _enter(registry: Registry, layer: str, entries: Sequence[Payload], run: int,
     return len(unknown)
 
 
-def _row(entry: Payload, seq: int, run: int) -> ItemRow:
+def row_of_entry(entry: Payload, seq: int, run: int) -> ItemRow:
     """Return the row of an entry. Its tags stay with it: which of them a person gave, nobody knows any more."""
     kind = Kind(entry.kind)
     item = Item(entry.key, entry.content, kind, ContentType(entry.content_type))
@@ -111,7 +113,7 @@ def _row(entry: Payload, seq: int, run: int) -> ItemRow:
 
 
 def _told(taken: int, left: int) -> Finding:
-    message = f"The registry had been lost; {taken} of its entries were taken back from the vector database."
+    message = f"The registry was lost, or is new here; {taken} entries were taken over from the vector database."
     if left:
         message += f" {left} more could not be read back whole; they stay there and can be found."
     return Finding("registry-reclaimed", Severity.WARNING, message, "Nothing to do: nothing was embedded again.")

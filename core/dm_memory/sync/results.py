@@ -39,6 +39,10 @@ class Action(StrEnum):
     RETRY = "retry"
     FORCED = "forced"
     """Unchanged, stored again because ``force`` was given, or because the layer's model or chunking changed."""
+    LEARNED = "learned"
+    """Stored by another machine: the durable store has it, and this machine's other layers get it."""
+    ADDED = "added"
+    """In memory already; stored in a layer that is new, or configured again."""
     REFUSED = "refused"
     """Never stored: credentials in the text, or nothing that could be stored."""
 
@@ -93,6 +97,10 @@ class Counts:
     resumed: int = 0
     retried: int = 0
     forced: int = 0
+    learned: int = 0
+    """Entries that another machine stored in the durable store, stored in this one's other layers as well."""
+    added: int = 0
+    """Entries that were in memory, stored in a layer that is new."""
     refused: int = 0
     stored: int = 0
     failed: int = 0

@@ -212,12 +212,27 @@ def mark_due(
         connection.executemany(sql, ((layer, seq, run, action) for seq, action in due))
 
 
-def mark_missing(connection: sqlite3.Connection, layer: str) -> None:
-    """Make everything due in a layer that was not there before, as if an earlier run had left it. In a transaction."""
+def mark_missing(connection: sqlite3.Connection, layer: str, run: int) -> None:
+    """Make everything due in a layer that was never planned for it. Inside a transaction of the caller."""
     connection.execute(
-        "INSERT INTO deliveries (layer, seq, state, run, action) SELECT ?, seq, 0, 0, 'new' FROM items"
+        "INSERT INTO deliveries (layer, seq, state, run, action) SELECT ?, seq, 0, ?, 'added' FROM items"
         " WHERE duplicate_of IS NULL AND seq NOT IN (SELECT seq FROM deliveries WHERE layer = ?)",
-        (layer, layer),
+        (layer, run, layer),
+    )
+
+
+def mark_stale(connection: sqlite3.Connection, layer: str, run: int) -> None:
+    """Make due what a layer holds otherwise than it should by now. Inside a transaction of the caller."""
+    connection.execute(
+        "UPDATE deliveries SET state = 0, run = ?, action = 'added' WHERE layer = ? AND state = 1 AND EXISTS ("
+        "SELECT 1 FROM items i WHERE i.seq = deliveries.seq AND i.duplicate_of IS NULL"
+        " AND (i.content_hash, i.metadata_hash) IS NOT (deliveries.content_hash, deliveries.metadata_hash))",
+        (run, layer),
+    )
+    connection.execute(
+        "UPDATE deliveries SET state = 3, run = ? WHERE layer = ? AND state = 1"
+        " AND seq IN (SELECT seq FROM items WHERE duplicate_of IS NOT NULL)",
+        (run, layer),
     )
 
 

@@ -20,13 +20,23 @@ from dm_memory.sync.files import remove_leftovers
 from dm_memory.sync.hashing import HASH_VERSION, content_hash
 from dm_memory.sync.registry import FILE_NAME, DamagedRegistryError, Registry, open_writer
 from dm_memory.sync.requests import SyncRequest
-from dm_memory.sync.rows import IN_MEMORY, DeliveryState, ItemRow, insert_items, mark_missing, metadata_hash_of, tags_of
+from dm_memory.sync.rows import (
+    IN_MEMORY,
+    DeliveryState,
+    ItemRow,
+    insert_items,
+    mark_missing,
+    mark_stale,
+    metadata_hash_of,
+    tags_of,
+)
 from dm_memory.sync.timestamps import Clock, from_iso, to_iso
 
 __all__ = ["LAST_COMPLETE", "Run", "begin_run", "finish_run", "generation_name", "open_or_rebuild"]
 
 _CLOCK_TOLERANCE = timedelta(minutes=2)
 _KEPT_RUNS = 200
+_LAYERS = "layers"
 
 LAST_COMPLETE = "last-complete-sync"
 """The stored fact that says when everything was last known to be stored."""
@@ -50,6 +60,8 @@ class Run:
         adopted: ``seq`` and action of items that were prepared since the last run and never tried: they are this run's.
         registry_is_new: True where the layers may hold entries that the registry knows nothing of.
         items_before: Distinct entries before the run.
+        added: ``seq`` of those among the left-over ones that are due only because a layer is new.
+        learned: ``seq`` of those that are due because another machine stored them in the durable store.
     """
 
     number: int
@@ -63,6 +75,8 @@ class Run:
     in_doubt: frozenset[int]
     registry_is_new: bool
     items_before: int
+    added: set[int] = field(default_factory=set)
+    learned: set[int] = field(default_factory=set)
     findings: list[Finding] = field(default_factory=list)
 
 
@@ -98,10 +112,12 @@ def begin_run(
         )
         number = int(cursor.lastrowid or 0)
         adopted = _adopt_prepared(connection, number, is_wanted)
-        _fill_new_layers(connection, layers)
+        _fill_new_layers(connection, layers, number)
+        _follow_layers(connection, layers, number)
     left_over = registry.rows(
-        "SELECT d.seq, i.origin, max(d.state) AS state FROM deliveries d JOIN items i ON i.seq = d.seq"
-        " WHERE d.state <> 1 AND d.state IN (0, 2) GROUP BY d.seq"
+        "SELECT d.seq, i.origin, max(d.state) AS state, min(d.action = 'added' AND d.run = ?) AS added"
+        " FROM deliveries d JOIN items i ON i.seq = d.seq WHERE d.state <> 1 AND d.state IN (0, 2) GROUP BY d.seq",
+        (number,),
     )
     seqs = {row["seq"] for row in left_over}
     return Run(
@@ -114,6 +130,7 @@ def begin_run(
         frozenset(row["seq"] for row in left_over if row["state"] == DeliveryState.FAILED),
         adopted,
         in_doubt=frozenset(seqs - adopted.keys()),
+        added={row["seq"] for row in left_over if row["added"]},
         # Until everything was stored once on this registry's word: the first runs may be partial ones.
         registry_is_new=not registry.meta(LAST_COMPLETE),
         items_before=registry.value(f"SELECT count(*) FROM items WHERE {IN_MEMORY}"),  # noqa: S608  # a constant
@@ -133,12 +150,34 @@ def _prune(connection: sqlite3.Connection) -> None:
     )
 
 
-def _fill_new_layers(connection: sqlite3.Connection, layers: Sequence[str]) -> None:
+def _fill_new_layers(connection: sqlite3.Connection, layers: Sequence[str], run: int) -> None:
     """Make due what the registry knows in layers that were never used: they are new, or the registry was rebuilt."""
     for layer in layers:
         name = generation_name(layer)
         if connection.execute("SELECT 1 FROM meta WHERE name = ?", (name,)).fetchone() is None:
-            mark_missing(connection, layer)
+            mark_missing(connection, layer, run)
+
+
+def _follow_layers(connection: sqlite3.Connection, layers: Sequence[str], run: int) -> None:
+    """Park what is due in layers that are no longer configured, and catch up in those that are configured again.
+
+    A parked layer keeps what it is known to hold, so nothing is stored in it twice when it comes back.
+    """
+    row = connection.execute("SELECT value FROM meta WHERE name = ?", (_LAYERS,)).fetchone()
+    before: list[str] = orjson.loads(row[0]) if row else list(layers)
+    for layer in set(before) - set(layers):
+        connection.execute(
+            "DELETE FROM deliveries WHERE layer = ? AND state <> 1 AND state <> 3 AND stored_at = ''", (layer,)
+        )
+        connection.execute(
+            "UPDATE deliveries SET state = 1, attempts = 0, error = '' WHERE layer = ? AND state <> 1", (layer,)
+        )
+    for layer in set(layers) - set(before):
+        mark_missing(connection, layer, run)
+        mark_stale(connection, layer, run)
+    if row is None or before != list(layers):
+        value = orjson.dumps(list(layers)).decode()
+        connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_LAYERS, value))
 
 
 def _adopt_prepared(

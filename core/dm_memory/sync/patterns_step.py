@@ -1,0 +1,116 @@
+"""What worked and what failed across campaigns, kept in the durable store beside the items it was found in.
+
+Patterns are computed from the registry, which knows every machine's items after it has caught up, and all of the
+duplicates that were stored once. Only patterns that differ from those last written are written.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from hashlib import md5
+from typing import Protocol, runtime_checkable
+
+import orjson
+
+from dm_memory.items import Kind, storage_id
+from dm_memory.layers.protocol import Layer
+from dm_memory.storage.durable_rows import EpisodeRow, PatternRow
+from dm_memory.storage.patterns import find_patterns
+from dm_memory.sync.asking import answered
+from dm_memory.sync.registry import Registry
+from dm_memory.sync.worker import Worker
+
+__all__ = ["PatternLayer", "follow_vectors", "write_patterns"]
+
+
+@runtime_checkable
+class PatternLayer(Layer, Protocol):
+    """A layer that keeps patterns."""
+
+    async def put_patterns(self, rows: Sequence[PatternRow], gone: Sequence[str]) -> None:
+        """Store patterns, and remove those with the ids ``gone``. Raises ``LayerError``."""
+
+
+async def write_patterns(registry: Registry, worker: Worker, layer: PatternLayer, brand: str, *, changed: bool) -> None:
+    """Bring the layer's patterns up to the registry's items.
+
+    Args:
+        registry: Open for writing.
+        worker: Runs what touches the registry.
+        layer: Where patterns are kept.
+        brand: The brand's slug.
+        changed: True where items were delivered in this run; else only what an interrupted run left is done.
+
+    Raises:
+        LayerError: The layer can't be written; the next run tries again.
+    """
+    due = f"patterns-due:{layer.name}"
+    if changed:
+        await worker.run(registry.set_meta, due, "1")
+    elif not await worker.run(registry.meta, due):
+        return
+    written_name = f"patterns:{layer.name}"
+    written: dict[str, str] = orjson.loads(await worker.run(registry.meta, written_name) or "{}")
+    found = await worker.run(_patterns, registry, brand)
+    digests = {row.id: md5(orjson.dumps(asdict(row)), usedforsecurity=False).hexdigest() for row in found}
+    rows = [row for row in found if written.get(row.id) != digests[row.id]]
+    gone = [id_ for id_ in written if id_ not in digests]
+    if rows or gone:
+        await answered(layer.engine, layer.put_patterns(rows, gone))
+    await worker.run(_record, registry, written_name, orjson.dumps(digests).decode(), due)
+
+
+def _record(registry: Registry, name: str, value: str, due: str) -> None:
+    with registry.transaction() as connection:
+        connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+        connection.execute("DELETE FROM meta WHERE name = ?", (due,))
+
+
+def _patterns(registry: Registry, brand: str) -> list[PatternRow]:
+    return find_patterns(brand, _episodes(registry, brand))
+
+
+def _episodes(registry: Registry, brand: str) -> Iterator[EpisodeRow]:
+    """Yield campaign items as episodes; a duplicate counts for its own campaign and points at the entry that stands."""
+    sql = (
+        "SELECT i.*, o.key AS owner_key FROM items i LEFT JOIN items o ON o.seq = i.duplicate_of"
+        " WHERE i.kind = ? AND i.key LIKE '%#%' ORDER BY i.seq"
+    )
+    return (_episode(row, brand) for row in registry.rows(sql, (Kind.CAMPAIGN.value,)))
+
+
+def _episode(row: sqlite3.Row, brand: str) -> EpisodeRow:
+    tags, facts, priority, expires_at, related = orjson.loads(row["details"])
+    return EpisodeRow(
+        id=storage_id(brand, row["owner_key"] or row["key"]),
+        brand=brand,
+        key=row["key"],
+        kind=row["kind"],
+        content_type=row["content_type"],
+        source=row["source"],
+        content=row["content"],
+        content_hash=row["content_hash"],
+        metadata_hash=row["metadata_hash"],
+        tags=orjson.dumps(tags).decode(),
+        facts=orjson.dumps(facts).decode(),
+        recorded_at=row["recorded_at"],
+        created_at=row["created_at"],
+        version=row["version"],
+        updated_from=row["updated_from"],
+        priority=priority,
+        expires_at=expires_at,
+        related=orjson.dumps(related).decode(),
+    )
+
+
+def follow_vectors(registry: Registry, durable: str, vector: str, run: int) -> None:
+    """Make due again in the durable store what the vector layer got later than it: its vectors are missing there."""
+    with registry.transaction() as connection:
+        connection.execute(
+            "UPDATE deliveries SET state = 0, run = ?, action = 'added', content_hash = '', metadata_hash = ''"
+            " WHERE layer = ? AND state = 1 AND run BETWEEN 1 AND ? AND seq IN"
+            " (SELECT seq FROM deliveries WHERE layer = ? AND state = 1 AND run = ? AND action <> 'metadata')",
+            (run, durable, run - 1, vector, run),
+        )
