@@ -105,6 +105,10 @@ class Engine(Reader, Protocol):
     def name(self) -> str:
         """``redb`` or ``sqlite``."""
 
+    @property
+    def trusted(self) -> bool:
+        """Whether the file is new, or was closed in order and is unchanged since, or was checked; else check it."""
+
     def count(self, table: str) -> int:
         """Return the number of entries."""
 

@@ -33,7 +33,7 @@ _POLL_SECONDS = 0.02
 
 @dataclass(frozen=True, slots=True)
 class CacheFiles:
-    """The files of one cache: ``{folder}/cache.v1.redb``, and for SQLite its write-ahead log."""
+    """The files of one cache: ``{folder}/cache.v1.redb``, and what the engines keep beside it."""
 
     folder: Path
     engine: str
@@ -44,8 +44,12 @@ class CacheFiles:
         return self.folder / f"cache.v{_FORMAT}.{self.engine}"
 
     def all(self) -> list[Path]:
-        """Every file the engine may keep."""
-        return [self.path, *(self.path.with_name(self.path.name + suffix) for suffix in ("-wal", "-shm"))]
+        """Every file the engine may keep, the database first."""
+        return [self.path, *map(self.beside, ("-wal", "-shm", "-sums", "-seal"))]
+
+    def beside(self, suffix: str) -> Path:
+        """Return the file that has this at the end of its name: SQLite's log, redb's checksums, the seal."""
+        return self.path.with_name(self.path.name + suffix)
 
     @property
     def _note(self) -> Path:
@@ -82,6 +86,30 @@ class CacheFiles:
             return self.path.stat().st_ino
         except FileNotFoundError:
             return 0
+
+    def seal(self) -> None:
+        """Note what the database looks like now that nobody has it open: found so again, it needs no examination.
+
+        A change that leaves size, time and inode is not seen by this: values have checksums, and the engine says what
+        is no database. A seal that can't be written costs an examination.
+        """
+        seal = self.beside("-seal")
+        with contextlib.suppress(OSError):
+            seal.touch(0o600)
+            seal.write_text(self._appearance())
+
+    def is_sealed(self) -> bool:
+        """Tell whether the database looks as it did when it was closed in order, and no log holds changes to it."""
+        try:
+            log = self.beside("-wal")
+            changes = log.stat().st_size if log.exists() else 0
+            return not changes and self.beside("-seal").read_text() == self._appearance()
+        except (OSError, ValueError):
+            return False
+
+    def _appearance(self) -> str:
+        found = self.path.stat()
+        return f"{found.st_ino} {found.st_size} {found.st_mtime_ns}\n"
 
     def write_note(self) -> None:
         """Say who holds the file. A note that can't be written is only missing from an error message."""

@@ -25,7 +25,14 @@ _ATTEMPTS = 3
 """A new file that is damaged again means a failing disk."""
 
 
-def open_cache(folder: Path, engine: EngineChoice = "auto", *, deadline: float = 10.0, verify: bool = True) -> Cache:
+def open_cache(
+    folder: Path,
+    engine: EngineChoice = "auto",
+    *,
+    deadline: float = 10.0,
+    verify: bool | None = None,
+    set_aside: bool = True,
+) -> Cache:
     """Open the cache in ``folder``; make it where there is none. Blocks: call it on a worker thread.
 
     A file that is damaged, cut short, empty, of an older format or of another kind is set aside, and an empty cache
@@ -35,10 +42,13 @@ def open_cache(folder: Path, engine: EngineChoice = "auto", *, deadline: float =
         folder: The brand's memory folder or one in it; made (0700) where missing.
         engine: ``auto`` takes redb where its package is installed, else SQLite.
         deadline: Seconds to wait for another process, here and in later writes.
-        verify: Read the whole file and check it. Without it damage shows when it is read.
+        verify: Read the whole file and check it; None: where it was not closed in order, or was changed since.
+            Without it damage shows when it is met.
+        set_aside: False: a damaged file stays where it is, and is an error.
 
     Raises:
         CacheBusyError: Another process had it for longer than the deadline. Names it where it can.
+        CacheDamagedError: The file is damaged, and is not to be set aside.
         CacheUnavailableError: The folder or the file can't be used.
         ConfigurationError: redb was asked for and is not installed.
     """
@@ -51,8 +61,10 @@ def open_cache(folder: Path, engine: EngineChoice = "auto", *, deadline: float =
         identity = files.identity()
         try:
             opened, identity = _open(files, make, deadline, until)
-            _verify(opened, files, wanted=verify)
+            _verify(opened, files, wanted=not opened.trusted if verify is None else verify)
         except CacheDamagedError:
+            if not set_aside:
+                raise
             findings.append(quarantine(files, identity, _left(until)))
             continue
         return Cache(opened, files, identity, findings)

@@ -36,10 +36,14 @@ class RedbEngine:
         self._files = files
         self._deadline = deadline
         self._errors = _Translation(files)
-        self._verified = False
         with self._errors:
-            self._database = redb.Database.open(files.path, cache_bytes=_CACHE_BYTES)
+            self._database = redb.Database.open(files.path, cache_bytes=_CACHE_BYTES, checksums=files.beside("-sums"))
         files.write_note()
+
+    @property
+    def trusted(self) -> bool:
+        """See ``Engine``. What is read of a trusted file is compared with checksums, block by block."""
+        return self._database.verified
 
     def get_many(self, table: str, keys: Iterable[bytes], /) -> list[bytes | None]:
         """See ``Reader``."""
@@ -68,7 +72,7 @@ class RedbEngine:
     @contextmanager
     def write(self) -> Iterator[Writer]:
         """See ``Engine``. Verifies the file before its first change: changing a damaged one can end the process."""
-        if not self._verified and not self.check_integrity():
+        if not self.trusted and not self.check_integrity():
             raise damaged(self._files)
         with self._errors, self._database.write(timeout=self._deadline) as transaction:
             yield transaction
@@ -78,8 +82,7 @@ class RedbEngine:
         with self._errors:
             known = {space.value for space in Space}
             intact = self._database.check_integrity(timeout=self._deadline)
-            self._verified = intact and known.issuperset(self._database.tables())
-        return self._verified
+            return intact and known.issuperset(self._database.tables())
 
     def file_bytes(self) -> int:
         """See ``Engine``."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from types import TracebackType
 
-from dm_memory.storage.cache_engine import CacheError, Pair, Space, Writer
+from dm_memory.storage.cache_engine import CacheDamagedError, CacheError, Pair, Space, Writer
 from dm_memory.storage.cache_files import CacheFiles, busy, closed, damaged, unavailable
 
 __all__ = ["SqliteEngine"]
@@ -60,8 +60,10 @@ class SqliteEngine:
     def __init__(self, files: CacheFiles, deadline: float) -> None:
         self._files = files
         self._deadline = deadline
+        self._closed = False
         self._turn = threading.RLock()
         self._errors = _Translation(files, self._turn)
+        self._trusted = files.is_sealed()
         with self._errors:
             self._connection = sqlite3.connect(
                 files.path, timeout=deadline, isolation_level=None, check_same_thread=False
@@ -84,12 +86,18 @@ class SqliteEngine:
             with self.write():
                 for statement in _SCHEMA.values():
                     self._connection.execute(statement)
+            self._trusted = True
         schema = "SELECT name, sql FROM sqlite_schema WHERE type = 'table'"
         if dict(self._connection.execute(schema)) != {name.encode(): sql.encode() for name, sql in _SCHEMA.items()}:
             raise damaged(self._files)
         # In WAL mode NORMAL survives a killed process; only a loss of power can cost the last pages, which the sync
         # then reads again, because the watermark went with them.
         self._connection.execute("PRAGMA synchronous = NORMAL")
+
+    @property
+    def trusted(self) -> bool:
+        """See ``Engine``."""
+        return self._trusted and not self._errors.damage
 
     def get_many(self, table: str, keys: Iterable[bytes], /) -> list[bytes | None]:
         """See ``Reader``."""
@@ -159,26 +167,34 @@ class SqliteEngine:
         """See ``Engine``. Finds broken pages and indexes; values have checksums of their own."""
         with self._errors:
             verdict = self._connection.execute("PRAGMA integrity_check(1)").fetchone()
-            return bool(verdict == (b"ok",))
+        self._trusted = bool(verdict == (b"ok",))
+        return self._trusted
 
     def file_bytes(self) -> int:
         """See ``Engine``."""
         return sum(path.stat().st_size for path in self._files.all() if path.exists())
 
     def close(self) -> None:
-        """See ``Engine``. The last one out takes the write-ahead log along."""
-        with self._turn, closing(self._connection):
-            self._files.remove_note()
+        """See ``Engine``. The last one out takes the write-ahead log along, and leaves the seal."""
+        with self._turn:
+            if self._closed:
+                return
+            self._closed = True
+            with closing(self._connection):
+                self._files.remove_note()
+            if self.trusted and not self._files.beside("-wal").exists():
+                self._files.seal()
 
 
 class _Translation:
     """Lets one thread in at a time, turns SQLite's exceptions into ours. A class: it stands around every read."""
 
-    __slots__ = ("_files", "_turn")
+    __slots__ = ("_files", "_turn", "damage")
 
     def __init__(self, files: CacheFiles, turn: threading.RLock) -> None:
         self._files = files
         self._turn = turn
+        self.damage = False
 
     def __enter__(self) -> None:
         self._turn.acquire()
@@ -188,6 +204,7 @@ class _Translation:
     ) -> None:
         self._turn.release()
         if isinstance(error, (sqlite3.Error, UnicodeDecodeError)) and (ours := _ours(self._files, error)):
+            self.damage = self.damage or isinstance(ours, CacheDamagedError)
             raise ours from None
 
 

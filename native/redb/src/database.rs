@@ -11,6 +11,7 @@ use pyo3::types::{PyBytes, PyList, PyType};
 use redb::{Builder, ReadableTableMetadata};
 
 use crate::arguments::{Items, Keys, pairs, seconds, values};
+use crate::blocks::{Blocks, VerifiedFile};
 use crate::errors::Failure;
 use crate::guard::guarded;
 use crate::handle::Handle;
@@ -36,6 +37,8 @@ impl Database {
     ///     create: Make the file where there is none. If False, a file that is missing or empty is an error.
     ///     quick_repair: Save the allocator's state with every commit: commits cost a little more, and opening after
     ///         a crash takes milliseconds instead of a walk over the whole file.
+    ///     checksums: A file in which to keep a checksum of each block (a thousandth of the size): then what is read is
+    ///         verified, and a damaged block is `Corrupted` before the engine sees it. See `verified`.
     ///
     /// Raises:
     ///     Locked: The file is open elsewhere.
@@ -43,7 +46,7 @@ impl Database {
     ///     UpgradeRequired: An older redb wrote it.
     ///     OSError: It can't be opened; FileNotFoundError and PermissionError among others.
     #[classmethod]
-    #[pyo3(signature = (path, *, cache_bytes=67_108_864, create=true, quick_repair=true))]
+    #[pyo3(signature = (path, *, cache_bytes=67_108_864, create=true, quick_repair=true, checksums=None))]
     fn open(
         _cls: &Bound<'_, PyType>,
         py: Python<'_>,
@@ -51,10 +54,11 @@ impl Database {
         cache_bytes: usize,
         create: bool,
         quick_repair: bool,
+        checksums: Option<PathBuf>,
     ) -> PyResult<Self> {
-        let opened = py.detach(|| guarded(|| open_file(&path, cache_bytes, create)));
-        let database = opened.map_err(|failure| failure.into_py_err(&path))?;
-        Ok(Database { handle: Arc::new(Handle::new(database, path, quick_repair)) })
+        let opened = py.detach(|| guarded(|| open_file(&path, cache_bytes, create, checksums)));
+        let (database, blocks) = opened.map_err(|failure| failure.into_py_err(&path))?;
+        Ok(Database { handle: Arc::new(Handle::new(database, path, quick_repair, blocks)) })
     }
 
     /// Return the value of `key`, or None.
@@ -158,7 +162,7 @@ impl Database {
     #[pyo3(signature = (*, timeout=5.0))]
     fn check_integrity(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
         let timeout = seconds(timeout)?;
-        self.handle.run(py, || self.handle.exclusive(timeout, |database| Ok(database.check_integrity()?)))
+        self.handle.run(py, || self.handle.check_integrity(timeout))
     }
 
     /// Give space back to the file system. Return whether there was any. Slow; nobody else gets in meanwhile.
@@ -171,6 +175,13 @@ impl Database {
     /// Roll back an open transaction, flush and let go of the file. Idempotent.
     fn close(&self, py: Python<'_>) {
         self.handle.close(py);
+    }
+
+    /// Whether all that is read is known to be what was written: checksums are kept, and the file was new, or was closed
+    /// with them, or `check_integrity` found it intact.
+    #[getter]
+    fn verified(&self) -> bool {
+        self.handle.is_verified()
     }
 
     /// Whether it was closed.
@@ -211,17 +222,24 @@ impl Database {
     }
 }
 
-fn open_file(path: &Path, cache_bytes: usize, create: bool) -> Result<redb::Database, Failure> {
+fn open_file(
+    path: &Path,
+    cache_bytes: usize,
+    create: bool,
+    checksums: Option<PathBuf>,
+) -> Result<(redb::Database, Option<Arc<Blocks>>), Failure> {
     let mut builder = Builder::new();
     builder.set_cache_size(cache_bytes);
-    if create {
-        return Ok(builder.create(path)?);
-    }
     // The engine makes an empty file a new database, which hides that everything in it is gone.
-    if file_bytes(path)? == 0 {
+    if !create && file_bytes(path)? == 0 {
         return Err(Failure::Empty);
     }
-    Ok(builder.open(path)?)
+    let Some(place) = checksums else {
+        let database = if create { builder.create(path)? } else { builder.open(path)? };
+        return Ok((database, None));
+    };
+    let (file, blocks) = VerifiedFile::open(path, place)?;
+    Ok((builder.create_with_backend(file)?, Some(blocks)))
 }
 
 fn file_bytes(path: &Path) -> Result<u64, Failure> {

@@ -1,5 +1,6 @@
 //! An open database, shared by the Python objects that use it.
 
+use std::io;
 use std::mem;
 use std::path::PathBuf;
 use std::process;
@@ -10,6 +11,7 @@ use std::time::{Duration, Instant};
 use pyo3::{PyResult, Python};
 use redb::{Database, ReadTransaction, ReadableDatabase, TableDefinition, WriteTransaction};
 
+use crate::blocks::Blocks;
 use crate::errors::Failure;
 use crate::guard::{guarded, let_go};
 
@@ -40,6 +42,8 @@ pub struct Handle {
     suspect: AtomicBool,
     /// The engine was asked to write or to check. Where it was not, it must not write on closing either.
     touched: AtomicBool,
+    /// The checksums of the file's blocks, where they are kept.
+    blocks: Option<Arc<Blocks>>,
     database: RwLock<Option<Database>>,
     writing: Mutex<bool>,
     written: Condvar,
@@ -47,7 +51,7 @@ pub struct Handle {
 }
 
 impl Handle {
-    pub fn new(database: Database, path: PathBuf, quick_repair: bool) -> Self {
+    pub fn new(database: Database, path: PathBuf, quick_repair: bool, blocks: Option<Arc<Blocks>>) -> Self {
         Handle {
             path,
             quick_repair,
@@ -55,6 +59,7 @@ impl Handle {
             broken: AtomicBool::new(false),
             suspect: AtomicBool::new(false),
             touched: AtomicBool::new(false),
+            blocks,
             database: RwLock::new(Some(database)),
             writing: Mutex::new(false),
             written: Condvar::new(),
@@ -80,11 +85,37 @@ impl Handle {
     fn watched<T>(&self, call: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
         let result = guarded(call);
         match result {
-            Err(Failure::Panic(_)) => self.broken.store(true, Ordering::Relaxed),
-            Err(Failure::Engine(redb::Error::Corrupted(_))) => self.suspect.store(true, Ordering::Relaxed),
+            Err(Failure::Panic(_)) => self.doubt(&self.broken),
+            Err(Failure::Engine(redb::Error::Corrupted(_))) => self.doubt(&self.suspect),
+            Err(Failure::Engine(redb::Error::Io(ref error))) if error.kind() == io::ErrorKind::InvalidData => {
+                self.doubt(&self.suspect);
+            }
             _ => {}
         }
         result
+    }
+
+    fn doubt(&self, why: &AtomicBool) {
+        why.store(true, Ordering::Relaxed);
+        self.believe(false);
+    }
+
+    fn believe(&self, sound: bool) {
+        if let Some(blocks) = &self.blocks {
+            blocks.set_sound(sound);
+        }
+    }
+
+    /// Whether what is read is known to be what was written.
+    pub fn is_verified(&self) -> bool {
+        self.blocks.as_ref().is_some_and(|blocks| blocks.is_sound())
+    }
+
+    /// Read the whole file. What is then known of its blocks can be relied on if it is intact.
+    pub fn check_integrity(&self, timeout: Option<Duration>) -> Result<bool, Failure> {
+        let intact = self.exclusive(timeout, |database| Ok(database.check_integrity()?))?;
+        self.believe(intact);
+        Ok(intact)
     }
 
     /// Read from one snapshot.

@@ -1,6 +1,7 @@
 //! Python bindings for redb: `dm_memory_redb`.
 
 mod arguments;
+mod blocks;
 mod database;
 mod errors;
 mod guard;
