@@ -103,17 +103,20 @@ class DurableLayer:
     async def upsert(self, payloads: Sequence[Payload]) -> list[Outcome]:
         """Store payloads as episodes, then their vectors. Raises ``LayerError``."""
         latest = {payload.id: payload for payload in payloads}
-        await self._store.upsert_episodes([episode_of(payload) for payload in latest.values()])
+        errors = await self._store_episodes(latest)
+        for id_ in errors:
+            del latest[id_]
         if self._vectors is not None:
             await self._keep_vectors(self._vectors, latest)
         await self._drop_old_vectors(latest)
-        return [Outcome(payload.id) for payload in payloads]
+        return [Outcome(payload.id, errors.get(payload.id)) for payload in payloads]
 
     async def update_metadata(self, payloads: Sequence[Payload]) -> list[Outcome]:
         """Replace episodes that are there; their text is the same, so their vectors are. Raises ``LayerError``."""
         held = await self.fetch([payload.id for payload in payloads])
-        await self._store.upsert_episodes([episode_of(payload) for payload in payloads if payload.id in held])
-        return [Outcome(payload.id, None if payload.id in held else _NOT_HELD) for payload in payloads]
+        errors = await self._store_episodes({payload.id: payload for payload in payloads if payload.id in held})
+        errors |= {payload.id: _NOT_HELD for payload in payloads if payload.id not in held}
+        return [Outcome(payload.id, errors.get(payload.id)) for payload in payloads]
 
     async def fetch(self, ids: Sequence[str]) -> Mapping[str, StoredRecord]:
         """Return the hashes of the episodes there are. Raises ``LayerError``."""
@@ -127,6 +130,25 @@ class DurableLayer:
     async def close(self) -> None:
         """Close the store. Idempotent."""
         await self._store.close()
+
+    async def _store_episodes(self, payloads: Mapping[str, Payload]) -> dict[str, LayerError]:
+        """Store what can be stored, and return by id why the rest can't."""
+        try:
+            await self._store.upsert_episodes([episode_of(payload) for payload in payloads.values()])
+        except LayerError as error:
+            if error.error_class is not ErrorClass.VALIDATION:
+                raise
+            trouble = error
+        else:
+            return {}
+        if len(payloads) == 1:
+            return dict.fromkeys(payloads, trouble)
+        pairs = list(payloads.items())
+        middle = len(pairs) // 2
+        return {
+            **await self._store_episodes(dict(pairs[:middle])),
+            **await self._store_episodes(dict(pairs[middle:])),
+        }
 
     # Vectors -----------------------------------------------------------------------------------------------------
 
