@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-__all__ = ["CHUNKING_VERSION", "CHUNK_CHARS", "MAX_CHUNKS", "chunk", "joined"]
+__all__ = ["CHUNKING_VERSION", "CHUNK_CHARS", "MAX_CHUNKS", "chunk", "chunk_chars_of", "chunking_of", "joined"]
 
 CHUNKING_VERSION = 1
 """Part of a layer's fingerprint: raise it with any change of where texts are cut, and everything is stored again."""
@@ -17,25 +17,44 @@ MAX_CHUNKS = 128
 """The most pieces of one text. A text too long for it is cut into larger pieces rather than into more of them."""
 
 _OVERLAP_CHARS = 120
+_OVERLAP_SHARE = 15
+"""Pieces smaller than ``CHUNK_CHARS`` overlap by this part of their size: more would cost more than ``MAX_CHUNKS``."""
+
 _PARAGRAPH = re.compile(r"\n\s*\n")
 _SENTENCE = re.compile(r"[.!?…。！？]['\"”’)\]]*\s|\n")  # noqa: RUF001  # full-width marks end sentences too
 _SPACE = re.compile(r"\s")
 
 
-def chunk(text: str) -> list[str]:
+def chunk_chars_of(embedder: object) -> int:
+    """Return how many characters of a text an embedding model takes in well: its ``chunk_chars``, where it has any."""
+    return int(getattr(embedder, "chunk_chars", CHUNK_CHARS))
+
+
+def chunking_of(embedder: object) -> str:
+    """Return what a layer's fingerprint says of how texts are cut for an embedding model."""
+    size = chunk_chars_of(embedder)
+    return f"chunking {CHUNKING_VERSION}" + (f" at {size} characters" if size != CHUNK_CHARS else "")
+
+
+def chunk(text: str, size: int = CHUNK_CHARS) -> list[str]:
     """Cut ``text`` into at most ``MAX_CHUNKS`` pieces that overlap a little and together cover all of it.
 
     Cuts fall behind a paragraph, else a sentence, else a word, and inside a word only where nothing else is near.
+
+    Args:
+        text: The text.
+        size: A text up to this many characters stays whole, and so long is a piece at most unless the text is too long.
     """
-    if len(text) <= CHUNK_CHARS:
+    if len(text) <= size:
         return [text]
-    size = max(CHUNK_CHARS, -(-len(text) * 3 // (2 * MAX_CHUNKS)))
+    size = max(size, -(-len(text) * 3 // (2 * MAX_CHUNKS)))
+    overlap = _OVERLAP_CHARS if size >= CHUNK_CHARS else size // _OVERLAP_SHARE
     pieces = []
     start = 0
     while len(text) - start > size:
         end = _cut(text, start + size // 4 * 3, start + size)
         pieces.append(text[start:end])
-        start = _resume(text, end)
+        start = _resume(text, end, overlap)
     pieces.append(text[start:])
     return pieces
 
@@ -59,7 +78,7 @@ def _cut(text: str, earliest: int, latest: int) -> int:
     return latest
 
 
-def _resume(text: str, end: int) -> int:
+def _resume(text: str, end: int, overlap: int) -> int:
     """Return where the next piece starts: at the first word within the overlap before ``end``."""
-    word = _SPACE.search(text, end - _OVERLAP_CHARS, end)
+    word = _SPACE.search(text, end - overlap, end)
     return word.end() if word else end

@@ -15,10 +15,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from dm_memory.errors import ErrorClass, LayerError
-from dm_memory.layers.chunking import CHUNKING_VERSION
+from dm_memory.layers.chunking import CHUNKING_VERSION, chunking_of
 from dm_memory.layers.edge_collection import Collection
 from dm_memory.layers.edge_errors import damaged, disk_full
 from dm_memory.layers.edge_manifest import MANIFEST, Generation, Manifest, read_manifest, write_manifest
+from dm_memory.layers.model_names import describe
 from dm_memory.layers.protocol import Embedder, EmbeddingSpec
 from dm_memory.layers.turns import Turns
 
@@ -171,8 +172,8 @@ class EdgeFolder:
     def _mismatch(self, held: EmbeddingSpec) -> LayerError:
         wanted = self._embedder.spec
         return LayerError(
-            f"The brand's vector database was made with {_describe(held)}, the embedding model in use is"
-            f" {_describe(wanted)}.",
+            f"The brand's vector database was made with {describe(held)}, the embedding model in use is"
+            f" {describe(wanted)}.",
             "Sync with force to build it anew, or set DM_MEMORY_EMBEDDER back.",
             error_class=ErrorClass.VALIDATION,
             code="model-mismatch",
@@ -253,7 +254,7 @@ class EdgeFolder:
                 manifest = self.peek() or Manifest()
                 generations = [manifest.active, manifest.building]
         known = [generation.model for generation in generations if generation and generation.setting == setting]
-        return f"{_describe(known[0] if known else self._embedder.spec)}, chunking {CHUNKING_VERSION}"
+        return f"{describe(known[0] if known else self._embedder.spec)}, {chunking_of(self._embedder)}"
 
 
 def _files_below(folder: Path) -> Iterator[os.stat_result]:
@@ -286,10 +287,6 @@ def _is_in_memory(folder: Path) -> bool:
 def setting_of(embedder: Embedder) -> str:
     """Return the name an embedder has for itself without being loaded, or "" where it has none."""
     return str(getattr(embedder, "setting", ""))
-
-
-def _describe(spec: EmbeddingSpec) -> str:
-    return f"{spec.name} ({spec.dimension} dimensions, weights {spec.weights[:12]})"
 
 
 def _vector_name(spec: EmbeddingSpec) -> str:

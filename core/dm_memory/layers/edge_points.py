@@ -17,7 +17,7 @@ from typing import Any
 
 from dm_memory.errors import DmMemoryError, ErrorClass, LayerError
 from dm_memory.items import Payload
-from dm_memory.layers.chunking import chunk, joined
+from dm_memory.layers.chunking import chunk, chunk_chars_of, joined
 from dm_memory.layers.edge_errors import refused
 from dm_memory.layers.protocol import Embedder
 
@@ -54,7 +54,8 @@ def embed_entries(
     errors = {payload.id: _BAD_ID for payload in payloads if not _UUID.fullmatch(payload.id)}
     sound = [payload for payload in payloads if payload.id not in errors] if errors else payloads
     entries: list[Entry] = []
-    _embed(embedder, [(payload, chunk(payload.content)) for payload in sound], dimension, entries, errors)
+    size = chunk_chars_of(embedder)
+    _embed(embedder, [(payload, chunk(payload.content, size)) for payload in sound], dimension, entries, errors)
     return entries, errors
 
 
