@@ -15,16 +15,6 @@ from dm_memory_server.app import build_server
 from dm_memory_tools.runtime import Runtime, open_memory
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out, visibly, what fetches a Node tool, unless it is asked for."""
-    if os.environ.get("DM_MEMORY_NPM"):
-        return
-    left_out = [item for item in items if item.get_closest_marker("npm")]
-    if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
-
-
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     """One brand, active."""

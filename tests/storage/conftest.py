@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -18,17 +16,7 @@ from dm_memory.storage.durable_statement import Statement
 from dm_memory.storage.durable_store import Engine, SqlStore
 from dm_memory.storage.durable_turso import TursoEngine
 from dm_memory.storage.hrana import HranaClient
-from tests.storage.sqld import BINARY, Server, running_server
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out, visibly, what needs a libsql-server whose program is not named, or redb where it is not installed."""
-    absent = set() if os.environ.get(BINARY) else {"sqld"}
-    absent |= set() if importlib.util.find_spec("dm_memory_redb") else {"redb"}
-    left_out = [item for item in items if any(item.get_closest_marker(name) for name in absent)]
-    if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
+from tests.storage.sqld import Server, running_server
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,8 @@ def start(*arguments: str, env: Mapping[str, str] | None = None, prefix: Sequenc
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
+        errors="replace",  # a killed command's output ends in the middle of a character
         env=command_environment(env),
         cwd=REPOSITORY,
     )

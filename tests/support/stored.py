@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,11 @@ import qdrant_edge
 
 from tests.support.fault_embedders import text_digest
 
-__all__ = ["Point", "assert_everything_agrees", "engine_points", "held_digests", "registry_rows"]
+__all__ = ["Point", "assert_everything_agrees", "durable_rows", "engine_points", "held_digests", "registry_rows"]
+
+
+_LAYERS = ("vector", "durable")
+"""The layers that everybody has, by role and, embedded, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +62,31 @@ def held_digests(memory: Path) -> set[str]:
     return {text_digest(point.document) for point in engine_points(memory)}
 
 
-def registry_rows(memory: Path) -> list[sqlite3.Row]:
-    """Return key, content, hashes and delivery state (1: stored) of every item the registry knows."""
+def registry_rows(memory: Path, layer: str = "vector") -> list[sqlite3.Row]:
+    """Return key, content, hashes and delivery state (1: stored) of every item the registry knows in a layer."""
     with closing(sqlite3.connect(f"file:{memory / 'registry.db'}?mode=ro", uri=True)) as connection:
         connection.row_factory = sqlite3.Row
         return connection.execute(
             "SELECT i.key, i.content, i.content_hash, d.content_hash AS held_hash, d.state FROM items i"
-            " JOIN deliveries d ON d.seq = i.seq ORDER BY i.seq"
+            " JOIN deliveries d ON d.seq = i.seq WHERE d.layer = ? ORDER BY i.seq",
+            (layer,),
         ).fetchall()
+
+
+def durable_rows(memory: Path) -> dict[str, tuple[str, int]]:
+    """Return the durable store's episodes: content hash and number of vectors of that very text, by key."""
+    with closing(sqlite3.connect(f"file:{memory / 'memory.db'}?mode=ro", uri=True)) as connection:
+        found = connection.execute(
+            "SELECT e.key, e.content_hash, count(v.id) FROM episodes e LEFT JOIN embeddings v"
+            " ON v.item_id = e.id AND v.content_hash = e.content_hash GROUP BY e.id"
+        ).fetchall()
+        strays = connection.execute(
+            "SELECT count(*) FROM embeddings v LEFT JOIN episodes e ON e.id = v.item_id"
+            " WHERE e.id IS NULL OR e.content_hash <> v.content_hash"
+        ).fetchone()
+    assert strays == (0,), "a vector of nothing, or of a text that changed"
+    assert len(found) == len({key for key, _, _ in found})
+    return {key: (text, vectors) for key, text, vectors in found}
 
 
 def assert_everything_agrees(memory: Path, report: dict[str, Any], items: int) -> None:
@@ -81,7 +103,11 @@ def assert_everything_agrees(memory: Path, report: dict[str, Any], items: int) -
     assert all(set(point.vectors) >= {"bm25"} and len(point.vectors) == 2 for point in points)
     assert report["status"] == "complete", report
     assert report["checkpoint"]["total_items"] == items
-    assert [layer["entries"] for layer in report["layers"]] == [items]
+    assert {layer["role"]: layer["entries"] for layer in report["layers"]} == dict.fromkeys(_LAYERS, items)
+    for layer in _LAYERS:
+        assert {row["state"] for row in registry_rows(memory, layer)} == {1}, layer
+    chunks = Counter(point.metadata["key"] for point in points)
+    assert durable_rows(memory) == {row["key"]: (row["content_hash"], chunks[row["key"]]) for row in rows}
     index = json.loads((memory / "_index.json").read_bytes())
     assert {entry["storage_id"] for entry in index} == {point.id for point in entries.values()}
     assert len(index) == items

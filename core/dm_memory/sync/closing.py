@@ -251,7 +251,7 @@ class Closing:
             opened=delivered.opened,
             failure=failure_of(delivered.failure, name) if delivered.failure else None,
             capacity=capacity_on_record(self.registry, name),
-            model=self.registry.meta(generation_name(name)),
+            model=self.registry.meta(generation_name(name)) if layer.role == "vector" else "",
         )
 
     def _next(self, checkpoint: CheckpointState) -> NextSync:

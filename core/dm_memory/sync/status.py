@@ -82,7 +82,7 @@ def _layer_status(registry: Registry, layer: Layer, health: Health, capacity: Ca
     return LayerStatus(
         name=name,
         engine=layer.engine,
-        model=registry.meta(f"generation:{name}"),
+        model=registry.meta(f"generation:{name}") if layer.role == "vector" else "",
         entries=entries_in(registry, name),
         held=capacity.entries if capacity else None,
         pending=registry.value(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,16 +14,6 @@ from dm_memory.storage.cache_opening import EngineChoice, open_cache
 from tests.support.processes import REPOSITORY, command_environment
 
 Spawn = Callable[..., "subprocess.Popen[str]"]
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out, visibly, what needs redb, unless its package is installed."""
-    if importlib.util.find_spec("dm_memory_redb"):
-        return
-    left_out = [item for item in items if item.get_closest_marker("redb")]
-    if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture(params=["sqlite", pytest.param("redb", marks=pytest.mark.redb)])
