@@ -1,0 +1,78 @@
+"""A fake Pinecone for the tests of its layer; held against the vendor's descriptions where they are at hand."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from dm_memory.layers import pinecone_index
+from dm_memory.layers.pinecone_layer import PineconeLayer
+from tests.layers.payloads import BRAND
+from tests.layers.pinecone.fake_pinecone import KEY
+from tests.layers.pinecone.fake_server import Checker, FakeServer, serving
+
+SHARED = "DM_MEMORY_SHARED"
+INTEROP = "DM_MEMORY_INTEROP"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out, visibly, what needs the vendor's descriptions or server where they are not at hand."""
+    absent = {marker for marker, name in (("shared", SHARED), ("interop", INTEROP)) if not os.environ.get(name)}
+    here = Path(__file__).parent
+    left_out = [
+        item for item in items if here in item.path.parents and any(item.get_closest_marker(name) for name in absent)
+    ]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.fixture(scope="session")
+def check() -> Checker | None:
+    """Holds requests and replies against the descriptions; None where they are not at hand."""
+    folder = os.environ.get(SHARED)
+    if not folder:
+        return None
+    from tests.layers.pinecone.descriptions import checker  # noqa: PLC0415  # needs the files
+
+    return checker(Path(folder) / "specs")
+
+
+@pytest.fixture(scope="module")
+def running(check: Checker | None) -> Iterator[FakeServer]:
+    """The server of a module."""
+    with serving(check) as server:
+        yield server
+
+
+@pytest.fixture
+def fake(running: FakeServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServer]:
+    """An empty project; what was asked and answered must be as the vendor describes it."""
+    monkeypatch.setattr(pinecone_index, "_POLL", 0.001)
+    running.reset()
+    yield running
+    assert running.violations == []
+
+
+@pytest.fixture
+def make(fake: FakeServer) -> Callable[..., PineconeLayer]:
+    """Return a function that makes layers on the fake."""
+
+    def made(**changes: Any) -> PineconeLayer:
+        settings: dict[str, Any] = {
+            "host": fake.url,
+            "model": "multilingual-e5-large",
+            "cloud": "aws",
+            "region": "us-east-1",
+            "limit": 2_000_000_000,
+            "timeout": 10,
+        }
+        key = SecretStr(changes.pop("key", KEY))
+        return PineconeLayer(key, changes.pop("index", "dm-memory"), changes.pop("brand", BRAND), **settings | changes)
+
+    return made
