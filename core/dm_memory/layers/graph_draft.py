@@ -18,7 +18,7 @@ from dm_memory.layers.graph_facts import (
     utc_moment,
 )
 
-__all__ = ["Draft", "TagEntities", "cut", "entities_of_tags"]
+__all__ = ["Draft", "TagEntities", "cut", "entities_of_tags", "statement_text"]
 
 MAX_FACTS = 64
 """Facts one entry may state besides its own text; a file of hundreds of figures is a table, not a graph."""
@@ -70,7 +70,7 @@ class Draft:
     def state(self, relation: Relation, thing: Entity, subject: Entity | None = None) -> None:
         """Add the statement of the entry itself: its text."""
         entry = self.payload.id
-        text = cut(self.payload.content.strip(), _MAX_TEXT)
+        text = statement_text(self.payload.content)
         self._add(
             make_fact(
                 entry, subject or self.subject, relation, thing, text, valid_at=self.moment, slot=entry_slot(entry)
@@ -103,6 +103,11 @@ class Draft:
         self.entities[fact.subject.id] = fact.subject
         self.entities[fact.object.id] = fact.object
         self.facts.append(fact)
+
+
+def statement_text(content: str) -> str:
+    """Return the text by which an entry states itself."""
+    return cut(content.strip(), _MAX_TEXT)
 
 
 def cut(text: str, length: int) -> str:

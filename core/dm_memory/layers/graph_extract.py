@@ -16,7 +16,7 @@ from dm_memory.layers.graph_facts import Entity, EntityType, GraphPiece, Relatio
 from dm_memory.layers.graph_figures import metrics_named
 from dm_memory.layers.graph_prepared import is_graph_entry, read_graph_entry
 
-__all__ = ["EXTRACTION_VERSION", "facts_of"]
+__all__ = ["EXTRACTION_VERSION", "facts_of", "is_living"]
 
 EXTRACTION_VERSION = 1
 """Changes when the same entry would give other facts."""
@@ -38,6 +38,18 @@ def facts_of(payload: Payload) -> GraphPiece:
             return read_graph_entry(payload)
         case _:
             return _read_learning(payload)
+
+
+_LIVING = frozenset({Kind.CAMPAIGN.value, Kind.GUIDELINE.value})
+
+
+def is_living(payload: Payload) -> bool:
+    """Tell whether a changed entry means that things changed, rather than that a record of them was corrected.
+
+    Campaign files and guidelines are edited as things go on, and keep the date on which they were begun: what a new
+    version says holds from the moment it is met. An insight or a snapshot says how things were at its date.
+    """
+    return payload.kind in _LIVING
 
 
 def _read_guideline(payload: Payload) -> GraphPiece:

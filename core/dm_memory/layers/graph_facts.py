@@ -171,14 +171,19 @@ def succession(facts: Iterable[Fact]) -> list[Fact]:
     """Return the facts of one slot in the order in which they held, each ended where the next one begins.
 
     A pure function of the set: the order given does not count. Facts of one moment are ordered by id, and all but the
-    last of them held for no time. A fact that ended before its successor begins keeps its own end.
+    last of them held for no time. A fact that ended before its successor begins keeps its own end; one that was taken
+    back (it ends where it begins) ends no other.
+
+    Args:
+        facts: With ``invalid_at`` only where their entry ceased to state them.
     """
     ordered = sorted(facts, key=lambda fact: (fact.valid_at, fact.id))
-    ended = [
-        replace(fact, invalid_at=min(end for end in (fact.invalid_at, later.valid_at or BEGINNING) if end))
-        for fact, later in pairwise(ordered)
-    ]
-    return ended + ordered[-1:]
+    held = [fact for fact in ordered if not fact.invalid_at or fact.valid_at < fact.invalid_at]
+    ends = {
+        fact.id: min(end for end in (fact.invalid_at, later.valid_at or BEGINNING) if end)
+        for fact, later in pairwise(held)
+    }
+    return [replace(fact, invalid_at=ends[fact.id]) if fact.id in ends else fact for fact in ordered]
 
 
 @lru_cache(maxsize=4096)
