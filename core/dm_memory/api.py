@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,9 +26,10 @@ from dm_memory.sync.requests import PrepareRequest, Progress, SearchRequest, Syn
 from dm_memory.sync.results import PrepareResult, SearchResult, StatusResult, SyncResult
 from dm_memory.sync.search import search_brand
 from dm_memory.sync.status import brand_status
-from dm_memory.sync.timestamps import Clock, utc_now
+from dm_memory.sync.timestamps import Clock, from_iso, utc_now
 
 if TYPE_CHECKING:
+    from dm_memory.storage.cache_view import CacheView
     from dm_memory.storage.durable import DurableStore
 
 __all__ = ["LayerFactory", "Memory"]
@@ -85,7 +87,19 @@ class Memory:
     async def status(self, brand: str | None = None) -> StatusResult:
         """Look at a brand's memory. Raises ``DmMemoryError``."""
         slug = await asyncio.to_thread(self.resolve_brand, brand)
-        return await brand_status(self._environment(slug), slug, self.settings.report_items)
+        from dm_memory.storage.cache_view import view_cache  # noqa: PLC0415  # start-up imports no SQL
+        from dm_memory.storage.opening import cache_place  # noqa: PLC0415  # as above
+
+        result = await brand_status(self._environment(slug), slug, self.settings.report_items)
+        view = await asyncio.to_thread(view_cache, cache_place(self.home.memory_dir(slug)))
+        return replace(result, cache=view, cache_is_stale=self._is_stale(view))
+
+    def _is_stale(self, view: CacheView | None) -> bool:
+        """Tell whether a connected durable store may well have news that the cache lacks."""
+        if not self.settings.turso_database_url:
+            return False
+        moment = from_iso(view.synced_at) if view is not None else None
+        return moment is None or (self._clock() - moment).total_seconds() > self.settings.storage_interval
 
     async def prepare(self, request: PrepareRequest) -> PrepareResult:
         """Take in one payload for the next sync to store. Raises ``DmMemoryError``."""

@@ -6,6 +6,7 @@ Only where ``TURSO_DATABASE_URL`` is set. Otherwise nothing is started, opened o
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 from collections.abc import AsyncIterator
@@ -26,17 +27,22 @@ _log = logging.getLogger("dm_memory")
 _FIRST_AFTER = 3.0
 """Seconds: the client's first questions are answered before the core's imports take the interpreter."""
 
+_REST = 60.0
+"""Seconds between two runs however often readers find the cache stale."""
+
 _AGAIN_AFTER = 900.0
 """Seconds until the core is tried again where it can't be opened; the settings, which say it otherwise, are in it."""
 
 
 @asynccontextmanager
-async def storage_syncs(runtime: Runtime, first_after: float = _FIRST_AFTER) -> AsyncIterator[None]:
+async def storage_syncs(
+    runtime: Runtime, first_after: float = _FIRST_AFTER, rest: float = _REST
+) -> AsyncIterator[None]:
     """Sync the active brand in the background while the block runs; no call waits for it, and none fails with it."""
     if not os.environ.get("TURSO_DATABASE_URL"):
         yield
         return
-    task = asyncio.create_task(_again_and_again(runtime, first_after))
+    task = asyncio.create_task(_again_and_again(runtime, first_after, rest))
     try:
         yield
     finally:
@@ -44,7 +50,7 @@ async def storage_syncs(runtime: Runtime, first_after: float = _FIRST_AFTER) -> 
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _again_and_again(runtime: Runtime, first_after: float) -> None:
+async def _again_and_again(runtime: Runtime, first_after: float, rest: float) -> None:
     await asyncio.sleep(first_after)
     while True:
         pause = _AGAIN_AFTER
@@ -56,7 +62,15 @@ async def _again_and_again(runtime: Runtime, first_after: float) -> None:
             _log.info("no storage sync: %s", type(error).__name__)
         except Exception as error:  # noqa: BLE001  # a bug here must not end the server
             log_bug(error, "syncing the durable store in the background")
-        await asyncio.sleep(pause)
+        await _pause(runtime, pause, min(pause, rest))
+
+
+async def _pause(runtime: Runtime, seconds: float, at_least: float) -> None:
+    """Wait until the next turn, or until a reader finds the cache stale; a store in trouble is left in peace."""
+    await asyncio.sleep(at_least)
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(runtime.cache_is_stale.wait(), max(0.0, seconds - at_least))
+    runtime.cache_is_stale.clear()
 
 
 async def _run(memory: Memory) -> float | None:

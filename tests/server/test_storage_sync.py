@@ -18,9 +18,11 @@ from mcp.server.mcpserver import MCPServer
 from server_homes import COMMAND
 
 from dm_memory.api import Memory
+from dm_memory.report import status_report
 from dm_memory.report.storage import STORAGE_SECTIONS
 from dm_memory.storage.durable_sqlite import open_sqlite_store
 from dm_memory.storage.sync_results import StorageSyncRequest, StorageSyncResult
+from dm_memory_server.app import build_server
 from dm_memory_server.background import storage_syncs
 from dm_memory_tools.answer import REPORT_KEY
 from dm_memory_tools.runtime import Runtime, load_settings
@@ -139,14 +141,17 @@ def test_watching_runs_again_until_it_is_interrupted(environment: dict[str, str]
 class Watched(Memory):
     """A memory that says when the second storage sync has ended, and lets no pause pass."""
 
-    def __init__(self, home: Path) -> None:
-        super().__init__(load_settings(home=home).model_copy(update={"storage_interval": 0.0}))
+    def __init__(self, home: Path, storage_interval: float = 0.0, retry_after: float = 0.0) -> None:
+        super().__init__(load_settings(home=home).model_copy(update={"storage_interval": storage_interval}))
+        self.retry_after = retry_after
         self.results: list[StorageSyncResult] = []
+        self.begun = asyncio.Event()
         self.enough = asyncio.Event()
 
     async def storage_sync(self, request: StorageSyncRequest, *_: Any) -> StorageSyncResult:
         result = await super().storage_sync(request)
-        self.results.append(replace(result, retry_after=0.0))
+        self.results.append(replace(result, retry_after=self.retry_after))
+        self.begun.set()
         if len(self.results) == 2:
             self.enough.set()
         return self.results[-1]
@@ -166,6 +171,56 @@ def test_a_server_with_a_remote_store_syncs_by_itself_and_outlives_its_troubles(
         return [result.status.value for result in memory.results[:2]]
 
     assert asyncio.run(act()) == ["skipped", "skipped"]
+
+
+def test_a_reader_that_finds_the_cache_stale_wakes_the_next_run(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The timer alone would not: it has an hour to go, and the first run's store did not answer."""
+    monkeypatch.setenv("TURSO_DATABASE_URL", CLOSED)
+
+    async def act() -> int:
+        memory = Watched(home, storage_interval=3600.0, retry_after=3600.0)
+        runtime = Runtime(lambda: memory)
+        async with storage_syncs(runtime, first_after=0.0, rest=0.0):
+            await memory.begun.wait()
+            async with Client(build_server(runtime)) as client:
+                answer = await client.call_tool("get_memory_status", {})
+            assert answer.meta is not None
+            assert answer.meta[REPORT_KEY]["cache"] is None or answer.meta[REPORT_KEY]["cache"]["stale"]
+            await asyncio.wait_for(memory.enough.wait(), 60)
+        await runtime.close()
+        return len(memory.results)
+
+    assert asyncio.run(act()) == 2
+
+
+def test_the_status_tells_what_is_cached_and_what_worked(filled: Path) -> None:
+    async def act() -> Any:
+        memory = Memory(load_settings(home=filled))
+        await memory.storage_sync(StorageSyncRequest())
+        result = await memory.status()
+        await memory.close()
+        return result
+
+    report = status_report(asyncio.run(act()))
+    assert "12 episodes, 1 pattern and 0 embeddings of the durable store" in report.text
+    assert "**Met most often across campaigns**" in report.text
+    assert report.data["cache"]["counts"] == {"episodes": 12, "patterns": 1, "embeddings": 0}
+    assert not report.data["cache"]["stale"]
+
+
+def test_a_damaged_cache_is_told_of_and_left_where_it_is(filled: Path) -> None:
+    async def act() -> Any:
+        memory = Memory(load_settings(home=filled))
+        await memory.storage_sync(StorageSyncRequest())
+        (path,) = (filled / "brands" / "acme" / "memory" / "cache").glob("cache.v*.sqlite")
+        path.write_bytes(b"no cache at all" * 1000)
+        before = path.read_bytes()
+        result = await memory.status()
+        await memory.close()
+        assert path.read_bytes() == before
+        return result
+
+    assert "The local cache could not be read" in status_report(asyncio.run(act())).text
 
 
 def test_a_server_without_one_starts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

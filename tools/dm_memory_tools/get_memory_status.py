@@ -22,8 +22,11 @@ async def get_memory_status(
     with tool_errors("reading the memory's status"):
         from dm_memory.report import status_report  # noqa: PLC0415  # start-up imports only what tools/list needs
 
-        memory = await runtime_of(ctx).memory()
+        runtime = runtime_of(ctx)
+        memory = await runtime.memory()
         result = await memory.status(brand_of(chosen))
+        if result.cache_is_stale:
+            runtime.cache_is_stale.set()
         return to_result(status_report(result, list_limit=memory.settings.report_items), response_format)
 
 

@@ -87,6 +87,7 @@ class Runtime:
         self._opening: asyncio.Task[Memory] | None = None
         self.in_use = False
         self.closed = asyncio.Event()
+        self.cache_is_stale = asyncio.Event()
 
     async def memory(self) -> Memory:
         """Return the ``Memory``, building it if need be. Raises what building raises; the next call tries again."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from dm_memory.layers.protocol import Health
 from dm_memory.report.data import capacity_data, counts_data, finding_data, item_data
-from dm_memory.report.escape import code, inline, scrub, visible
+from dm_memory.report.escape import code, inline, quote, scrub, visible
 from dm_memory.report.model import Report
 from dm_memory.report.parts import (
     QUOTED_NOTE,
@@ -21,7 +21,8 @@ from dm_memory.report.parts import (
     item_text,
     title,
 )
-from dm_memory.report.words import ago, counted, entries, number, role_of, sentence_end, tally, when
+from dm_memory.report.words import ago, counted, entries, listed, number, role_of, sentence_end, tally, when
+from dm_memory.storage.cache_view import CachedPattern, CacheView
 from dm_memory.sync.results import ItemOutcome, LayerStatus, StatusResult
 
 __all__ = ["status_report"]
@@ -44,6 +45,8 @@ def status_report(result: StatusResult, *, list_limit: int = 20) -> Report:
         ("Storage capacity", [_lines(capacities) or "Nothing to measure."]),
         ("What to do next", [_lines(sentence_end(inline(advice)) for advice in result.advice) or "Nothing."]),
     ]
+    if result.cache is not None:
+        sections.insert(3, ("Local cache", _cache(result, result.cache)))
     if result.findings:
         rest = code("dm-memory doctor")
         lines = bullets(map(finding_text, result.findings), total=len(result.findings), limit=list_limit, rest=rest)
@@ -109,6 +112,23 @@ def _layers(layers: Sequence[LayerStatus]) -> list[str]:
     return ["\n".join(rows), "\n".join(notes)]
 
 
+def _cache(result: StatusResult, cache: CacheView) -> list[str]:
+    """Return what is cached of the durable store, and what the cache knows to work."""
+    if cache.trouble or cache.counts is None:
+        return [f"The local cache could not be read: {sentence_end(inline(cache.trouble))}"]
+    held = listed([counted(count, table.value.removesuffix("s")) for table, count in cache.counts.items()])
+    filled = f"filled {when(cache.synced_at)}" if cache.synced_at else "never filled to the end"
+    stale = "; it may be behind the durable store" * result.cache_is_stale
+    lines = [f"- {_pattern_text(pattern)}" for pattern in cache.patterns]
+    head = f"{held} of the durable store ({cache.engine}), {filled}{stale}."
+    return [head, "\n".join(["**Met most often across campaigns**", "", *lines])] if lines else [head]
+
+
+def _pattern_text(pattern: CachedPattern) -> str:
+    times = counted(pattern.occurrence_count, "campaign")
+    return f"{quote(pattern.text, 160)} · {pattern.outcome} in {times}, success rate {pattern.success_rate:.0%}"
+
+
 def _layer_row(layer: LayerStatus) -> str:
     model = f", model {inline(layer.model, 120)}" if layer.model else ""
     held = "unknown" if layer.held is None else number(layer.held)
@@ -155,11 +175,34 @@ def _data(result: StatusResult) -> dict[str, object]:
         "sync_age_seconds": result.sync_age_seconds,
         "last_run_status": result.last_run_status,
         "active_run": result.active_run,
+        "cache": _cache_data(result),
         "layers": [_layer_data(layer) for layer in result.layers],
         "capacity": [capacity_data(layer.name, layer.capacity) for layer in result.layers if layer.capacity],
         "failures": [item_data(item) for item in result.failures],
         "findings": [finding_data(finding) for finding in result.findings],
         "advice": [visible(advice) for advice in result.advice],
+    }
+
+
+def _cache_data(result: StatusResult) -> dict[str, object] | None:
+    cache = result.cache
+    if cache is None:
+        return None
+    return {
+        "engine": cache.engine,
+        "counts": {table.value: count for table, count in (cache.counts or {}).items()},
+        "synced_at": cache.synced_at,
+        "stale": result.cache_is_stale,
+        "trouble": scrub(cache.trouble),
+        "patterns": [
+            {
+                "text": visible(pattern.text),
+                "outcome": pattern.outcome,
+                "occurrence_count": pattern.occurrence_count,
+                "success_rate": pattern.success_rate,
+            }
+            for pattern in cache.patterns
+        ],
     }
 
 

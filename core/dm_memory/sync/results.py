@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from dm_memory.findings import Finding
 from dm_memory.layers.protocol import Capacity, Health, SearchHit
+from dm_memory.storage.cache_view import CacheView
 
 __all__ = [
     "Action",
@@ -294,6 +295,8 @@ class StatusResult:
         sync_age_seconds: Seconds since the last complete sync, or None.
         failures: The failed items, at most ``settings.report_items``.
         advice: What to do next, one sentence each, the most important first.
+        cache: The local cache of the durable store, or None where there is none.
+        cache_is_stale: True where the cache is older than the time between two storage syncs.
     """
 
     brand: str
@@ -313,3 +316,5 @@ class StatusResult:
     findings: tuple[Finding, ...]
     advice: tuple[str, ...]
     active_run: str = ""
+    cache: CacheView | None = None
+    cache_is_stale: bool = False

@@ -173,10 +173,10 @@ class _View:
     def _advice(self, status: str, waiting: int, failed: int, complete: str) -> list[str]:
         advice = []
         if status == "never-synced":
-            advice.append("Sync this brand for the first time.")
+            advice.append(self._first_advice())
         advice += [layer.health.error.remedy for layer in self.layers if layer.health.error]
         if any(finding.code == "drift" for finding in self._drift()):
-            advice.append("Run a sync with force: it restores what is missing from the vector database.")
+            advice.append("Run a sync with force: it stores again what is missing.")
         if failed:
             advice.append(f"{failed} failed: see what to do beside each, then sync again.")
         if waiting and status != "never-synced":
@@ -184,6 +184,12 @@ class _View:
         if not advice and (self._age(complete) or 0) > _STALE_AFTER:
             advice.append("The last complete sync is more than a week old: sync at the end of this session.")
         return advice or ["Nothing to do."]
+
+    def _first_advice(self) -> str:
+        held = max((layer.held or 0 for layer in self.layers if layer.name.startswith("durable")), default=0)
+        if not held:
+            return "Sync this brand for the first time."
+        return f"Sync: the durable store holds {held} entries that this machine then knows, and stores none of again."
 
     def _failures(self, limit: int) -> tuple[ItemOutcome, ...]:
         found = self.registry.rows(
@@ -213,6 +219,11 @@ class _View:
 def _drifted(layer: LayerStatus) -> Finding | None:
     if layer.held is None or layer.entries <= layer.held <= layer.entries + layer.pending:
         return None  # an interrupted run may have stored what it could not record; the next one asks
+    if layer.held > layer.entries and "@" in layer.name:
+        message = f"{layer.engine} holds {layer.held - layer.entries} more entries than this machine has stored or met."
+        return Finding(
+            "stored-elsewhere", Severity.INFO, message, "Other machines store there too: sync to learn them."
+        )
     if layer.held > layer.entries:
         message = f"{layer.engine} holds {layer.held} entries, but this registry knows of {layer.entries} only."
         remedy = "They can be searched; keep the vector folder, and restore registry.db from a backup if you have one."
