@@ -1,0 +1,217 @@
+"""The way to Supermemory: its address, a namespace for a brand, and the calls of its SDK that are used."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from hashlib import sha256
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from dm_memory.errors import ConfigurationError, ErrorClass, LayerError
+from dm_memory.layers.remote import Service
+from dm_memory.layers.supermemory_errors import NOT_FOUND, RefusedError, translated
+from dm_memory.layers.supermemory_replies import AddReply, DeleteReply, ListReply, Reply, UpdateReply, parsed
+
+if TYPE_CHECKING:
+    import httpx
+    from supermemory import AsyncSupermemory
+
+__all__ = ["Address", "Connection", "namespace_of", "parse_address"]
+
+_PUBLIC = "https://api.supermemory.ai"
+_NAMESPACE = re.compile(r"[a-zA-Z0-9_:-]{1,100}")
+_READABLE = 80
+
+
+def namespace_of(brand: str) -> str:
+    """Return a brand's namespace: its slug, or, where that has characters a namespace can't have, a stable stand-in."""
+    if _NAMESPACE.fullmatch(brand):
+        return brand
+    digest = sha256(brand.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    return f"{re.sub(r'[^a-zA-Z0-9_-]+', '-', brand)[:_READABLE]}-{digest}"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the interface is. ``place`` is ``host[:port][/path]``, without secrets."""
+
+    url: str
+    place: str
+    is_public: bool
+    is_loopback: bool
+
+
+def parse_address(url: str | None) -> Address:
+    """Return what ``SUPERMEMORY_BASE_URL`` names; None: the public interface.
+
+    Raises:
+        ConfigurationError: It is no address, or the key would travel in the clear.
+    """
+    text = (url or _PUBLIC).strip().rstrip("/")
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        parts, host, port = urlsplit(""), "", None
+    local = _is_loopback(host)
+    if not host or (parts.scheme != "https" and not (parts.scheme == "http" and local)):
+        raise ConfigurationError(
+            "SUPERMEMORY_BASE_URL is not an address dm-memory can send a key to.",
+            "Leave it out for the public service, or write it as https://host; http is for this machine only.",
+        )
+    place = f"{host}:{port}" if port else host
+    return Address(text, place + parts.path, text == _PUBLIC, local)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+_Reply = TypeVar("_Reply", bound=Reply)
+
+
+@dataclass(slots=True)
+class _Expected(Generic[_Reply]):
+    """What the call of this task expects, and what came."""
+
+    kind: type[_Reply]
+    reply: _Reply | None = None
+
+    def read(self, content: bytes) -> None:
+        self.reply = parsed(self.kind, content)
+
+
+_EXPECTED: ContextVar[_Expected[Any]] = ContextVar("dm_memory_supermemory_expected")
+
+
+async def _receive(response: httpx.Response) -> None:
+    """Look at a reply before the SDK does: it takes anything for an answer, and stumbles over pages of proxies."""
+    if not response.is_success:
+        raise RefusedError(response.status_code, response.headers.get("retry-after"))
+    _EXPECTED.get().read(await response.aread())
+
+
+class Connection:
+    """A client that is made on first use. Belongs to one event loop from then until it is closed.
+
+    Its methods raise ``LayerError``.
+
+    Args:
+        address: Where the interface is.
+        api_key: The key.
+        namespace: The brand's namespace.
+        timeout: Seconds to wait for a connection, and for each part of a reply.
+        service: Supermemory, for messages.
+    """
+
+    def __init__(self, address: Address, api_key: SecretStr, namespace: str, timeout: float, service: Service) -> None:
+        self._address = address
+        self._api_key = api_key
+        self._namespace = namespace
+        self._timeout = timeout
+        self._service = service
+        self._http: httpx.AsyncClient | None = None
+        self._client: AsyncSupermemory | None = None
+
+    async def add(self, documents: Sequence[dict[str, Any]]) -> AddReply:
+        """Add new documents, at most 600. An id that is there already is appended to."""
+        return await self._ask(
+            AddReply, lambda sdk: sdk.documents.batch_add(self._namespace, documents=cast("Any", documents))
+        )
+
+    async def update(self, document: str, fields: dict[str, Any]) -> UpdateReply | None:
+        """Replace the given fields of a document; None where there is no such document."""
+        try:
+            return await self._ask(UpdateReply, lambda sdk: sdk.documents.update(self._namespace, document, **fields))
+        except LayerError as error:
+            if error.code == str(NOT_FOUND):
+                return None
+            raise
+
+    async def delete(self, ids: Sequence[str]) -> DeleteReply:
+        """Delete documents, at most 100."""
+        return await self._ask(DeleteReply, lambda sdk: sdk.documents.delete(self._namespace, ids=ids))
+
+    async def page(self, where: dict[str, Any], page: int, limit: int, *, content: bool = False) -> ListReply:
+        """Return a page of the documents that meet a condition, oldest first; the first page is 1."""
+        include = {"content": content, "memory_count": False}
+        return await self._ask(
+            ListReply,
+            lambda sdk: sdk.list(
+                self._namespace,
+                "documents",
+                page=page,
+                limit=limit,
+                sort="createdAt",
+                order="asc",
+                filter=cast("Any", where),
+                include=cast("Any", include),
+            ),
+        )
+
+    async def close(self) -> None:
+        """Let go of connections. Idempotent; a later call makes another client."""
+        http, self._http, self._client = self._http, None, None
+        if http is not None:
+            await http.aclose()
+
+    async def _ask(self, kind: type[_Reply], call: Callable[[AsyncSupermemory], Awaitable[object]]) -> _Reply:
+        client = self._client or await self._connect()
+        expected = _Expected(kind)
+        _EXPECTED.set(expected)
+        with translated(self._service):
+            await call(client)
+        if expected.reply is None:
+            raise self._service.malformed()
+        return expected.reply
+
+    async def _connect(self) -> AsyncSupermemory:
+        try:
+            await asyncio.to_thread(_import_sdk)
+        except ImportError as error:
+            raise _not_installed() from error
+        if self._client is None:  # another task may have been here meanwhile
+            self._client = self._make()
+        return self._client
+
+    def _make(self) -> AsyncSupermemory:
+        import httpx  # noqa: PLC0415  # on first use only
+        from supermemory import AsyncSupermemory  # noqa: PLC0415  # an extra, on first use only
+
+        self._http = httpx.AsyncClient(
+            timeout=self._timeout,
+            follow_redirects=False,
+            trust_env=not self._address.is_loopback,  # proxies are for the world outside
+            event_hooks={"response": [_receive]},
+        )
+        return AsyncSupermemory(
+            api_key=self._api_key.get_secret_value(),
+            base_url=self._address.url,
+            timeout=self._timeout,
+            max_retries=0,
+            http_client=self._http,
+        )
+
+
+def _import_sdk() -> None:
+    import supermemory.documents  # noqa: PLC0415  # an extra; 0.2 s of CPU: on first use only, off the event loop
+    import supermemory.raw_client  # noqa: F401, PLC0415  # as above
+
+
+def _not_installed() -> LayerError:
+    return LayerError(
+        "Supermemory is configured, but its SDK is not installed.",
+        "Install dm-memory with the extra supermemory (dm-memory[supermemory]), or unset SUPERMEMORY_API_KEY.",
+        error_class=ErrorClass.UNAVAILABLE,
+        code="extra",
+    )
