@@ -172,7 +172,7 @@ class PineconeIndex:
 
     async def _make(self) -> None:
         """Order the index. That another process ordered it in the meantime is no error."""
-        from pinecone import ApiError, ConflictError  # noqa: PLC0415  # on first use
+        from pinecone import ApiError, ConflictError, PineconeValueError  # noqa: PLC0415  # on first use
 
         plan = self.plan
         with translated(self._service):
@@ -190,7 +190,7 @@ class PineconeIndex:
                 if error.status_code in _REFUSALS:
                     raise _not_made(plan, str(error.status_code)) from error
                 raise
-            except ValueError as error:
+            except PineconeValueError as error:
                 raise _not_made(plan, "name") from error
 
     def _require_ready(self, model: IndexModel) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in left_out]
 
 
+@pytest.fixture
+def play() -> Callable[[PineconeLayer, Callable[[PineconeLayer], Awaitable[Any]]], Any]:
+    """Return a function that plays a scenario on a layer in an event loop and closes the layer."""
+
+    def played(layer: PineconeLayer, scenario: Callable[[PineconeLayer], Awaitable[Any]]) -> Any:
+        async def act() -> Any:
+            try:
+                return await scenario(layer)
+            finally:
+                await layer.close()
+
+        return asyncio.run(act())
+
+    return played
+
+
 @pytest.fixture(scope="session")
 def check() -> Checker | None:
     """Holds requests and replies against the descriptions; None where they are not at hand."""
@@ -51,8 +68,9 @@ def running(check: Checker | None) -> Iterator[FakeServer]:
 
 
 @pytest.fixture
-def fake(running: FakeServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServer]:
+def fake(running: FakeServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeServer]:
     """An empty project; what was asked and answered must be as the vendor describes it."""
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))  # the fake speaks plain HTTP: no certificates to load each time
     monkeypatch.setattr(pinecone_index, "_POLL", 0.001)
     running.reset()
     yield running

@@ -108,6 +108,7 @@ class FakeServer:
 
     def __init__(self, pinecone: FakePinecone, check: Checker | None) -> None:
         self.pinecone = pinecone
+        self.url = ""
         self.faults: dict[str, Fault] = {}
         self.operations: list[str] = []
         self.violations: list[str] = []
@@ -118,13 +119,10 @@ class FakeServer:
     def reset(self) -> None:
         """Forget everything but the port."""
         self.pinecone.reset()
+        self.pinecone.host = self.url
         self.faults.clear()
         self.operations.clear()
         self.violations.clear()
-
-    @property
-    def url(self) -> str:
-        return self.pinecone.host
 
     def count(self, operation: str) -> int:
         """Return how often something was asked."""
@@ -177,7 +175,7 @@ def serving(check: Checker | None = None, port: int = 0) -> Iterator[FakeServer]
     async def run() -> None:
         loops.append(asyncio.get_running_loop())
         async with await asyncio.start_server(server.serve, "127.0.0.1", port) as listening:
-            server.pinecone.host = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+            server.url = server.pinecone.host = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
             ready.set()
             await done.wait()
             listening.close()
