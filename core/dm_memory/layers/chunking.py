@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 
-__all__ = ["CHUNKING_VERSION", "CHUNK_CHARS", "MAX_CHUNKS", "chunk", "chunk_chars_of", "chunking_of", "joined"]
+__all__ = [
+    "CHUNKING_VERSION",
+    "CHUNK_CHARS",
+    "MAX_CHUNKS",
+    "batch_chars_of",
+    "batch_items_of",
+    "chunk",
+    "chunk_chars_of",
+    "chunking_of",
+    "joined",
+]
 
 CHUNKING_VERSION = 1
 """Part of a layer's fingerprint: raise it with any change of where texts are cut, and everything is stored again."""
@@ -16,6 +27,7 @@ CHUNK_CHARS = 1500
 MAX_CHUNKS = 128
 """The most pieces of one text. A text too long for it is cut into larger pieces rather than into more of them."""
 
+_BATCH_ITEMS = 256
 _OVERLAP_CHARS = 120
 _OVERLAP_SHARE = 15
 """Pieces smaller than ``CHUNK_CHARS`` overlap by this part of their size: more would cost more than ``MAX_CHUNKS``."""
@@ -28,6 +40,16 @@ _SPACE = re.compile(r"\s")
 def chunk_chars_of(embedder: object) -> int:
     """Return how many characters of a text an embedding model takes in well: its ``chunk_chars``, where it has any."""
     return int(getattr(embedder, "chunk_chars", CHUNK_CHARS))
+
+
+def batch_items_of(embedder: object) -> int:
+    """Return how many texts of ordinary length a model embeds within a few seconds: its ``batch_items``, or many."""
+    return int(getattr(embedder, "batch_items", _BATCH_ITEMS))
+
+
+def batch_chars_of(embedder: object) -> float:
+    """Return how many characters a model embeds within a few seconds: its ``batch_chars``, or any number."""
+    return float(getattr(embedder, "batch_chars", math.inf))
 
 
 def chunking_of(embedder: object) -> str:

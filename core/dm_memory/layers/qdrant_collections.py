@@ -2,7 +2,8 @@
 
 All brands share what ``COLLECTION_NAME`` names: an alias of a collection that is called after its model,
 ``NAME-<digest>``. A brand that was rebuilt with another model before the others were has an alias of its own,
-``NAME@BRAND``, which goes before the shared one. While a rebuild runs, ``NAME@BRAND+building`` says where to.
+``NAME@BRAND``, which goes before the shared one. While a rebuild runs, ``NAME@BRAND+building`` says where to, and
+at its end ``NAME@BRAND+leaving...`` from where.
 docs/decisions/0016-qdrant-server.md has the reasons.
 
 A collection that was there before under the name itself, as ``mcp-server-qdrant`` makes it, is used if it has the
@@ -12,6 +13,7 @@ vector of the model in use.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     from qdrant_client import AsyncQdrantClient
 
 __all__ = ["BrandCollections", "Names"]
+
+_FRESH = 30.0
+"""Seconds for which what was found holds: another process, with other settings, may move the brand meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +55,17 @@ class Names:
         """Return the names for a brand."""
         return cls(shared, f"{shared}@{brand}", f"{shared}@{brand}+building")
 
-    def are_brands_own(self, alias: str) -> bool:
+    def leaving(self, collection: str) -> str:
+        """Return the alias of a collection that the brand is leaving, so that a broken-off departure is completed."""
+        return f"{self.own}+leaving{collection.removeprefix(self.shared)}"
+
+    def is_some_brands(self, alias: str) -> bool:
         """Tell whether an alias is some brand's own; not one of a rebuild."""
-        return alias.startswith(f"{self.shared}@") and not alias.endswith("+building")
+        return alias.startswith(f"{self.shared}@") and "+" not in alias.removeprefix(self.shared)
+
+    def is_this_brands(self, alias: str) -> bool:
+        """Tell whether an alias is this brand's own, or one of its rebuild."""
+        return alias.partition("+")[0] == self.own
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +90,7 @@ class BrandCollections:
         self._service = service
         self._names = names
         self._found: _Found | None = None
+        self._found_at = 0.0
         self._ready: set[str] = set()
         self._making = asyncio.Lock()
         self.rebuilding = False
@@ -127,13 +141,13 @@ class BrandCollections:
         return await self._named(self._names.shared, await self.aliases())
 
     async def _look(self) -> _Found:
-        if self._found is None:
+        if self._found is None or time.monotonic() - self._found_at >= _FRESH:
             names, aliases = self._names, await self.aliases()
             active = await self._named(names.own if names.own in aliases else names.shared, aliases)
             building = await self._named(names.building, aliases) if names.building in aliases else None
             if active is None and building is None:
                 return _Found(None, None)
-            self._found = _Found(active, building)
+            self._found, self._found_at = _Found(active, building), time.monotonic()
         return self._found
 
     async def _named(self, name: str, aliases: Mapping[str, str]) -> Place | None:
@@ -150,7 +164,7 @@ class BrandCollections:
             LayerError: Class validation: it holds vectors of another model.
         """
         place = await self.for_reading()
-        if place is None or place.name not in self._ready:
+        if place is None or place.collection not in self._ready:
             async with self._making:
                 place = await self.for_reading() or await self._first(spec)
                 if place.fits(spec):
@@ -195,7 +209,7 @@ class BrandCollections:
 
     async def _make_ready(self, place: Place, spec: EmbeddingSpec) -> None:
         """Give a collection the indexes and the description it lacks: a newly made one, or one made by others."""
-        if place.name in self._ready:
+        if place.collection in self._ready:
             return
         client = await self._connect()
         with translated(self._service):
@@ -204,7 +218,7 @@ class BrandCollections:
                     await client.create_payload_index(place.name, field, _schema(kind), wait=True)
             if place.model is None:
                 await client.update_collection(place.collection, metadata=description(spec))
-        self._ready.add(place.name)
+        self._ready.add(place.collection)
 
     # The server --------------------------------------------------------------------------------------------------
 

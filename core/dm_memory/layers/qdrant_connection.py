@@ -88,18 +88,19 @@ class Connection:
         self._client: AsyncQdrantClient | None = None
 
     async def client(self, thread: Executor) -> AsyncQdrantClient:
-        """Return the client; the first time, import the SDK on ``thread``: it takes a second."""
-        if self._client is None:
-            await asyncio.get_running_loop().run_in_executor(thread, _import_sdk)
-        if self._client is None:  # another task may have been here meanwhile
-            self._client = self._factory()
-        return self._client
+        """Return the client. It is made on ``thread``, one at a time: importing the SDK takes a second."""
+        return self._client or await asyncio.get_running_loop().run_in_executor(thread, self._made)
 
     async def close(self) -> None:
         """Let go of connections. Idempotent; a later call makes another client."""
         client, self._client = self._client, None
         if client is not None:
             await client.close()
+
+    def _made(self) -> AsyncQdrantClient:
+        if self._client is None:
+            self._client = self._factory()
+        return self._client
 
     def _make(self) -> AsyncQdrantClient:
         from qdrant_client import AsyncQdrantClient  # noqa: PLC0415  # 1 s of CPU: on first use only
@@ -109,7 +110,3 @@ class Connection:
         return AsyncQdrantClient(
             url=self._url, headers=headers, timeout=max(1, round(self._timeout)), check_compatibility=False
         )
-
-
-def _import_sdk() -> None:
-    import qdrant_client  # noqa: F401, PLC0415  # 1 s of CPU: on first use only, off the event loop

@@ -91,6 +91,8 @@ def _of_status(service: Service, status: int, content: bytes, retry_after: float
             error_class=ErrorClass.UNAVAILABLE,
             code=str(status),
         )
+    if str(status) == GONE:  # no entry's fault: we ask for entries by filters, which miss nothing
+        return service.unavailable(GONE)
     return service.of_status(status, retry_after=retry_after)
 
 

@@ -75,11 +75,14 @@ class Rebuild:
         if names.building in aliases:
             target = aliases[names.building]
             shared = aliases.get(names.shared) or (names.shared if await collections.exists(names.shared) else None)
-            if switched := self._switched(aliases, shared, target):
+            lefts = {left for left in (aliases.get(names.own), shared) if left not in {None, target}}
+            leaving = {names.leaving(str(left)): left for left in lefts}
+            if switched := self._switched(aliases, shared, target) | leaving:
                 await collections.rename(switched)
-            for left in dict.fromkeys((aliases.get(names.own), shared)):
-                if left not in {None, target}:
-                    await self._leave(str(left), target, is_shared=left == shared)
+            for alias, left in (await collections.aliases()).items():
+                if alias.startswith(names.leaving("")):
+                    await self._leave(left, target)
+                    await collections.rename({alias: None})
             await collections.rename({names.building: None})
         collections.rebuilding = False
         collections.forget()
@@ -101,13 +104,13 @@ class Rebuild:
             return {self._names.own: target}
         return {self._names.own: None} if self._names.own in aliases else {}
 
-    async def _leave(self, collection: str, target: str, *, is_shared: bool) -> None:
+    async def _leave(self, collection: str, target: str) -> None:
         """Remove the brand's entries from a collection, and the collection where it was the last brand's."""
         try:
             await self._clear(collection)
             if await self._is_in_use(collection):
                 return
-            if is_shared and collection != self._names.shared:
+            if (await self._collections.aliases()).get(self._names.shared) == collection:
                 # The name moves before the last look: who would still write there is told of the other model.
                 await self._collections.rename(await self._gathered(target))
                 if await self._is_in_use(collection):
@@ -120,17 +123,20 @@ class Rebuild:
                 raise
 
     async def _is_in_use(self, collection: str) -> bool:
-        """Tell whether a collection has points, or is some brand's by an alias of its own."""
+        """Tell whether a collection has points, or other brands have aliases of their own for it."""
         client = await self._connect()
         with translated(self._service):
             count = (await client.count(collection, exact=True)).count
-        aliases = await self._collections.aliases()
-        return count > 0 or any(c == collection for alias, c in aliases.items() if alias != self._names.shared)
+        names, aliases = self._names, await self._collections.aliases()
+        return count > 0 or any(
+            target == collection and alias != names.shared and not names.is_this_brands(alias)
+            for alias, target in aliases.items()
+        )
 
     async def _gathered(self, target: str) -> dict[str, str | None]:
         """Return the aliases that make ``target`` the shared collection: whoever is in it needs none of its own."""
         aliases = await self._collections.aliases()
-        own = [alias for alias, c in aliases.items() if c == target and self._names.are_brands_own(alias)]
+        own = [alias for alias, c in aliases.items() if c == target and self._names.is_some_brands(alias)]
         return {self._names.shared: target, **dict.fromkeys(own)}
 
     async def _clear(self, collection: str) -> None:

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from dm_memory.errors import ConfigurationError, DmMemoryError, ErrorClass, LayerError
 from dm_memory.items import Payload
-from dm_memory.layers.chunking import chunking_of
+from dm_memory.layers.chunking import batch_chars_of, batch_items_of, chunking_of
 from dm_memory.layers.edge_errors import refused
 from dm_memory.layers.edge_search import days_of, fuse
 from dm_memory.layers.model_names import MINILM, describe, is_searched_by_the_qdrant_server, qdrant_vector_name
@@ -47,8 +47,8 @@ __all__ = ["QdrantServerLayer"]
 
 _T = TypeVar("_T")
 _CANDIDATES = 50
-_REFUSED_IN_NAMES = frozenset('<>:"/\\|?*@\x00\x1f')
-_LONGEST_NAME = 200
+_REFUSED_IN_NAMES = frozenset('<>:"/\\|?*@+\x00\x1f')
+_LONGEST_NAME = 100
 
 
 class QdrantServerLayer:
@@ -69,7 +69,6 @@ class QdrantServerLayer:
     """
 
     role = "vector"
-    capabilities = Capabilities(batch_items=256, remote=True, embeds=True)
 
     def __init__(
         self,
@@ -90,16 +89,17 @@ class QdrantServerLayer:
         self.engine = f"Qdrant ({address.host})"
         self._address = address
         self._names = Names.of(collection, brand)
+        self.capabilities = Capabilities(batch_items_of(embedder), remote=True, embeds=True)
         self._embedder = embedder
         self._limit = limit
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"dm-memory-qdrant-{brand}")
         self._maker = PointMaker(brand, embedder)
         self._connection = Connection(url, api_key, timeout, client_factory)
-        self._service = Service(
+        self.service = Service(
             "Qdrant", address.host, "QDRANT_API_KEY", "QDRANT_URL", "the cluster's page in the Qdrant Cloud console"
         )
-        self._collections = BrandCollections(self._client, self._service, self._names)
-        self._rebuild = Rebuild(self._client, self._service, self._names, brand, self._collections)
+        self._collections = BrandCollections(self._client, self.service, self._names)
+        self._rebuild = Rebuild(self._client, self.service, self._names, brand, self._collections)
 
     async def fingerprint(self) -> str:
         """Return the embedding model and how texts are cut for it; asks nobody. Raises ``LayerError``."""
@@ -126,6 +126,7 @@ class QdrantServerLayer:
         """Store payloads; an item that can't be embedded or represented fails alone. Raises ``LayerError``."""
         if not payloads:
             return []
+        self._check_size(payloads)
         spec = await self._spec()
         errors: dict[str, LayerError] = {}
 
@@ -224,13 +225,12 @@ class QdrantServerLayer:
     ) -> _T:
         """Ask a collection; where it is gone since it was found, look for it once more."""
         for is_last in (False, True):
-            place = await find()
-            if place is None:
-                return nothing
-            requests = Requests(await self._client(), place, self.brand, self._service)
             try:
-                with translated(self._service):
-                    return await action(requests)
+                place = await find()
+                if place is None:
+                    return nothing
+                with translated(self.service):
+                    return await action(Requests(await self._client(), place, self.brand, self.service))
             except LayerError as error:
                 # Whatever it was, the brand may have been moved by another process: look anew the next time.
                 self._collections.forget()
@@ -252,6 +252,12 @@ class QdrantServerLayer:
             raise
         except DmMemoryError as error:
             raise LayerError(error.problem, error.remedy, error_class=ErrorClass.UNAVAILABLE) from error
+
+    def _check_size(self, payloads: Sequence[Payload]) -> None:
+        """Refuse a batch that a slow model would not embed before the deadline; whoever sent it halves it."""
+        chars = sum(len(payload.content) for payload in payloads)
+        if len(payloads) > 1 and chars > batch_chars_of(self._embedder):
+            raise refused("The batch is too long for the embedding model.", "Send its items in smaller batches.")
 
     # Words -------------------------------------------------------------------------------------------------------
 
