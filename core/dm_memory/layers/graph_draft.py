@@ -118,24 +118,37 @@ def cut(text: str, length: int) -> str:
     return (head.rpartition(" ")[0] or head).rstrip()
 
 
-@lru_cache(maxsize=16384)
 def entities_of_tags(brand: str, tags: tuple[str, ...]) -> TagEntities:
-    """Return the entities in tags of the form ``dimension:value``. Tags are in lower case; names get capitals back."""
-    found: dict[str, list[str]] = {}
+    """Return the entities in tags of the form ``dimension:value``."""
+    found: dict[EntityType, list[Entity]] = {}
     for tag in tags:
-        dimension, colon, value = tag.partition(":")
-        if colon and value:
-            found.setdefault(dimension, []).append(value)
-    campaigns = found.get("campaign", ())
-
-    def entities(dimension: str, kind: EntityType, *, names: bool) -> tuple[Entity, ...]:
-        texts = (value.replace("-", " ") for value in found.get(dimension, ()))
-        return tuple(make_entity(brand, kind, text.title() if names else text) for text in texts)
-
+        entity = _entity_of_tag(brand, tag)
+        if entity is not None:
+            found.setdefault(entity.type, []).append(entity)
+    get = found.get
+    campaigns = get(EntityType.CAMPAIGN, ())
     return TagEntities(
         # One campaign is what the entry is about; several are a list of tags somebody gave.
-        make_entity(brand, EntityType.CAMPAIGN, campaigns[0], campaigns[0]) if len(campaigns) == 1 else None,
-        entities("competitor", EntityType.COMPETITOR, names=True),
-        entities("channel", EntityType.CHANNEL, names=False),
-        entities("market", EntityType.MARKET, names=True),
+        campaigns[0] if len(campaigns) == 1 else None,
+        tuple(get(EntityType.COMPETITOR, ())),
+        tuple(get(EntityType.CHANNEL, ())),
+        tuple(get(EntityType.MARKET, ())),
     )
+
+
+_DIMENSIONS = {
+    kind.value: kind for kind in (EntityType.CAMPAIGN, EntityType.COMPETITOR, EntityType.CHANNEL, EntityType.MARKET)
+}
+
+
+@lru_cache(maxsize=4096)
+def _entity_of_tag(brand: str, tag: str) -> Entity | None:
+    """Return the entity in a tag. Tags are in lower case; names of competitors and markets get their capitals back."""
+    dimension, _, value = tag.partition(":")
+    kind = _DIMENSIONS.get(dimension)
+    if kind is None or not value:
+        return None
+    if kind is EntityType.CAMPAIGN:
+        return make_entity(brand, kind, value, value)
+    name = value.replace("-", " ")
+    return make_entity(brand, kind, name if kind is EntityType.CHANNEL else name.title())

@@ -16,7 +16,7 @@ from dm_memory.layers.graph_facts import EntityType, Fact, Relation, entity_id, 
 from dm_memory.layers.graph_rows import FACTS_WHERE, day_number, fact_of, split_tags
 from dm_memory.layers.protocol import SearchHit, SearchQuery
 
-__all__ = ["facts_about", "history_of", "match_of", "moment_of", "refused", "search_entries"]
+__all__ = ["facts_about", "filters_of", "history_of", "match_of", "moment_of", "refused", "search_entries"]
 
 _WORD = re.compile(r"[^\W_]+")
 _MAX_WORDS = 64
@@ -31,19 +31,23 @@ _SEARCH = (
 )
 
 
-def search_entries(connection: sqlite3.Connection, query: SearchQuery, words: list[str], now: float) -> list[SearchHit]:
-    """Return the entries that hold any of the words, best first, expired ones left out.
+Filters = tuple[list[str], list[Any]]
+"""Conditions on ``e``, an entry, and their arguments."""
+
+
+def search_entries(connection: sqlite3.Connection, words: list[str], filters: Filters, limit: int) -> list[SearchHit]:
+    """Return the entries that hold any of the words, best first.
 
     Args:
         connection: In a transaction.
-        query: Its filters and its limit.
         words: From ``match_of``.
-        now: The present moment in seconds since 1970.
+        filters: From ``filters_of``.
+        limit: The most entries to return.
     """
-    filters, arguments = _filters(query, now)
+    conditions, arguments = filters
     match = " OR ".join(f'"{word}"' for word in words)
-    sql = f"{_SEARCH} AND {' AND '.join(filters)} ORDER BY rank, e.seq LIMIT ?"
-    rows = connection.execute(sql, (_NAMES_WEIGHT, match, *arguments, query.limit))
+    sql = f"{_SEARCH} AND {' AND '.join(conditions)} ORDER BY rank, e.seq LIMIT ?"
+    rows = connection.execute(sql, (_NAMES_WEIGHT, match, *arguments, limit))
     return [_hit(row, words) for row in rows]
 
 
@@ -61,7 +65,12 @@ def match_of(text: str) -> list[str]:
     return list(dict.fromkeys(words))[:_MAX_WORDS]
 
 
-def _filters(query: SearchQuery, now: float) -> tuple[list[str], list[Any]]:
+def filters_of(query: SearchQuery, now: float) -> Filters:
+    """Return what a query asks for besides its words; entries that expired before ``now`` (seconds since 1970) are out.
+
+    Raises:
+        LayerError: Class validation: not a date.
+    """
     conditions: list[tuple[str, Any]] = [("(e.expires_ts IS NULL OR e.expires_ts > ?)", now)]
     if query.content_type is not None:
         conditions.append(("e.content_type = ?", query.content_type))

@@ -19,8 +19,8 @@ from dm_memory.layers.graph_entities import EntityTable, in_json
 from dm_memory.layers.graph_extract import EXTRACTION_VERSION
 from dm_memory.layers.graph_facts import Fact, Relation
 from dm_memory.layers.graph_file import FILE_NAME, GraphFile, is_damage
-from dm_memory.layers.graph_queries import facts_about, history_of, match_of, moment_of, search_entries
-from dm_memory.layers.graph_rows import ReadEntry, read_entry
+from dm_memory.layers.graph_queries import facts_about, filters_of, history_of, match_of, moment_of, search_entries
+from dm_memory.layers.graph_rows import read_entry
 from dm_memory.layers.graph_store import GraphStore, Held
 from dm_memory.layers.protocol import Capabilities, Capacity, Health, Outcome, SearchHit, SearchQuery, StoredRecord
 
@@ -170,13 +170,9 @@ class SqliteGraphLayer:
                 raise
 
     def _upsert(self, payloads: Sequence[Payload]) -> dict[str, LayerError]:
-        read = {payload.id: read_entry(payload) for payload in payloads}
-        errors = {key: entry for key, entry in read.items() if isinstance(entry, LayerError)}
-        entries = [entry for entry in read.values() if not isinstance(entry, LayerError)]
+        latest = {payload.id: payload for payload in payloads}
         with self._storing() as store:
-            held = store.held(payload.id for payload, _, _ in entries)
-            _store(store, entries, held)
-        return errors
+            return _store(store, list(latest.values()), store.held(latest))
 
     def _update_metadata(self, payloads: Sequence[Payload]) -> dict[str, LayerError]:
         if not self._file.path.exists():
@@ -184,13 +180,8 @@ class SqliteGraphLayer:
         with self._storing() as store:
             held = store.held(payload.id for payload in payloads)
             texts = store.texts(held)
-            read = [
-                read_entry(replace(payload, content=texts[payload.id], content_hash=held[payload.id].content_hash))
-                for payload in {payload.id: payload for payload in payloads}.values()
-                if payload.id in held
-            ]
-            _store(store, [entry for entry in read if not isinstance(entry, LayerError)], held)
-        return {payload.id: _NOT_HELD for payload in payloads if payload.id not in held}
+            errors = _store(store, [_with_text(each, held, texts) for each in payloads if each.id in held], held)
+        return {payload.id: _NOT_HELD for payload in payloads if payload.id not in held} | errors
 
     def _fetch(self, ids: Sequence[str]) -> dict[str, StoredRecord]:
         sql = "SELECT id, content_hash, metadata_hash FROM entries WHERE id IN (SELECT value FROM json_each(?))"
@@ -203,11 +194,10 @@ class SqliteGraphLayer:
                 store.delete([held.seq for held in store.held(ids).values()])
 
     def _search(self, query: SearchQuery) -> list[SearchHit]:
-        words = match_of(query.text)
+        words, filters = match_of(query.text), filters_of(query, self._clock().timestamp())
         if not words or query.limit < 1:
             return []
-        now = self._clock().timestamp()
-        return self._ask(lambda connection: search_entries(connection, query, words, now))
+        return self._ask(lambda connection: search_entries(connection, words, filters, query.limit))
 
     def _ask(self, question: Callable[[sqlite3.Connection], list[_T]]) -> list[_T]:
         with self._file.reading() as connection:
@@ -232,11 +222,19 @@ class SqliteGraphLayer:
             self._entities.forget()
 
 
-def _store(store: GraphStore, entries: Sequence[ReadEntry], held: Mapping[str, Held]) -> None:
-    """Store what differs from what is held."""
-    changed = [entry for entry in entries if not (known := held.get(entry[0].id)) or not known.is_same(entry[0])]
-    if changed:
-        store.store(changed, held)
+def _store(store: GraphStore, payloads: Sequence[Payload], held: Mapping[str, Held]) -> dict[str, LayerError]:
+    """Store what differs from what is held; return what can't be."""
+    changed = (each for each in payloads if not (known := held.get(each.id)) or not known.is_same(each))
+    read = {payload.id: read_entry(payload) for payload in changed}
+    entries = [entry for entry in read.values() if not isinstance(entry, LayerError)]
+    if entries:
+        store.store(entries, held)
+    return {key: entry for key, entry in read.items() if isinstance(entry, LayerError)}
+
+
+def _with_text(payload: Payload, held: Mapping[str, Held], texts: Mapping[str, str]) -> Payload:
+    """Return a payload with the text that is stored: its metadata alone is to change."""
+    return replace(payload, content=texts[payload.id], content_hash=held[payload.id].content_hash)
 
 
 _NOT_HELD = LayerError(
