@@ -30,7 +30,6 @@ from dm_memory.sync.timestamps import Clock, from_iso, utc_now
 
 if TYPE_CHECKING:
     from dm_memory.storage.cache_view import CacheView
-    from dm_memory.storage.durable import DurableStore
 
 __all__ = ["LayerFactory", "Memory"]
 
@@ -118,12 +117,13 @@ class Memory:
         Raises:
             DmMemoryError: Nothing could be done: no such brand, a cache that others keep, settings that can't work.
         """
-        from dm_memory.storage.opening import cache_place  # noqa: PLC0415  # only this call needs them
+        from dm_memory.connections import durable_store  # noqa: PLC0415  # only this call needs them
+        from dm_memory.storage.opening import cache_place  # noqa: PLC0415  # as above
         from dm_memory.storage.sync import sync_storage  # noqa: PLC0415  # as above
 
         brand = await asyncio.to_thread(self.resolve_brand, request.brand)
         folder = await asyncio.to_thread(self.home.memory_dir, brand)
-        store = self._durable(brand)
+        store = durable_store(self.settings, folder, brand)
         try:
             parallel = self.settings.storage_parallel
             place = cache_place(folder)
@@ -148,24 +148,9 @@ class Memory:
         return self._layers[brand]
 
     def _configured_layers(self, brand: str) -> Sequence[Layer]:
-        from dm_memory.layers.qdrant_edge import QdrantEdgeLayer  # noqa: PLC0415  # only what is configured is imported
-        from dm_memory.storage.opening import durable_layer  # noqa: PLC0415  # as above
+        from dm_memory.connections import configured_layers  # noqa: PLC0415  # start-up imports no engine's code
 
-        folder = self.home.memory_dir(brand)
-        vector = QdrantEdgeLayer(folder / "vector", brand, self._embedder, lock_timeout=self.settings.lock_timeout)
-        return (vector, durable_layer(self._durable(brand), self.settings.turso_database_url, vector))
-
-    def _durable(self, brand: str) -> DurableStore:
-        from dm_memory.storage.opening import open_durable  # noqa: PLC0415  # start-up imports no SQL
-
-        settings = self.settings
-        return open_durable(
-            self.home.memory_dir(brand),
-            brand,
-            url=settings.turso_database_url,
-            token=settings.turso_auth_token,
-            timeout=settings.storage_timeout,
-        )
+        return configured_layers(self.settings, self.home.memory_dir(brand), brand, self._embedder)
 
     @staticmethod
     def _cached(folder: Path) -> list[Payload]:
@@ -175,6 +160,8 @@ class Memory:
         return cached_payloads(cache_place(folder))
 
     def _environment(self, brand: str) -> Environment:
+        from dm_memory.connections import script_name  # noqa: PLC0415  # as above
+
         settings = self.settings
         return Environment(
             home=self.home,
@@ -185,6 +172,7 @@ class Memory:
             lock_timeout=settings.lock_timeout,
             batch_items=settings.batch_size,
             data_items=settings.data_items,
+            vector_db=script_name(settings),
             cached_entries=self._cached,
         )
 

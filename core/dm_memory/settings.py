@@ -146,6 +146,9 @@ class Settings(BaseSettings):
         default=None, validation_alias=AliasChoices("neo4j_password", "NEO4J_PASSWORD")
     )
     neo4j_database: str = Field(default="neo4j", validation_alias=AliasChoices("neo4j_database", "NEO4J_DATABASE"))
+    graph_db: Literal["auto", "embedded", "falkordb", "neo4j"] = Field(
+        default="auto", description="The graph database: auto takes the one that is configured, embedded a SQLite file."
+    )
     graphiti_group_id: str | None = Field(
         default=None,
         validation_alias=AliasChoices("graphiti_group_id", "GRAPHITI_GROUP_ID"),

@@ -244,6 +244,38 @@ class _Telling(GuardedLayer):
         return await self._guarded(partial(cast("_CanTell", self.inner).entries, after, limit))
 
 
+class _CanShare(Protocol):
+    """What the durable store can do besides: others write to it, and it tells what they wrote."""
+
+    @property
+    def shared(self) -> bool: ...
+
+    async def changes(self, after: Any) -> Any: ...  # noqa: ANN401  # the sync's values, which layers only hand on
+
+    async def payloads(self, ids: Sequence[str]) -> list[Payload]: ...
+
+    async def put_patterns(self, rows: Any, gone: Sequence[str]) -> None: ...  # noqa: ANN401  # as above
+
+
+class _Changes(GuardedLayer):
+    @property
+    def shared(self) -> bool:
+        return cast("_CanShare", self.inner).shared
+
+    async def changes(self, after: Any) -> Any:  # noqa: ANN401  # as above
+        return await self._guarded(partial(cast("_CanShare", self.inner).changes, after))
+
+
+class _Payloads(GuardedLayer):
+    async def payloads(self, ids: Sequence[str]) -> list[Payload]:
+        return await self._guarded(partial(cast("_CanShare", self.inner).payloads, ids))
+
+
+class _Patterns(GuardedLayer):
+    async def put_patterns(self, rows: Any, gone: Sequence[str]) -> None:  # noqa: ANN401  # as above
+        await self._guarded(partial(cast("_CanShare", self.inner).put_patterns, rows, gone), _STORES)
+
+
 _OPTIONAL: Mapping[str, type[GuardedLayer]] = {
     "search": _Searching,
     "size_of": _Sized,
@@ -252,6 +284,9 @@ _OPTIONAL: Mapping[str, type[GuardedLayer]] = {
     "begin_rebuild": _BeginRebuild,
     "finish_rebuild": _FinishRebuild,
     "entries": _Telling,
+    "changes": _Changes,
+    "payloads": _Payloads,
+    "put_patterns": _Patterns,
 }
 
 

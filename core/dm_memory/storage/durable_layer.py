@@ -66,7 +66,7 @@ class DurableLayer:
         name: str = "durable",
         vectors: VectorSource | None = None,
         *,
-        batch_items: int = 2048,
+        batch_items: int = 1024,
         shared: bool = False,
     ) -> None:
         self._store = store

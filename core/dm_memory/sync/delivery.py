@@ -24,6 +24,7 @@ from dm_memory.sync.outcomes import Outcomes
 from dm_memory.sync.registry import Registry
 from dm_memory.sync.requests import Progress
 from dm_memory.sync.results import Action, Failure
+from dm_memory.sync.room import Room, batches_by_bytes
 from dm_memory.sync.rows import DeliveryState, Due
 from dm_memory.sync.timestamps import Clock, from_iso, to_iso
 from dm_memory.sync.worker import Worker
@@ -45,6 +46,7 @@ class DeliveryOptions:
     """What a run asks of every delivery.
 
     Attributes:
+        batch_items: Most items of one write to a layer that embeds them here.
         ask_first: Ask the layer about everything due, as after the loss of a registry.
         kinds: Items left over from earlier runs are taken up only if they are of these kinds.
         in_doubt: ``seq`` of items that were due before this run: the layer may hold what was planned then.
@@ -98,6 +100,7 @@ class Delivery:
         self._stop = stop
         self._unknown_in_a_row = 0
         self.result = Delivered()
+        self.room = Room(layer)
 
     async def run(self, total: int) -> Delivered:
         """Deliver until nothing is due, the layer as a whole fails, or the run is stopped.
@@ -107,6 +110,8 @@ class Delivery:
         """
         done = 0
         try:
+            if self._layer.capabilities.remote and total:
+                self.room.capacity = await answered(self._layer.engine, self._layer.capacity())
             async for page in self._pages(rows.due_page):
                 await self._progress(f"Storing in {self._layer.engine}", done, total)
                 await self._deliver(page)
@@ -120,7 +125,9 @@ class Delivery:
 
     async def _pages(self, of: Callable[[Registry, str, str, int, int], list[Due]]) -> AsyncIterator[list[Due]]:
         """Yield what is this run's business, page by page, until the run is stopped."""
-        limit = min(self._options.batch_items, self._layer.capabilities.batch_items)
+        limit = self._layer.capabilities.batch_items
+        if self._layer.capabilities.embeds:
+            limit = min(self._options.batch_items, limit)
         after = 0
         while not self._stop.is_set():
             page = await self._worker.run(of, self._registry, self._options.brand, self._layer.name, after, limit)
@@ -160,11 +167,18 @@ class Delivery:
         texts = [due for due in rest if not _text_is_held(due, records)]
         if metadata:
             texts += await self._update_metadata(metadata)
-        if texts:
-            verdicts, trouble = await self._verdicts(texts, self._layer.upsert)
+        for batch in batches_by_bytes(texts, self._layer.capabilities.batch_bytes):
+            await self._store(batch)
+
+    async def _store(self, batch: Sequence[Due]) -> None:
+        fitting = self.room.fitting(batch)
+        if fitting:
+            verdicts, trouble = await self._verdicts(batch[:fitting], self._layer.upsert)
             await self._worker.run(partial(self._commit, embedded=self._layer.capabilities.embeds), verdicts)
             if trouble:
                 raise trouble
+        if fitting < len(batch):
+            raise self.room.full(len(batch) - fitting)
 
     async def _remove(self, page: Sequence[Due]) -> None:
         verdicts, trouble = await self._verdicts(page, self._delete)

@@ -384,6 +384,11 @@ async def _agree_on_generations(state: _State) -> dict[str, Generation]:
     """Find out, for each layer that has work, whether what it holds was made by the model and chunking in use."""
     generations = {}
     for layer in state.environment.layers:
+        if layer.capabilities.remote and not state.request.force:
+            # Its fingerprint may cost a round trip: an unchanged sync makes none.
+            if layer.name in state.down or not await state.worker.run(_due, state.registry, layer.name):
+                generations[layer.name] = Generation("")
+                continue
         generations[layer.name] = await agree_on_generation(
             state.registry, state.worker, layer, state.run, force=state.request.force, dry_run=state.request.dry_run
         )
@@ -473,7 +478,8 @@ async def _deliver_to(state: _State, layer: Layer, total: int, generation: Gener
         if delivered.failure is None and not state.stop.is_set():
             await generation.finish(layer, state.registry, state.worker)
         if delivered.opened or generation.rebuilding:
-            capacity = await answered(layer.engine, layer.capacity())
+            measured = await answered(layer.engine, layer.capacity())
+            capacity = delivery.room.after(measured) or measured
             await state.worker.run(record_capacity, state.registry, layer.name, capacity)
     except LayerError as error:
         delivery.result.failure = error
