@@ -209,6 +209,28 @@ def test_a_larger_cache_is_filled_from_below(pair: Pair) -> None:
     pair.assert_the_same(25)
 
 
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize("keep", [2, 3])
+def test_a_hole_that_an_interrupted_run_left_is_found_though_the_number_is_right(
+    tmp_path: Path, keep: int, *, full: bool
+) -> None:
+    pair = Pair(tmp_path, max_episodes_cache=1, batch_size=1)
+    pair.put(*map(episode, range(3)))
+    pair.sync()
+    for left in range(40):  # until it stops after the first of two pages from below
+        pair.flaky.left = left
+        if pair.sync(max_episodes_cache=3, full=full).moved.written[Table.EPISODES]:
+            break
+    pair.flaky.left = None
+    assert pair.cached(Table.EPISODES).keys() == {"e0", "e2"}
+    if keep == 3:
+        pair.put(episode(3))
+    assert pair.sync(max_episodes_cache=keep).findings == ()
+    pair.assert_the_same(keep)
+    assert pair.sync(max_episodes_cache=keep).status is Status.UNCHANGED
+    pair.close()
+
+
 DO_MEMORY = """
 CREATE TABLE episodes (episode_id TEXT PRIMARY KEY, task TEXT, start_time INTEGER, created_at INTEGER, archived_at INTEGER);
 CREATE TABLE patterns (pattern_id TEXT PRIMARY KEY, body TEXT, score REAL, updated_at INTEGER);

@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
+from itertools import chain
 from types import TracebackType
 
 from dm_memory.storage.cache_engine import CacheDamagedError, CacheError, Pair, Space, Writer
@@ -26,6 +27,9 @@ def _statements(template: str) -> dict[str, str]:
     return {space.value: template.format(table=space.value) for space in Space}
 
 
+_LOG_PAGES = 4096
+"""Pages of 8 KiB in the write-ahead log before it is folded into the file: pages written often are folded in once."""
+
 _AT_ONCE = 250
 _GET = {
     (space.value, count): f"SELECT key, value FROM {space.value} WHERE key IN ({', '.join('?' * count)})"  # noqa: S608
@@ -33,6 +37,8 @@ _GET = {
     for count in (1, _AT_ONCE)
 }
 _PUT = _statements("INSERT INTO {table} VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value")
+_PUT_AT_ONCE = {name: sql.replace("(?, ?)", ", ".join(["(?, ?)"] * _AT_ONCE)) for name, sql in _PUT.items()}
+"""For each statement the module lets go of the interpreter; with one for many rows others can work meanwhile."""
 _DELETE = _statements("DELETE FROM {table} WHERE key = ?")
 _COUNT = _statements("SELECT count(*) FROM {table}")
 # A bound that is not given is one that holds for every key: X'' is the smallest blob, and texts sort before blobs.
@@ -93,6 +99,7 @@ class SqliteEngine:
         # In WAL mode NORMAL survives a killed process; only a loss of power can cost the last pages, which the sync
         # then reads again, because the watermark went with them.
         self._connection.execute("PRAGMA synchronous = NORMAL")
+        self._connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
 
     @property
     def trusted(self) -> bool:
@@ -134,7 +141,12 @@ class SqliteEngine:
 
     def put_many(self, table: str, items: Iterable[Pair], /) -> None:
         """See ``Writer``."""
-        self._connection.executemany(_PUT[table], items)
+        pairs = list(items)
+        whole = len(pairs) - len(pairs) % _AT_ONCE
+        for start in range(0, whole, _AT_ONCE):
+            some = chain.from_iterable(pairs[start : start + _AT_ONCE])
+            self._connection.execute(_PUT_AT_ONCE[table], tuple(some))
+        self._connection.executemany(_PUT[table], pairs[whole:])
 
     def delete_many(self, table: str, keys: Iterable[bytes], /) -> None:
         """See ``Writer``."""

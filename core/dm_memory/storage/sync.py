@@ -236,8 +236,8 @@ class _Run:
 
     async def _validated(self, applier: Applier, worker: Worker, plan: Plan) -> StorageSyncResult:
         cache = applier.cache
-        await worker.run(conclude, cache, self.now())
-        survey = await self._survey(await worker.run(read_state, cache), exact=True)
+        state: CacheState = await worker.run(conclude, cache, self.now())
+        survey = await self._survey(state, exact=True)
         behind = self._behind(survey)
         if not behind:
             self.findings += await validate(

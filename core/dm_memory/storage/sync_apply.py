@@ -139,9 +139,12 @@ class Applier:
         rows = min(self.survey.changed[Table.EPISODES], self.request.max_episodes_cache)
         await self._read(Range(Table.EPISODES, start, None, rows), Mark.EPISODES)
         missing = expected(self.survey, self.request) - self.cache.count(Table.EPISODES)
-        if missing > 0 and floor < low:
-            await self._fill_up(floor, low, missing)
+        # What an interrupted fill left below the stretch counts as well, so the number alone does not show the hole.
+        if floor < low and (missing > 0 or self.state.half_filled):
+            await self._fill_up(floor, low, max(missing, 1))
             low = floor
+        elif self.state.half_filled:
+            await self.worker.run(self.commit, Page(), {Mark.BACKFILL: mark_of(START)})
         await self.worker.run(self.evict, max(low, floor))
 
     async def _fill_up(self, floor: Key, low: Key, missing: int) -> None:
@@ -153,6 +156,10 @@ class Applier:
         self._opening[Mark.BACKFILL_FROM] = mark_of(floor)
         await self._read(Range(Table.EPISODES, after, low, missing), Mark.BACKFILL)
         await self.worker.run(self.commit, Page(), {Mark.LOW: mark_of(floor), Mark.BACKFILL: mark_of(START)})
+
+    def write_anywhere(self) -> None:
+        """Say with the first page that episodes are cached that need not belong to the stretch."""
+        self._opening |= {Mark.BACKFILL_FROM: mark_of(START), Mark.BACKFILL: Watermark(0, "")}
 
     async def follow_patterns(self) -> None:
         """Read patterns that changed."""

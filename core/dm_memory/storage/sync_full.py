@@ -50,6 +50,7 @@ async def apply_full(run: Applier) -> None:
     buried = await run.last_tombstone()
     floor = await run.floor()
     seen = {table: _Seen() for table in Table}
+    run.write_anywhere()
     rows = min(survey.counts[Table.EPISODES], request.max_episodes_cache)
     marks = {Mark.EPISODES: await _read(run, Range(Table.EPISODES, floor, None, rows), seen)}
     if request.sync_patterns:

@@ -72,7 +72,9 @@ def make_plan(request: StorageSyncRequest, state: CacheState, survey: Survey, en
         full=full,
         hold=False,
         tombstones=bool(survey.tombstones) and Mark.TOMBSTONES in state.marks,
-        episodes=bool(changed[Table.EPISODES]) or state.counts[Table.EPISODES] != expected(survey, request),
+        episodes=bool(changed[Table.EPISODES])
+        or state.half_filled
+        or state.counts[Table.EPISODES] != expected(survey, request),
         patterns=request.sync_patterns and bool(changed[Table.PATTERNS]),
         embeddings=request.sync_embeddings and bool(changed[Table.EMBEDDINGS]),
         findings=tuple(findings),

@@ -72,6 +72,11 @@ class CacheState:
         return key if key == START or self.source.startswith(f"{NATIVE.name}|") else (key[0], "")
 
     @property
+    def half_filled(self) -> bool:
+        """Whether a run was interrupted that had cached episodes below the stretch: there may be holes between."""
+        return self.key(Mark.BACKFILL) not in {None, START}
+
+    @property
     def rows(self) -> int:
         """How many rows it holds."""
         return sum(self.counts.values())
@@ -84,8 +89,9 @@ def read_state(cache: Cache) -> CacheState:
     return CacheState(stats.engine, stats.file_bytes, stats.counts, marks, cache.findings)
 
 
-def conclude(cache: Cache, moment: int) -> None:
-    """Note that the store's present was reached at ``moment`` (microseconds), and count the runs."""
+def conclude(cache: Cache, moment: int) -> CacheState:
+    """Note that the store's present was reached at ``moment`` (microseconds), count the runs, return the new state."""
     runs = cache.watermark(Mark.RUNS.value)
     marks = {Mark.SYNCED: Watermark(moment, ""), Mark.RUNS: Watermark(runs.updated_at + 1 if runs else 1, "")}
     cache.apply(Page(watermarks={mark.value: place for mark, place in marks.items()}))
+    return read_state(cache)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from dm_memory.findings import Finding, Severity
 from dm_memory.storage.cache import Cache, Record
-from dm_memory.storage.durable import START, DurableStore, Survey
+from dm_memory.storage.durable import START, DurableStore, Key, Page, Survey
 from dm_memory.storage.durable_rows import row_checksum
-from dm_memory.storage.durable_statement import Row
 from dm_memory.storage.schema import Table
 from dm_memory.storage.sync_plan import expected
-from dm_memory.storage.sync_records import checksum_of, key_of
+from dm_memory.storage.sync_records import checksum_of, records_of
 from dm_memory.storage.sync_results import StorageSyncRequest
 from dm_memory.sync.worker import Worker
 
@@ -59,17 +60,34 @@ async def validate(
         LayerError: The store failed.
         CacheError: The cache failed.
     """
-    found: list[Finding] = await worker.run(validate_counts, cache, survey, request)
-    if expected(survey, request):
-        newest = await store.newest_episodes(min(_NEWEST, request.max_episodes_cache))
-        found += [finding for finding in await worker.run(_missing, cache, newest) if finding not in found]
-    found += await worker.run(orphans, cache)
-    for table in Table:
-        sample: list[Record] = await worker.run(_sample, cache, table, touched.get(table, []))
-        if sample:
-            rows = (await store.rows(table, [record.key for record in sample])).rows
-            found += await worker.run(_differing, table, sample, rows)
-    return found
+    looked: _Look = await worker.run(_look, cache, survey, request, touched)
+    newest = min(_NEWEST, request.max_episodes_cache) if expected(survey, request) else 0
+    tables = [table for table, sample in looked.sample.items() if sample]
+    keys, *pages = await asyncio.gather(
+        store.newest_episodes(newest),
+        *(store.rows(table, [record.key for record in looked.sample[table]]) for table in tables),
+    )
+    compared: list[Finding] = await worker.run(_compare, cache, looked, keys, dict(zip(tables, pages, strict=True)))
+    return compared
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What the cache alone tells: findings, and the rows that are compared with the store's."""
+
+    findings: list[Finding]
+    sample: dict[Table, list[Record]]
+
+
+def _look(cache: Cache, survey: Survey, request: StorageSyncRequest, touched: Mapping[Table, list[str]]) -> _Look:
+    findings = [*validate_counts(cache, survey, request), *orphans(cache)]
+    return _Look(findings, {table: _sample(cache, table, touched.get(table, [])) for table in Table})
+
+
+def _compare(cache: Cache, looked: _Look, newest: list[Key], pages: Mapping[Table, Page]) -> list[Finding]:
+    absent = [finding for finding in _missing(cache, newest) if finding not in looked.findings]
+    wrong = [finding for table, page in pages.items() for finding in _differing(table, looked.sample[table], page)]
+    return [*looked.findings, *absent, *wrong]
 
 
 def _missing(cache: Cache, keys: Iterable[tuple[int, str]]) -> list[Finding]:
@@ -102,14 +120,16 @@ def _sample(cache: Cache, table: Table, touched: list[str]) -> list[Record]:
     return list(records.values())
 
 
-def _differing(table: Table, sample: list[Record], rows: list[Row]) -> list[Finding]:
-    """Compare checksums. A row that is gone or newer in the store changed this moment: the next run's business."""
-    cached = {record.key: record for record in sample}
-    pairs = [(cached[identity], row) for row in rows if (identity := str(row[0])) in cached]
+def _differing(table: Table, sample: list[Record], page: Page) -> list[Finding]:
+    """Compare rows. One that is gone or newer in the store changed this moment: the next run's business."""
+    stored = {record.key: (record, row) for record, row in zip(records_of(table, page), page.rows, strict=True)}
+    pairs = [(cached, *stored[cached.key]) for cached in sample if cached.key in stored]
     return [
-        _wrong(table, record.key)
-        for record, row in pairs
-        if key_of(row)[0] <= record.recorded_at and row_checksum(row) != checksum_of(table, record)
+        _wrong(table, cached.key)
+        for cached, record, row in pairs
+        if cached != record
+        and record.recorded_at <= cached.recorded_at
+        and row_checksum(row) != checksum_of(table, cached)  # another version may have packed the same row differently
     ]
 
 
