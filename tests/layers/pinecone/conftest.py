@@ -70,7 +70,8 @@ def running(check: Checker | None) -> Iterator[FakeServer]:
 @pytest.fixture
 def fake(running: FakeServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeServer]:
     """An empty project; what was asked and answered must be as the vendor describes it."""
-    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))  # the fake speaks plain HTTP: no certificates to load each time
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)  # the fake speaks plain HTTP: loading certificates takes longer
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))  # than most of these tests
     monkeypatch.setattr(pinecone_index, "_POLL", 0.001)
     running.reset()
     yield running
