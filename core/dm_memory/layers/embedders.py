@@ -17,19 +17,24 @@ from pathlib import Path
 from typing import Any
 
 from dm_memory.errors import ConfigurationError
+from dm_memory.layers.fastembed_embedder import FastembedEmbedder
 from dm_memory.layers.protocol import Embedder, EmbeddingSpec
 
 __all__ = ["WordLlamaEmbedder", "make_embedder"]
 
 _FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
-_REMEDY = "Set DM_MEMORY_EMBEDDER to wordllama, or to package.module:factory for a model of your own."
+_REMEDY = (
+    "Set DM_MEMORY_EMBEDDER to wordllama, to fastembed (the extra of that name), or to package.module:factory for a"
+    " model of your own."
+)
 
 
 def make_embedder(name: str) -> Embedder:
     """Return the embedding model that the setting ``embedder`` names.
 
     Args:
-        name: ``wordllama``, whose weights come with the package, or ``package.module:factory``: a callable without
+        name: ``wordllama``, whose weights come with the package; ``fastembed`` for MiniLM, or ``fastembed:MODEL`` for
+            a folder with its files or another model's name; or ``package.module:factory``: a callable without
             arguments that returns an ``Embedder``.
 
     Raises:
@@ -37,6 +42,9 @@ def make_embedder(name: str) -> Embedder:
     """
     if name == "wordllama":
         return WordLlamaEmbedder()
+    model, _, which = name.partition(":")
+    if model == "fastembed":
+        return FastembedEmbedder(which)
     if not _FACTORY.fullmatch(name):
         raise ConfigurationError(f"There is no embedding model called {name!r}.", _REMEDY)
     module_name, _, factory_name = name.partition(":")

@@ -89,7 +89,9 @@ class Connection:
 
     async def client(self, thread: Executor) -> AsyncQdrantClient:
         """Return the client. It is made on ``thread``, one at a time: importing the SDK takes a second."""
-        return self._client or await asyncio.get_running_loop().run_in_executor(thread, self._made)
+        if self._client is not None:
+            return self._client
+        return await asyncio.get_running_loop().run_in_executor(thread, self._made)
 
     async def close(self) -> None:
         """Let go of connections. Idempotent; a later call makes another client."""
@@ -98,9 +100,9 @@ class Connection:
             await client.close()
 
     def _made(self) -> AsyncQdrantClient:
-        if self._client is None:
-            self._client = self._factory()
-        return self._client
+        client = self._client or self._factory()
+        self._client = client
+        return client
 
     def _make(self) -> AsyncQdrantClient:
         from qdrant_client import AsyncQdrantClient  # noqa: PLC0415  # 1 s of CPU: on first use only

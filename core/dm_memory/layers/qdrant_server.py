@@ -134,8 +134,9 @@ class QdrantServerLayer:
             make = partial(self._maker.parts, payloads, qdrant_vector_name(spec), lexical=requests.place.lexical)
             parts, unfit = await self._on_thread(make)
             errors.update(unfit)
-            for part in parts:
-                await requests.store(part)
+            with translated(self.service):
+                for part in parts:
+                    await requests.store(part)
 
         await self._ask(partial(self._collections.for_writing, spec), store, None)
         return [Outcome(payload.id, errors.get(payload.id)) for payload in payloads]
@@ -164,16 +165,15 @@ class QdrantServerLayer:
         _check_text(query.text)
         if query.limit < 1:
             return []
-
         spec = await self._spec()
 
         async def search(requests: Requests) -> list[SearchHit]:
             dense, words = await self._on_thread(
                 partial(self._maker.question, query.text, lexical=requests.place.lexical)
             )
-            rankings = await requests.search(
-                query, {qdrant_vector_name(spec): dense}, words, max(_CANDIDATES, 4 * query.limit)
-            )
+            vectors = {qdrant_vector_name(spec): dense}
+            with translated(self.service):
+                rankings = await requests.search(query, vectors, words, max(_CANDIDATES, 4 * query.limit))
             return fuse(*rankings, query.limit)
 
         return await self._ask(partial(self._collections.for_search, spec), search, [])
@@ -218,7 +218,12 @@ class QdrantServerLayer:
 
     async def _read(self, action: Callable[[Requests], Awaitable[_T]], nothing: _T) -> _T:
         """Ask the collection that writes go to; ``nothing`` is the answer where there is none."""
-        return await self._ask(self._collections.for_reading, action, nothing)
+
+        async def read(requests: Requests) -> _T:
+            with translated(self.service):
+                return await action(requests)
+
+        return await self._ask(self._collections.for_reading, read, nothing)
 
     async def _ask(
         self, find: Callable[[], Awaitable[Place | None]], action: Callable[[Requests], Awaitable[_T]], nothing: _T
@@ -229,11 +234,10 @@ class QdrantServerLayer:
                 place = await find()
                 if place is None:
                     return nothing
-                with translated(self.service):
-                    return await action(Requests(await self._client(), place, self.brand, self.service))
+                return await action(Requests(await self._client(), place, self.brand, self.service))
             except LayerError as error:
-                # Whatever it was, the brand may have been moved by another process: look anew the next time.
-                self._collections.forget()
+                if error.code == GONE or error.error_class is ErrorClass.VALIDATION:
+                    self._collections.forget()  # another process may have moved the brand
                 if is_last or error.code != GONE:
                     raise
         return nothing
