@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -31,6 +31,7 @@ LINE = st.sampled_from(
 )
 
 
+@example(["    # code", "#no", "====="])
 @given(st.lists(LINE, max_size=12))
 def test_the_headings_are_those_of_a_complete_parser(lines: list[str]) -> None:
     text = "\n".join(lines)

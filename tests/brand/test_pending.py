@@ -15,12 +15,12 @@ from dm_memory.items import ContentType, Priority, Source
 NAME = "0123456789abcdef.json"
 
 
-def test_payloads_are_listed_graph_files_counted_and_strangers_left(tmp_path: Path) -> None:
+def test_payloads_and_graph_files_are_listed_and_strangers_left(tmp_path: Path) -> None:
     assert pending_files(tmp_path) == PendingFiles()
     (tmp_path / "pending").mkdir()
     for name in (NAME, "graph-0123456789ab.json", "notes.txt", "0123.json"):
         (tmp_path / "pending" / name).write_text("{}")
-    assert pending_files(tmp_path) == PendingFiles((NAME,), 1)
+    assert pending_files(tmp_path) == PendingFiles((NAME,), ("graph-0123456789ab.json",))
 
 
 def test_a_payload_keeps_what_it_was_prepared_with() -> None:

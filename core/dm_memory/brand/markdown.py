@@ -87,7 +87,8 @@ def _classified(lines: list[str]) -> Iterator[tuple[int, str]]:
         elif after_blank and line.strip() and not _NO_PARAGRAPH.match(line):
             waiting, after_blank = line, False
             continue
-        after_blank = not line.strip()
+        # Indented code, which can't interrupt a paragraph, does not begin one either.
+        after_blank = not line.strip() or (after_blank and line.startswith(("    ", "\t")))
         yield 0, line
     if waiting is not None:
         yield 0, waiting

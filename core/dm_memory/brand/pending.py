@@ -15,19 +15,22 @@ from dm_memory.brand.text import label, labels, stamp
 from dm_memory.findings import Finding, Severity
 from dm_memory.items import ContentType, Item, Kind, Priority, Source
 
-__all__ = ["PendingFiles", "parse_pending", "pending_files"]
+__all__ = ["GRAPH_PREFIX", "PendingFiles", "parse_pending", "pending_files"]
 
 _M = TypeVar("_M", Source, Priority)
 _PREPARED = re.compile(r"[0-9a-f]{16}\.json")
 _GRAPH = re.compile(r"graph-[0-9a-f]{12}\.json")
 
+GRAPH_PREFIX = "graph-"
+"""What the names of graph files, and the keys of their items behind ``prepared/``, begin with."""
+
 
 @dataclass(frozen=True, slots=True)
 class PendingFiles:
-    """File names in ``memory/pending/``: payloads to store, sorted, and how many graph files wait beside them."""
+    """File names in ``memory/pending/``, sorted: payloads to store, and statements for the knowledge graph."""
 
     prepared: tuple[str, ...] = ()
-    graph: int = 0
+    graph: tuple[str, ...] = ()
 
 
 def pending_files(memory_dir: Path) -> PendingFiles:
@@ -46,7 +49,7 @@ def pending_files(memory_dir: Path) -> PendingFiles:
         finding = Finding("unreadable-file", Severity.ERROR, message, "Check its permissions.", "memory/pending")
         raise BrandFileError(finding) from None
     prepared = sorted(name for name in names if _PREPARED.fullmatch(name))
-    return PendingFiles(tuple(prepared), sum(1 for name in names if _GRAPH.fullmatch(name)))
+    return PendingFiles(tuple(prepared), tuple(sorted(name for name in names if _GRAPH.fullmatch(name))))
 
 
 def parse_pending(name: str, data: bytes, limits: Limits) -> ParsedFile:

@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 
+from dm_memory.brand.pending import GRAPH_PREFIX
 from dm_memory.findings import Finding, Severity
 from dm_memory.items import storage_id
 from dm_memory.sync.files import write_atomic
@@ -144,7 +145,8 @@ class Exporter:
         while page := self.registry.tuples(sql, (self.layer, after, after_run, _PAGE)):
             after = page[-1][0]
             for _, key, content, content_type, details, prepared_hash, stored_at, older in page:
-                content_hash = older[:SCRIPT_DIGITS] if older else prepared_hash or script_hash(content)
+                own = "" if prepared_hash.startswith(GRAPH_PREFIX) else prepared_hash
+                content_hash = older[:SCRIPT_DIGITS] if older else own or script_hash(content)
                 entry = {
                     "content_hash": content_hash,
                     "vector_db": self.vector_db,

@@ -384,16 +384,23 @@ async def _agree_on_generations(state: _State) -> dict[str, Generation]:
     """Find out, for each layer that has work, whether what it holds was made by the model and chunking in use."""
     generations = {}
     for layer in state.environment.layers:
-        if layer.capabilities.remote and not state.request.force:
-            # Its fingerprint may cost a round trip: an unchanged sync makes none.
-            if layer.name in state.down or not await state.worker.run(_due, state.registry, layer.name):
-                generations[layer.name] = Generation("")
-                continue
+        if await _is_left_alone(state, layer):
+            generations[layer.name] = Generation("")
+            continue
         generations[layer.name] = await agree_on_generation(
             state.registry, state.worker, layer, state.run, force=state.request.force, dry_run=state.request.dry_run
         )
         state.outcomes.add_findings(generations[layer.name].findings)
     return generations
+
+
+async def _is_left_alone(state: _State, layer: Layer) -> bool:
+    """Tell whether a connected layer is not asked for its fingerprint, which may cost a round trip: it has no work."""
+    if not layer.capabilities.remote or state.request.force:
+        return False
+    rebuilding = await state.worker.run(state.registry.meta, f"rebuilding:{layer.name}")
+    has_work = bool(rebuilding) or await state.worker.run(_due, state.registry, layer.name) > 0
+    return layer.name in state.down or not has_work
 
 
 async def _deliver(state: _State, generations: dict[str, Generation]) -> None:

@@ -8,12 +8,13 @@ from hashlib import sha256
 from pathlib import Path
 
 from dm_memory.brand.context import BrandContext
-from dm_memory.brand.files import BrandFileError, Limits, read_brand_file
-from dm_memory.brand.parsed import SourceFile, SourceKind
+from dm_memory.brand.files import BrandFileError, Limits, parse_json, read_brand_file
+from dm_memory.brand.parsed import ParsedFile, SourceFile, SourceKind
 from dm_memory.brand.pending import parse_pending, pending_files
 from dm_memory.brand.sources import parse_source
 from dm_memory.findings import Finding, Severity
 from dm_memory.items import Item
+from dm_memory.layers.graph_prepared import graph_payload
 from dm_memory.sync.intake import SourceItems
 from dm_memory.sync.ordinals import ROLLING_LIMIT
 from dm_memory.sync.registry import Registry
@@ -109,18 +110,18 @@ class Reader:
         chunk.items += len(parsed.items)
 
     def prepared(self, memory_dir: Path) -> tuple[list[Item], list[str], list[Finding]]:
-        """Read the payloads that wait in ``memory/pending/``; return items, file names and findings."""
+        """Read what waits in ``memory/pending/``, graph statements included; return items, file names and findings."""
         items: list[Item] = []
         names: list[str] = []
         findings: list[Finding] = []
         try:
-            waiting = pending_files(memory_dir).prepared
+            waiting = pending_files(memory_dir)
         except BrandFileError as error:
             return [], [], [error.finding]
-        for name in waiting:
+        for name in (*waiting.prepared, *waiting.graph):
             try:
                 data = read_brand_file(self.brand_dir, f"memory/pending/{name}", self.limits)
-                parsed = parse_pending(name, data, self.limits)
+                parsed = self._graph(name, data) if name in waiting.graph else parse_pending(name, data, self.limits)
             except BrandFileError as error:
                 findings.append(error.finding)
                 continue
@@ -128,6 +129,10 @@ class Reader:
             findings += parsed.findings
             names.append(name)
         return items, names, findings
+
+    def _graph(self, name: str, data: bytes) -> ParsedFile:
+        parsed = graph_payload(name, parse_json(data, f"memory/pending/{name}"))
+        return ParsedFile([parsed.item] if parsed.item else [], list(parsed.findings), 1)
 
 
 def _empty() -> Chunk:

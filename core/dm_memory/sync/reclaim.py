@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
+from dm_memory.brand.pending import GRAPH_PREFIX
 from dm_memory.findings import Finding, Severity
 from dm_memory.items import ContentType, Item, Kind, Payload
 from dm_memory.layers.protocol import Layer
@@ -105,11 +106,17 @@ def row_of_entry(entry: Payload, seq: int, run: int) -> ItemRow:
         duplicate_of=None,
         sticky_tags=rows.join_tags(entry.tags),
         sticky_type="",
-        prepared_hash=entry.key.partition("/")[2][:_PREPARED_DIGITS] if kind is Kind.PREPARED else "",
+        prepared_hash=_prepared_name(entry.key) if kind is Kind.PREPARED else "",
         tie_of=tie_of(item),
         source_digest="",
         run=run,
     )
+
+
+def _prepared_name(key: str) -> str:
+    """Return the name, without its ending, of the file that a prepared entry came from."""
+    name = key.partition("/")[2]
+    return name if name.startswith(GRAPH_PREFIX) else name[:_PREPARED_DIGITS]
 
 
 def _told(taken: int, left: int) -> Finding:

@@ -145,9 +145,10 @@ class _View:
 
     def _prepared(self) -> tuple[str, ...]:
         try:
-            return pending_files(self.environment.home.memory_dir(self.brand)).prepared
+            waiting = pending_files(self.environment.home.memory_dir(self.brand))
         except BrandFileError:
             return ()  # the sync reports it
+        return (*waiting.prepared, *waiting.graph)
 
     def _unknown(self, names: Sequence[str]) -> int:
         """Count the pending files that the registry has not taken in: the others are among its pending items."""
