@@ -21,6 +21,9 @@ from tests.layers.supermemory.fake_supermemory import KEY, FakeSupermemory
 SHARED = "DM_MEMORY_SHARED"
 DESCRIPTION = Path("specs") / "supermemory_v5_openapi.json"
 
+LIST, ADD, UPDATE, DELETE = "POST list/documents", "POST document/batch", "PATCH document/id", "DELETE document"
+CALLS = {LIST, ADD, UPDATE, DELETE}
+
 Make = Callable[..., SupermemoryLayer]
 
 
@@ -56,12 +59,13 @@ def served() -> Iterator[tuple[FakeSupermemory, str]]:
 
 @pytest.fixture
 def fake(served: tuple[FakeSupermemory, str]) -> Iterator[FakeSupermemory]:
-    """An empty Supermemory. All that was said must be as described, and no text may ever be appended to."""
+    """An empty Supermemory. All said must be as described; no text is ever appended to, no namespace deleted."""
     fake, _ = served
     fake.reset()
     yield fake
     assert fake.violations == []
     assert fake.appended == []
+    assert set(fake.calls) <= CALLS
 
 
 @pytest.fixture

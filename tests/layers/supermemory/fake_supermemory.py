@@ -70,6 +70,8 @@ class FakeSupermemory:
         passed_over: Ids that replies to batches leave out.
         answers: What replies to batches say of an id, instead of "queued".
         unlisted: Ids the list does not show yet.
+        undeletable: Ids whose deletion fails.
+        miscounted: How many documents more than there are every list claims.
     """
 
     def __init__(self, check: Check | None = None) -> None:
@@ -87,6 +89,8 @@ class FakeSupermemory:
         self.passed_over: set[str] = set()
         self.answers: dict[str, dict[str, Any]] = {}
         self.unlisted: set[str] = set()
+        self.undeletable: set[str] = set()
+        self.miscounted = 0
         self.missing_is_error = True
         self.violations.clear()
 
@@ -155,7 +159,7 @@ class FakeSupermemory:
         return 200, {"id": entry, "status": "queued" if "content" in body else document.status}
 
     def _delete(self, held: dict[str, Document], ids: list[str]) -> dict[str, Any]:
-        there = [entry for entry in ids if held.pop(entry, None) is not None]
+        there = [entry for entry in ids if entry not in self.undeletable and held.pop(entry, None) is not None]
         missing = [entry for entry in ids if entry not in there] if self.missing_is_error else []
         return {"count": len(there), "errors": [{"id": entry, "error": "Document not found"} for entry in missing]}
 
@@ -170,7 +174,7 @@ class FakeSupermemory:
             "pagination": {
                 "currentPage": page,
                 "limit": limit,
-                "totalItems": len(shown),
+                "totalItems": len(shown) + self.miscounted,
                 "totalPages": -(-len(shown) // limit),
             },
         }
