@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,9 @@ from tests.layers.graph_connected.servers import NEO4J, Server, running_falkordb
 from tests.layers.payloads import BRAND
 
 
+INTEROP = "DM_MEMORY_INTEROP"
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", f"neo4j: needs a Neo4j, whose folder of jars {NEO4J} names (deselected, visibly, without it)"
@@ -24,8 +28,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out, visibly, what needs a Neo4j that is not named."""
-    left_out = [] if os.environ.get(NEO4J) else [item for item in items if item.get_closest_marker("neo4j")]
+    """Leave out, visibly, what needs a Neo4j that is not named, and Graphiti where nobody asked for it."""
+    absent = set() if os.environ.get(NEO4J) else {"neo4j"}
+    absent |= set() if "graphiti" in os.environ.get(INTEROP, "") else {"interop"}
+    here = [item for item in items if item.path.is_relative_to(Path(__file__).parent)]
+    left_out = [item for item in here if any(item.get_closest_marker(name) for name in absent)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
