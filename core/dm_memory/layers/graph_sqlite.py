@@ -180,8 +180,9 @@ class SqliteGraphLayer:
         with self._storing() as store:
             held = store.held(payload.id for payload in payloads)
             texts = store.texts(held)
-            errors = _store(store, [_with_text(each, held, texts) for each in payloads if each.id in held], held)
-        return {payload.id: _NOT_HELD for payload in payloads if payload.id not in held} | errors
+            latest = {payload.id: payload for payload in payloads}
+            errors = _store(store, [_with_text(latest[key], held, texts) for key in latest if key in held], held)
+        return {key: _NOT_HELD for key in latest if key not in held} | errors
 
     def _fetch(self, ids: Sequence[str]) -> dict[str, StoredRecord]:
         sql = "SELECT id, content_hash, metadata_hash FROM entries WHERE id IN (SELECT value FROM json_each(?))"
