@@ -111,6 +111,24 @@ class CacheFiles:
         found = self.path.stat()
         return f"{found.st_ino} {found.st_size} {found.st_mtime_ns}\n"
 
+    @property
+    def _request(self) -> Path:
+        return self.folder / f"cache.v{_FORMAT}.{self.engine}.wanted"
+
+    def ask(self) -> None:
+        """Ask whoever holds the file to let go of it for a moment."""
+        with contextlib.suppress(OSError):
+            self._request.touch(0o600)
+
+    def is_asked_for(self) -> bool:
+        """Tell whether somebody waits for the file."""
+        return self._request.exists()
+
+    def withdraw(self) -> None:
+        """Take the request back, or note that it was met."""
+        with contextlib.suppress(OSError):
+            self._request.unlink()
+
     def write_note(self) -> None:
         """Say who holds the file. A note that can't be written is only missing from an error message."""
         note = {"pid": os.getpid(), "since": datetime.now(UTC).isoformat()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -15,8 +16,9 @@ from dm_memory.findings import Finding
 from dm_memory.storage.cache import Cache
 from dm_memory.storage.cache_engine import CacheBusyError, CacheDamagedError, CacheError, Engine
 from dm_memory.storage.cache_files import CacheFiles, busy, damaged, quarantine, unavailable
+from dm_memory.storage.cache_sharing import SharingEngine
 
-__all__ = ["EngineChoice", "open_cache"]
+__all__ = ["EngineChoice", "cache_path", "open_cache"]
 
 EngineChoice = Literal["auto", "redb", "sqlite"]
 
@@ -32,6 +34,7 @@ def open_cache(
     deadline: float = 10.0,
     verify: bool | None = None,
     set_aside: bool = True,
+    share: bool = False,
 ) -> Cache:
     """Open the cache in ``folder``; make it where there is none. Blocks: call it on a worker thread.
 
@@ -45,6 +48,7 @@ def open_cache(
         verify: Read the whole file and check it; None: where it was not closed in order, or was changed since.
             Without it damage shows when it is met.
         set_aside: False: a damaged file stays where it is, and is an error.
+        share: Let other processes in between, where the engine admits only one; for whoever keeps the cache for long.
 
     Raises:
         CacheBusyError: Another process had it for longer than the deadline. Names it where it can.
@@ -67,8 +71,15 @@ def open_cache(
                 raise
             findings.append(quarantine(files, identity, _left(until)))
             continue
+        if share and files.engine == "redb":
+            opened = SharingEngine(files, opened, partial(_reopen, files, make, deadline, identity))
         return Cache(opened, files, identity, findings)
     raise unavailable(files, "it is damaged each time it is made")
+
+
+def cache_path(folder: Path, engine: EngineChoice = "auto") -> Path:
+    """Return the file that ``open_cache`` opens or makes. Raises ``ConfigurationError``."""
+    return CacheFiles(folder, _engine_name(engine)).path
 
 
 def _engine_name(engine: EngineChoice) -> str:
@@ -107,21 +118,37 @@ def _open(
         with files.lock().acquire(timeout=_left(until)):
             if not files.make() and files.path.stat().st_size == 0:
                 raise damaged(files)
-            return _wait(lambda: make(files, deadline), until), files.identity()
+            return _wait(files, lambda: make(files, deadline), until), files.identity()
     except filelock.Timeout:
         raise busy(files) from None
     except OSError as error:
         raise unavailable(files, error.strerror or type(error).__name__) from None
 
 
-def _wait(make: Callable[[], Engine], until: float) -> Engine:
-    while True:
-        try:
-            return make()
-        except CacheBusyError:
-            if time.monotonic() >= until:
-                raise
-            time.sleep(_POLL_SECONDS)
+def _reopen(files: CacheFiles, make: Callable[[CacheFiles, float], Engine], deadline: float, identity: int) -> Engine:
+    opened, found = _open(files, make, deadline, time.monotonic() + deadline)
+    if found != identity:
+        opened.close()
+        raise damaged(files)  # somebody set the one we had aside
+    _verify(opened, files, wanted=not opened.trusted)
+    return opened
+
+
+def _wait(files: CacheFiles, make: Callable[[], Engine], until: float) -> Engine:
+    asked = False
+    try:
+        while True:
+            try:
+                return make()
+            except CacheBusyError:
+                if time.monotonic() >= until:
+                    raise
+                files.ask()
+                asked = True
+                time.sleep(_POLL_SECONDS)
+    finally:
+        if asked:
+            files.withdraw()
 
 
 def _verify(engine: Engine, files: CacheFiles, *, wanted: bool) -> None:

@@ -75,7 +75,7 @@ class DurableStore(Protocol):
 
     @property
     def engine(self) -> str:
-        """The engine, for people: ``SQLite file``, ``Turso (host)``."""
+        """The engine, for people: ``SQLite file``, ``Turso (host:port)``. It tells one server from another."""
 
     async def ping(self) -> Pong:
         """Ask for one round trip. Raises also where the schema is newer than this program knows, or nobody's."""

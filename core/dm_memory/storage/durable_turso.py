@@ -31,7 +31,7 @@ class TursoEngine:
     @property
     def name(self) -> str:
         """For people."""
-        return f"Turso ({self._client.host})"
+        return f"Turso ({self._client.place})"
 
     @property
     def batch_rows(self) -> int:

@@ -66,6 +66,12 @@ class HranaClient:
         """The server's name, for people."""
         return urlsplit(self._base).hostname or ""
 
+    @property
+    def place(self) -> str:
+        """The server's name with what else tells databases apart, for people: port and path."""
+        parts = urlsplit(self._base)
+        return parts.netloc + parts.path
+
     async def execute(self, statements: Sequence[Statement]) -> list[list[Row]]:
         """Run statements in one request, not in a transaction, and return each one's rows.
 

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import filelock
@@ -20,7 +21,8 @@ from dm_memory.errors import LayerError, LockTimeoutError
 from dm_memory.findings import Finding, Severity
 from dm_memory.storage.cache import Cache
 from dm_memory.storage.cache_engine import CacheDamagedError, CacheUnavailableError
-from dm_memory.storage.cache_opening import EngineChoice, open_cache
+from dm_memory.storage.cache_findings import damaged_file
+from dm_memory.storage.cache_opening import EngineChoice, cache_path, open_cache
 from dm_memory.storage.durable import START, DurableStore, Survey
 from dm_memory.storage.schema import Table
 from dm_memory.storage.sync_apply import Applier, Tell
@@ -35,7 +37,7 @@ from dm_memory.storage.sync_results import (
     StorageSyncResult,
     StoreFacts,
 )
-from dm_memory.storage.sync_state import CacheState, Mark, conclude, read_state
+from dm_memory.storage.sync_state import CacheState, Mark, conclude, note_examination, read_state
 from dm_memory.storage.sync_validation import validate, validate_counts
 from dm_memory.sync.files import make_private_folder
 from dm_memory.sync.worker import Worker, worker_thread
@@ -61,7 +63,7 @@ class CachePlace:
     @property
     def exists(self) -> bool:
         """True where there is something to open."""
-        return any(self.folder.glob("cache.v*.redb")) or any(self.folder.glob("cache.v*.sqlite"))
+        return cache_path(self.folder, self.engine).exists()
 
 
 async def sync_storage(
@@ -166,8 +168,9 @@ class _Run:
             "The local cache is damaged each time it is filled.", "Check the disk, then run storage_sync again."
         )
 
-    def _open(self) -> Cache:
-        cache = open_cache(self.place.folder, self.place.engine, deadline=self.place.deadline)
+    def _open(self, *, set_aside: bool = True) -> Cache:
+        place = self.place
+        cache = open_cache(place.folder, place.engine, deadline=place.deadline, set_aside=set_aside, share=True)
         self.findings += [finding for finding in cache.findings if finding not in self.findings]
         return cache
 
@@ -177,12 +180,25 @@ class _Run:
         self.findings += [_mended(finding) for finding in found]
         self.request = replace(self.request, full=True)
         if not _REBUILD & {finding.code for finding in found}:
+            await worker.run(note_examination, cache, self.now())
             return cache
         self.findings.append(await worker.run(cache.quarantine, self.place.deadline))
         return await worker.run(self._open)
 
+    async def _examined(self, cache: Cache, worker: Worker) -> None:
+        """Read the whole cache: what was damaged on the disk since it was written shows nowhere else."""
+        found: list[Finding] = await worker.run(cache.check)
+        if broken := [finding for finding in found if finding.code in _REBUILD]:
+            raise CacheDamagedError(broken[0].message, broken[0].remedy)
+        if found:
+            self.findings += [_mended(finding) for finding in found]
+            self.request = replace(self.request, full=True)
+        await worker.run(note_examination, cache, self.now())
+
     async def _sync(self, cache: Cache, worker: Worker) -> StorageSyncResult:
         state: CacheState = await worker.run(read_state, cache)
+        if state.due_for_examination(self.now()) and not self.request.repair:
+            await self._examined(cache, worker)
         applier: Applier | None = None
         try:
             survey = await self._survey(state)
@@ -260,11 +276,16 @@ class _Run:
         mode = Mode.DRY_RUN if self.request.dry_run else Mode.CHECK
         if not self.place.exists:
             return await self._look_at(None, worker, mode)
-        cache: Cache = await worker.run(self._open)
+        cache: Cache | None = None
         try:
+            cache = await worker.run(partial(self._open, set_aside=False))
             return await self._look_at(cache, worker, mode)
+        except CacheDamagedError:
+            self.findings = [damaged_file()]  # what else was found in it counts for nothing
         finally:
-            await worker.run(cache.close)
+            if cache is not None:
+                await worker.run(cache.close)
+        return await self._look_at(None, worker, mode)
 
     async def _look_at(self, cache: Cache | None, worker: Worker, mode: Mode) -> StorageSyncResult:
         state: CacheState = _NOTHING if cache is None else await worker.run(read_state, cache)
@@ -294,7 +315,7 @@ class _Run:
     async def _check(self, cache: Cache | None, worker: Worker, survey: Survey, plan: Plan) -> bool:
         """Examine the file; where it should be what the store is, compare the two and return True."""
         if cache is None:
-            self.findings.append(_NO_CACHE)
+            self.findings += [_NO_CACHE] if not self.findings else []
             return False
         self.findings += await worker.run(cache.check)
         if self._behind(survey) or plan.findings:

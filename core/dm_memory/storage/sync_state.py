@@ -11,7 +11,23 @@ from dm_memory.storage.cache import Cache, Page, Watermark
 from dm_memory.storage.durable import START, Key
 from dm_memory.storage.schema import NATIVE, Table
 
-__all__ = ["CacheState", "Mark", "conclude", "mark_of", "read_state", "source_name"]
+__all__ = [
+    "EXAMINE_EVERY",
+    "CacheState",
+    "Mark",
+    "conclude",
+    "mark_of",
+    "note_examination",
+    "read_state",
+    "source_name",
+]
+
+
+EXAMINE_EVERY = 100
+"""Runs after which the whole cache is read again; so it costs each run a hundredth of that."""
+
+EXAMINE_AFTER = 7 * 24 * 3600 * 1_000_000
+"""Microseconds after which it is in any case."""
 
 
 class Mark(StrEnum):
@@ -30,6 +46,7 @@ class Mark(StrEnum):
     BACKFILL_FROM = "backfill-from"
     SOURCE = "source"
     SYNCED = "synced"
+    EXAMINED = "examined"
     RUNS = "runs"
 
 
@@ -76,6 +93,20 @@ class CacheState:
         """Whether a run was interrupted that had cached episodes below the stretch: there may be holes between."""
         return self.key(Mark.BACKFILL) not in {None, START}
 
+    def due_for_examination(self, now: int) -> bool:
+        """Whether a file that was always closed in order has not been read whole for long: a bit may rot on a disk.
+
+        Args:
+            now: Microseconds since 1970. A clock that was put back makes it due, too.
+        """
+        examined, runs = self.key(Mark.EXAMINED), self.key(Mark.RUNS)
+        if runs is None:
+            return False
+        if examined is None:
+            return True
+        age = now - examined[0]
+        return not 0 <= age <= EXAMINE_AFTER or runs[0] - int(examined[1] or 0) >= EXAMINE_EVERY
+
     @property
     def rows(self) -> int:
         """How many rows it holds."""
@@ -89,9 +120,17 @@ def read_state(cache: Cache) -> CacheState:
     return CacheState(stats.engine, stats.file_bytes, stats.counts, marks, cache.findings)
 
 
+def note_examination(cache: Cache, moment: int) -> None:
+    """Note that the whole cache was read at ``moment`` (microseconds)."""
+    runs = cache.watermark(Mark.RUNS.value)
+    cache.apply(Page(watermarks={Mark.EXAMINED.value: Watermark(moment, str(runs.updated_at if runs else 0))}))
+
+
 def conclude(cache: Cache, moment: int) -> CacheState:
     """Note that the store's present was reached at ``moment`` (microseconds), count the runs, return the new state."""
     runs = cache.watermark(Mark.RUNS.value)
     marks = {Mark.SYNCED: Watermark(moment, ""), Mark.RUNS: Watermark(runs.updated_at + 1 if runs else 1, "")}
+    if runs is None:  # the file is new
+        marks[Mark.EXAMINED] = Watermark(moment, "1")
     cache.apply(Page(watermarks={mark.value: place for mark, place in marks.items()}))
     return read_state(cache)

@@ -9,13 +9,14 @@ import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dm_memory.storage.cache import Cache, Page
 from dm_memory.storage.cache_engine import CacheBusyError, CacheDamagedError, CacheError, CacheUnavailableError
 from dm_memory.storage.cache_files import CacheFiles, quarantine
-from dm_memory.storage.cache_opening import EngineChoice, open_cache
+from dm_memory.storage.cache_opening import EngineChoice, _maker, open_cache
 from dm_memory.storage.cache_paging import pages
 from dm_memory.storage.cache_records import Record, decode, encode
 from dm_memory.storage.schema import Table
@@ -98,6 +99,148 @@ def test_bytes_flipped_at_200_places_never_crash_and_never_give_wrong_data(folde
         replace(folder, engine, bytes(damaged))
         noticed += _damage_is_noticed_or_harmless(folder, engine)
     assert noticed > 40
+
+
+def test_bytes_flipped_behind_our_back_are_at_worst_a_typed_error_and_never_wrong_data(
+    folder: Path, engine: EngineChoice
+) -> None:
+    data, seed = filled(folder, engine), random.Random(9)
+    kept = CacheFiles(folder, engine).beside("-sums")
+    sums = kept.read_bytes() if kept.exists() else b""
+    met = 0
+    for _ in range(200):
+        damaged = bytearray(data)
+        damaged[seed.randrange(len(data))] ^= seed.randrange(1, 256)
+        replace(folder, engine, bytes(damaged))
+        if sums:
+            kept.write_bytes(sums)
+        CacheFiles(folder, engine).seal()  # as a bit that rots on the disk: the file looks as it did
+        met += _unexamined_damage_is_harmless(folder, engine)
+    assert met > 40
+
+
+def _unexamined_damage_is_harmless(folder: Path, engine: EngineChoice) -> bool:
+    """Read, change and examine; return whether the damage was met."""
+    expected = {episode(number).key: episode(number) for number in ROWS}
+    try:
+        with open_cache(folder, engine, set_aside=False) as cache:
+            assert cache.get_many(Table.EPISODES, expected).items() <= expected.items()
+            cache.apply(page(1, 2, 3))
+            cache.evict(len(ROWS) - 10)
+            held = {record.key: record for found in cache.scan(Table.EPISODES) for record in found}
+            assert held.items() <= expected.items()
+            findings = cache.check()
+            assert findings or len(held) == len(ROWS) - 10, "what is missing was reported"
+            return bool(findings)
+    except CacheDamagedError:
+        return True
+
+
+class Examined:
+    """Counts how often files are read whole."""
+
+    def __init__(self, engine: EngineChoice, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.times = 0
+        made = _maker(engine)
+        check = made.check_integrity  # type: ignore[attr-defined]  # a class, behind its constructor's type
+
+        def counted(opened: Any) -> Any:
+            self.times += 1
+            return check(opened)
+
+        monkeypatch.setattr(made, "check_integrity", counted)
+
+
+def test_a_cache_that_was_closed_in_order_is_not_read_whole_again(
+    folder: Path, engine: EngineChoice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    examined = Examined(engine, monkeypatch)
+    filled(folder, engine)
+    for number in range(3):
+        with open_cache(folder, engine) as cache:
+            cache.apply(page(number))
+    assert examined.times == 0
+    open_cache(folder, engine, verify=True).close()
+    assert examined.times == 1
+
+
+def test_a_cache_that_was_changed_or_not_closed_is_read_whole(
+    folder: Path, engine: EngineChoice, monkeypatch: pytest.MonkeyPatch, spawn: Spawn
+) -> None:
+    examined = Examined(engine, monkeypatch)
+    data = filled(folder, engine)
+    replace(folder, engine, data)
+    open_cache(folder, engine).close()
+    assert examined.times == 1
+    writer = spawn(WRITE, folder, engine)
+    assert writer.stdout is not None
+    assert [writer.stdout.readline() for _ in range(2)]
+    writer.kill()
+    writer.wait()
+    with open_cache(folder, engine) as cache:
+        assert cache.findings == ()
+    assert examined.times == 2
+    open_cache(folder, engine).close()
+    assert examined.times == 2
+
+
+def test_a_damaged_file_that_is_not_to_be_set_aside_stays_as_it_is(folder: Path, engine: EngineChoice) -> None:
+    data = bytearray(filled(folder, engine))
+    data[len(data) // 3 :] = bytes(len(data) - len(data) // 3)
+    replace(folder, engine, bytes(data))
+    with pytest.raises(CacheDamagedError):
+        open_cache(folder, engine, set_aside=False)
+    assert CacheFiles(folder, engine).path.read_bytes()[len(data) // 3 :] == data[len(data) // 3 :]
+    assert not [*folder.glob("*damaged*")]
+
+
+READ = """
+import sys
+from pathlib import Path
+from dm_memory.storage.cache_opening import open_cache
+from dm_memory.storage.schema import Table
+for line in sys.stdin:
+    with open_cache(Path(sys.argv[1]), sys.argv[2]) as cache:
+        print(cache.count(Table.EPISODES), flush=True)
+"""
+
+
+def test_whoever_keeps_the_cache_for_long_lets_others_in(folder: Path, engine: EngineChoice, spawn: Spawn) -> None:
+    reader = spawn(READ, folder, engine)
+    assert reader.stdin is not None
+    assert reader.stdout is not None
+    with open_cache(folder, engine, share=True) as cache:
+        for count in (1, 2, 3):
+            cache.apply(page(count))
+            reader.stdin.write("\n")
+            reader.stdin.flush()
+            assert reader.stdout.readline() == f"{count}\n"
+        assert cache.count(Table.EPISODES) == 3
+        assert cache.check() == []
+    assert not [*folder.glob("*wanted*")]
+
+
+def test_a_file_that_was_set_aside_meanwhile_is_damage_to_whoever_shared_it(
+    folder: Path, engine: EngineChoice, spawn: Spawn
+) -> None:
+    with open_cache(folder, engine, share=True) as cache:
+        cache.apply(page(1))
+        other = spawn(SET_ASIDE, folder, engine)
+        assert other.stdout is not None
+        assert other.stdout.readline() == "done\n"
+        if engine == "redb":
+            with pytest.raises(CacheDamagedError):
+                cache.apply(page(2))
+
+
+SET_ASIDE = """
+import sys
+from pathlib import Path
+from dm_memory.storage.cache_opening import open_cache
+open_cache(Path(sys.argv[1]), sys.argv[2]).quarantine()
+open_cache(Path(sys.argv[1]), sys.argv[2]).close()
+print("done", flush=True)
+"""
 
 
 def _damage_is_noticed_or_harmless(folder: Path, engine: EngineChoice) -> bool:
