@@ -7,12 +7,17 @@ as for the real model. It is written as protobuf by hand, field numbers as in on
 from __future__ import annotations
 
 import json
+import math
 import random
 import re
 from array import array
+from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["WINDOW", "write_cache", "write_model"]
+from dm_memory.layers.model_names import MINILM
+from dm_memory.layers.protocol import EmbeddingSpec
+
+__all__ = ["WINDOW", "StandIn", "write_cache", "write_model"]
 
 WINDOW = 128
 """Tokens the model reads, as in MiniLM's own tokenizer_config.json."""
@@ -42,7 +47,7 @@ def write_cache(cache: Path) -> Path:
 def write_model(folder: Path, seed: int = 1) -> None:
     """Write the model's files into a folder of their own."""
     folder.mkdir(parents=True)
-    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *dict.fromkeys(re.findall(r"\w+", _WORDS)), *"0123456789"]
+    vocabulary = _vocabulary()
     (folder / "model.onnx").write_bytes(_model(len(vocabulary), seed))
     documents = {
         "tokenizer.json": _tokenizer(vocabulary),
@@ -72,10 +77,42 @@ def _tokenizer(vocabulary: list[str]) -> dict[str, object]:
     }
 
 
-def _model(words: int, seed: int) -> bytes:
+class StandIn:
+    """The same model without fastembed: what it embeds, a server that runs the files above finds."""
+
+    spec = EmbeddingSpec(MINILM, _DIMENSION, "stand-in")
+    chunk_chars = 400
+
+    def __init__(self) -> None:
+        self._numbers = {word: number for number, word in enumerate(_vocabulary())}
+        self._table = _table(len(self._numbers), 1)
+
+    def embed_documents(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+        """Return one vector of length 1 per text."""
+        return [self.embed_query(text) for text in texts]
+
+    def embed_query(self, text: str) -> Sequence[float]:
+        """Return the vector of a query."""
+        words = re.findall(r"\w+|[^\w\s]", text.lower())[:WINDOW]
+        rows = [self._numbers.get(word, 1) * _DIMENSION for word in words]
+        total = [sum(self._table[row + place] for row in rows) for place in range(_DIMENSION)]
+        length = math.hypot(*total) or 1.0
+        return [value / length for value in total]
+
+
+def _vocabulary() -> list[str]:
+    return ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *dict.fromkeys(re.findall(r"\w+", _WORDS)), *"0123456789"]
+
+
+def _table(words: int, seed: int) -> array[float]:
     chance = random.Random(seed)
     table = array("f", (chance.gauss(0, 1) for _ in range(words * _DIMENSION)))
     table[: 2 * _DIMENSION] = array("f", [0.001] * 2 * _DIMENSION)  # padding and unknown words say next to nothing
+    return table
+
+
+def _model(words: int, seed: int) -> bytes:
+    table = _table(words, seed)
     weights = _number(1, words) + _number(1, _DIMENSION) + _number(2, _FLOAT)
     weights += _bytes(8, b"table") + _bytes(9, table.tobytes())
     node = _bytes(1, b"table") + _bytes(1, b"input_ids") + _bytes(2, b"last_hidden_state") + _bytes(4, b"Gather")
