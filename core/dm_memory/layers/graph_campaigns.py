@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 
 from dm_memory.items import Payload
-from dm_memory.layers.graph_draft import Draft
+from dm_memory.layers.graph_draft import Draft, text_of
 from dm_memory.layers.graph_facts import Entity, EntityType, GraphPiece, Relation, make_entity, normal_name, utc_moment
 from dm_memory.layers.graph_figures import Figure, figures_in, groups_in, lines_of, measured, more_is_better, quantity
 
@@ -29,7 +29,7 @@ def read_campaign(payload: Payload) -> GraphPiece:
     """Return the piece of one section of a campaign file."""
     campaign = _campaign(payload)
     draft = Draft.of(payload, campaign)
-    section = str(payload.facts.get("section", ""))
+    section = text_of(payload, "section")
     body = _body(payload, campaign.name)
     if section in _AFTERWARDS:
         # Their date is the campaign's beginning, when nobody could know them.
@@ -45,9 +45,9 @@ def read_campaign(payload: Payload) -> GraphPiece:
 
 def read_performance(payload: Payload) -> GraphPiece:
     """Return the piece of a snapshot: what was achieved, by channel and against the targets, until a newer one says."""
-    campaign = _campaign(payload) if payload.facts.get("campaign_id") else None
+    campaign = _campaign(payload) if text_of(payload, "campaign_id") else None
     draft = Draft.of(payload, campaign)
-    subject, period = draft.subject, str(payload.facts.get("period", ""))
+    subject, period = draft.subject, text_of(payload, "period")
     draft.state(Relation.ACHIEVED, draft.entity(EntityType.TOPIC, "performance"))
     lines = lines_of(payload.content)
     _achieved(draft, subject, figures_in(lines.get("Metrics", "")), period)
@@ -62,9 +62,8 @@ def read_performance(payload: Payload) -> GraphPiece:
 
 def _campaign(payload: Payload) -> Entity:
     """Return the campaign's entity: known by its id, shown by its name where the entry has it."""
-    facts = payload.facts
-    key = str(facts.get("campaign_id", "")) or payload.key
-    return make_entity(payload.brand, EntityType.CAMPAIGN, str(facts.get("campaign_name", "")) or key, key)
+    key = text_of(payload, "campaign_id") or payload.key
+    return make_entity(payload.brand, EntityType.CAMPAIGN, text_of(payload, "campaign_name") or key, key)
 
 
 def _body(payload: Payload, name: str) -> str:
@@ -79,7 +78,7 @@ def _body(payload: Payload, name: str) -> str:
 def _read_plan(draft: Draft, campaign: Entity, body: str) -> None:
     draft.state(Relation.DECIDED, campaign, draft.brand)
     lines = lines_of(body)
-    status = str(draft.payload.facts.get("campaign_status", ""))
+    status = text_of(draft.payload, "campaign_status")
     text = f"The campaign {campaign.name} of {draft.brand.name} is {status}." if status else ""
     text = text or f"{draft.brand.name} ran the campaign {campaign.name}."
     draft.add(draft.brand, Relation.RAN, campaign, text, campaign.id)

@@ -18,7 +18,7 @@ from dm_memory.layers.graph_facts import (
     utc_moment,
 )
 
-__all__ = ["Draft", "TagEntities", "cut", "entities_of_tags", "statement_text"]
+__all__ = ["Draft", "TagEntities", "cut", "entities_of_tags", "statement_text", "text_of"]
 
 MAX_FACTS = 64
 """Facts one entry may state besides its own text; a file of hundreds of figures is a table, not a graph."""
@@ -103,6 +103,12 @@ class Draft:
         self.entities[fact.subject.id] = fact.subject
         self.entities[fact.object.id] = fact.object
         self.facts.append(fact)
+
+
+def text_of(payload: Payload, name: str) -> str:
+    """Return a text in an entry's metadata, or ""."""
+    value = payload.facts.get(name)
+    return value.strip() if isinstance(value, str) else ""
 
 
 def statement_text(content: str) -> str:

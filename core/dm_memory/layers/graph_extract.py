@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from dm_memory.items import ContentType, Kind, Payload
 from dm_memory.layers.graph_campaigns import read_campaign, read_performance
-from dm_memory.layers.graph_draft import Draft
+from dm_memory.layers.graph_draft import Draft, text_of
 from dm_memory.layers.graph_facts import Entity, EntityType, GraphPiece, Relation
 from dm_memory.layers.graph_figures import metrics_named
 from dm_memory.layers.graph_prepared import is_graph_entry, read_graph_entry
@@ -55,8 +55,8 @@ def is_living(payload: Payload) -> bool:
 def _read_guideline(payload: Payload) -> GraphPiece:
     """A guideline is what the brand decided on the topic of its section."""
     draft = Draft.of(payload)
-    topic = payload.facts.get("section") or payload.facts.get("name") or Kind.GUIDELINE.value
-    draft.state(Relation.DECIDED, draft.entity(EntityType.TOPIC, str(topic)))
+    topic = text_of(payload, "section") or text_of(payload, "name") or Kind.GUIDELINE.value
+    draft.state(Relation.DECIDED, draft.entity(EntityType.TOPIC, topic))
     draft.mention(*draft.tags.channels, *draft.tags.competitors)
     return draft.piece()
 
@@ -69,7 +69,7 @@ def _read_learning(payload: Payload) -> GraphPiece:
         draft.subject = tags.campaign
     folded = payload.content.casefold()
     metrics = [draft.entity(EntityType.METRIC, name) for name in metrics_named(folded)]
-    insight_type = payload.facts.get("insight_type")
+    insight_type = text_of(payload, "insight_type")
     if _state_comparison(draft, folded):
         draft.mention(draft.subject)
     else:
@@ -91,14 +91,14 @@ def _state_comparison(draft: Draft, folded: str) -> bool:
     return True
 
 
-def _state_learning(draft: Draft, folded: str, metrics: Sequence[Entity], insight_type: object) -> None:
+def _state_learning(draft: Draft, folded: str, metrics: Sequence[Entity], insight_type: str) -> None:
     payload = draft.payload
     relation = _relation(payload, insight_type, metrics)
     about = _about(draft, folded, metrics, relation)
     draft.state(relation, about or draft.entity(EntityType.TOPIC, _topic(payload, insight_type)))
 
 
-def _relation(payload: Payload, insight_type: object, metrics: Sequence[Entity]) -> Relation:
+def _relation(payload: Payload, insight_type: str, metrics: Sequence[Entity]) -> Relation:
     if insight_type in _DECISIONS or payload.content_type == ContentType.GUIDELINE:
         return Relation.DECIDED
     return Relation.ACHIEVED if metrics and payload.content_type in _FIGURES else Relation.LEARNED
@@ -115,5 +115,5 @@ def _about(draft: Draft, folded: str, metrics: Sequence[Entity], relation: Relat
     return next((market for market in draft.tags.markets if market.name.casefold() in folded), None)
 
 
-def _topic(payload: Payload, insight_type: object) -> str:
-    return str(insight_type or payload.content_type).replace("_", " ").replace("-", " ")
+def _topic(payload: Payload, insight_type: str) -> str:
+    return (insight_type or payload.content_type).replace("_", " ").replace("-", " ")

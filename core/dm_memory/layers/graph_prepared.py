@@ -17,7 +17,7 @@ import orjson
 
 from dm_memory.findings import Finding, Severity
 from dm_memory.items import ContentType, Item, Kind, Payload, Source, Value
-from dm_memory.layers.graph_draft import Draft, cut
+from dm_memory.layers.graph_draft import Draft, cut, text_of
 from dm_memory.layers.graph_facts import Entity, EntityType, GraphPiece, Relation, utc_moment
 
 __all__ = ["ParsedGraph", "graph_payload", "is_graph_entry", "read_graph_entry"]
@@ -103,8 +103,8 @@ def is_graph_entry(payload: Payload) -> bool:
 def read_graph_entry(payload: Payload) -> GraphPiece:
     """Return the facts that were prepared, each in a slot of its own: side by side unless one is stated again."""
     draft = Draft.of(payload)
-    kind = _TYPES.get(str(payload.facts.get(_TYPE, "")).casefold(), EntityType.TOPIC)
-    subject = _entity(draft, kind, str(payload.facts.get(_ENTITY, "")) or payload.key)
+    kind = _TYPES.get(text_of(payload, _TYPE).casefold(), EntityType.TOPIC)
+    subject = _entity(draft, kind, text_of(payload, _ENTITY) or payload.key)
     draft.subject = subject
     draft.mention(subject)
     for statement in _kept(payload.facts.get(_RELATIONS)):
@@ -154,7 +154,7 @@ def _kept(value: Value | None) -> Iterator[_Statement]:
     for text in value if isinstance(value, list) else ():
         try:
             relation, target, context = orjson.loads(text)
-        except ValueError:
+        except (ValueError, TypeError):
             continue
         yield _Statement(str(relation), str(target), str(context))
 
