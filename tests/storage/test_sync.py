@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import random
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -335,36 +333,3 @@ def test_a_few_pages_are_held_not_the_store(tmp_path: Path) -> None:
     finally:
         tracemalloc.stop()
         pair.close()
-
-
-KILLED = """
-import sys
-from pathlib import Path
-from tests.storage.syncing import Pair
-pair = Pair(Path(sys.argv[1]), max_episodes_cache=3000, batch_size=10)
-print("begun", flush=True)
-pair.sync()
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(6))
-def test_killed_at_any_moment_the_next_run_goes_on_from_what_was_committed(tmp_path: Path, seed: int) -> None:
-    pair = Pair(tmp_path, max_episodes_cache=3000, batch_size=10)
-    pair.put(*map(episode, range(3000)), *(embedding(f"e{n}") for n in range(1500)))
-    command = [sys.executable, "-c", KILLED, str(tmp_path)]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env=command_environment(), cwd=REPOSITORY
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "begun\n"
-        try:
-            process.wait(random.Random(seed).uniform(0.05, 0.8))
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-    committed = len(pair.cached(Table.EPISODES)) if pair.place.exists else 0
-    result = pair.sync()
-    assert result.findings == ()
-    assert result.moved.written[Table.EPISODES] == 3000 - committed
-    pair.assert_the_same(3000)
-    pair.close()
