@@ -114,9 +114,12 @@ def written(payload: Payload, known: Known | None, ids: Ids, now: str) -> Writte
         {"uuid": storage_id(ids.group, f"mention/{payload.id}/{entity}"), "entry": row["uuid"], "entity": entity}
         for entity in entities
     ]
+    own = entry_slot(payload.id)
     standing = known.facts if known else []
+    # All of them: a write that was cut off may have ended facts without giving their slots' other facts their ends.
+    made.slots |= {stood.fact.slot for stood in standing} - {own}
     row["facts"] = [
-        _add(made, change, known, ids)
+        _add(made, change, known, ids, own)
         for change in changes(piece.facts, standing, _since(payload, known, moment, now), moment)
     ]
     return made
@@ -130,10 +133,9 @@ def _since(payload: Payload, known: Known | None, moment: str, now: str) -> str:
     return max(moment, now) if is_news or not moment else moment
 
 
-def _add(made: Written, change: Change, known: Known | None, ids: Ids) -> str:
-    """Note a fact that is to be stored; return its UUID."""
+def _add(made: Written, change: Change, known: Known | None, ids: Ids, own: str) -> str:
+    """Note a fact that is to be stored; return its UUID. ``own`` is the slot nothing but its entry replaces."""
     fact = change.fact
-    own = fact.slot == entry_slot(fact.entry_id)
     if change.seq is None or known is None:
         uuid = ids.of(fact.id)
         made.created.append(_fact_row(uuid, change, ids))
@@ -144,8 +146,8 @@ def _add(made: Written, change: Change, known: Known | None, ids: Ids) -> str:
         if fact.subject is not _NOTHING and known.edges[change.seq] != (row["name"], row["source"], row["target"]):
             made.moved.append(uuid)
             made.created.append(row)
-        made.updated.append({name: row[name] for name in _TIMES} | {"own": own})
-    if not own:
+        made.updated.append({name: row[name] for name in _TIMES} | {"own": fact.slot == own})
+    if fact.slot != own:
         made.slots.add(plain(fact.slot))
     return uuid
 

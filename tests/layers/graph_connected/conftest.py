@@ -16,7 +16,6 @@ from dm_memory.layers.graph_connected_database import GraphDatabase, Statement
 from tests.layers.graph_connected.servers import NEO4J, Server, running_falkordb, running_neo4j
 from tests.layers.payloads import BRAND
 
-
 INTEROP = "DM_MEMORY_INTEROP"
 
 
@@ -43,11 +42,15 @@ class Graphs:
 
     Args:
         connect: Returns an adapter of its own, as another process would have one.
+        uri: Where it is.
+        empty: Removes everything.
     """
 
-    def __init__(self, connect: Callable[[], GraphDatabase], uri: str) -> None:
+    def __init__(self, connect: Callable[[], GraphDatabase], uri: str, empty: Callable[[], object]) -> None:
         self.connect = connect
         self.uri = uri
+        self.empty = empty
+        empty()
 
     def layer(
         self, brand: str = BRAND, group_id: str | None = None, clock: Callable[[], datetime] | None = None
@@ -92,25 +95,27 @@ def neo4j_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture
-def falkordb(falkordb_server: Server) -> Graphs:
+def falkordb(falkordb_server: Server) -> Iterator[Graphs]:
     from redis import Redis  # noqa: PLC0415  # the extra graphiti may be absent
 
     from dm_memory.layers.graph_falkordb import FalkorDatabase  # noqa: PLC0415  # beside it
 
     with Redis.from_url(falkordb_server.uri) as server:
-        server.flushall()
-    return Graphs(lambda: FalkorDatabase(falkordb_server.uri), falkordb_server.uri)
+        yield Graphs(lambda: FalkorDatabase(falkordb_server.uri), falkordb_server.uri, server.flushall)
 
 
 @pytest.fixture
-def neo4j(neo4j_server: Server) -> Graphs:
+def neo4j(neo4j_server: Server) -> Iterator[Graphs]:
     from neo4j import GraphDatabase as Driver  # noqa: PLC0415  # the extra graphiti may be absent
 
     from dm_memory.layers.graph_neo4j import Neo4jDatabase  # noqa: PLC0415  # beside it
 
     with Driver.driver(neo4j_server.uri) as driver:
-        driver.execute_query("MATCH (n) DETACH DELETE n")
-    return Graphs(lambda: Neo4jDatabase(neo4j_server.uri, username="neo4j", password=None), neo4j_server.uri)
+        yield Graphs(
+            lambda: Neo4jDatabase(neo4j_server.uri, username="neo4j", password=None),
+            neo4j_server.uri,
+            lambda: driver.execute_query("MATCH (n) DETACH DELETE n"),
+        )
 
 
 @pytest.fixture(

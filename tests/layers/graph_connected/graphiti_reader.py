@@ -1,7 +1,7 @@
 """Reads a group with Graphiti's own classes and prints what they return. Run by Graphiti's Python, not by the tests'.
 
-Arguments: falkordb or neo4j, host, port, group, a question. ``Graphiti.search`` is what the MCP server of Graphiti calls
-for ``search_memory_facts``. It needs an embedder: this one's vectors mean nothing, so what it finds it finds by words.
+Arguments: falkordb or neo4j, host, port, group, a question. ``Graphiti.search`` is what Graphiti's MCP server calls for
+``search_memory_facts``. It needs an embedder: this one's vectors mean nothing, so what it finds it finds by words.
 """
 
 from __future__ import annotations
