@@ -23,12 +23,13 @@ from dm_memory.storage.sync_results import StorageSyncRequest, StorageSyncResult
 from dm_memory.sync.pipeline import Environment, sync_brand
 from dm_memory.sync.prepare import prepare_payload
 from dm_memory.sync.requests import PrepareRequest, Progress, SearchRequest, SyncRequest, no_progress
-from dm_memory.sync.results import PrepareResult, SearchResult, StatusResult, SyncResult
+from dm_memory.sync.results import MigrateResult, PrepareResult, SearchResult, StatusResult, SyncResult, VerifyResult
 from dm_memory.sync.search import search_brand
 from dm_memory.sync.status import brand_status
 from dm_memory.sync.timestamps import Clock, from_iso, utc_now
 
 if TYPE_CHECKING:
+    from dm_memory.connections import VectorChoice
     from dm_memory.storage.cache_view import CacheView
 
 __all__ = ["LayerFactory", "Memory"]
@@ -130,6 +131,42 @@ class Memory:
             return await sync_storage(store, place, request, brand=brand, tell=_safely(progress), parallel=parallel)
         finally:
             await store.close()
+
+    async def verify(
+        self, brand: str | None = None, *, repair: bool = False, progress: Progress = no_progress
+    ) -> VerifyResult:
+        """Hold the registry against what every layer really holds, and mend what differs where asked to.
+
+        Raises:
+            DmMemoryError: Nothing could be done. A layer that fails is in the result.
+        """
+        from dm_memory.sync.verify import verify_brand  # noqa: PLC0415  # a rare command's own code
+
+        slug = await asyncio.to_thread(self.resolve_brand, brand)
+        stop = asyncio.Event()
+        work = verify_brand(self._environment(slug), slug, repair=repair, progress=_safely(progress), stop=stop)
+        return await _stoppable(work, stop)
+
+    async def migrate(
+        self, target: VectorChoice, brand: str | None = None, *, progress: Progress = no_progress
+    ) -> MigrateResult:
+        """Fill another vector database from the durable store alone. A migration that was stopped goes on.
+
+        Raises:
+            ConfigurationError: The target is not configured.
+            DmMemoryError: Nothing could be done. A target that fails is in the result.
+        """
+        from dm_memory.connections import vector_layer  # noqa: PLC0415  # a rare command's own code
+        from dm_memory.sync.migrate import migrate_brand  # noqa: PLC0415  # as above
+
+        slug = await asyncio.to_thread(self.resolve_brand, brand)
+        stop = asyncio.Event()
+        layer = vector_layer(self.settings, target, self.home.memory_dir(slug), slug, self._embedder)
+        try:
+            work = migrate_brand(self._environment(slug), slug, layer, progress=_safely(progress), stop=stop)
+            return await _stoppable(work, stop)
+        finally:
+            await layer.close()
 
     async def doctor(self) -> list[Check]:
         """Check home, brands, files, engines and configuration. Never raises ``DmMemoryError``."""

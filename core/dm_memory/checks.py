@@ -14,6 +14,7 @@ from dm_memory.brand.context import load_context
 from dm_memory.brand.files import BrandFileError, Limits, read_brand_file
 from dm_memory.brand.home import Home
 from dm_memory.brand.sources import parse_source, source_files
+from dm_memory.connections import Connection, connections
 from dm_memory.errors import DmMemoryError
 from dm_memory.findings import Finding, Severity
 from dm_memory.layers.protocol import Embedder, Layer
@@ -37,13 +38,40 @@ async def examine(
     except DmMemoryError:
         return checks
     checks.append(await asyncio.to_thread(_model, settings, embedder))
+    checks += _connections(settings)
     for brand in brands:
         checks += await asyncio.to_thread(_brand, settings, home, brand)
-        for layer in layers_of(brand):
-            health = await layer.health()
-            remedy = health.error.remedy if health.error else ""
-            checks.append(Check(f"{brand}: {layer.role}", "ok" if health.ok else "fail", health.detail, remedy))
+        checks += await _layers(brand, layers_of)
     return checks
+
+
+def _connections(settings: Settings) -> list[Check]:
+    """Say what each layer is connected to, and which variable says so. Whether it answers is checked for each brand."""
+    try:
+        return [_connection(connection) for connection in connections(settings)]
+    except DmMemoryError as error:
+        return [Check("Connections", "fail", error.problem, error.remedy)]
+
+
+def _connection(connection: Connection) -> Check:
+    because = f", because {connection.variable} is set" if connection.variable else " by default"
+    return Check(f"{connection.role} layer", "ok", f"The {connection.role} layer is {connection.service}{because}.")
+
+
+async def _layers(brand: str, layers_of: Callable[[str], Sequence[Layer]]) -> list[Check]:
+    """Prove each layer with one round trip, all at the same time: a dead service holds nobody up."""
+    try:
+        layers = layers_of(brand)
+    except DmMemoryError as error:
+        return [Check(f"{brand}: layers", "fail", error.problem, error.remedy)]
+    return list(await asyncio.gather(*(_layer(brand, layer) for layer in layers)))
+
+
+async def _layer(brand: str, layer: Layer) -> Check:
+    health = await layer.health()
+    remedy = health.error.remedy if health.error else ""
+    detail = f"{layer.engine}: {health.detail}"
+    return Check(f"{brand}: {layer.role}", "ok" if health.ok else "fail", detail, remedy)
 
 
 def _python() -> Check:

@@ -21,7 +21,16 @@ from dm_memory.settings import Settings
 from dm_memory.storage.durable import DurableStore
 from dm_memory.storage.opening import durable_layer, open_durable
 
-__all__ = ["Connection", "configured_layers", "connections", "durable_store", "script_name"]
+__all__ = [
+    "Connection",
+    "VectorChoice",
+    "configured_layers",
+    "connections",
+    "durable_store",
+    "script_name",
+    "vector_choice",
+    "vector_layer",
+]
 
 _Choice = TypeVar("_Choice", bound=str)
 VectorChoice = Literal["embedded", "qdrant", "pinecone"]
@@ -136,6 +145,15 @@ def _guarded(settings: Settings, layer: Layer, timeout: float | None = None) -> 
         concurrency=settings.layer_concurrency,
     )
     return guard(layer, policy)
+
+
+def vector_layer(settings: Settings, choice: VectorChoice, memory_dir: Path, brand: str, embedder: Embedder) -> Layer:
+    """Return a brand's layer in one of the vector databases, whichever the settings would choose.
+
+    Raises:
+        ConfigurationError: It is not configured.
+    """
+    return _vector(settings.model_copy(update={"vector_db": choice}), memory_dir, brand, embedder)
 
 
 def _vector(settings: Settings, memory_dir: Path, brand: str, embedder: Embedder) -> Layer:

@@ -16,6 +16,7 @@ from dm_memory_server.execute import Options, execute, guarded
 from dm_memory_server.logs import log_to_stderr
 from dm_memory_server.storage_command import storage_sync
 from dm_memory_server.terminal import tolerate_any_text
+from dm_memory_server.upkeep_commands import migrate, verify
 from dm_memory_tools.arguments import prepare_request, search_request, sync_request
 from dm_memory_tools.runtime import resolve_brand
 
@@ -207,6 +208,8 @@ def search(
 
 
 app.command("storage-sync")(storage_sync)
+app.command("verify")(verify)
+app.command("migrate")(migrate)
 
 
 @app.command()

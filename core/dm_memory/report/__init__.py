@@ -10,15 +10,18 @@ from dm_memory.report.search import search_report
 from dm_memory.report.status import status_report
 from dm_memory.report.storage import storage_report
 from dm_memory.report.sync import sync_report
+from dm_memory.report.upkeep import migrate_report, verify_report
 
 __all__ = [
     "Check",
     "Report",
     "doctor_report",
     "error_report",
+    "migrate_report",
     "prepare_report",
     "search_report",
     "status_report",
     "storage_report",
     "sync_report",
+    "verify_report",
 ]

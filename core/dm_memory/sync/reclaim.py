@@ -21,7 +21,7 @@ from dm_memory.sync.registry import Registry
 from dm_memory.sync.rows import DeliveryState, ItemRow
 from dm_memory.sync.worker import Worker
 
-__all__ = ["TellingLayer", "reclaim", "row_of_entry"]
+__all__ = ["TellingLayer", "enter_entries", "reclaim", "row_of_entry"]
 
 _PAGE = 256
 _PREPARED_DIGITS = 16
@@ -58,13 +58,17 @@ async def reclaim(registry: Registry, worker: Worker, layer: Layer, run: int, no
         entries, after = await answered(layer.engine, layer.entries(after, _PAGE))
         sound = [entry for entry in entries if content_hash(entry.content) == entry.content_hash]
         left += len(entries) - len(sound)
-        taken += await worker.run(_enter, registry, layer.name, sound, run, now)
+        taken += await worker.run(enter_entries, registry, layer.name, sound, run, now)
         if after is None:
             return taken, [_told(taken, left)] if taken or left else []
 
 
-def _enter(registry: Registry, layer: str, entries: Sequence[Payload], run: int, now: str) -> int:
-    """Insert the entries that are not there, as stored in the layer; return how many."""
+def enter_entries(registry: Registry, layer: str, entries: Sequence[Payload], run: int, now: str) -> int:
+    """Insert those of a layer's entries that the registry does not know, as stored there; return how many.
+
+    Entries whose text is not what its hash says, and those whose text another one stands for, are left out.
+    """
+    entries = [entry for entry in entries if content_hash(entry.content) == entry.content_hash]
     known = rows.known_by_key(registry, [entry.key for entry in entries])
     owners = rows.owners_by_hash(registry, [entry.content_hash for entry in entries])
     unknown = [entry for entry in entries if entry.key not in known and entry.content_hash not in owners]

@@ -254,6 +254,90 @@ class PrepareResult:
 
 
 @dataclass(frozen=True, slots=True)
+class LayerDrift:
+    """How a layer differs from what the registry has of it.
+
+    Attributes:
+        checked: Entries that the registry has as stored there, and that the layer was asked for.
+        missing / stale: Those among them that it does not hold, or holds with another text or other metadata.
+        unknown: Entries that only the layer knows; None where it can't list what it holds.
+        examples: Keys of some that differ.
+        repaired: Entries mended.
+    """
+
+    name: str
+    engine: str
+    checked: int
+    missing: int
+    stale: int
+    unknown: int | None
+    examples: tuple[str, ...] = ()
+    repaired: int = 0
+    failure: Failure | None = None
+
+    @property
+    def differing(self) -> int:
+        """How many entries differ."""
+        return self.missing + self.stale + (self.unknown or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyResult:
+    """What a comparison of registry and layers found, and mended where ``repair`` was asked for."""
+
+    brand: str
+    repair: bool
+    layers: tuple[LayerDrift, ...]
+    seconds: float
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """0 where everything agrees, or was mended; else 1."""
+        return int(any(layer.failure or layer.differing > layer.repaired for layer in self.layers))
+
+
+@dataclass(frozen=True, slots=True)
+class MigrateResult:
+    """What a migration did.
+
+    Attributes:
+        source / target: Engines.
+        due: Entries the target lacked, or had otherwise, when it began.
+        stored: Entries the target confirmed: stored now, or found there as they should be.
+        expected: Entries the registry knows to be in the target afterwards.
+        held: Entries the target says it holds, or None where it can't say.
+        sampled / differing: Entries read back afterwards, and those among them that are not as they should be.
+    """
+
+    brand: str
+    source: str
+    target: str
+    due: int
+    stored: int
+    failed: int
+    expected: int
+    held: int | None
+    sampled: int
+    differing: int
+    stopped: bool
+    seconds: float
+    failure: Failure | None = None
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def is_complete(self) -> bool:
+        """True where everything is in the target, and what was read back is as it should be."""
+        short = self.held is not None and self.held < self.expected
+        return not (self.failure or self.failed or self.differing or self.stopped or short)
+
+    @property
+    def exit_code(self) -> int:
+        """0 complete, 1 something is missing."""
+        return 0 if self.is_complete else 1
+
+
+@dataclass(frozen=True, slots=True)
 class SearchResult:
     """The answer to a search: hits best first, and what was searched."""
 

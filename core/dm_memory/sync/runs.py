@@ -32,11 +32,14 @@ from dm_memory.sync.rows import (
 )
 from dm_memory.sync.timestamps import Clock, from_iso, to_iso
 
-__all__ = ["LAST_COMPLETE", "Run", "begin_run", "finish_run", "generation_name", "open_or_rebuild"]
+__all__ = ["LAST_COMPLETE", "MAINTENANCE", "Run", "begin_run", "finish_run", "generation_name", "open_or_rebuild"]
 
 _CLOCK_TOLERANCE = timedelta(minutes=2)
 _KEPT_RUNS = 200
 _LAYERS = "layers"
+
+MAINTENANCE = "maintenance"
+"""The status of runs that are no syncs, as others' reports need not tell of them."""
 
 LAST_COMPLETE = "last-complete-sync"
 """The stored fact that says when everything was last known to be stored."""
@@ -113,7 +116,8 @@ def begin_run(
         number = int(cursor.lastrowid or 0)
         adopted = _adopt_prepared(connection, number, is_wanted)
         _fill_new_layers(connection, layers, number)
-        _follow_layers(connection, layers, number)
+        if layers:
+            _follow_layers(connection, layers, number)
     left_over = registry.rows(
         "SELECT d.seq, i.origin, max(d.state) AS state, min(d.action = 'added' AND d.run = ?) AS added"
         " FROM deliveries d JOIN items i ON i.seq = d.seq WHERE d.state <> 1 AND d.state IN (0, 2) GROUP BY d.seq",
@@ -165,7 +169,8 @@ def _follow_layers(connection: sqlite3.Connection, layers: Sequence[str], run: i
     """
     row = connection.execute("SELECT value FROM meta WHERE name = ?", (_LAYERS,)).fetchone()
     before: list[str] = orjson.loads(row[0]) if row else list(layers)
-    for layer in set(before) - set(layers):
+    waiting = connection.execute("SELECT DISTINCT layer FROM deliveries WHERE state <> 1").fetchall()
+    for layer in {row[0] for row in waiting} - set(layers):
         connection.execute(
             "DELETE FROM deliveries WHERE layer = ? AND state <> 1 AND state <> 3 AND stored_at = ''", (layer,)
         )

@@ -108,7 +108,8 @@ class _View:
     def result(self, failures: int) -> StatusResult:
         counts = counts_by_type(self.registry)
         last = self.registry.rows(
-            "SELECT started_at, status FROM runs WHERE status <> 'prepared' ORDER BY id DESC LIMIT 1"
+            "SELECT started_at, status FROM runs WHERE status NOT IN ('prepared', 'maintenance')"
+            " ORDER BY id DESC LIMIT 1"
         )
         complete = self.registry.meta("last-complete-sync")
         findings = (*self.context.findings, *self._drift())
