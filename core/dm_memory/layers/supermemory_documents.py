@@ -6,11 +6,13 @@ A document's id is the entry's; its metadata is flat, with the names that the ve
 
 from __future__ import annotations
 
-import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
+
+import orjson
 
 from dm_memory.errors import LayerError
 from dm_memory.items import Payload
@@ -63,13 +65,16 @@ def _is_date(text: str) -> bool:
 def unfit(document: Mapping[str, Any]) -> LayerError | None:
     """Return why a document can't be put into JSON, or None."""
     try:
-        json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
-    except ValueError:
-        return refused(
-            "The entry holds half a character pair, or a figure that is no number.",
-            "Correct it in its source and sync again.",
-        )
+        orjson.dumps(document)
+    except orjson.JSONEncodeError:
+        return _unfit("half a character pair")
+    if any(isinstance(value, float) and not math.isfinite(value) for value in document["metadata"].values()):
+        return _unfit("a figure that is no number")  # of which orjson makes null
     return None
+
+
+def _unfit(what: str) -> LayerError:
+    return refused(f"The entry holds {what}.", "Correct it in its source and sync again.")
 
 
 def filter_by_ids(ids: Sequence[str]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ Importing this module does not import the SDK, which the extra ``supermemory`` i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,14 +31,17 @@ from dm_memory.layers.supermemory_replies import FAILED, PROCESSED, AddReply
 
 __all__ = ["SupermemoryLayer"]
 
-_BATCH = 100
-"""Of the 600 documents a batch may have: as many as can be listed by id, or deleted, in one call."""
+_BATCH = 200
+"""Of the 600 documents a batch may have: as many ids as a condition of a list may name."""
+
+_PAGE = 100
+"""Documents on a page of a list, and ids in one deletion."""
 
 _PARALLEL = 4
 """Updates, which are one call for each document, at the same time."""
 
 _PAGES = 10
-"""At most, of a list that should be one page: a service that counts wrongly must not be asked for ever."""
+"""At most, of a list that should be two pages: a service that counts wrongly must not be asked for ever."""
 
 _DID_NOTHING = frozenset({ErrorClass.AUTH, ErrorClass.QUOTA, ErrorClass.RATE_LIMIT, ErrorClass.VALIDATION})
 
@@ -53,6 +56,18 @@ class _Held:
     def is_(self, payload: Payload) -> bool:
         hashes = (self.record.content_hash, self.record.metadata_hash)
         return not self.failed and hashes == (payload.content_hash, payload.metadata_hash)
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A payload, and the document it becomes."""
+
+    payload: Payload
+    document: dict[str, Any]
+
+
+_Verdicts = dict[str, LayerError | None]
+"""By id: why it was not stored, None where it was."""
 
 
 class SupermemoryLayer:
@@ -119,21 +134,20 @@ class SupermemoryLayer:
     async def upsert(self, payloads: Sequence[Payload]) -> list[Outcome]:
         """Add what is new, update what is there and different. Raises ``LayerError``."""
         errors, sound = _sorted_out(payloads)
-        due = await self._due(sound)
-        if due.known:
-            updated = await self._updated(due.known, document_of)
-            missing = [payload for payload, error in updated if error is _NOT_HELD]
-            errors.update((payload.id, error) for payload, error in updated if error is not None)
-            due.new.extend(missing)
-        if due.new:
-            errors.update(await self._added(due.new))
+        known, new = await self._due(sound)
+        if known:
+            verdicts = await self._updated({draft.payload.id: draft.document for draft in known})
+            new += [draft for draft in known if verdicts[draft.payload.id] is _NOT_HELD]
+            errors.update(verdicts)
+        if new:
+            errors.update(await self._added(new))
         return _outcomes(payloads, errors)
 
     async def update_metadata(self, payloads: Sequence[Payload]) -> list[Outcome]:
         """Replace the metadata of documents that are held. Raises ``LayerError``."""
         errors, sound = _sorted_out(payloads)
-        updated = await self._updated(sound, lambda payload: {"metadata": document_of(payload)["metadata"]})
-        errors.update((payload.id, error) for payload, error in updated)
+        fields = {draft.payload.id: {"metadata": draft.document["metadata"]} for draft in sound}
+        errors.update(await self._updated(fields))
         return _outcomes(payloads, errors)
 
     async def fetch(self, ids: Sequence[str]) -> Mapping[str, StoredRecord]:
@@ -143,7 +157,7 @@ class SupermemoryLayer:
 
     async def delete(self, ids: Sequence[str]) -> None:
         """Delete documents by their ids. Raises ``LayerError``."""
-        for batch in _batches(ids):
+        for batch in _batches(ids, _PAGE):
             reply = await self._connection.delete(batch)
             # Whether a document that is not there is an error, the interface does not say.
             doubtful = [trouble.id for trouble in reply.errors]
@@ -153,7 +167,7 @@ class SupermemoryLayer:
 
     async def entries(self, after: str | None, limit: int) -> tuple[list[Payload], str | None]:
         """Return at most ``limit`` entries and where to go on; None at the end. Raises ``LayerError``."""
-        page, size = int(after or 1), max(1, min(limit, _BATCH))
+        page, size = int(after or 1), max(1, min(limit, _PAGE))
         reply = await self._connection.page(filter_by_brand(self.brand), page, size, content=True)
         found = [payload for listed in reply.documents if (payload := payload_from(listed)) is not None]
         is_last = not reply.documents or page * size >= reply.pagination.total
@@ -170,16 +184,16 @@ class SupermemoryLayer:
 
     async def _held(self, ids: Iterable[str]) -> dict[str, _Held]:
         held: dict[str, _Held] = {}
-        for batch in _batches(dict.fromkeys(ids)):
+        for batch in _batches(dict.fromkeys(ids), _BATCH):
             held.update(await self._held_of(batch))
         return held
 
     async def _held_of(self, ids: Sequence[str]) -> dict[str, _Held]:
-        """Return what is held of at most 100 ids. One page, unless ids are there more than once."""
+        """Return what is held of at most 200 ids: two pages, unless the service holds ids more than once."""
         held: dict[str, _Held] = {}
         seen = 0
         for page in range(1, _PAGES + 1):
-            reply = await self._connection.page(filter_by_ids(ids), page, _BATCH)
+            reply = await self._connection.page(filter_by_ids(ids), page, _PAGE)
             for listed in reply.documents:
                 held[id_of(listed)] = _Held(record_of(listed), listed.system.status in FAILED)
             seen += len(reply.documents)
@@ -187,43 +201,47 @@ class SupermemoryLayer:
                 break
         return {entry: held[entry] for entry in ids if entry in held}
 
-    async def _due(self, payloads: Sequence[Payload]) -> _Due:
-        """Tell what is to be updated and what to be added; what is held as it should be is neither."""
-        held = await self._held(payload.id for payload in payloads)
-        due = _Due([], [])
-        for payload in payloads:
+    async def _due(self, drafts: Sequence[_Draft]) -> tuple[list[_Draft], list[_Draft]]:
+        """Return what is to be updated and what to be added; what is held as it should be is neither."""
+        held = await self._held(draft.payload.id for draft in drafts)
+        known: list[_Draft] = []
+        new: list[_Draft] = []
+        for draft in drafts:
+            payload = draft.payload
             found = held.get(payload.id)
             if found is not None and found.is_(payload):
                 self._in_doubt.discard(payload.id)
                 continue
             is_known = found is not None or payload.version > 1 or payload.id in self._in_doubt
-            (due.known if is_known else due.new).append(payload)
-        return due
+            (known if is_known else new).append(draft)
+        return known, new
 
     # Storing -----------------------------------------------------------------------------------------------------
 
-    async def _added(self, payloads: Sequence[Payload]) -> dict[str, LayerError | None]:
+    async def _added(self, drafts: Sequence[_Draft]) -> _Verdicts:
         """Add documents, oldest first, because Supermemory learns from them in that order."""
-        ids = {payload.id for payload in payloads}
-        self._in_doubt |= ids
+        wanted = {draft.payload.id: draft.payload for draft in drafts}
+        self._in_doubt |= wanted.keys()
         try:
-            reply = await self._connection.add([{"id": p.id, **document_of(p)} for p in sorted(payloads, key=_age)])
+            reply = await self._connection.add(
+                [{"id": d.payload.id, **d.document} for d in sorted(drafts, key=lambda d: d.payload.recorded_at)]
+            )
         except LayerError as error:
             if error.error_class in _DID_NOTHING:
-                self._in_doubt -= ids
+                self._in_doubt -= wanted.keys()
             raise
-        errors = self._verdicts(reply, ids)
-        if silent := [payload for payload in payloads if payload.id not in errors]:
-            errors.update(await self._looked_up(silent))
-        self._in_doubt -= {entry for entry, error in errors.items() if error is None}
-        return errors
+        verdicts = self._verdicts(reply, wanted)
+        if silent := [payload for entry, payload in wanted.items() if entry not in verdicts]:
+            verdicts.update(await self._looked_up(silent))
+        self._in_doubt -= {entry for entry, error in verdicts.items() if error is None}
+        return verdicts
 
-    def _verdicts(self, reply: AddReply, ids: set[str]) -> dict[str, LayerError | None]:
+    def _verdicts(self, reply: AddReply, wanted: Container[str]) -> _Verdicts:
         """Return the service's word on each document it named; results come in any order."""
-        verdicts: dict[str, LayerError | None] = {}
+        verdicts: _Verdicts = {}
         for result in reply.results:
             entry, status = result.get("id"), result.get("status")
-            if isinstance(entry, str) and entry in ids and isinstance(status, str):
+            if isinstance(entry, str) and entry in wanted and isinstance(status, str):
                 verdicts[entry] = self._meaning(status, result.get("error"))
         return verdicts
 
@@ -236,7 +254,7 @@ class SupermemoryLayer:
         is_full = isinstance(words, str) and any(word in words.lower() for word in ("credit", "quota"))
         return self.service.quota(status) if is_full else self.service.refused(status)
 
-    async def _looked_up(self, payloads: Sequence[Payload]) -> dict[str, LayerError | None]:
+    async def _looked_up(self, payloads: Sequence[Payload]) -> _Verdicts:
         """Return, for documents that a reply passed over, whether they are there."""
         held = await self._held(payload.id for payload in payloads)
         return {
@@ -246,65 +264,51 @@ class SupermemoryLayer:
             for payload in payloads
         }
 
-    async def _updated(
-        self, payloads: Sequence[Payload], fields_of: Callable[[Payload], dict[str, Any]]
-    ) -> list[tuple[Payload, LayerError | None]]:
-        """Update documents; say of each what went wrong, ``_NOT_HELD`` where it is not there."""
+    async def _updated(self, fields: Mapping[str, dict[str, Any]]) -> _Verdicts:
+        """Update documents by their ids; ``_NOT_HELD`` of those that are not there."""
 
-        async def update(payload: Payload) -> LayerError | None:
+        async def update(entry: str) -> LayerError | None:
             try:
-                reply = await self._connection.update(payload.id, fields_of(payload))
+                reply = await self._connection.update(entry, fields[entry])
             except LayerError as error:
                 if error.concerns_whole_layer:
                     raise
                 return error
-            self._in_doubt.discard(payload.id)
+            self._in_doubt.discard(entry)
             return _NOT_HELD if reply is None else self._meaning(reply.status)
 
-        return list(zip(payloads, await _each(payloads, update), strict=True))
+        return dict(zip(fields, await _each(list(fields), update), strict=True))
 
 
-@dataclass(frozen=True, slots=True)
-class _Due:
-    known: list[Payload]
-    new: list[Payload]
-
-
-def _sorted_out(payloads: Sequence[Payload]) -> tuple[dict[str, LayerError | None], list[Payload]]:
+def _sorted_out(payloads: Sequence[Payload]) -> tuple[_Verdicts, list[_Draft]]:
     """Return why some can't be sent, and the others; of a payload that is there twice the later one."""
-    errors = {p.id: error for p in payloads if (error := unfit(document_of(p))) is not None}
-    sound = {payload.id: payload for payload in payloads if payload.id not in errors}
-    return dict(errors), list(sound.values())
+    drafts = [_Draft(payload, document_of(payload)) for payload in payloads]
+    errors: _Verdicts = {d.payload.id: error for d in drafts if (error := unfit(d.document)) is not None}
+    return errors, list({d.payload.id: d for d in drafts if d.payload.id not in errors}.values())
 
 
-def _outcomes(payloads: Sequence[Payload], errors: Mapping[str, LayerError | None]) -> list[Outcome]:
+def _outcomes(payloads: Sequence[Payload], errors: _Verdicts) -> list[Outcome]:
     return [Outcome(payload.id, errors.get(payload.id)) for payload in payloads]
 
 
-def _age(payload: Payload) -> str:
-    return payload.recorded_at
-
-
-def _batches(ids: Iterable[str]) -> list[list[str]]:
+def _batches(ids: Iterable[str], size: int) -> list[list[str]]:
     every = list(ids)
-    return [every[start : start + _BATCH] for start in range(0, len(every), _BATCH)]
+    return [every[start : start + size] for start in range(0, len(every), size)]
 
 
-async def _each(
-    payloads: Sequence[Payload], call: Callable[[Payload], Awaitable[LayerError | None]]
-) -> list[LayerError | None]:
-    """Call for each payload, a few at a time; the first exception ends the others."""
+async def _each(ids: Sequence[str], call: Callable[[str], Awaitable[LayerError | None]]) -> list[LayerError | None]:
+    """Call for each id, a few at a time; the first exception ends the others."""
     places = asyncio.Semaphore(_PARALLEL)
 
-    async def one(payload: Payload) -> LayerError | None:
+    async def one(entry: str) -> LayerError | None:
         async with places:
-            return await call(payload)
+            return await call(entry)
 
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(payload)) for payload in payloads]
-    except ExceptionGroup as group_of_errors:
-        raise group_of_errors.exceptions[0] from None
+            tasks = [group.create_task(one(entry)) for entry in ids]
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
     return [task.result() for task in tasks]
 
 

@@ -158,9 +158,9 @@ def test_documents_of_a_batch_are_added_in_the_order_of_their_dates(make: Make, 
 
 @pytest.mark.supermemory
 def test_new_entries_cost_one_look_and_one_batch(make: Make, fake: FakeSupermemory) -> None:
-    play(make(), lambda layer: layer.upsert([payload(number) for number in range(100)]))
+    play(make(), lambda layer: layer.upsert([payload(number) for number in range(200)]))
     assert fake.calls == [LIST, ADD]
-    assert len(fake.namespaces["acme"]) == 100
+    assert len(fake.namespaces["acme"]) == 200
 
 
 @pytest.mark.supermemory
@@ -333,9 +333,14 @@ def test_a_document_that_could_not_be_processed_counts_as_missing_and_is_sent_an
 
 
 @pytest.mark.supermemory
-def test_many_ids_are_looked_up_a_hundred_at_a_time(make: Make, fake: FakeSupermemory) -> None:
-    play(make(), lambda layer: layer.fetch([payload(number).id for number in range(250)]))
-    assert fake.calls == [LIST] * 3
+def test_many_ids_are_looked_up_in_as_few_calls_as_there_can_be(make: Make, fake: FakeSupermemory) -> None:
+    async def scenario(layer: SupermemoryLayer) -> None:
+        await layer.upsert([payload(number) for number in range(150)])
+        fake.calls.clear()
+        assert len(await layer.fetch([payload(number).id for number in range(450)])) == 150
+
+    play(make(), scenario)
+    assert fake.calls == [LIST] * 4
 
 
 @pytest.mark.supermemory
