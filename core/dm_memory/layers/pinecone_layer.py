@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -99,6 +99,7 @@ class PineconeLayer:
         self._service = pinecone_service(place)
         plan = IndexPlan(index, model, cloud, region)
         self._index = PineconeIndex(api_key, plan, self._service, host=host, timeout=timeout)
+        self._has_long_entries: bool | None = None
 
     async def fingerprint(self) -> str:
         """Return model, text field and chunking of the index, or of the one to be made. Raises ``LayerError``."""
@@ -143,7 +144,8 @@ class PineconeLayer:
         distinct = {payload.id: payload for payload in payloads}
         entries, errors = prepared(distinct.values(), space.embedding.field)
         if entries:
-            await self._store(space, entries)
+            changed = {entry.id for entry in entries if _was_another(distinct[entry.id])}
+            await self._store(space, entries, changed)
         return [Outcome(payload.id, errors.get(payload.id)) for payload in payloads]
 
     async def update_metadata(self, payloads: Sequence[Payload]) -> list[Outcome]:
@@ -228,9 +230,9 @@ class PineconeLayer:
         target = await self._index.found()
         return None if target is None else self._space(target)
 
-    async def _store(self, space: Namespace, entries: Sequence[Entry]) -> None:
+    async def _store(self, space: Namespace, entries: Sequence[Entry], changed: Collection[str]) -> None:
         """Write records, and look meanwhile for left-over chunks: no write of ours touches those."""
-        looking = asyncio.create_task(space.surplus({entry.id: len(entry.records) for entry in entries}))
+        looking = asyncio.create_task(self._left_overs(space, entries, changed))
         try:
             for batch in batches(entries):
                 await space.write(batch)
@@ -238,6 +240,20 @@ class PineconeLayer:
         finally:
             looking.cancel()
             await asyncio.gather(looking, return_exceptions=True)
+
+    async def _left_overs(self, space: Namespace, entries: Sequence[Entry], changed: Collection[str]) -> list[str]:
+        """Return the ids of chunks that earlier texts of entries had and these have not.
+
+        An entry whose text has ``changed`` is looked for always. Any other has left-overs only where the registry was
+        lost or the chunking is new, so not in a namespace without a long text: which is asked once.
+        """
+        if any(len(entry.records) > 1 for entry in entries):
+            self._has_long_entries = True
+        if self._has_long_entries is None:
+            said = await space.may_have_long_entries()
+            self._has_long_entries = self._has_long_entries or said
+        suspects = entries if self._has_long_entries else [entry for entry in entries if entry.id in changed]
+        return await space.surplus({entry.id: len(entry.records) for entry in suspects})
 
     async def _held(self, space: Namespace, ids: Sequence[str]) -> dict[str, Vector]:
         """Return all records of entries."""
@@ -262,6 +278,10 @@ class PineconeLayer:
                 except (KeyError, TypeError, ValueError):
                     continue
         return found
+
+
+def _was_another(payload: Payload) -> bool:
+    return payload.version > 1 or bool(payload.updated_from)
 
 
 def _metadata(vectors: Mapping[str, Vector]) -> dict[str, Mapping[str, Any]]:

@@ -123,10 +123,17 @@ class Namespace:
         return [item.id for item in reply.vectors if item.id], following or None
 
     async def count_entries(self) -> int | None:
-        """Count first chunks: how many records an update of them would meet, without the update. None: it can't say."""
-        call = self._index.update(filter={"chunk": {"$eq": 0}}, dry_run=True, namespace=self._name)
+        """Count first chunks; None where Pinecone does not say."""
+        return await self._count({"chunk": {"$eq": 0}})
+
+    async def may_have_long_entries(self) -> bool:
+        """Tell whether any record is a further chunk of a long text; True where Pinecone does not say."""
+        return await self._count({"chunk": {"$gte": 1}}) != 0
+
+    async def _count(self, condition: Mapping[str, Any]) -> int | None:
+        """Return how many records an update of those that meet a condition would change; nothing is changed."""
         try:
-            reply = await self._read(call)
+            reply = await self._read(self._index.update(filter=condition, dry_run=True, namespace=self._name))
         except LayerError as error:
             if error.error_class in {ErrorClass.VALIDATION, ErrorClass.AUTH}:  # a key that may only read
                 return None

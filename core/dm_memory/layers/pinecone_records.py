@@ -13,6 +13,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -94,14 +95,17 @@ def _entry(payload: Payload, field: str) -> Entry:
 
 def _pieces_of(text: str) -> list[str]:
     """Cut a text so that the embedding models, which read about 500 tokens, see all of it."""
-    return [part for piece in chunk(text) for part in chunk(piece)]
+    pieces = chunk(text)
+    return pieces if len(pieces) == 1 else [part for piece in pieces for part in chunk(piece)]
 
 
 def records_of(payload: Payload, field: str, pieces: Sequence[str]) -> Entry:
     """Return the records of a payload whose text is in pieces. Raises ``LayerError``: it can't be stored."""
     metadata = _flat_metadata(payload, field)
-    if len(pieces) > 1:
-        metadata["chunks"] = len(pieces)
+    if len(pieces) == 1:
+        record = {"_id": payload.id, field: pieces[0], **metadata, "chunk": 0}
+        return Entry(payload.id, [record], [_size(record)])
+    metadata["chunks"] = len(pieces)
     records = [
         {"_id": record_id(payload.id, number), field: piece, **metadata, "chunk": number}
         for number, piece in enumerate(pieces)
@@ -181,6 +185,8 @@ def is_whole(entry_id: str, held: Mapping[str, Mapping[str, Any]]) -> bool:
 def _flat_metadata(payload: Payload, field: str) -> dict[str, Any]:
     """Return a payload's metadata as a record has it. Raises ``LayerError``: a fact can't be stored."""
     facts = {_name(name, field): _value(name, value) for name, value in payload.facts.items()}
+    if facts == payload.facts:  # nearly always; making another payload costs more than all the rest
+        return metadata_of(payload)
     return metadata_of(replace(payload, facts=facts))
 
 
@@ -199,6 +205,7 @@ def restored(brand: str, field: str, entry_id: str, chunks: Sequence[Mapping[str
     return replace(made, facts=facts, version=int(made.version))
 
 
+@lru_cache(maxsize=1024)
 def _name(name: str, field: str) -> str:
     """Return what a fact is called in a record: names that are ours or Pinecone's own are set apart."""
     taken = name in _OURS or name in {field, "id", ""} or name.startswith(("_", "$", _ESCAPE))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import json
 import math
-import re
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -333,10 +332,15 @@ class FakePinecone:
 @cache
 def _vector(text: str) -> tuple[float, ...]:
     """Return the set of a text's words, hashed, as a unit vector in the precision that is kept."""
-    places = {crc32(word.encode()) % DIMENSION for word in re.findall(r"\w+", text.lower())} or {0}
-    length = 1.0 / math.sqrt(len(places))
-    (kept,) = struct.unpack("f", struct.pack("f", length))
-    return tuple(kept if place in places else 0.0 for place in range(DIMENSION))
+    places = {crc32(word.encode()) % DIMENSION for word in set(text.lower().translate(_NO_WORDS).split())} or {0}
+    (length,) = struct.unpack("f", struct.pack("f", 1.0 / math.sqrt(len(places))))
+    vector = [0.0] * DIMENSION
+    for place in places:
+        vector[place] = length
+    return tuple(vector)
+
+
+_NO_WORDS = str.maketrans(dict.fromkeys(".,;:!?()[]{}<>*'\"", " "))
 
 
 def _one(request: Request, name: str) -> str:

@@ -203,14 +203,34 @@ def test_brands_do_not_see_each_other(fake: FakeServer, make: Make, play: Play) 
     assert set(fake.pinecone.indexes["dm-memory"].space("one")) == {payload(1).id}
 
 
-def test_a_first_sync_fills_requests_and_asks_once_a_batch_for_left_overs(
+def test_a_first_sync_of_short_texts_fills_requests_and_asks_once_for_long_ones(
     fake: FakeServer, make: Make, play: Play
 ) -> None:
     play(make(), lambda layer: layer.upsert([payload(number) for number in range(200)]))
     assert len(held(fake)) == 200
     assert fake.count("POST /records/upsert") == 3
-    assert fake.count("GET /vectors/fetch") == 2
-    assert fake.count("POST /vectors/delete") == 0
+    assert fake.count("POST /vectors/update") == 1
+    assert fake.count("GET /vectors/fetch") + fake.count("POST /vectors/delete") == 0
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_another_process_finds_the_chunks_of_the_text_before(
+    fake: FakeServer, make: Make, play: Play, version: int
+) -> None:
+    """With a registry (version 2), and without one, which then takes everything for new."""
+    play(make(), lambda layer: layer.upsert([payload(1, LONG)]))
+    play(make(), lambda layer: layer.upsert([payload(1, "Short.", version=version)]))
+    assert set(held(fake)) == {payload(1).id}
+
+
+def test_a_changed_text_is_looked_for_even_where_nothing_long_is_known(
+    fake: FakeServer, make: Make, play: Play
+) -> None:
+    """Counts are late: the long text may have been stored a second ago."""
+    fake.faults["POST /vectors/update"] = reply(200, {"matchedRecords": 0})
+    play(make(), lambda layer: layer.upsert([payload(1, LONG)]))
+    play(make(), lambda layer: layer.upsert([payload(1, "Short.", version=2)]))
+    assert set(held(fake)) == {payload(1).id}
 
 
 def test_requests_stay_below_two_megabytes(fake: FakeServer, make: Make, play: Play) -> None:
