@@ -171,35 +171,36 @@ class Connection:
 
     async def _connect(self) -> AsyncSupermemory:
         try:
-            await asyncio.to_thread(_import_sdk)
+            http, client = await asyncio.to_thread(self._make)
         except ImportError as error:
             raise _not_installed() from error
-        if self._client is None:  # another task may have been here meanwhile
-            self._client = self._make()
-        return self._client
+        if self._client is not None:  # another task has been here meanwhile
+            await http.aclose()
+            return self._client
+        self._http, self._client = http, client
+        return client
 
-    def _make(self) -> AsyncSupermemory:
+    def _make(self) -> tuple[httpx.AsyncClient, AsyncSupermemory]:
+        """Import the SDK and make its client: a third of a second, so on a thread."""
         import httpx  # noqa: PLC0415  # on first use only
-        from supermemory import AsyncSupermemory  # noqa: PLC0415  # an extra, on first use only
+        import supermemory.documents  # noqa: PLC0415  # an extra, on first use only; loaded lazily by it
+        import supermemory.raw_client  # noqa: F401, PLC0415  # as above
+        from supermemory import AsyncSupermemory  # noqa: PLC0415  # as above
 
-        self._http = httpx.AsyncClient(
+        http = httpx.AsyncClient(
             timeout=self._timeout,
             follow_redirects=False,
             trust_env=not self._address.is_loopback,  # proxies are for the world outside
             event_hooks={"response": [_receive]},
         )
-        return AsyncSupermemory(
+        client = AsyncSupermemory(
             api_key=self._api_key.get_secret_value(),
             base_url=self._address.url,
             timeout=self._timeout,
             max_retries=0,
-            http_client=self._http,
+            http_client=http,
         )
-
-
-def _import_sdk() -> None:
-    import supermemory.documents  # noqa: PLC0415  # an extra; 0.2 s of CPU: on first use only, off the event loop
-    import supermemory.raw_client  # noqa: F401, PLC0415  # as above
+        return http, client
 
 
 def _not_installed() -> LayerError:
