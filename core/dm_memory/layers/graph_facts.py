@@ -124,7 +124,7 @@ class GraphPiece:
 
     Attributes:
         entities: Every entity the entry is about; more than the ends of its facts.
-        facts: At least one. The first states the entry's own text; a prepared graph's are its text, sentence by sentence.
+        facts: At least one. The first states the entry's own text; a prepared graph's are its text, each a sentence.
     """
 
     entities: tuple[Entity, ...]

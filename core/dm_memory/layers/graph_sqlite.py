@@ -62,7 +62,7 @@ class SqliteGraphLayer:
         self._file = GraphFile(memory_dir / FILE_NAME, busy_timeout)
         self._entities = EntityTable()
         self._clock = clock or partial(datetime.now, UTC)
-        self._thread: ThreadPoolExecutor | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"dm-memory-graph-{brand}")
 
     async def fingerprint(self) -> str:
         """Return the version by which facts are read from entries."""
@@ -142,16 +142,9 @@ class SqliteGraphLayer:
 
     async def close(self) -> None:
         """Close the file. Idempotent; a later call opens it again. Raises ``LayerError``."""
-        thread, self._thread = self._thread, None
-        if thread is not None:
-            try:
-                await asyncio.get_running_loop().run_in_executor(thread, self._file.close)
-            finally:
-                thread.shutdown(wait=False)
+        await self._run(self._file.close)
 
     async def _run(self, work: Callable[[], _T]) -> _T:
-        if self._thread is None:
-            self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"dm-memory-graph-{self.brand}")
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def _now(self) -> str:

@@ -243,6 +243,7 @@ def _ends(rows: Sequence[tuple[Any, ...]]) -> Iterator[tuple[str, int]]:
     held = [row for row in rows if not row[3] or row[2] < row[3]]
     follows = {row[1]: later[2] or BEGINNING for row, later in pairwise(held)}
     for _, seq, _, ended, stored in rows:
-        end = min((moment for moment in (ended, follows.get(seq, "")) if moment), default="")
+        follower = follows.get(seq, "")
+        end = min(ended, follower) if ended and follower else ended or follower
         if end != stored:
             yield end, seq
