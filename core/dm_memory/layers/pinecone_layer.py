@@ -312,16 +312,29 @@ def _relabelled(
 
 
 def _place(host: str | None) -> str:
-    """Return the control plane's host and port, or "" for the public one. Raises ``ConfigurationError``."""
+    """Return where the control plane is, without scheme and secrets, or "" for the public one.
+
+    Raises:
+        ConfigurationError: It is no address, or one that must not see the key.
+    """
     if not host:
         return ""
-    parts = urlsplit(host if "://" in host else f"https://{host}")
-    if parts.scheme != "https" and not _is_loopback(parts.hostname or ""):
+    try:
+        parts = urlsplit(host if "://" in host else f"https://{host}")
+        name, _ = parts.hostname or "", parts.port
+    except ValueError:
+        name = ""
+    if not name or not name.isprintable() or " " in name:
+        raise ConfigurationError(
+            "PINECONE_CONTROLLER_HOST is not an address.",
+            "Write it as https://host, or unset it to use Pinecone's own.",
+        )
+    if parts.scheme != "https" and not _is_loopback(name):
         raise ConfigurationError(
             "PINECONE_CONTROLLER_HOST would send the key over the network in clear text.",
             "Write it with https://, or unset it to use Pinecone's own address.",
         )
-    return parts.netloc.rpartition("@")[2]
+    return parts.netloc.rpartition("@")[2] + parts.path.rstrip("/")
 
 
 def _is_loopback(host: str) -> bool:

@@ -55,6 +55,18 @@ def test_a_key_does_not_go_over_a_network_in_clear_text(host: str, make: Make) -
         make(host=host)
 
 
+@pytest.mark.parametrize("host", ["https://", "not a url", "https://[::1", "https://host:99999", "https://\x00"])
+def test_what_is_no_address_is_told_as_such(host: str, make: Make) -> None:
+    with pytest.raises(ConfigurationError, match="is not an address"):
+        make(host=host)
+
+
+def test_a_password_in_the_address_is_not_in_the_name(make: Make) -> None:
+    assert make(host="https://user:secret@gate.example:8443/pinecone/").name == (
+        "vector@pinecone:gate.example:8443/pinecone/dm-memory"
+    )
+
+
 @pytest.mark.parametrize("key", ["wrong", "line\nbreak", " "])
 def test_a_bad_key_is_told_as_one(make: Make, play: Play, key: str) -> None:
     health = play(make(key=key), lambda layer: layer.health())
