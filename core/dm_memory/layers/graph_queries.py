@@ -127,20 +127,22 @@ def facts_about(
     *,
     entity: str | None,
     relation: Relation | None,
-    at: str,
+    at: str | None,
     limit: int,
 ) -> list[Fact]:
-    """Return the facts that held at the moment ``at`` (UTC), the latest first.
+    """Return the facts that held at a moment, the latest first.
 
     Args:
         connection: In a transaction.
         brand: The brand's slug.
         entity: The name of an end of the fact, or of what its entry is about; a campaign's name or id. None for any.
         relation: None for any.
-        at: A moment as facts have it.
+        at: From ``moment_of``; None for what has not ended, be its date in the future: clocks differ.
         limit: The most facts to return.
     """
-    conditions, arguments = ["f.valid_at <= ?", "(f.invalid_at = '' OR f.invalid_at > ?)"], [at, at]
+    conditions, arguments = ["f.invalid_at = ''"], []
+    if at is not None:
+        conditions, arguments = ["f.valid_at <= ?", "(f.invalid_at = '' OR f.invalid_at > ?)"], [at, at]
     if relation is not None:
         conditions.append("f.relation = ?")
         arguments.append(relation.value)
@@ -169,14 +171,14 @@ def history_of(connection: sqlite3.Connection, brand: str, slot: str) -> list[Fa
     return [fact_of(brand, row) for row in connection.execute(sql, (argument,))]
 
 
-def moment_of(at: str | None, now: str) -> str:
-    """Return the moment a question is about; None is the present.
+def moment_of(at: str | None) -> str | None:
+    """Return the moment a question is about as facts have it.
 
     Raises:
         LayerError: Class validation: not a moment.
     """
     if at is None:
-        return now
+        return None
     if moment := utc_moment(at):
         return moment
     raise refused(f"{at!r} is not a moment.", "Write moments as 2026-01-31 or 2026-01-31T12:00:00Z.")

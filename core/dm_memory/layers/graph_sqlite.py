@@ -113,13 +113,13 @@ class SqliteGraphLayer:
         Args:
             entity: What they are about, by its name; a campaign by its name or its id. None for anything.
             relation: None for any.
-            at: ISO-8601, naive means local time; None is now.
+            at: ISO-8601, naive means local time; None for what has not ended.
             limit: The most facts to return.
 
         Raises:
             LayerError: The file can't be read; class validation: ``at`` is no moment.
         """
-        moment = moment_of(at, self._now())
+        moment = moment_of(at)
         ask = partial(facts_about, brand=self.brand, entity=entity, relation=relation, at=moment, limit=limit)
         return await self._run(partial(self._ask, ask))
 

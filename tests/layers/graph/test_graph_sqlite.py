@@ -249,6 +249,16 @@ def test_metadata_alone_can_change_what_an_entry_is_about(tmp_path: Path) -> Non
     assert_sound(tmp_path)
 
 
+def test_what_is_dated_in_the_future_by_a_clock_that_was_wrong_is_told_all_the_same(tmp_path: Path) -> None:
+    store(tmp_path, [entry("insight/1", "Bread sells.", recorded_at="2999-01-01T00:00:00Z")])
+
+    async def scenario(layer: SqliteGraphLayer) -> None:
+        assert texts(await layer.facts()) == ["Bread sells."]
+        assert await layer.facts(at="2998-12-31") == []
+
+    play(tmp_path, scenario)
+
+
 def test_a_date_that_was_corrected_moves_the_fact(tmp_path: Path) -> None:
     old = snapshot("spring", 10, roas=1)
     moved = replace(old, recorded_at="2026-03-05T00:00:00Z", metadata_hash="2" * 64)
