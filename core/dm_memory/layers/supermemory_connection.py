@@ -170,6 +170,8 @@ class Connection:
         return expected.reply
 
     async def _connect(self) -> AsyncSupermemory:
+        if not self._key or not (self._key.isascii() and self._key.isprintable()):
+            raise self._service.auth("characters")  # it can't be put into a header
         try:
             http, client = await asyncio.to_thread(self._make)
         except ImportError as error:
@@ -179,6 +181,10 @@ class Connection:
             return self._client
         self._http, self._client = http, client
         return client
+
+    @property
+    def _key(self) -> str:
+        return self._api_key.get_secret_value().strip()
 
     def _make(self) -> tuple[httpx.AsyncClient, AsyncSupermemory]:
         """Import the SDK and make its client: a third of a second, so on a thread."""
@@ -194,7 +200,7 @@ class Connection:
             event_hooks={"response": [_receive]},
         )
         client = AsyncSupermemory(
-            api_key=self._api_key.get_secret_value(),
+            api_key=self._key,
             base_url=self._address.url,
             timeout=self._timeout,
             max_retries=0,

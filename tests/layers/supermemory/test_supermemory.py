@@ -25,7 +25,7 @@ from dm_memory.layers.supermemory_layer import SupermemoryLayer
 from dm_memory.sync.reclaim import TellingLayer
 from tests.layers.payloads import BRAND, payload
 from tests.layers.supermemory.conftest import ADD, DELETE, LIST, UPDATE, Make
-from tests.layers.supermemory.fake_supermemory import Document, FakeSupermemory
+from tests.layers.supermemory.fake_supermemory import KEY, Document, FakeSupermemory
 
 CHANGED = replace(payload(1, "Everything is different now."), version=2, updated_from="0" * 64)
 
@@ -94,6 +94,21 @@ def test_a_missing_sdk_is_an_error_that_names_the_extra(monkeypatch: pytest.Monk
         assert "dm-memory[supermemory]" in health.error.remedy
 
     play(make_offline(), scenario)
+
+
+@pytest.mark.parametrize("key", ["", " ", "schl\u00fcssel", "two\nlines", "\x7f"])
+def test_a_key_that_can_not_be_one_is_said_to_be_wrong(key: str) -> None:
+    async def scenario(layer: SupermemoryLayer) -> None:
+        with pytest.raises(LayerError, match="SUPERMEMORY_API_KEY") as caught:
+            await layer.capacity()
+        assert caught.value.error_class is ErrorClass.AUTH
+
+    play(SupermemoryLayer(SecretStr(key), BRAND), scenario)
+
+
+@pytest.mark.supermemory
+def test_a_line_end_that_came_along_with_the_key_does_no_harm(make: Make) -> None:
+    assert play(make(key=f" {KEY}\n"), lambda layer: layer.capacity()).used == 0
 
 
 # What is sent ------------------------------------------------------------------------------------------------
