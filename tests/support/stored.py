@@ -17,7 +17,7 @@ from tests.support.fault_embedders import text_digest
 __all__ = ["Point", "assert_everything_agrees", "durable_rows", "engine_points", "held_digests", "registry_rows"]
 
 
-_LAYERS = ("vector", "durable")
+_LAYERS = ("vector", "durable", "graph")
 """The layers that everybody has, by role and, embedded, by name."""
 
 
