@@ -215,7 +215,7 @@ class BrandCollections:
         with translated(self._service):
             for field, kind in INDEXES.items():
                 if field not in place.indexed:
-                    await client.create_payload_index(place.name, field, _schema(kind), wait=True)
+                    await client.create_payload_index(place.collection, field, _schema(kind), wait=True)
             if place.model is None:
                 await client.update_collection(place.collection, metadata=description(spec))
         self._ready.add(place.collection)

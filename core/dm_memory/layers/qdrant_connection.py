@@ -110,5 +110,9 @@ class Connection:
         # As a header: given as api_key, the client warns on stderr about plain http, which health says in its words.
         headers = {"api-key": self._api_key.get_secret_value()} if self._api_key else None
         return AsyncQdrantClient(
-            url=self._url, headers=headers, timeout=max(1, round(self._timeout)), check_compatibility=False
+            url=self._url,
+            headers=headers,
+            timeout=max(1, round(self._timeout)),
+            check_compatibility=False,
+            cloud_inference=True,  # nobody is to look for texts to embed: that walks through every vector
         )

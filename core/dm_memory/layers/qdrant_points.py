@@ -70,16 +70,19 @@ class PointMaker:
             LayerError: The model does not work at all.
         """
         distinct = list({payload.id: payload for payload in payloads}.values())
-        unfit = {payload.id: error for payload in distinct if (error := unsound(payload))}
-        sound = [payload for payload in distinct if payload.id not in unfit]
+        labels = {payload.id: labels_of(self._brand, payload) for payload in distinct}
+        unfit = {payload.id: error for payload in distinct if (error := _unsound(payload, labels[payload.id]))}
+        sound = [payload for payload in distinct if payload.id not in unfit] if unfit else distinct
         entries, errors = embed_entries(self._embedder, sound, self._embedder.spec.dimension)
-        return list(self._grouped(entries, vector, lexical=lexical)), errors | unfit
+        return list(self._grouped(entries, labels, vector, lexical=lexical)), errors | unfit
 
     def question(self, text: str, *, lexical: bool) -> tuple[Sequence[float], models.SparseVector | None]:
         """Return a question's dense vector (all zeros: it has no direction) and its words (None: it has none)."""
         return self._embedder.embed_query(text), self._words(text, question=True) if lexical else None
 
-    def _grouped(self, entries: Sequence[Entry], vector: str, *, lexical: bool) -> Iterator[Part]:
+    def _grouped(
+        self, entries: Sequence[Entry], labels: Mapping[str, Mapping[str, Any]], vector: str, *, lexical: bool
+    ) -> Iterator[Part]:
         part = Part([], {})
         size = 0
         for entry in entries:
@@ -89,13 +92,15 @@ class PointMaker:
             ):
                 yield part
                 part, size = Part([], {}), 0
-            part.points.extend(self._points(entry, vector, lexical=lexical))
+            part.points.extend(self._points(entry, labels[entry.payload.id], vector, lexical=lexical))
             part.chunks[entry.payload.id] = len(entry.chunks)
             size += chars
         if part.points:
             yield part
 
-    def _points(self, entry: Entry, vector: str, *, lexical: bool) -> Iterator[models.PointStruct]:
+    def _points(
+        self, entry: Entry, labels: Mapping[str, Any], vector: str, *, lexical: bool
+    ) -> Iterator[models.PointStruct]:
         from qdrant_client import models  # noqa: PLC0415  # 1 s of CPU: on first use only
 
         payload = entry.payload
@@ -104,14 +109,15 @@ class PointMaker:
             "entry": payload.id,
             "chunks": len(entry.chunks),
             "hash": payload.content_hash,
-            **{name: value for name, value in labels_of(self._brand, payload).items() if value is not None},
+            **{name: value for name, value in labels.items() if value is not None},
         }
         for number, (text, dense) in enumerate(zip(entry.chunks, entry.vectors, strict=True)):
-            vectors: dict[str, Any] = {vector: list(dense)}
+            vectors: dict[str, Any] = {vector: _plain(dense)}
             if lexical and (words := self._words(text)):
                 vectors[LEXICAL] = words
             content = {"document": text, "chunk": number, **common}
-            yield models.PointStruct(id=chunk_id(payload.id, number), vector=vectors, payload=content)
+            # Not validated: that would look at each number again, which takes as long as the rest of this function.
+            yield models.PointStruct.model_construct(id=chunk_id(payload.id, number), vector=vectors, payload=content)
 
     def _words(self, text: str, *, question: bool = False) -> models.SparseVector | None:
         """Return the BM25 weights of a text's words, as the embedded engine counts them; the server knows the IDF."""
@@ -122,7 +128,15 @@ class PointMaker:
 
             self._bm25 = qdrant_edge.Bm25(qdrant_edge.Bm25Config())
         words = self._bm25.embed_query(text) if question else self._bm25.embed_document(text)
-        return models.SparseVector(indices=words.indices, values=words.values) if words.indices else None
+        indices = words.indices
+        return models.SparseVector.model_construct(indices=indices, values=words.values) if indices else None
+
+
+def _plain(vector: Sequence[float]) -> list[float]:
+    """Return a vector as JSON can hold it: a model of one's own may give arrays, or numpy's numbers."""
+    if isinstance(vector, list) and all(type(value) is float for value in vector[:1]):
+        return vector
+    return [float(value) for value in vector]
 
 
 def labels_of(brand: str, payload: Payload) -> dict[str, Any]:
@@ -146,12 +160,16 @@ def as_payload(brand: str, entry_id: str, chunks: Sequence[Mapping[str, Any]]) -
 
 def unsound(payload: Payload) -> LayerError | None:
     """Return why a payload can't travel as JSON, or None: one such entry would make its whole request fail."""
-    numbers = [value for value in payload.facts.values() if isinstance(value, float)]
+    return _unsound(payload, labels_of(payload.brand, payload))
+
+
+def _unsound(payload: Payload, labels: Mapping[str, Any]) -> LayerError | None:
     try:
-        orjson.dumps([payload.content, labels_of(payload.brand, payload)])
+        orjson.dumps([payload.content, labels])
     except (orjson.JSONEncodeError, ValueError):
         return _UNSOUND
-    return None if all(map(math.isfinite, numbers)) else _UNSOUND
+    finite = all(math.isfinite(value) for value in payload.facts.values() if isinstance(value, float))
+    return None if finite else _UNSOUND
 
 
 _UNSOUND = refused(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from dm_memory.errors import ConfigurationError, ErrorClass, LayerError
@@ -245,6 +247,25 @@ def test_a_text_the_model_fails_on_fails_alone(cluster: Cluster, embedder: Embed
         assert (await layer.capacity()).entries == 19
 
     cluster.play(scenario, embedder=embedder)
+
+
+@pytest.mark.parametrize("shape", ["array", "list of arrays", "list of lists of numpy's numbers", "tuples"])
+def test_a_model_of_ones_own_may_give_its_vectors_in_any_shape(cluster: Cluster, shape: str) -> None:
+    class Own(HashEmbedder):
+        def embed_documents(self, texts: Any) -> Any:
+            array = np.array(super().embed_documents(texts), dtype="float32")
+            if shape == "array":
+                return array
+            as_given = {"tuples": tuple, "list of lists of numpy's numbers": list}.get(shape, np.asarray)
+            return [as_given(row) for row in array]
+
+    async def scenario(layer: QdrantServerLayer) -> None:
+        assert [outcome.error for outcome in await layer.upsert([payload(1), payload(2)])] == [None, None]
+        vector = (await layer.vectors([payload(1).id]))[payload(1).id].chunks[0]
+        assert list(vector) == pytest.approx(HashEmbedder().embed_query(payload(1).content), abs=1e-6)
+        json.dumps(layer._maker.parts([payload(1)], "v", lexical=False)[0][0].points[0].vector)
+
+    cluster.play(scenario, embedder=Own())
 
 
 def test_a_model_that_does_not_load_is_the_layers_trouble(cluster: Cluster) -> None:
