@@ -96,9 +96,9 @@ class PineconeLayer:
         self.engine = f"Pinecone ({index})"
         self.brand = brand
         self._limit = limit
-        self._service = pinecone_service(place)
+        self.service = pinecone_service(place)
         plan = IndexPlan(index, model, cloud, region)
-        self._index = PineconeIndex(api_key, plan, self._service, host=host, timeout=timeout)
+        self._index = PineconeIndex(api_key, plan, self.service, host=host, timeout=timeout)
         self._has_long_entries: bool | None = None
 
     async def fingerprint(self) -> str:
@@ -214,7 +214,7 @@ class PineconeLayer:
             if found or following is None:
                 return found, f"{page} {following}" if following else None
             token = following
-        raise self._service.malformed("pagination")
+        raise self.service.malformed("pagination")
 
     async def close(self) -> None:
         """Close both planes. Idempotent; a later call opens them again."""
@@ -223,7 +223,7 @@ class PineconeLayer:
     # -------------------------------------------------------------------------------------------------------------
 
     def _space(self, target: Target) -> Namespace:
-        return Namespace(target, self.brand, self._service, self._index.forget)
+        return Namespace(target, self.brand, self.service, self._index.forget)
 
     async def _reading(self) -> Namespace | None:
         """Return the brand's namespace, or None where there is no index and so nothing stored."""
