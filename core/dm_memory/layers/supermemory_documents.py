@@ -43,16 +43,21 @@ def document_of(payload: Payload) -> dict[str, Any]:
 
 def _content(text: str) -> str:
     # What is an address and nothing else, Supermemory fetches and stores the page instead.
-    return _storable(f"Link: {text}" if _ADDRESS.fullmatch(text) else text)
+    return _without_nul(f"Link: {text}" if _ADDRESS.fullmatch(text) else text)
 
 
 def _storable(value: Any) -> Any:  # noqa: ANN401  # a value of metadata, of the type it came in
-    """Return a value that survives the way: no NUL (as CommonMark replaces it), no integer a double can't hold."""
+    """Return a value that survives the way: no NUL, no integer a double can't hold."""
     if isinstance(value, str):
-        return value.replace("\x00", "\ufffd")
+        return _without_nul(value)
     if isinstance(value, list):
         return [_storable(part) for part in value]
     return str(value) if isinstance(value, int) and abs(value) > _SAFE_INTEGER else value
+
+
+def _without_nul(text: str) -> str:
+    """Return a text in which NUL, which databases refuse, is U+FFFD, as in CommonMark."""
+    return text.replace("\x00", "\ufffd")
 
 
 def _is_date(text: str) -> bool:
