@@ -192,3 +192,19 @@ async def test_a_dead_service_costs_one_call_and_the_others_get_everything(bench
     assert len(dead.batches) == 0
     assert (len(alive.held), len(bench.layer.held)) == (250, 250)
     assert result.counts.queued == 250
+
+
+async def test_facts_read_in_a_new_way_are_written_over_without_being_asked(bench: Bench) -> None:
+    """Only vectors must not be mixed; a layer that embeds nothing is brought up to date by itself."""
+    graph = DictLayer("graph")
+    graph.capabilities = Capabilities(batch_items=100)
+    bench.more_layers = [graph]
+    bench.insights("one", "two")
+    await bench.sync()
+    graph.generation = "facts-2"
+    graph.upserted.clear()
+    result = await bench.sync()
+    assert (result.status, len(graph.upserted), result.counts.added) == ("complete", 2, 2)
+    assert len(bench.layer.upserted) == 2
+    again = await bench.sync()
+    assert (again.counts.stored, len(graph.upserted)) == (0, 2)

@@ -76,6 +76,11 @@ async def agree_on_generation(
     if not recorded and not begun:
         return await _first_meeting(registry, worker, layer, run, current, force=force, dry_run=dry_run)
     changed = bool(recorded) and recorded != current
+    if changed and not layer.capabilities.embeds:
+        # No vectors to mix up: what was made in the old way is written over, and nobody has to be asked.
+        if not dry_run:
+            await worker.run(_write_over, registry, layer.name, current, run)
+        return Generation(current)
     if building and not begun and not changed:
         await worker.run(_give_up_rebuild, registry, layer.name)
     if not begun and not changed and not (force and not dry_run and await _is_unwell(layer)):
@@ -120,6 +125,15 @@ def _make_all_due(registry: Registry, layer: str, fingerprint: str, run: int) ->
             " content_hash = '', metadata_hash = '', attempts = 0, error = '' WHERE layer = ?",
             (run, run, layer),
         )
+
+
+def _write_over(registry: Registry, layer: str, fingerprint: str, run: Run) -> None:
+    """Make everything due in the collection in use, and count it as what the run adds to a layer."""
+    _make_all_due(registry, layer, fingerprint, run.number)
+    _record(registry, layer, fingerprint)
+    due = registry.tuples("SELECT seq FROM deliveries WHERE layer = ? AND state <> 1", (layer,))
+    run.added |= {seq for (seq,) in due} - run.left_over
+    run.left_over |= run.added
 
 
 def _give_up_rebuild(registry: Registry, layer: str) -> None:
