@@ -100,8 +100,9 @@ class Stub:
         """Where it listens."""
         return f"http://127.0.0.1:{self.port}"
 
-    def answer_to(self, path: str) -> Answer:
+    async def answer(self, method: str, path: str, body: bytes) -> Answer:
         """Return the fault chosen for a path, or what a server in order says."""
+        del method, body
         for end, fault in self.faults.items():
             if path.endswith(end):
                 return fault
@@ -116,10 +117,11 @@ class Stub:
             while head := (await reader.readuntil(b"\r\n\r\n")).decode():
                 self.headers = head.split("\r\n")
                 lengths = [line for line in self.headers if line.lower().startswith("content-length:")]
-                await reader.readexactly(int(lengths[0].split(":")[1]) if lengths else 0)
+                body = await reader.readexactly(int(lengths[0].split(":")[1]) if lengths else 0)
                 method, target, _ = self.headers[0].split(" ")
                 self.asked.append(f"{method} {target}")
-                await self.answer_to(target.partition("?")[0])(writer)
+                answer = await self.answer(method, target.partition("?")[0], body)
+                await answer(writer)
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
@@ -142,9 +144,9 @@ _NORMAL: dict[str, Any] = {
 
 
 @asynccontextmanager
-async def serving(faults: dict[str, Answer] | None = None) -> AsyncIterator[Stub]:
+async def serving(faults: dict[str, Answer] | None = None, stub: Stub | None = None) -> AsyncIterator[Stub]:
     """Run a stub while the block runs; connections that are left are cut."""
-    stub = Stub(faults or {})
+    stub = stub or Stub(faults or {})
     tasks: set[asyncio.Task[None]] = set()
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +24,7 @@ from dm_memory.sync.reclaim import TellingLayer
 from tests.layers.contract import SearchableLayerContract
 from tests.layers.payloads import BRAND, payload
 from tests.layers.qdrant.cluster import Cluster
+from tests.layers.qdrant.wire import running
 from tests.support.embedders import ConstantEmbedder, HashEmbedder, NanEmbedder, PoisonedEmbedder
 
 pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect")
@@ -34,6 +36,38 @@ class TestQdrantServer(SearchableLayerContract):
     @pytest.fixture
     def make_layer(self, cluster: Cluster) -> Callable[[], QdrantServerLayer]:
         return cluster.layer
+
+
+class TestQdrantServerOverHttp(SearchableLayerContract):
+    """The same over the wire, in the words of the server's REST interface."""
+
+    @pytest.fixture
+    def make_layer(self) -> Iterator[Callable[[], QdrantServerLayer]]:
+        with running() as server:
+            yield lambda: QdrantServerLayer(server.url, None, "dm-memory", BRAND, HashEmbedder())
+
+
+def test_a_rebuild_goes_over_the_wire_as_well() -> None:
+    async def rebuild(url: str) -> None:
+        old = QdrantServerLayer(url, None, "dm-memory", BRAND, HashEmbedder())
+        new = QdrantServerLayer(url, None, "dm-memory", BRAND, HashEmbedder(name="owner/new"))
+        await old.upsert([payload(number) for number in range(5)])
+        assert not (await new.health()).ok
+        await new.begin_rebuild()
+        await new.upsert([payload(number) for number in range(3)])
+        await new.finish_rebuild()
+        assert (await new.capacity()).entries == 3
+        assert len((await new.entries(None, 10))[0]) == 3
+        assert len(await new.vectors([payload(1).id])) == 1
+        await old.close()
+        await new.close()
+
+    with running() as server:
+        asyncio.run(rebuild(server.url))
+        collections = asyncio.run(server.client.get_collections()).collections
+        aliases = asyncio.run(server.client.get_aliases()).aliases
+    assert [alias.alias_name for alias in aliases] == ["dm-memory"]
+    assert [collection.name for collection in collections] == [aliases[0].collection_name]
 
 
 def test_an_unused_layer_loads_neither_the_sdk_nor_a_model() -> None:
