@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
-__all__ = ["Proxy", "StubServer", "answer", "proxied", "stubbed"]
+__all__ = ["Handler", "Proxy", "StubServer", "answer", "listening", "proxied", "request_of", "stubbed"]
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -66,7 +66,7 @@ class Proxy:
 async def proxied(target: int, latency: float = 0.0) -> AsyncIterator[Proxy]:
     """Run a proxy before a loopback port."""
     proxy = Proxy(target=target, latency=latency)
-    async with _listening(proxy.serve) as port:
+    async with listening(proxy.serve) as port:
         proxy.port = port
         yield proxy
 
@@ -90,15 +90,15 @@ async def stubbed(handler: Handler) -> AsyncIterator[StubServer]:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            server.requests.append(await _request(reader))
+            server.requests.append(await request_of(reader))
             await handler(reader, writer)
         writer.close()
 
-    async with _listening(serve) as server.port:
+    async with listening(serve) as server.port:
         yield server
 
 
-async def _request(reader: asyncio.StreamReader) -> bytes:
+async def request_of(reader: asyncio.StreamReader) -> bytes:
     head = await reader.readuntil(b"\r\n\r\n")
     length = next(
         int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")
@@ -118,7 +118,7 @@ def answer(status: int, body: bytes = b"", **headers: str) -> Handler:
 
 
 @contextlib.asynccontextmanager
-async def _listening(serve: Handler) -> AsyncIterator[int]:
+async def listening(serve: Handler) -> AsyncIterator[int]:
     tasks: set[asyncio.Task[None]] = set()
 
     async def tracked(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

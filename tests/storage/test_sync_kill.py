@@ -112,7 +112,7 @@ def one_round(folder: Path, engine: EngineChoice, seed: random.Random, prepare: 
     pair = Pair(folder, engine, max_episodes_cache=ROWS, batch_size=PAGE)
     prepare(pair, seed)
     before = places(pair)
-    met.killed += kill_somewhere(pair, seed, longest=0.4 if engine == "sqlite" else 1.0)
+    met.killed += kill_somewhere(pair, seed, longest=0.35)
     committed = places(pair)
     store = Counting(pair)
     result = pair.sync(store)

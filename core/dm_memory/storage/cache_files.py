@@ -80,6 +80,28 @@ class CacheFiles:
         os.close(descriptor)
         return True
 
+    @property
+    def _making(self) -> Path:
+        return self.folder / f"cache.v{_FORMAT}.{self.engine}.making"
+
+    def begin_making(self) -> None:
+        """Note that the database is being made, so that one whose maker was killed is not taken for a damaged one.
+
+        To be called under ``lock``. What such a maker left behind never held anything, and goes.
+
+        Raises:
+            OSError: The folder can't be written.
+        """
+        if self._making.exists():
+            for path in self.all():
+                path.unlink(missing_ok=True)
+        elif not self.path.exists():
+            self._making.touch(0o600)
+
+    def end_making(self) -> None:
+        """Note that the database is one."""
+        self._making.unlink(missing_ok=True)
+
     def identity(self) -> int:
         """Return a number that is another one once the file is replaced; 0 where there is none."""
         try:

@@ -116,9 +116,12 @@ def _open(
     """Open the file under the lock that keeps others from moving it meanwhile. Return it and its identity."""
     try:
         with files.lock().acquire(timeout=_left(until)):
+            files.begin_making()
             if not files.make() and files.path.stat().st_size == 0:
                 raise damaged(files)
-            return _wait(files, lambda: make(files, deadline), until), files.identity()
+            opened = _wait(files, lambda: make(files, deadline), until)
+            files.end_making()
+            return opened, files.identity()
     except filelock.Timeout:
         raise busy(files) from None
     except OSError as error:

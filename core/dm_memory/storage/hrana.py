@@ -60,6 +60,7 @@ class HranaClient:
         self._token = _checked(token)
         self._timeouts = timeouts or Timeouts()
         self._client: httpx.AsyncClient | None = None
+        self._connecting = asyncio.Lock()
 
     @property
     def host(self) -> str:
@@ -116,7 +117,8 @@ class HranaClient:
         return reply
 
     async def _post(self, body: bytes) -> tuple[int, httpx.Headers, bytes]:
-        async with self._connected().stream("POST", "/v2/pipeline", content=body, headers=self._headers()) as response:
+        client = await self._connected()
+        async with client.stream("POST", "/v2/pipeline", content=body, headers=self._headers()) as response:
             good = response.status_code == httpx.codes.OK
             reply = bytearray()
             async for piece in response.aiter_bytes():
@@ -134,15 +136,20 @@ class HranaClient:
             headers["Authorization"] = f"Bearer {self._token.get_secret_value()}"
         return headers
 
-    def _connected(self) -> httpx.AsyncClient:
-        if self._client is None:
-            times = self._timeouts
-            self._client = httpx.AsyncClient(
-                base_url=self._base,
-                timeout=httpx.Timeout(times.read, connect=times.connect),
-                trust_env=not _is_loopback(self.host),  # proxies are for the world outside
-            )
-        return self._client
+    async def _connected(self) -> httpx.AsyncClient:
+        # On a thread: a client reads the certificates of the world, which takes 20 to 60 ms.
+        async with self._connecting:
+            if self._client is None:
+                self._client = await asyncio.to_thread(self._make_client)
+            return self._client
+
+    def _make_client(self) -> httpx.AsyncClient:
+        times = self._timeouts
+        return httpx.AsyncClient(
+            base_url=self._base,
+            timeout=httpx.Timeout(times.read, connect=times.connect),
+            trust_env=not _is_loopback(self.host),  # proxies are for the world outside
+        )
 
 
 _COPY = "Copy it from the provider's page: libsql://NAME-ORGANISATION.turso.io."

@@ -445,6 +445,20 @@ def test_a_killed_writer_leaves_whole_pages_and_their_watermark(
     assert begun
 
 
+@pytest.mark.parametrize("left", [b"", b"half a header"])
+def test_a_file_whose_maker_was_killed_is_made_anew_and_not_taken_for_damaged(
+    folder: Path, engine: EngineChoice, left: bytes
+) -> None:
+    folder.mkdir()
+    CacheFiles(folder, engine).begin_making()
+    CacheFiles(folder, engine).path.write_bytes(left)
+    for count in (1, 2):
+        with open_cache(folder, engine) as cache:
+            assert cache.findings == ()
+            cache.apply(page(count))
+            assert cache.count(Table.EPISODES) == count
+
+
 def test_every_error_says_what_to_do(folder: Path, engine: EngineChoice) -> None:
     cache = open_cache(folder, engine)
     cache.close()
