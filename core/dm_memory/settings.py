@@ -123,7 +123,7 @@ class Settings(BaseSettings):
         description="The address of Supermemory's interface, where it is not the public one.",
     )
     supermemory_limit: int | None = Field(
-        default=None, ge=1, description="Tokens of the Supermemory plan, where its interface does not say."
+        default=None, ge=1, description="Entries you allow Supermemory to hold; its interface tells neither usage nor plan."
     )
     falkordb_uri: str | None = Field(
         default=None,

@@ -69,7 +69,7 @@ def test_python_and_licence_agree_with_the_package() -> None:
 
 
 def test_every_setting_is_in_the_readme_and_none_that_does_not_exist() -> None:
-    listed = set(re.findall(r"^\| `([A-Z][A-Z_]+)` \|", read("README.md"), re.MULTILINE))
+    listed = set(re.findall(r"^\| `([A-Z][A-Z0-9_]+)` \|", read("README.md"), re.MULTILINE))
     assert listed == environment_names()
 
 
