@@ -126,7 +126,7 @@ class ConnectedGraphLayer:
     async def fetch(self, ids: Sequence[str]) -> Mapping[str, StoredRecord]:
         """Return the hashes of entries that are held with all their facts. Raises ``LayerError``."""
         wanted = {self._ids.of(identity): identity for identity in ids}
-        rows = await self._ask(cypher.HASHES, ids=list(wanted)) if wanted else []
+        rows = await self._ask(cypher.HASHES, [str] * 3, ids=list(wanted)) if wanted else []
         return {wanted[uuid]: StoredRecord(wanted[uuid], text, metadata) for uuid, text, metadata in rows}
 
     async def delete(self, ids: Sequence[str]) -> None:
@@ -134,8 +134,8 @@ class ConnectedGraphLayer:
         uuids = [self._ids.of(identity) for identity in ids]
         if not uuids:
             return
-        stated = await self._ask(cypher.STATED, ids=uuids)
-        mentioned = await self._ask(cypher.MENTIONED, ids=uuids)
+        stated = await self._ask(cypher.STATED, [str] * 12, ids=uuids)
+        mentioned = await self._ask(cypher.MENTIONED, [str], ids=uuids)
         facts = [row[3] for row in stated]
         entities = {uuid for row in stated for uuid in row[10:]} | {row[0] for row in mentioned}
         await self._run(
@@ -148,7 +148,7 @@ class ConnectedGraphLayer:
 
     async def entries(self, after: str | None, limit: int) -> tuple[list[Payload], str | None]:
         """Return at most ``limit`` entries and where to go on; None at the end. Raises ``LayerError``."""
-        rows = await self._ask(cypher.PAGE, after=after or "", limit=limit)
+        rows = await self._ask(cypher.PAGE, [str] * 5, after=after or "", limit=limit)
         try:
             payloads = [payload_of(self.brand, *row[1:]) for row in rows]
         except (ValueError, KeyError, TypeError) as error:
@@ -227,17 +227,22 @@ class ConnectedGraphLayer:
 
     # Reading -----------------------------------------------------------------------------------------------------
 
-    async def _ask(self, text: str, **parameters: Value) -> list[list[Any]]:
-        return await self._database.read(self.group, self._statement(text, **parameters))
+    async def _ask(self, text: str, kinds: Sequence[type], **parameters: Value) -> list[list[Any]]:
+        """Return the rows of a question whose columns are of these kinds."""
+        rows = await self._database.read(self.group, self._statement(text, **parameters))
+        wanted = list(kinds)
+        if not all([type(value) for value in row] == wanted for row in rows):
+            raise self._database.service.malformed()
+        return rows
 
     async def _count(self) -> int:
-        rows = await self._ask(cypher.COUNT)
+        rows = await self._ask(cypher.COUNT, [int])
         return int(rows[0][0]) if rows else 0
 
     async def _known(self, ids: Sequence[str]) -> dict[str, Known]:
         found: dict[str, Known] = {}
         for entry, content_hash, moment, uuid, slot, text, *times, name, source, target in await self._ask(
-            cypher.STATED, ids=[self._ids.of(identity) for identity in ids]
+            cypher.STATED, [str] * 12, ids=[self._ids.of(identity) for identity in ids]
         ):
             if entry not in found:
                 found[entry] = Known(content_hash, utc_moment(moment))

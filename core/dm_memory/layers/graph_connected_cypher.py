@@ -134,7 +134,7 @@ HASHES = f"""
 UNWIND $ids AS id
 MATCH (n:Episodic {{uuid: id}})
 WHERE {_OURS}
-RETURN n.uuid, n.content_hash, n.metadata_hash
+RETURN n.uuid, n.content_hash, coalesce(n.metadata_hash, '')
 """
 
 STATED = """
@@ -143,8 +143,8 @@ MATCH (n:Episodic {uuid: id})
 WHERE n.group_id = $group
 UNWIND n.entity_edges AS fact
 MATCH (s)-[e:RELATES_TO {uuid: fact}]->(t)
-RETURN id, n.content_hash, n.since, e.uuid, e.slot, e.fact, e.since, e.stated_at, coalesce(e.withdrawn_at, ''),
-  e.name, s.uuid, t.uuid
+RETURN id, coalesce(n.content_hash, ''), coalesce(n.since, ''), e.uuid, coalesce(e.slot, ''), coalesce(e.fact, ''),
+  coalesce(e.since, ''), coalesce(e.stated_at, ''), coalesce(e.withdrawn_at, ''), coalesce(e.name, ''), s.uuid, t.uuid
 """
 """What entries state by now, and stated once."""
 
@@ -160,7 +160,7 @@ COUNT = f"MATCH (n:Episodic) WHERE {_OURS} RETURN count(n)"
 PAGE = f"""
 MATCH (n:Episodic)
 WHERE {_OURS} AND n.uuid > $after
-RETURN n.uuid, n.content, n.content_hash, n.metadata_hash, n.details
+RETURN n.uuid, coalesce(n.content, ''), n.content_hash, coalesce(n.metadata_hash, ''), coalesce(n.details, '')
 ORDER BY n.uuid
 LIMIT $limit
 """

@@ -241,7 +241,7 @@ def _quoted(text: str) -> str:
 def _rows(reply: object) -> list[list[Any]]:
     """Return the rows of a reply: ``[statistics]`` or ``[header, rows, statistics]``.
 
-    The reply is not the compact one, in which every value is a list with its type: three times as much to read, and our
+    It is not the compact reply, in which every value is a list with its type: three times as much to read, and our
     statements ask for texts and counts only.
 
     Raises:
@@ -254,8 +254,5 @@ def _rows(reply: object) -> list[list[Any]]:
         raise TypeError
     if not found:
         return []
-    header, rows = found
-    if not all(len(row) == len(header) and all(isinstance(value, str | int | None) for value in row) for row in rows):
-        raise ValueError
-    rows_found: list[list[Any]] = rows
-    return rows_found
+    _, rows = found
+    return [list(row) for row in rows]

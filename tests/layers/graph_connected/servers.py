@@ -31,23 +31,25 @@ class Server:
 
 
 @contextlib.contextmanager
-def running_falkordb(folder: Path, *options: str) -> Iterator[Server]:
-    """Run a FalkorDB over an empty folder until the block is left."""
-    module, port = Path(os.environ[FALKORDB]), free_port()
-    beside = module.with_name("redis-server")
+def running_falkordb(folder: Path, *options: str, module: bool = True) -> Iterator[Server]:
+    """Run a FalkorDB over an empty folder until the block is left; without its module it is a plain Redis."""
+    library, port = Path(os.environ[FALKORDB]), free_port()
+    beside = library.with_name("redis-server")
     program = str(beside) if beside.exists() else "redis-server"
     command = [program, "--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder), "--save", ""]
-    with _running([*command, "--loadmodule", str(module), *options], folder, f"redis://127.0.0.1:{port}") as server:
+    command += [*(["--loadmodule", str(library)] if module else []), *options]
+    with _running(command, folder, f"redis://127.0.0.1:{port}") as server:
         _wait(server, folder, lambda log: "Ready to accept connections" in log)
         yield server
 
 
 @contextlib.contextmanager
-def running_neo4j(folder: Path) -> Iterator[Server]:
-    """Run a Neo4j over an empty folder until the block is left."""
+def running_neo4j(folder: Path, *, with_password: bool = False) -> Iterator[Server]:
+    """Run a Neo4j over an empty folder until the block is left; nobody knows its password."""
     jars, port = os.environ[NEO4J], free_port()
     source = Path(__file__).with_name("Neo4jServer.java")
     command = ["java", "-Xmx512m", "-cp", f"{jars}/*", str(source), str(folder / "data"), str(port)]
+    command += ["guarded"] if with_password else []
     with _running(command, folder, f"bolt://127.0.0.1:{port}") as server:
         _wait(server, folder, lambda log: "ready" in log)
         yield server
