@@ -20,6 +20,15 @@ from tests.support.embedders import ConstantEmbedder, HashEmbedder
 
 pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect")
 
+
+class Retrained(HashEmbedder):
+    """The model by name and dimension, with other weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._spec = replace(self._spec, weights="2")
+
+
 OLD = HashEmbedder()
 NEW = HashEmbedder(name="sentence-transformers/New-Model", dimension=128)
 
@@ -52,7 +61,7 @@ def found(cluster: Cluster, brand: str, embedder: Embedder) -> int:
     return len(hits)
 
 
-@pytest.mark.parametrize("other", [ConstantEmbedder(name="another"), HashEmbedder(dimension=128)])
+@pytest.mark.parametrize("other", [ConstantEmbedder(name="another"), HashEmbedder(dimension=128), Retrained()])
 def test_another_model_is_refused_with_the_way_out(cluster: Cluster, other: Embedder) -> None:
     store(cluster, "acme", range(1))
     calls: list[Callable[[QdrantServerLayer], Awaitable[Any]]] = [
@@ -115,6 +124,14 @@ def test_other_brands_stay_where_they_are_until_they_are_rebuilt_themselves(clus
     assert (found(cluster, "acme", NEW), found(cluster, "zebra", NEW)) == (3, 6)
     assert old not in collections
     assert aliases == {"dm-memory": collections.pop()}
+
+
+def test_weights_that_changed_are_a_model_of_their_own(cluster: Cluster) -> None:
+    store(cluster, "acme", range(3))
+    store(cluster, "zebra", range(2))
+    rebuild(cluster, "acme", range(3), Retrained())
+    assert (found(cluster, "acme", Retrained()), found(cluster, "zebra", OLD)) == (3, 2)
+    assert len(cluster.names()[0]) == 2
 
 
 def test_a_brand_that_is_new_to_the_cluster_can_start_with_another_model(cluster: Cluster) -> None:

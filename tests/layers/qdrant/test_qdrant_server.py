@@ -70,6 +70,24 @@ def test_a_rebuild_goes_over_the_wire_as_well() -> None:
     assert [collection.name for collection in collections] == [aliases[0].collection_name]
 
 
+def test_a_collection_that_somebody_dropped_is_made_anew() -> None:
+    async def scenario(url: str) -> None:
+        layer = QdrantServerLayer(url, None, "dm-memory", BRAND, HashEmbedder())
+        await layer.upsert([payload(1), payload(2)])
+        other = QdrantServerLayer(url, None, "dm-memory", BRAND, HashEmbedder())
+        client = await other._client()
+        for collection in (await client.get_collections()).collections:
+            await client.delete_collection(collection.name)
+        await other.close()
+        assert await layer.fetch([payload(1).id]) == {}
+        assert [outcome.error for outcome in await layer.upsert([payload(1)])] == [None]
+        assert list(await layer.fetch([payload(1).id, payload(2).id])) == [payload(1).id]
+        await layer.close()
+
+    with running() as server:
+        asyncio.run(scenario(server.url))
+
+
 def test_an_unused_layer_loads_neither_the_sdk_nor_a_model() -> None:
     code = (
         "import sys; from dm_memory.layers.qdrant_server import QdrantServerLayer;"

@@ -50,6 +50,10 @@ async def _aliases(client: Any, _: str, __: dict[str, Any]) -> Any:
     return await client.get_aliases()
 
 
+async def _list(client: Any, _: str, __: dict[str, Any]) -> Any:
+    return await client.get_collections()
+
+
 async def _rename(client: Any, _: str, body: dict[str, Any]) -> Any:
     from qdrant_client import models  # noqa: PLC0415  # as above
 
@@ -132,6 +136,7 @@ async def _query(client: Any, name: str, body: dict[str, Any]) -> Any:
 
 
 _ROUTES: dict[str, _Route] = {
+    "GET /collections": _list,
     "GET /aliases": _aliases,
     "POST /collections/aliases": _rename,
     "GET collections * exists": _exists,
