@@ -10,6 +10,7 @@ import pytest
 _PROGRAMS = {
     "sqld": "DM_MEMORY_SQLD",
     "falkordb": "DM_MEMORY_FALKORDB",
+    "neo4j": "DM_MEMORY_NEO4J",
     "interop": "DM_MEMORY_INTEROP",
     "npm": "DM_MEMORY_NPM",
     "shared": "DM_MEMORY_SHARED",
