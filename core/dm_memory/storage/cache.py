@@ -7,14 +7,14 @@ which ``quarantine`` and a new ``open_cache`` give an empty cache.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from dm_memory.findings import Finding
-from dm_memory.storage.cache_changes import apply_page, drop_oldest
+from dm_memory.storage.cache_changes import Packed, apply_page, drop_oldest, pack
 from dm_memory.storage.cache_check import check_engine
 from dm_memory.storage.cache_engine import Engine, Space
 from dm_memory.storage.cache_files import CacheFiles, quarantine
@@ -23,7 +23,7 @@ from dm_memory.storage.cache_paging import pages
 from dm_memory.storage.cache_records import Page, Record, Watermark, decode, key_bytes, order_key, watermark_of
 from dm_memory.storage.schema import Table
 
-__all__ = ["Cache", "CacheStats", "Page", "Record", "Watermark"]
+__all__ = ["Cache", "CacheStats", "Packed", "Page", "Record", "Watermark", "pack"]
 
 _EVICTED_AT_ONCE = 500
 _FINDINGS = 100
@@ -71,10 +71,10 @@ class Cache:
         """What was set aside on opening, and which values were met that are damaged."""
         return tuple(self._findings)
 
-    def apply(self, page: Page) -> None:
-        """Store a page of changes and its watermarks in one transaction."""
+    def apply(self, page: Page, packed: Mapping[Table, Packed] | None = None) -> None:
+        """Store a page of changes and its watermarks in one transaction. ``packed``: its upserts, packed already."""
         with self._engine.write() as writer:
-            apply_page(writer, page)
+            apply_page(writer, page, packed)
 
     def watermark(self, stream: str) -> Watermark | None:
         """Return how far a stream was read, or None: then read it from its beginning."""

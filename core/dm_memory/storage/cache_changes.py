@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
-from dm_memory.storage.cache_engine import Space, Writer
+from dm_memory.storage.cache_engine import Pair, Space, Writer
 from dm_memory.storage.cache_paging import pages
 from dm_memory.storage.cache_records import (
     Page,
@@ -19,7 +20,7 @@ from dm_memory.storage.cache_records import (
 )
 from dm_memory.storage.schema import Table
 
-__all__ = ["INDEXES", "apply_page", "children", "drop_oldest"]
+__all__ = ["INDEXES", "Packed", "apply_page", "children", "drop_oldest", "pack"]
 
 INDEXES: Mapping[Table, tuple[Space, Callable[[bytes, Record], bytes]]] = {
     Table.EPISODES: (Space.ORDER, order_key),
@@ -28,24 +29,39 @@ INDEXES: Mapping[Table, tuple[Space, Callable[[bytes, Record], bytes]]] = {
 """The index of a table, and where in it a record stands."""
 
 
-def apply_page(writer: Writer, page: Page) -> None:
-    """Make a page's changes; the transaction around it makes them one."""
+class Packed(NamedTuple):
+    """Records of one table as they go into the file, in the order of their keys: engines then touch each page once."""
+
+    keys: list[bytes]
+    places: list[Pair]
+    values: list[Pair]
+
+
+def pack(table: Table, records: Sequence[Record]) -> Packed:
+    """Return records in the form of the file. Needs no file, so it can be done ahead, on any thread."""
+    latest = sorted({key_bytes(record.key): record for record in records}.items())  # the last record of a key counts
+    index: list[Pair] = []
+    if table in INDEXES:
+        place = INDEXES[table][1]
+        index = sorted((place(key, record), b"") for key, record in latest)
+    return Packed([key for key, _ in latest], index, [(key, encode(key, record)) for key, record in latest])
+
+
+def apply_page(writer: Writer, page: Page, packed: Mapping[Table, Packed] | None = None) -> None:
+    """Make a page's changes; the transaction around it makes them one. ``packed``: its upserts, packed already."""
     for table, records in page.upserts.items():
-        _put(writer, table, records)
+        _put(writer, table, pack(table, records) if packed is None else packed[table])
     for table, keys in page.deletions.items():
         _delete(writer, table, [key_bytes(key) for key in keys])
     marks = [(key_bytes(stream), watermark_record(mark)) for stream, mark in page.watermarks.items()]
     writer.put_many(Space.META, [(key, encode(key, record)) for key, record in marks])
 
 
-def _put(writer: Writer, table: Table, records: Sequence[Record]) -> None:
-    # In the order of their keys: an engine then touches each of its pages once. The last record of a key counts.
-    latest = sorted({key_bytes(record.key): record for record in records}.items())
+def _put(writer: Writer, table: Table, packed: Packed) -> None:
     if table in INDEXES:
-        index, place = INDEXES[table]
-        _forget(writer, table, [key for key, _ in latest])
-        writer.put_many(index, sorted((place(key, record), b"") for key, record in latest))
-    writer.put_many(table.value, [(key, encode(key, record)) for key, record in latest])
+        _forget(writer, table, packed.keys)
+        writer.put_many(INDEXES[table][0], packed.places)
+    writer.put_many(table.value, packed.values)
 
 
 def _delete(writer: Writer, table: Table, keys: Sequence[bytes]) -> None:

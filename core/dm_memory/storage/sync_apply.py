@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
+from functools import partial
 
-from dm_memory.storage.cache import Cache, Page, Record, Watermark
+from dm_memory.storage.cache import Cache, Packed, Page, Record, Watermark
 from dm_memory.storage.durable import START, DurableStore, Key, Survey
 from dm_memory.storage.schema import EMPTY, Table
-from dm_memory.storage.sync_pages import Batch, Range, batches
+from dm_memory.storage.sync_pages import Batch, Range, as_fetched, batches, packed_ahead
 from dm_memory.storage.sync_plan import expected
 from dm_memory.storage.sync_records import key_of, records_of
 from dm_memory.storage.sync_results import Moved, StorageSyncRequest
@@ -204,8 +205,16 @@ class Applier:
                 await self.told(span.table, len(batch.page.rows))
 
     def batches(self, span: Range, *, with_embeddings: bool) -> AsyncGenerator[Batch, None]:
-        """Yield the rows of a range as this run wants them."""
-        return batches(self.store, span, self.request.batch_size, self._parallel, with_embeddings=with_embeddings)
+        """Yield the rows of a range as this run wants them: packed where all of them are new to the cache."""
+        ahead = self._blank and span.table is not Table.EMBEDDINGS
+        return batches(
+            self.store,
+            span,
+            self.request.batch_size,
+            self._parallel,
+            with_embeddings=with_embeddings,
+            prepare=partial(packed_ahead, span.table) if ahead else as_fetched,
+        )
 
     async def told(self, table: Table, rows: int) -> None:
         """Report progress."""
@@ -217,8 +226,8 @@ class Applier:
     def _write(self, table: Table, batch: Batch, marks: Mapping[Mark, Watermark]) -> None:
         records = self.differing(table, batch)
         if table is Table.EMBEDDINGS:
-            records[table] = self._with_parents(records[table])
-        self.commit(Page(records), marks)
+            records = {table: self._with_parents(records[table])}
+        self.commit(Page(records), marks, batch.packed)
         self.note(records)
 
     def note(self, records: Mapping[Table, list[Record]]) -> None:
@@ -227,8 +236,10 @@ class Applier:
             self.written[part] += len(some)
             self.touched[part] = [*self.touched[part], *[record.key for record in some[-_SAMPLED:]]][-_SAMPLED:]
 
-    def differing(self, table: Table, batch: Batch) -> dict[Table, list[Record]]:
+    def differing(self, table: Table, batch: Batch) -> Mapping[Table, list[Record]]:
         """Return the records that the cache does not hold just so."""
+        if batch.packed:
+            return batch.records
         found = {table: records_of(table, batch.page)}
         if batch.embeddings.rows:
             found[Table.EMBEDDINGS] = records_of(Table.EMBEDDINGS, batch.embeddings)
@@ -243,10 +254,10 @@ class Applier:
         known = self.cache.get_many(Table.EPISODES, owners).keys() | self.cache.get_many(Table.PATTERNS, owners).keys()
         return [record for record in records if record.parent in known]
 
-    def commit(self, page: Page, marks: Mapping[Mark, Watermark]) -> None:
+    def commit(self, page: Page, marks: Mapping[Mark, Watermark], packed: Mapping[Table, Packed] | None = None) -> None:
         """Apply a page and its places in one transaction."""
         everything = {mark.value: place for mark, place in {**self._opening, **marks}.items()}
-        self.cache.apply(Page(page.upserts, page.deletions, everything))
+        self.cache.apply(Page(page.upserts, page.deletions, everything), packed or None)
         self._opening = {}
         self.pages += 1
 

@@ -6,7 +6,7 @@ Watermarks move at the end only: an interrupted full run leaves the cache good f
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import aclosing
 from hashlib import blake2b
 
@@ -86,9 +86,9 @@ async def _read(run: Applier, span: Range, seen: dict[Table, _Seen]) -> Key:
 def _compare(run: Applier, table: Table, batch: Batch, seen: dict[Table, _Seen]) -> None:
     seen[table].add(str(row[0]) for row in batch.page.rows)
     seen[Table.EMBEDDINGS].add(str(row[0]) for row in batch.embeddings.rows)
-    records: dict[Table, list[Record]] = run.differing(table, batch)
+    records: Mapping[Table, list[Record]] = run.differing(table, batch)
     if any(records.values()):
-        run.commit(Page(records), {})
+        run.commit(Page(records), {}, batch.packed)
         run.note(records)
 
 

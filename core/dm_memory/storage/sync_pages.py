@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
+from dm_memory.storage.cache import Packed, Record, pack
 from dm_memory.storage.durable import DurableStore, Key, Page
 from dm_memory.storage.schema import Table
-from dm_memory.storage.sync_records import key_of
+from dm_memory.storage.sync_records import key_of, records_of
 
-__all__ = ["Batch", "Range", "ahead", "batches"]
+__all__ = ["Batch", "Range", "ahead", "as_fetched", "batches", "packed_ahead"]
 
 _Result = TypeVar("_Result")
 
@@ -35,13 +36,35 @@ class Batch:
 
     page: Page
     embeddings: Page
+    records: Mapping[Table, list[Record]] = field(default_factory=dict)
+    packed: Mapping[Table, Packed] = field(default_factory=dict)
+
+
+def as_fetched(batch: Batch) -> Batch:
+    """Return the batch."""
+    return batch
+
+
+def packed_ahead(table: Table, batch: Batch) -> Batch:
+    """Return the batch with its rows as they go into a cache that holds none of them."""
+    records = {table: records_of(table, batch.page)}
+    if batch.embeddings.rows:
+        records[Table.EMBEDDINGS] = records_of(Table.EMBEDDINGS, batch.embeddings)
+    return replace(batch, records=records, packed={part: pack(part, some) for part, some in records.items()})
 
 
 async def batches(
-    store: DurableStore, span: Range, size: int, parallel: int, *, with_embeddings: bool
+    store: DurableStore,
+    span: Range,
+    size: int,
+    parallel: int,
+    *,
+    with_embeddings: bool,
+    prepare: Callable[[Batch], Batch] = as_fetched,
 ) -> AsyncGenerator[Batch, None]:
     """Yield the rows of a range in the order of their keys, ``size`` at a time.
 
+    What ``prepare`` does with each is done ahead as well, on a thread: while the cache's thread waits for the disk.
     At most ``parallel`` pages are on their way or waiting, so memory does not grow with the range.
 
     Raises:
@@ -54,7 +77,7 @@ async def batches(
     ends = [*seams, span.through]
 
     def stretch(part: Range) -> AsyncGenerator[Batch, None]:
-        return _between(store, part, size, with_embeddings=with_embeddings)
+        return _between(store, part, size, with_embeddings=with_embeddings, prepare=prepare)
 
     async def fetch(part: Range) -> list[Batch]:
         return [batch async for batch in stretch(part)]
@@ -71,7 +94,7 @@ async def batches(
 
 
 async def _between(
-    store: DurableStore, span: Range, size: int, *, with_embeddings: bool
+    store: DurableStore, span: Range, size: int, *, with_embeddings: bool, prepare: Callable[[Batch], Batch]
 ) -> AsyncGenerator[Batch, None]:
     """Yield the pages of a stretch; more than one where rows came in since the seams were asked for."""
     after = span.after
@@ -81,7 +104,8 @@ async def _between(
             embeddings = Page((), [])
             if with_embeddings:
                 embeddings = await store.embeddings_of([str(row[0]) for row in page.rows])
-            yield Batch(page, embeddings)
+            batch = Batch(page, embeddings)
+            yield batch if prepare is as_fetched else await asyncio.to_thread(prepare, batch)
             after = key_of(page.rows[-1])
         if len(page.rows) < size or after == span.through:
             return
