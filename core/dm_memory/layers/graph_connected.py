@@ -5,6 +5,7 @@ The user's Graphiti finds what is written here by its own searches. Importing th
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ __all__ = ["ConnectedGraphLayer", "group_of"]
 _LAYOUT = "graphiti-1"
 _GROUP = re.compile(r"[A-Za-z0-9_-]+")
 _BATCH = 500
+_AT_ONCE = 50
 _BEGINNING = offset(BEGINNING)
 
 
@@ -132,15 +134,14 @@ class ConnectedGraphLayer:
     async def delete(self, ids: Sequence[str]) -> None:
         """Remove entries, all they ever stated, and entities nothing else is about. Raises ``LayerError``."""
         uuids = [self._ids.of(identity) for identity in ids]
-        if not uuids:
+        if not uuids or not await self._ask(cypher.KNOWN, [str], ids=uuids):
             return
         stated = await self._ask(cypher.STATED, [str] * 12, ids=uuids)
         mentioned = await self._ask(cypher.MENTIONED, [str], ids=uuids)
         facts = [row[3] for row in stated]
         entities = {uuid for row in stated for uuid in row[10:]} | {row[0] for row in mentioned}
         await self._run(
-            self._statement(cypher.REMOVE_FACTS, facts=facts),
-            self._succeed({row[4] for row in stated}),
+            self._succeed({row[4] for row in stated}, facts),
             self._statement(cypher.DELETE_FACTS, facts=facts),
             self._statement(cypher.DELETE_ENTRIES, ids=uuids),
             self._statement(cypher.DELETE_ORPHANS, entities=sorted(entities)),
@@ -163,7 +164,7 @@ class ConnectedGraphLayer:
 
     async def _write(self, payloads: Sequence[Payload]) -> dict[str, LayerError]:
         known = await self._known([payload.id for payload in payloads])
-        changes, errors = self._changes(payloads, known)
+        changes, errors = await self._changes(payloads, known)
         if changes:
             if not self._prepared:
                 await self._database.prepare(self.group)
@@ -171,13 +172,15 @@ class ConnectedGraphLayer:
             await self._run(*self._statements(changes))
         return errors
 
-    def _changes(
+    async def _changes(
         self, payloads: Sequence[Payload], known: Mapping[str, Known]
     ) -> tuple[list[Written], dict[str, LayerError]]:
         now = self._now()
         changes: list[Written] = []
         errors: dict[str, LayerError] = {}
-        for payload in payloads:
+        for number, payload in enumerate(payloads, 1):
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)  # other tasks' turn
             try:
                 changes.append(written(payload, known.get(self._ids.of(payload.id)), self._ids, now))
             except (TypeError, UnicodeEncodeError):
@@ -211,8 +214,8 @@ class ConnectedGraphLayer:
             for label, found in sorted(by_label.items())
         ]
 
-    def _succeed(self, slots: Iterable[str]) -> Statement:
-        return self._statement(cypher.SUCCEED, slots=sorted(slots), beginning=_BEGINNING)
+    def _succeed(self, slots: Iterable[str], gone: Sequence[str] = ()) -> Statement:
+        return self._statement(cypher.SUCCEED, slots=sorted(slots), gone=gone, beginning=_BEGINNING)
 
     def _statement(self, text: str, **parameters: Value) -> Statement:
         return Statement(text, {"group": self.group, "brand": self.brand, "now": offset(self._now()), **parameters})
@@ -221,9 +224,8 @@ class ConnectedGraphLayer:
         return utc_moment(self._clock().isoformat())
 
     async def _run(self, *statements: Statement) -> None:
-        """Run the statements that have rows."""
-        wanted = [statement for statement in statements if [] not in statement.parameters.values()]
-        await self._database.write(self.group, wanted)
+        """Run the statements that have something to do."""
+        await self._database.write(self.group, [statement for statement in statements if _has_rows(statement)])
 
     # Reading -----------------------------------------------------------------------------------------------------
 
@@ -264,6 +266,14 @@ def _unforeseen(error: Exception) -> LayerError:
     return LayerError(
         _UNFORESEEN, "Report the code with your version.", error_class=ErrorClass.UNKNOWN, code=type(error).__name__
     )
+
+
+def _has_rows(statement: Statement) -> bool:
+    unwound = _UNWIND.search(statement.cypher)
+    return unwound is None or bool(statement.parameters[unwound[1]])
+
+
+_UNWIND = re.compile(r"UNWIND \$(\w+)")
 
 
 def _mark(entry: Row) -> Row:

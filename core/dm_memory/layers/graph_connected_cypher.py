@@ -22,11 +22,11 @@ __all__ = [
     "DELETE_ORPHANS",
     "FINISH_ENTRIES",
     "HASHES",
+    "KNOWN",
     "MARK_ENTRIES",
     "MENTION",
     "MENTIONED",
     "PAGE",
-    "REMOVE_FACTS",
     "STATED",
     "SUCCEED",
     "UNMENTION",
@@ -89,7 +89,7 @@ WITH e, row.withdrawn_at AS ends
 SUCCEED = f"""
 UNWIND $slots AS slot
 MATCH ()-[e:RELATES_TO {{slot: slot}}]->()
-WHERE e.group_id = $group AND e.removed IS NULL
+WHERE e.group_id = $group AND NOT e.uuid IN $gone
 WITH slot, e, e.withdrawn_at IS NOT NULL AND e.withdrawn_at <= e.since AS never
 ORDER BY never, e.since, e.uuid
 WITH slot, collect(e) AS line, collect(never) AS nevers
@@ -103,7 +103,8 @@ WITH e, CASE WHEN replaced IS NULL OR e.withdrawn_at < replaced THEN e.withdrawn
 """Give every fact of some slots its end: ``graph_facts.succession`` where the facts are.
 
 In the database, because it is a function of all facts of a slot, whoever wrote them and when: two machines that write
-at once come to the same. A fact that was withdrawn where it began never held, and ends no other.
+at once come to the same. A fact that was withdrawn where it began never held, and ends no other. ``$gone`` are facts
+about to be deleted: their slots are in order before they go, so that a deletion that was cut off can be taken up.
 """
 
 MENTION = """
@@ -137,6 +138,13 @@ WHERE {_OURS}
 RETURN n.uuid, n.content_hash, coalesce(n.metadata_hash, '')
 """
 
+KNOWN = """
+UNWIND $ids AS id
+MATCH (n:Episodic {uuid: id})
+WHERE n.group_id = $group
+RETURN id
+"""
+
 STATED = """
 UNWIND $ids AS id
 MATCH (n:Episodic {uuid: id})
@@ -164,13 +172,6 @@ RETURN n.uuid, coalesce(n.content, ''), n.content_hash, coalesce(n.metadata_hash
 ORDER BY n.uuid
 LIMIT $limit
 """
-
-REMOVE_FACTS = """
-UNWIND $facts AS fact
-MATCH ()-[e:RELATES_TO {uuid: fact}]->()
-SET e.removed = true
-"""
-"""Marked first, deleted after their slots are in order again: a deletion that was cut off can be taken up."""
 
 DELETE_FACTS = """
 UNWIND $facts AS fact

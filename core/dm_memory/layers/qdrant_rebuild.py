@@ -61,7 +61,7 @@ class Rebuild:
         if self._names.building not in aliases or target is None or not target.fits(spec):
             collection = await self._room_for(spec)
             await self._clear(collection)
-            await collections.rename({self._names.building: collection})
+            await collections.rename(self._begun(collection, aliases.get(self._names.building)))
             collections.forget()
         await collections.for_writing(spec)
 
@@ -95,6 +95,11 @@ class Rebuild:
         collections.rebuilding = True
         fitting = [place.collection for place in places if place and place.fits(spec)]
         return fitting[0] if fitting else await collections.made(spec)
+
+    def _begun(self, collection: str, given_up: str | None) -> dict[str, str | None]:
+        """Return the aliases of a rebuild into a collection; one into another collection may have been given up."""
+        begun: dict[str, str | None] = {self._names.building: collection, self._names.leaving(collection): None}
+        return begun | ({self._names.leaving(given_up): given_up} if given_up and given_up != collection else {})
 
     def _switched(self, aliases: Mapping[str, str], shared: str | None, target: str) -> dict[str, str | None]:
         """Return the aliases that make ``target`` the brand's collection."""
