@@ -123,7 +123,7 @@ class Settings(BaseSettings):
         description="The address of Supermemory's interface, where it is not the public one.",
     )
     supermemory_limit: int | None = Field(
-        default=None, ge=1, description="Entries you allow Supermemory to hold; its interface tells neither usage nor plan."
+        default=None, ge=1, description="Entries you allow Supermemory to hold; its API tells neither usage nor plan."
     )
     falkordb_uri: str | None = Field(
         default=None,
