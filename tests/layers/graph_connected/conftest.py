@@ -3,38 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dm_memory.layers.graph_connected import ConnectedGraphLayer
 from dm_memory.layers.graph_connected_database import GraphDatabase, Statement
-from tests.layers.graph_connected.servers import NEO4J, Server, running_falkordb, running_neo4j
+from tests.layers.graph_connected.servers import Server, running_falkordb, running_neo4j
 from tests.layers.payloads import BRAND
-
-INTEROP = "DM_MEMORY_INTEROP"
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line(
-        "markers", f"neo4j: needs a Neo4j, whose folder of jars {NEO4J} names (deselected, visibly, without it)"
-    )
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out, visibly, what needs a Neo4j that is not named, and Graphiti where nobody asked for it."""
-    absent = set() if os.environ.get(NEO4J) else {"neo4j"}
-    absent |= set() if "graphiti" in os.environ.get(INTEROP, "") else {"interop"}
-    here = [item for item in items if item.path.is_relative_to(Path(__file__).parent)]
-    left_out = [item for item in here if any(item.get_closest_marker(name) for name in absent)]
-    if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
 
 
 class Graphs:
