@@ -18,18 +18,6 @@ from tests.layers.pinecone.fake_pinecone import KEY
 from tests.layers.pinecone.fake_server import Checker, FakeServer, serving
 
 SHARED = "DM_MEMORY_SHARED"
-INTEROP = "DM_MEMORY_INTEROP"
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out, visibly, the vendor's server where nobody asked for it; the rule of all tests does the rest."""
-    if "pinecone" in os.environ.get(INTEROP, ""):
-        return
-    here = [item for item in items if item.path.is_relative_to(Path(__file__).parent)]
-    left_out = [item for item in here if item.get_closest_marker("interop")]
-    if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture
