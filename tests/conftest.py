@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
+from importlib.metadata import PackageNotFoundError, version
 
 import pytest
 
@@ -15,22 +15,26 @@ _PROGRAMS = {
     "npm": "DM_MEMORY_NPM",
     "shared": "DM_MEMORY_SHARED",
 }
-_MODULES = {
-    "redb": ("dm_memory_redb",),
+_PACKAGES = {
+    "redb": ("dm-memory-redb",),
     "supermemory": ("supermemory",),
     "fastembed": ("fastembed",),
     "graphiti": ("falkordb", "neo4j"),
 }
 
 
+def _installed(package: str) -> bool:
+    try:
+        version(package)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what needs something that is not here."""
     absent = {marker for marker, variable in _PROGRAMS.items() if not os.environ.get(variable)}
-    absent |= {
-        marker
-        for marker, modules in _MODULES.items()
-        if not all(importlib.util.find_spec(module) for module in modules)
-    }
+    absent |= {marker for marker, packages in _PACKAGES.items() if not all(map(_installed, packages))}
     left_out = [item for item in items if any(item.get_closest_marker(name) for name in absent)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 from mcp.server.mcpserver import MCPServer
-from server_homes import write_brand, write_json
 
 from dm_memory_server.app import build_server
 from dm_memory_tools.runtime import Runtime, open_memory
+from tests.server.server_homes import write_brand, write_json
 
 
 @pytest.fixture

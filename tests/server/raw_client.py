@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from server_homes import SERVE
+from tests.server.server_homes import SERVE
 
 
 class RawClient:

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from server_homes import COMMAND, many
 
 from dm_memory import __version__
+from tests.server.server_homes import COMMAND, many
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

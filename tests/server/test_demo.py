@@ -7,10 +7,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from readme_report import example, in_readme, parts, steady
-from server_homes import COMMAND
 
 from dm_memory_server.demo import sample_home
+from tests.server.readme_report import example, in_readme, parts, steady
+from tests.server.server_homes import COMMAND
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,9 @@ import pytest
 from mcp.client.client import Client
 from mcp.client.stdio import StdioServerParameters
 from mcp_types import CallToolResult
-from raw_client import RawClient, started
-from server_homes import SERVE, many
+
+from tests.server.raw_client import RawClient, started
+from tests.server.server_homes import SERVE, many
 
 HANDSHAKES = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
 

@@ -15,7 +15,6 @@ import pytest
 from jsonschema import Draft202012Validator
 from mcp.client.client import Client
 from mcp.server.mcpserver import MCPServer
-from server_homes import COMMAND
 
 from dm_memory.api import Memory
 from dm_memory.report import status_report
@@ -26,6 +25,7 @@ from dm_memory_server.app import build_server
 from dm_memory_server.background import storage_syncs
 from dm_memory_tools.answer import REPORT_KEY
 from dm_memory_tools.runtime import Runtime, load_settings
+from tests.server.server_homes import COMMAND
 from tests.storage.syncing import episode, pattern
 
 CLOSED = "http://127.0.0.1:9"  # the discard port: nobody listens

@@ -13,9 +13,9 @@ import pytest
 from mcp.client.client import Client
 from mcp.server.mcpserver import MCPServer
 from mcp_types import CallToolResult, TextContent
-from server_homes import INSIGHTS, many
 
 from dm_memory_tools.runtime import Runtime
+from tests.server.server_homes import INSIGHTS, many
 
 KEY = "io.dm-memory/report"
 T = TypeVar("T")
