@@ -132,6 +132,26 @@ def test_storage_is_announced_from_80_percent_and_urgently_from_95(used: int, wo
     assert ("Alert" in text) is (used >= 80)
 
 
+def test_a_service_that_tells_no_limit_is_not_said_to_have_none() -> None:
+    held = Capacity(58, None, "entries", 58)
+    places = ("graph", "graph@falkordb:db.example:6379/acme", "vector@qdrant:q.example:6333/team")
+    layers = tuple(replace(examples.layer(capacity=held), name=name) for name in places)
+    embedded, falkordb, qdrant = (
+        sync_report(examples.run(layers=layers)).text.split("## Storage capacity")[1].split("- ")[1:]
+    )
+    assert "no limit but the disk" in embedded
+    assert "the service tells no limit." in falkordb
+    assert "the service tells no limit; DM_MEMORY_QDRANT_LIMIT sets one." in qdrant
+
+
+def test_a_layer_in_trouble_is_never_passed_over_with_nothing_failed() -> None:
+    down = replace(examples.layer(), failure=replace(examples.partial_failure().layers[0].failure, layer=""), queued=4)
+    text = sync_report(examples.run(layers=(down,), counts=Counts(queued=4))).text
+    failed = text.split("## Failed")[1].split("## Sync state")[0]
+    assert "Nothing failed" not in failed
+    assert "the vector layer was in trouble: see Memory layers" in failed
+
+
 def test_exit_codes_follow_the_result() -> None:
     codes = {name: REPORTS[name]().exit_code for name in ("first_sync", "unchanged_sync", "refused", "error", "doctor")}
     assert codes == {"first_sync": 1, "unchanged_sync": 0, "refused": 2, "error": 2, "doctor": 1}

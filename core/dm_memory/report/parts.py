@@ -121,20 +121,34 @@ def guard_text(hit: GuardHit) -> str:
     return f"{counted(hit.count, inline(hit.what, 40))} in {code(hit.key)}"
 
 
-def capacity_text(name: str, capacity: Capacity | None) -> str:
-    """Return one layer's line on storage: used, limit, percent, and an alert from 80 %."""
+def capacity_text(layer: str, capacity: Capacity | None) -> str:
+    """Return one layer's line on storage, by its name: used, limit, percent, and an alert from 80 %."""
     if capacity is None:
-        return f"{inline(name, 40)}: not measured in this run."
-    used = f"{inline(name, 40)}: {amount(capacity.used, capacity.unit)} used"
+        return f"{role_of(layer)}: not measured in this run."
+    used = f"{role_of(layer)}: {amount(capacity.used, capacity.unit)} used"
     if capacity.unit == "bytes" and capacity.entries is not None:
         used += f" for {counted(capacity.entries, 'entry', 'entries')}"
     if not capacity.limit:
-        return f"{used}; no limit but the disk."
+        return f"{used}; {_unlimited(layer)}"
     alert = {"": "", "high": " **Alert: soon full.**", "urgent": " **Alert: almost full, stores may fail.**"}
     text = f"{used}, {percent(capacity)} of {amount(capacity.limit, capacity.unit)}."
     remedy = " What to do: enlarge the provider's plan or remove entries you no longer need."
     level = capacity_alert(capacity)
     return text + alert[level] + (remedy if level else "")
+
+
+def _unlimited(layer: str) -> str:
+    """Say what it means that no limit is known: a service can have one that it tells nobody."""
+    if "@" not in layer:
+        return "no limit but the disk."
+    setting = next((name for place, name in _LIMIT_SETTINGS.items() if layer.startswith(place)), "")
+    return f"the service tells no limit; {setting} sets one." if setting else "the service tells no limit."
+
+
+_LIMIT_SETTINGS = {
+    "vector@qdrant:": "DM_MEMORY_QDRANT_LIMIT",
+    "cross-session@supermemory:": "DM_MEMORY_SUPERMEMORY_LIMIT",
+}
 
 
 def capacity_alert(capacity: Capacity) -> str:

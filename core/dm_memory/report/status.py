@@ -37,7 +37,7 @@ _HEADLINES = {
 
 def status_report(result: StatusResult, *, list_limit: int = 20) -> Report:
     """Render a brand's state; at most ``list_limit`` lines per list. The exit code is always 0: asking worked."""
-    capacities = (capacity_text(role_of(layer.name), layer.capacity) for layer in result.layers)
+    capacities = (capacity_text(layer.name, layer.capacity) for layer in result.layers)
     sections = [
         ("Summary", _summary(result)),
         ("Failed and waiting", _open(result, list_limit)),

@@ -293,9 +293,10 @@ def _failed(result: SyncResult, limit: int) -> list[str]:
     failed = [item for item in result.items if item.failure is not None]
     waiting = [item for item in result.items if _waits(item, result)]
     rest = command("status", result.brand, f"--limit {_round_up(counts.failed)}")
+    none_failed = _none_failed(result.layers)
     if not counts.failed and not failed and not counts.queued:
-        return ["Nothing failed."]
-    blocks = [f"{entries(max(counts.failed, len(failed)))} failed."] if counts.failed or failed else ["Nothing failed."]
+        return [none_failed]
+    blocks = [f"{entries(max(counts.failed, len(failed)))} failed." if counts.failed or failed else none_failed]
     left = limit
     for failure, group in _by_cause(failed):
         lines = "\n".join(f"- {item_text(item)} · {_attempts(item)}" for item in group[:left])
@@ -305,6 +306,15 @@ def _failed(result: SyncResult, limit: int) -> list[str]:
     if counts.failed > shown:
         blocks.append(f"… and {counted(counts.failed - shown, 'more', 'more')}. To see them: {rest}")
     return blocks + _waiting(waiting, counts.queued, limit, rest)
+
+
+def _none_failed(layers: Sequence[LayerResult]) -> str:
+    """Say that no entry failed, and where a layer could not be used, that this is told with the layers."""
+    down = [role_of(layer.name) for layer in layers if layer.failure]
+    if not down:
+        return "Nothing failed."
+    noun = "layer was" if len(down) == 1 else "layers were"
+    return f"No entry was refused, but the {listed(down)} {noun} in trouble: see Memory layers for why and what to do."
 
 
 def _waits(item: ItemOutcome, result: SyncResult) -> bool:
@@ -384,7 +394,7 @@ def _capacity(layers: Sequence[LayerResult]) -> list[str]:
     measured = [layer for layer in layers if layer.capacity is not None]
     if not measured:
         return ["Not measured, because no layer was opened."]
-    lines = [capacity_text(role_of(layer.name), layer.capacity) for layer in layers]
+    lines = [capacity_text(layer.name, layer.capacity) for layer in layers]
     return [lines[0] if len(lines) == 1 else "\n".join(f"- {line}" for line in lines)]
 
 

@@ -163,6 +163,6 @@ class Outcomes:
         return kept, max(0, tried + self._passed_over - len(kept))
 
 
-_INCOMPLETE = "another layer has yet to store it"
+_INCOMPLETE = "not in every layer yet"
 
 _SKIPPED = frozenset({Action.DUPLICATE, Action.EXCLUDED, Action.REFUSED})
