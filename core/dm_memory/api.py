@@ -20,11 +20,12 @@ from dm_memory.layers.protocol import Layer
 from dm_memory.report.doctor import Check
 from dm_memory.settings import Settings
 from dm_memory.storage.sync_results import StorageSyncRequest, StorageSyncResult
-from dm_memory.sync.pipeline import Environment, sync_brand
+from dm_memory.sync.pipeline import sync_brand
 from dm_memory.sync.prepare import prepare_payload
 from dm_memory.sync.requests import PrepareRequest, Progress, SearchRequest, SyncRequest, no_progress
 from dm_memory.sync.results import MigrateResult, PrepareResult, SearchResult, StatusResult, SyncResult, VerifyResult
 from dm_memory.sync.search import search_brand
+from dm_memory.sync.state import Environment
 from dm_memory.sync.status import brand_status
 from dm_memory.sync.timestamps import Clock, from_iso, utc_now
 

@@ -21,7 +21,7 @@ import orjson
 
 from dm_memory.errors import LayerError
 from dm_memory.findings import Finding, Severity
-from dm_memory.items import Payload
+from dm_memory.items import Kind, Payload
 from dm_memory.layers.protocol import Layer
 from dm_memory.storage.durable import Key
 from dm_memory.storage.durable_layer import Digest
@@ -30,6 +30,7 @@ from dm_memory.sync.asking import answered
 from dm_memory.sync.duplicates import promote
 from dm_memory.sync.exports import mark_index_due
 from dm_memory.sync.hashing import content_hash
+from dm_memory.sync.patterns_step import OTHERS_WROTE, due_name
 from dm_memory.sync.reclaim import row_of_entry
 from dm_memory.sync.registry import Registry
 from dm_memory.sync.results import Action
@@ -174,9 +175,14 @@ class NewsDesk:
                 self._replace(connection, row, payload)
             if new or changed:
                 mark_index_due(connection)
+                self._mark_patterns_due(connection, [*new, *(entry for _, entry in changed)])
             if place is not None:
                 connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (place_name, _text(place)))
         return seqs, [row.seq for row, _ in changed]
+
+    def _mark_patterns_due(self, connection: sqlite3.Connection, entries: Sequence[Payload]) -> None:
+        if any(entry.kind == Kind.CAMPAIGN for entry in entries):
+            connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (due_name(self.layer), OTHERS_WROTE))
 
     def _waiting(self, seqs: set[int]) -> set[int]:
         """Return those whose own change has yet to reach the store: it is newer than what the store tells."""
@@ -198,11 +204,14 @@ class NewsDesk:
         return seqs
 
     def _replace(self, connection: sqlite3.Connection, row: Known, entry: Payload) -> None:
-        """Take another machine's version over. What the brand's file says is looked at again when it changes."""
+        """Take another machine's version over.
+
+        ``source_digest`` stays that of what this machine's file says: only when somebody changes that here, it is news.
+        """
         details = rows.pack_details(entry.tags, entry.facts, entry.priority, entry.expires_at, entry.related)
         connection.execute(
             "UPDATE items SET content = ?, content_hash = ?, metadata_hash = ?, details = ?, content_type = ?,"
-            " recorded_at = ?, version = ?, updated_from = ?, source_digest = '' WHERE seq = ?",
+            " recorded_at = ?, version = ?, updated_from = ? WHERE seq = ?",
             (
                 entry.content,
                 entry.content_hash,

@@ -18,10 +18,10 @@ from dm_memory.sync import rows
 from dm_memory.sync.asking import answered
 from dm_memory.sync.closing import failure_of
 from dm_memory.sync.learn import NewsDesk, NewsLayer, learn
-from dm_memory.sync.pipeline import Environment
 from dm_memory.sync.registry import Registry
 from dm_memory.sync.requests import Progress
 from dm_memory.sync.results import MigrateResult
+from dm_memory.sync.state import Environment
 from dm_memory.sync.timestamps import to_iso
 from dm_memory.sync.upkeep import Upkeep, upkeep
 

@@ -1,7 +1,8 @@
 """What worked and what failed across campaigns, kept in the durable store beside the items it was found in.
 
 Patterns are computed from the registry, which knows every machine's items after it has caught up, and all of the
-duplicates that were stored once. Only patterns that differ from those last written are written.
+duplicates that were stored once. Only patterns that differ from those last written are written. In a store that a team
+shares they are joined with what other machines counted, and after others changed a campaign all are looked at.
 """
 
 from __future__ import annotations
@@ -17,17 +18,35 @@ import orjson
 from dm_memory.items import Kind, storage_id
 from dm_memory.layers.protocol import Layer
 from dm_memory.storage.durable_rows import EpisodeRow, PatternRow
-from dm_memory.storage.patterns import find_patterns
+from dm_memory.storage.patterns import find_patterns, with_others
 from dm_memory.sync.asking import answered
 from dm_memory.sync.registry import Registry
 from dm_memory.sync.worker import Worker
 
-__all__ = ["PatternLayer", "follow_vectors", "write_patterns"]
+__all__ = ["OTHERS_WROTE", "PatternLayer", "due_name", "follow_vectors", "write_patterns"]
+
+
+OTHERS_WROTE = "others"
+"""The note that other machines changed campaigns: the store's patterns may be other than those last written here."""
+
+_DUE = "due"
+
+
+def due_name(layer: str) -> str:
+    """Return the name of the registry's note that a layer's patterns have to be looked at."""
+    return f"patterns-due:{layer}"
 
 
 @runtime_checkable
 class PatternLayer(Layer, Protocol):
     """A layer that keeps patterns."""
+
+    @property
+    def shared(self) -> bool:
+        """True where other machines may write to it."""
+
+    async def patterns(self, ids: Sequence[str] | None = None) -> list[PatternRow]:
+        """Return the patterns with these ids, or all there are. Raises ``LayerError``."""
 
     async def put_patterns(self, rows: Sequence[PatternRow], gone: Sequence[str]) -> None:
         """Store patterns, and remove those with the ids ``gone``. Raises ``LayerError``."""
@@ -41,25 +60,39 @@ async def write_patterns(registry: Registry, worker: Worker, layer: PatternLayer
         worker: Runs what touches the registry.
         layer: Where patterns are kept.
         brand: The brand's slug.
-        changed: True where items were delivered in this run; else only what an interrupted run left is done.
+        changed: True where items were delivered in this run; else only what is noted as due is done: what an
+            interrupted run left, and what other machines changed.
 
     Raises:
         LayerError: The layer can't be written; the next run tries again.
     """
-    due = f"patterns-due:{layer.name}"
-    if changed:
-        await worker.run(registry.set_meta, due, "1")
-    elif not await worker.run(registry.meta, due):
-        return
+    due = await worker.run(registry.meta, due_name(layer.name))
+    if not due:
+        if not changed:
+            return
+        await worker.run(registry.set_meta, due_name(layer.name), _DUE)
     written_name = f"patterns:{layer.name}"
     written: dict[str, str] = orjson.loads(await worker.run(registry.meta, written_name) or "{}")
-    found = await worker.run(_patterns, registry, brand)
-    digests = {row.id: md5(orjson.dumps(asdict(row)), usedforsecurity=False).hexdigest() for row in found}
-    rows = [row for row in found if written.get(row.id) != digests[row.id]]
+    found = {row.id: row for row in await worker.run(_patterns, registry, brand)}
+    digests = {id_: md5(orjson.dumps(asdict(row)), usedforsecurity=False).hexdigest() for id_, row in found.items()}
+    rows = [row for id_, row in found.items() if written.get(id_) != digests[id_]]
     gone = [id_ for id_ in written if id_ not in digests]
+    if layer.shared and (rows or gone or due == OTHERS_WROTE):
+        asked = None if due == OTHERS_WROTE else [*(row.id for row in rows), *gone]
+        held = {row.id: row for row in await answered(layer.engine, layer.patterns(asked))}
+        own = found if asked is None else {row.id: row for row in rows}
+        wanted = with_others(own, held, await worker.run(_campaigns_here, registry))
+        rows = [row for row in wanted if held.get(row.id) != row]
+        gone = [*(held.keys() - {row.id for row in wanted})]
     if rows or gone:
         await answered(layer.engine, layer.put_patterns(rows, gone))
-    await worker.run(_record, registry, written_name, orjson.dumps(digests).decode(), due)
+    await worker.run(_record, registry, written_name, orjson.dumps(digests).decode(), due_name(layer.name))
+
+
+def _campaigns_here(registry: Registry) -> set[str]:
+    """Return the ids of the campaigns that were read from files of this machine."""
+    sql = "SELECT DISTINCT substr(key, 1, instr(key, '#') - 1) FROM items WHERE kind = ? AND key LIKE '%#%' AND origin <> ''"
+    return {name.removeprefix("campaign/") for (name,) in registry.tuples(sql, (Kind.CAMPAIGN.value,))}
 
 
 def _record(registry: Registry, name: str, value: str, due: str) -> None:
@@ -106,11 +139,20 @@ def _episode(row: sqlite3.Row, brand: str) -> EpisodeRow:
 
 
 def follow_vectors(registry: Registry, durable: str, vector: str, run: int) -> None:
-    """Make due again in the durable store what the vector layer got later than it: its vectors are missing there."""
+    """Make due again in the durable store what the vector layer got later than it: its vectors are missing there.
+
+    With the first item that is due, patterns are due as well: noted before the delivery, so that nothing is forgotten
+    where the process ends right after it.
+    """
     with registry.transaction() as connection:
         connection.execute(
             "UPDATE deliveries SET state = 0, run = ?, action = 'added', content_hash = '', metadata_hash = ''"
             " WHERE layer = ? AND state = 1 AND run BETWEEN 1 AND ? AND seq IN"
             " (SELECT seq FROM deliveries WHERE layer = ? AND state = 1 AND run = ? AND action <> 'metadata')",
             (run, durable, run - 1, vector, run),
+        )
+        connection.execute(
+            "INSERT OR IGNORE INTO meta SELECT ?, ? WHERE EXISTS (SELECT 1 FROM deliveries INDEXED BY deliveries_due"
+            " WHERE layer = ? AND state <> 1)",
+            (due_name(durable), _DUE, durable),
         )

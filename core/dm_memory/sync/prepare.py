@@ -22,13 +22,13 @@ from dm_memory.sync.intake import Intake, IntakeOptions, SourceItems
 from dm_memory.sync.lock import brand_lock
 from dm_memory.sync.outcomes import title_of
 from dm_memory.sync.payloads import Prepared, Preparer
-from dm_memory.sync.pipeline import Environment
 from dm_memory.sync.prepared_files import PENDING, write_pending
 from dm_memory.sync.registry import Registry
 from dm_memory.sync.requests import PrepareRequest, SyncRequest, no_progress
 from dm_memory.sync.results import GuardHit, PrepareResult
 from dm_memory.sync.runs import begin_run, finish_run, open_or_rebuild
 from dm_memory.sync.session import clean_text
+from dm_memory.sync.state import Environment
 from dm_memory.sync.timestamps import Clock, from_iso, to_iso, to_local_iso
 from dm_memory.sync.worker import worker_thread
 

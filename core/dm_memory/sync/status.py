@@ -19,10 +19,10 @@ from dm_memory.sync.asking import answered
 from dm_memory.sync.closing import capacity_on_record
 from dm_memory.sync.lock import is_locked, lock_holder
 from dm_memory.sync.outcomes import title_of
-from dm_memory.sync.pipeline import Environment
 from dm_memory.sync.registry import Registry, read_registry
 from dm_memory.sync.results import Action, Failure, ItemOutcome, LayerStatus, StatusResult
 from dm_memory.sync.rows import counts_by_type, entries_in, tags_of
+from dm_memory.sync.state import Environment
 from dm_memory.sync.timestamps import from_iso
 from dm_memory.sync.worker import worker_thread
 

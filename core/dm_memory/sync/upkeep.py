@@ -18,10 +18,10 @@ from dm_memory.sync.exclude import Excluder
 from dm_memory.sync.generations import agree_on_generation
 from dm_memory.sync.lock import brand_lock
 from dm_memory.sync.outcomes import Outcomes
-from dm_memory.sync.pipeline import Environment
 from dm_memory.sync.registry import Registry
 from dm_memory.sync.requests import Progress, SyncRequest
 from dm_memory.sync.runs import MAINTENANCE, Run, begin_run, finish_run, open_or_rebuild
+from dm_memory.sync.state import Environment
 from dm_memory.sync.timestamps import to_iso
 from dm_memory.sync.worker import Worker, worker_thread
 

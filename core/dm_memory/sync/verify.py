@@ -19,11 +19,11 @@ from dm_memory.layers.protocol import Layer
 from dm_memory.sync.asking import answered
 from dm_memory.sync.closing import failure_of
 from dm_memory.sync.exports import mark_index_due
-from dm_memory.sync.pipeline import Environment
 from dm_memory.sync.reclaim import TellingLayer, enter_entries
 from dm_memory.sync.registry import Registry
 from dm_memory.sync.requests import Progress
 from dm_memory.sync.results import LayerDrift, VerifyResult
+from dm_memory.sync.state import Environment
 from dm_memory.sync.timestamps import to_iso
 from dm_memory.sync.upkeep import Upkeep, upkeep
 
