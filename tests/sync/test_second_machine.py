@@ -137,6 +137,26 @@ async def test_a_change_made_elsewhere_is_taken_over_and_not_written_back(machin
     assert await stored(one.store) == before
 
 
+async def test_a_file_that_still_says_the_old_text_undoes_no_change_made_elsewhere(
+    machines: tuple[Machine, Machine],
+) -> None:
+    one, two = machines
+    for machine in machines:
+        machine.insights("as it was", "second")
+        await machine.sync()
+    two.insights("as it is now", "second")
+    await two.sync()
+    await one.sync()
+    one.insights("as it was", "second", "added on one")  # the same file, where nobody touched the first
+    result = await one.sync()
+    assert one.held_texts() == ["added on one", "as it is now", "second"]
+    assert (result.counts.new, result.counts.modified) == (1, 0)
+    one.insights("changed on one", "second", "added on one")
+    assert (await one.sync()).counts.modified == 1
+    await two.sync()
+    assert two.held_texts() == ["added on one", "changed on one", "second"]
+
+
 async def test_a_change_that_waits_here_is_newer_than_what_the_store_tells(machines: tuple[Machine, Machine]) -> None:
     one, two = machines
     for machine in machines:
