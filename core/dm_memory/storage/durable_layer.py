@@ -44,6 +44,7 @@ _FINGERPRINT = "episodes-1"
 _DIGEST_PAGE = 5000
 _VECTOR_PAGE = 256
 _EPISODE_PAGE = 500
+_PATTERN = ("id", *NATIVE.tables[Table.PATTERNS].columns)
 _EPISODE = ("id", *NATIVE.tables[Table.EPISODES].columns)
 
 
@@ -210,6 +211,21 @@ class DurableLayer:
 
     # Patterns ----------------------------------------------------------------------------------------------------
 
+    async def patterns(self, ids: Sequence[str] | None = None) -> list[PatternRow]:
+        """Return the patterns with these ids, or all there are, whoever stored them. Raises ``LayerError``."""
+        if ids is not None:
+            pages = [
+                await self._store.rows(Table.PATTERNS, ids[start : start + _EPISODE_PAGE])
+                for start in range(0, len(ids), _EPISODE_PAGE)
+            ]
+            return [pattern for page in pages for pattern in _pattern_rows(page)]
+        found: list[PatternRow] = []
+        after = START
+        while rows := (page := await self._store.page(Table.PATTERNS, after, limit=_EPISODE_PAGE)).rows:
+            found += _pattern_rows(page)
+            after = (int(rows[-1][1] or 0), str(rows[-1][0]))
+        return found
+
     async def put_patterns(self, rows: Sequence[PatternRow], gone: Sequence[str]) -> None:
         """Store patterns that are new or changed, and remove what no campaign bears out. Raises ``LayerError``."""
         if rows:
@@ -221,6 +237,11 @@ class DurableLayer:
 def episode_from_row(row: Mapping[str, object]) -> EpisodeRow:
     """Return an episode from its columns; others are left out. Raises ``KeyError`` where one is missing."""
     return EpisodeRow(**{name: row[name] for name in _EPISODE})  # type: ignore[arg-type]  # as the store returned them
+
+
+def _pattern_rows(page: Page) -> list[PatternRow]:
+    rows = (dict(zip(page.columns, row, strict=True)) for row in page.rows)
+    return [PatternRow(**{name: row[name] for name in _PATTERN}) for row in rows]  # type: ignore[arg-type]  # as stored
 
 
 def _payload(page: Page, row: Row) -> Payload | None:

@@ -62,6 +62,7 @@ class PatternRow:
 
     Attributes:
         outcome: ``worked``, ``failed`` or ``mixed``.
+        campaigns: Those in which it worked, then those in which it failed: ``occurrence_count`` ids, each part sorted.
         occurrence_count: In how many campaigns it was met; one that reports both outcomes counts twice.
         success_rate: Share of the occurrences that worked, 0 to 1.
     """

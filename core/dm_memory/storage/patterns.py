@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 from unicodedata import category, normalize
 
 from dm_memory.items import Kind, storage_id
 from dm_memory.storage.durable_rows import EpisodeRow, PatternRow
 
-__all__ = ["find_patterns", "normalise_point", "pattern_id"]
+__all__ = ["find_patterns", "normalise_point", "pattern_id", "with_others"]
 
 _WORKED = frozenset(
     {"what_worked", "worked", "what_went_well", "went_well", "wins", "successes", "strengths", "keep", "keep_doing"}
@@ -37,7 +37,6 @@ class _Merged:
     text: str
     worked: set[str] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
-    campaigns: set[str] = field(default_factory=set)
     channels: set[str] = field(default_factory=set)
     episodes: set[str] = field(default_factory=set)
     moments: set[str] = field(default_factory=set)
@@ -57,6 +56,63 @@ def find_patterns(brand: str, episodes: Iterable[EpisodeRow]) -> list[PatternRow
                 _count(found, episode, point, worked=outcome)
     rows = [_row(brand, normal, merged) for normal, merged in found.items()]
     return sorted(rows, key=lambda row: (-row.occurrence_count, row.text, row.id))
+
+
+def with_others(
+    own: Mapping[str, PatternRow], held: Mapping[str, PatternRow], files: Collection[str]
+) -> list[PatternRow]:
+    """Return the patterns of a team: those found here, and what the store says of campaigns whose files are elsewhere.
+
+    A text that two campaigns of one name share is stored once, so only the machine with their files can count both.
+
+    Args:
+        own: What ``find_patterns`` found on this machine, by id.
+        held: What the store holds, by id; a pattern that only campaigns of this machine bear out there is left out.
+        files: Ids of the campaigns whose files are on this machine: what it says of them counts.
+    """
+    found = [_joined(row, held.get(id_), files) for id_, row in own.items()]
+    others = (_of_others(row, files) for id_, row in held.items() if id_ not in own)
+    return [*found, *(row for row in others if row is not None)]
+
+
+def _of_others(held: PatternRow, files: Collection[str]) -> PatternRow | None:
+    """Return a stored pattern without the campaigns of this machine; None where nothing else bears it out."""
+    worked, failed = (names - set(files) for names in _campaigns(held))
+    if not worked and not failed:
+        return None
+    return _counted(held, worked, failed)
+
+
+def _joined(own: PatternRow, held: PatternRow | None, files: Collection[str]) -> PatternRow:
+    here = _campaigns(own)
+    others = held and _of_others(held, {*files, *here[0], *here[1]})
+    if not others:
+        return own
+    there = _campaigns(others)
+    joined = replace(
+        own,
+        text=min(own.text, others.text),
+        channels=_json(_union(own.channels, others.channels)),
+        episode_ids=_json(_union(own.episode_ids, others.episode_ids)),
+        first_seen=min(filter(None, (own.first_seen, others.first_seen)), default=""),
+        last_seen=max(own.last_seen, others.last_seen),
+    )
+    return _counted(joined, here[0] | there[0], here[1] | there[1])
+
+
+def _campaigns(row: PatternRow) -> tuple[set[str], set[str]]:
+    """Return in which campaigns it worked and in which it failed; nothing where the row does not tell them apart."""
+    try:
+        names = json.loads(row.campaigns)
+    except ValueError:
+        return set(), set()
+    if not isinstance(names, list) or len(names) != row.worked_count + row.failed_count:
+        return set(), set()
+    return set(names[: row.worked_count]), set(names[row.worked_count :])
+
+
+def _union(one: str, other: str) -> list[str]:
+    return sorted({*json.loads(one), *json.loads(other)})
 
 
 def pattern_id(brand: str, normal: str) -> str:
@@ -114,7 +170,6 @@ def _count(found: dict[str, _Merged], episode: EpisodeRow, point: str, *, worked
     merged.text = min(merged.text, point)
     campaign = str(facts.get("campaign_id") or episode.key.split("#", 1)[0].removeprefix("campaign/"))
     (merged.worked if worked else merged.failed).add(campaign)
-    merged.campaigns.add(campaign)
     channels = facts.get("channels")
     if isinstance(channels, list):
         merged.channels.update(channel for channel in channels if isinstance(channel, str))
@@ -133,22 +188,34 @@ def _facts(episode: EpisodeRow) -> dict[str, Any]:
 
 
 def _row(brand: str, normal: str, merged: _Merged) -> PatternRow:
-    worked, failed = len(merged.worked), len(merged.failed)
-    outcome = "mixed" if worked and failed else "worked" if worked else "failed"
-    return PatternRow(
+    row = PatternRow(
         id=pattern_id(brand, normal),
         brand=brand,
         text=merged.text,
-        outcome=outcome,
-        occurrence_count=worked + failed,
-        worked_count=worked,
-        failed_count=failed,
-        success_rate=worked / (worked + failed),
-        campaigns=_json(sorted(merged.campaigns)),
+        outcome="",
+        occurrence_count=0,
+        worked_count=0,
+        failed_count=0,
+        success_rate=0.0,
+        campaigns="",
         channels=_json(sorted(merged.channels)),
         episode_ids=_json(sorted(merged.episodes)),
         first_seen=min(merged.moments, default=""),
         last_seen=max(merged.moments, default=""),
+    )
+    return _counted(row, merged.worked, merged.failed)
+
+
+def _counted(row: PatternRow, worked: set[str], failed: set[str]) -> PatternRow:
+    """Return the row with what follows from the campaigns in which it worked and failed."""
+    return replace(
+        row,
+        outcome="mixed" if worked and failed else "worked" if worked else "failed",
+        occurrence_count=len(worked) + len(failed),
+        worked_count=len(worked),
+        failed_count=len(failed),
+        success_rate=len(worked) / (len(worked) + len(failed)),
+        campaigns=_json([*sorted(worked), *sorted(failed)]),
     )
 
 

@@ -91,7 +91,10 @@ async def write_patterns(registry: Registry, worker: Worker, layer: PatternLayer
 
 def _campaigns_here(registry: Registry) -> set[str]:
     """Return the ids of the campaigns that were read from files of this machine."""
-    sql = "SELECT DISTINCT substr(key, 1, instr(key, '#') - 1) FROM items WHERE kind = ? AND key LIKE '%#%' AND origin <> ''"
+    sql = (
+        "SELECT DISTINCT substr(key, 1, instr(key, '#') - 1) FROM items"
+        " WHERE kind = ? AND key LIKE '%#%' AND origin <> ''"
+    )
     return {name.removeprefix("campaign/") for (name,) in registry.tuples(sql, (Kind.CAMPAIGN.value,))}
 
 
