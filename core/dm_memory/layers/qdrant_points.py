@@ -37,9 +37,9 @@ _REQUEST_CHARS = 4_000_000
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The points of some entries, for one request, and how many chunks each entry has."""
+    """The points of some entries, for one request, as JSON has them, and how many chunks each entry has."""
 
-    points: list[models.PointStruct]
+    points: list[dict[str, Any]]
     chunks: dict[str, int]
 
 
@@ -78,7 +78,8 @@ class PointMaker:
 
     def question(self, text: str, *, lexical: bool) -> tuple[Sequence[float], models.SparseVector | None]:
         """Return a question's dense vector (all zeros: it has no direction) and its words (None: it has none)."""
-        return self._embedder.embed_query(text), self._words(text, question=True) if lexical else None
+        dense = self._embedder.embed_query(text)
+        return dense, self._asked(text) if lexical else None
 
     def _grouped(
         self, entries: Sequence[Entry], labels: Mapping[str, Mapping[str, Any]], vector: str, *, lexical: bool
@@ -100,9 +101,7 @@ class PointMaker:
 
     def _points(
         self, entry: Entry, labels: Mapping[str, Any], vector: str, *, lexical: bool
-    ) -> Iterator[models.PointStruct]:
-        from qdrant_client import models  # noqa: PLC0415  # 1 s of CPU: on first use only
-
+    ) -> Iterator[dict[str, Any]]:
         payload = entry.payload
         common = {
             "brand": self._brand,
@@ -112,31 +111,38 @@ class PointMaker:
             **{name: value for name, value in labels.items() if value is not None},
         }
         for number, (text, dense) in enumerate(zip(entry.chunks, entry.vectors, strict=True)):
-            vectors: dict[str, Any] = {vector: _plain(dense)}
-            if lexical and (words := self._words(text)):
-                vectors[LEXICAL] = words
+            vectors: dict[str, Any] = {vector: _in_32_bits(dense)}
+            if lexical and (indices := (words := self._counter.embed_document(text)).indices):
+                vectors[LEXICAL] = {"indices": indices, "values": words.values}
             content = {"document": text, "chunk": number, **common}
-            # Not validated: that would look at each number again, which takes as long as the rest of this function.
-            yield models.PointStruct.model_construct(id=chunk_id(payload.id, number), vector=vectors, payload=content)
+            yield {"id": chunk_id(payload.id, number), "vector": vectors, "payload": content}
 
-    def _words(self, text: str, *, question: bool = False) -> models.SparseVector | None:
-        """Return the BM25 weights of a text's words, as the embedded engine counts them; the server knows the IDF."""
-        from qdrant_client import models  # noqa: PLC0415  # as above
+    def _asked(self, text: str) -> models.SparseVector | None:
+        from qdrant_client import models  # noqa: PLC0415  # 1 s of CPU: on first use only
 
+        words = self._counter.embed_query(text)
+        indices = words.indices
+        return models.SparseVector.model_construct(indices=indices, values=words.values) if indices else None
+
+    @property
+    def _counter(self) -> Any:  # noqa: ANN401  # the engine ships no types for it
+        """The embedded engine's BM25, so that memory is found alike on both; the server knows the IDF."""
         if self._bm25 is None:
             import qdrant_edge  # noqa: PLC0415  # on first use only
 
             self._bm25 = qdrant_edge.Bm25(qdrant_edge.Bm25Config())
-        words = self._bm25.embed_query(text) if question else self._bm25.embed_document(text)
-        indices = words.indices
-        return models.SparseVector.model_construct(indices=indices, values=words.values) if indices else None
+        return self._bm25
 
 
-def _plain(vector: Sequence[float]) -> list[float]:
-    """Return a vector as JSON can hold it: a model of one's own may give arrays, or numpy's numbers."""
-    if isinstance(vector, list) and all(type(value) is float for value in vector[:1]):
-        return vector
-    return [float(value) for value in vector]
+def _in_32_bits(vector: Sequence[float]) -> Any:  # noqa: ANN401  # numpy is imported on first use only
+    """Return a vector as the server keeps it: in their 9 digits numbers take little more than half of a request.
+
+    What is out of their range becomes null in JSON, which the server refuses.
+    """
+    import numpy as np  # noqa: PLC0415  # as above
+
+    with np.errstate(over="ignore"):
+        return np.array(vector, dtype=np.float32)
 
 
 def labels_of(brand: str, payload: Payload) -> dict[str, Any]:

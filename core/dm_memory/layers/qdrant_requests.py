@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
+
+import orjson
 
 from dm_memory.errors import LayerError
 from dm_memory.items import Payload
@@ -19,7 +21,7 @@ from dm_memory.layers.remote import Service
 if TYPE_CHECKING:
     from qdrant_client import AsyncQdrantClient, models
 
-__all__ = ["Requests", "missing"]
+__all__ = ["Requests", "missing", "storing"]
 
 _PAGE = 1000
 _VECTOR_PAGE = 256
@@ -37,17 +39,17 @@ class Requests:
 
     # Writing -----------------------------------------------------------------------------------------------------
 
-    async def store(self, part: Part) -> None:
-        """Store points, and remove chunks that their entries had beyond them: one request, in this order."""
-        from qdrant_client import models  # noqa: PLC0415  # loaded already: there is a client
+    async def store(self, body: bytes) -> None:
+        """Store points, and remove chunks that their entries had beyond them: one request, made by ``storing``.
 
-        surplus = BrandFilters(self.brand).surplus(part.chunks)
-        await self._update(
-            [
-                models.UpsertOperation(upsert=models.PointsList(points=part.points)),
-                models.DeleteOperation(delete=models.FilterSelector(filter=surplus)),
-            ]
-        )
+        The SDK's REST interface sends text as it is. Its own way from models to JSON takes five times as long, on the
+        event loop.
+        """
+        api = self.client.http.points_api
+        reply = await api.batch_update(self.place.name, wait=True, update_operations=cast("Any", body))
+        if reply.result is None:
+            raise self.service.malformed("result")
+        self._require_done(reply.result)
 
     async def label(self, payloads: Sequence[Payload]) -> None:
         """Replace everything but text, hash and vectors of entries that are held, with all their chunks."""
@@ -164,6 +166,13 @@ class Requests:
             if following == offset:
                 raise self.service.malformed("offset")
             offset = following
+
+
+def storing(brand: str, part: Part) -> bytes:
+    """Return the request that stores points, then removes chunks that their entries had beyond them."""
+    surplus = BrandFilters(brand).surplus(part.chunks).model_dump(mode="json", exclude_none=True)
+    operations = [{"upsert": {"points": part.points}}, {"delete": {"filter": surplus}}]
+    return orjson.dumps({"operations": operations}, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def _by_entry(points: Sequence[models.Record]) -> dict[str, list[models.Record]]:

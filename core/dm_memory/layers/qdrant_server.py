@@ -37,7 +37,7 @@ from dm_memory.layers.qdrant_errors import GONE, translated
 from dm_memory.layers.qdrant_place import Place, mismatch
 from dm_memory.layers.qdrant_points import PointMaker, unsound
 from dm_memory.layers.qdrant_rebuild import Rebuild
-from dm_memory.layers.qdrant_requests import Requests, missing
+from dm_memory.layers.qdrant_requests import Requests, missing, storing
 from dm_memory.layers.remote import Service
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ class QdrantServerLayer:
         self._names = Names.of(collection, brand)
         self.capabilities = Capabilities(batch_items_of(embedder), remote=True, embeds=True)
         self._embedder = embedder
+        self._known: EmbeddingSpec | None = None
         self._limit = limit
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"dm-memory-qdrant-{brand}")
         self._maker = PointMaker(brand, embedder)
@@ -131,15 +132,22 @@ class QdrantServerLayer:
         errors: dict[str, LayerError] = {}
 
         async def store(requests: Requests) -> None:
-            make = partial(self._maker.parts, payloads, qdrant_vector_name(spec), lexical=requests.place.lexical)
-            parts, unfit = await self._on_thread(make)
+            make = partial(self._bodies, payloads, qdrant_vector_name(spec), lexical=requests.place.lexical)
+            bodies, unfit = await self._on_thread(make)
             errors.update(unfit)
             with translated(self.service):
-                for part in parts:
-                    await requests.store(part)
+                for body in bodies:
+                    await requests.store(body)
 
         await self._ask(partial(self._collections.for_writing, spec), store, None)
         return [Outcome(payload.id, errors.get(payload.id)) for payload in payloads]
+
+    def _bodies(
+        self, payloads: Sequence[Payload], vector: str, *, lexical: bool
+    ) -> tuple[list[bytes], dict[str, LayerError]]:
+        """Return the requests that store payloads, and why some have none; for the layer's thread."""
+        parts, unfit = self._maker.parts(payloads, vector, lexical=lexical)
+        return [storing(self.brand, part) for part in parts], unfit
 
     async def update_metadata(self, payloads: Sequence[Payload]) -> list[Outcome]:
         """Replace the metadata of entries that are held with this text. Raises ``LayerError``."""
@@ -246,7 +254,9 @@ class QdrantServerLayer:
         return await self._connection.client(self._thread)
 
     async def _spec(self) -> EmbeddingSpec:
-        return await self._on_thread(lambda: self._embedder.spec)
+        if self._known is None:
+            self._known = await self._on_thread(lambda: self._embedder.spec)
+        return self._known
 
     async def _on_thread(self, work: Callable[[], _T]) -> _T:
         """Run what takes a processor's time off the event loop; a model that does not load is the layer's trouble."""

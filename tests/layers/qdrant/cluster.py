@@ -9,6 +9,7 @@ from typing import Any
 from dm_memory.layers.protocol import Embedder
 from dm_memory.layers.qdrant_server import QdrantServerLayer
 from tests.layers.payloads import BRAND
+from tests.layers.qdrant.local import local_client
 from tests.support.embedders import HashEmbedder
 
 Scenario = Callable[[QdrantServerLayer], Awaitable[Any]]
@@ -18,13 +19,11 @@ class Cluster:
     """A Qdrant cluster in this process' memory: the client's local mode."""
 
     def __init__(self) -> None:
-        from qdrant_client import AsyncQdrantClient  # noqa: PLC0415  # 1 s of import: not by collection
+        self.client = local_client(":memory:")
+        self.client.close = self._stay
 
-        class Shared(AsyncQdrantClient):
-            async def close(self, grpc_grace: float | None = None, **kwargs: Any) -> None:
-                """Stay: other layers of the test go on."""
-
-        self.client = Shared(":memory:")
+    async def _stay(self) -> None:
+        """Let nobody close the client: other layers of the test go on."""
 
     def layer(
         self, brand: str = BRAND, embedder: Embedder | None = None, name: str = "dm-memory", **options: Any

@@ -23,6 +23,7 @@ from dm_memory.layers.fastembed_embedder import FastembedEmbedder
 from dm_memory.layers.protocol import Embedder, SearchQuery
 from dm_memory.layers.qdrant_server import QdrantServerLayer
 from tests.layers.payloads import BRAND, payload
+from tests.layers.qdrant.local import local_client
 from tests.layers.qdrant.standin import StandIn
 from tests.support.embedders import HashEmbedder
 
@@ -47,7 +48,6 @@ class Folder:
         self, embedder: Embedder, scenario: Callable[[QdrantServerLayer], Awaitable[Any]], brand: str = BRAND
     ) -> Any:
         """Play a scenario on a layer over this folder."""
-        from qdrant_client import AsyncQdrantClient  # noqa: PLC0415  # 1 s of import: not by collection
 
         async def act() -> Any:
             layer = QdrantServerLayer(
@@ -56,7 +56,7 @@ class Folder:
                 "dm-memory",
                 brand,
                 embedder,
-                client_factory=lambda: AsyncQdrantClient(path=str(self.path), force_disable_check_same_thread=True),
+                client_factory=lambda: local_client(path=str(self.path), force_disable_check_same_thread=True),
             )
             try:
                 return await scenario(layer)

@@ -18,6 +18,7 @@ from dm_memory.items import Payload, storage_id
 from dm_memory.layers.chunking import CHUNKING_VERSION, chunk
 from dm_memory.layers.edge_points import chunk_id
 from dm_memory.layers.protocol import Embedder, SearchableLayer, SearchQuery, VectorSource
+from dm_memory.layers.qdrant_requests import storing
 from dm_memory.layers.qdrant_server import QdrantServerLayer
 from dm_memory.sync.generations import RebuildableLayer
 from dm_memory.sync.reclaim import TellingLayer
@@ -301,13 +302,37 @@ def test_a_text_the_model_fails_on_fails_alone(cluster: Cluster, embedder: Embed
     cluster.play(scenario, embedder=embedder)
 
 
-@pytest.mark.parametrize("shape", ["array", "list of arrays", "list of lists of numpy's numbers", "tuples"])
+def test_a_number_no_vector_on_the_server_can_hold_is_refused() -> None:
+    class Huge(HashEmbedder):
+        def embed_documents(self, texts: Any) -> Any:
+            return [[1e39, *vector[1:]] if "huge" in text else vector for text, vector in self._each(texts)]
+
+        def _each(self, texts: Any) -> Any:
+            return zip(texts, super().embed_documents(texts), strict=True)
+
+    async def scenario(url: str) -> None:
+        layer = QdrantServerLayer(url, None, "dm-memory", BRAND, Huge())
+        with pytest.raises(LayerError) as caught:
+            await layer.upsert([payload(1, "A huge number.")])
+        assert caught.value.error_class is ErrorClass.VALIDATION
+        assert [outcome.error for outcome in await layer.upsert([payload(2)])] == [None]
+        await layer.close()
+
+    with running() as server:
+        asyncio.run(scenario(server.url))
+
+
+@pytest.mark.parametrize(
+    "shape", ["array", "list of arrays", "list of lists of numpy's numbers", "lists of both", "tuples"]
+)
 def test_a_model_of_ones_own_may_give_its_vectors_in_any_shape(cluster: Cluster, shape: str) -> None:
     class Own(HashEmbedder):
         def embed_documents(self, texts: Any) -> Any:
             array = np.array(super().embed_documents(texts), dtype="float32")
             if shape == "array":
                 return array
+            if shape == "lists of both":
+                return [[float(row[0]), *row[1:]] for row in array]
             as_given = {"tuples": tuple, "list of lists of numpy's numbers": list}.get(shape, np.asarray)
             return [as_given(row) for row in array]
 
@@ -315,7 +340,9 @@ def test_a_model_of_ones_own_may_give_its_vectors_in_any_shape(cluster: Cluster,
         assert [outcome.error for outcome in await layer.upsert([payload(1), payload(2)])] == [None, None]
         vector = (await layer.vectors([payload(1).id]))[payload(1).id].chunks[0]
         assert list(vector) == pytest.approx(HashEmbedder().embed_query(payload(1).content), abs=1e-6)
-        json.dumps(layer._maker.parts([payload(1)], "v", lexical=False)[0][0].points[0].vector)
+        (part,), _ = layer._maker.parts([payload(1)], "v", lexical=False)
+        (sent,) = json.loads(storing(BRAND, part))["operations"][0]["upsert"]["points"]
+        assert sent["vector"]["v"] == pytest.approx(list(vector), abs=1e-6)
 
     cluster.play(scenario, embedder=Own())
 

@@ -1,0 +1,82 @@
+"""A service for the benchmarks of layers: a process of its own that does the least a server does.
+
+It takes a request apart, parses its JSON, waits ``latency`` seconds and answers. Whoever measures has the other
+processor for itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import orjson
+from measure import REPOSITORY, environment, median, table
+
+__all__ = ["Answer", "Pairs", "fake", "serve", "show"]
+
+Answer = Callable[[str, str, Any], object]
+"""Returns a reply, given method, path and what the request's JSON says."""
+
+Pairs = Sequence[tuple[float, float]]
+"""Seconds of the control and of the layer, which took turns."""
+
+
+def serve(answer: Answer, latency: float) -> None:
+    """Say on standard output where the fake is, and serve until standard input ends."""
+    asyncio.run(_serve(answer, latency))
+
+
+async def _serve(answer: Answer, latency: float) -> None:
+    server = await asyncio.start_server(partial(_connection, answer, latency), "127.0.0.1", 0, limit=1 << 25)
+    print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+    server.close()
+
+
+async def _connection(
+    answer: Answer, latency: float, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    try:
+        while head := (await reader.readuntil(b"\r\n\r\n")).lower():
+            length = int(head.partition(b"content-length:")[2].split(b"\r\n")[0] or 0)
+            body = await reader.readexactly(length) if length else b"null"
+            method, target, _ = head.decode().split(" ", 2)
+            reply = orjson.dumps(answer(method.upper(), target.partition("?")[0], orjson.loads(body)))
+            await asyncio.sleep(latency)
+            writer.write(
+                b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(reply)
+            )
+            writer.write(reply)
+    except (asyncio.IncompleteReadError, ConnectionError):
+        pass
+    finally:
+        writer.close()
+
+
+@contextmanager
+def fake(script: str, latency: float) -> Iterator[str]:
+    """Run ``SCRIPT --serve`` while the block runs; yield its address."""
+    command = [sys.executable, script, "--serve", "--latency", str(latency)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment(), cwd=REPOSITORY
+    ) as server:
+        assert server.stdout is not None
+        try:
+            yield server.stdout.readline().strip()
+        finally:
+            server.communicate()
+
+
+def show(title: str, controls: dict[str, Pairs], more: Sequence[tuple[str, str]] = ()) -> None:
+    """Print the medians of a batch: each control's, and the layer's that took turns with it."""
+    rows = []
+    for name, pairs in controls.items():
+        control, own = (median(side) * 1e3 for side in zip(*pairs, strict=True))
+        ratio = median([layer / bare for bare, layer in pairs])
+        rows.append((name, f"{control:.2f} ms; the layer {own:.2f} ms, {ratio:.2f} of it (median of {len(pairs)})"))
+    table(title, [*rows, *more])

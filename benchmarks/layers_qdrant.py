@@ -1,0 +1,193 @@
+"""The Qdrant layer against the bare SDK: the same points in the same requests, to the same fake on loopback.
+
+Two controls, each taking turns with the layer, batch by batch, so that a busy machine is busy for all:
+
+* ``ready``: ``upsert`` of points that were made beforehand. What the layer does besides is all in the ratio: cutting
+  texts, counting their words for BM25, labels, checks, the removal of surplus chunks, the check of the reply.
+* ``made``: as any user of the SDK would write it, whose points have the dense and the BM25 vector and a payload too.
+
+The embedding model costs nothing. ``--single`` also stores ``--items`` through the guarded layer one batch after
+another, as a sync does, and a hundredth of them one at a time with the bare SDK, for the gain of batches.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import time
+from collections.abc import Sequence
+from itertools import count, islice
+from typing import TYPE_CHECKING
+
+from layers_fake import Answer, fake, serve, show
+from measure import median
+
+from dm_memory.items import Payload
+from dm_memory.layers.edge_points import metadata_of
+from dm_memory.layers.guarded import GuardPolicy, guard
+from dm_memory.layers.model_names import qdrant_vector_name
+from dm_memory.layers.protocol import EmbeddingSpec, Layer
+from dm_memory.layers.qdrant_points import LEXICAL
+from dm_memory.layers.qdrant_server import QdrantServerLayer
+from tests.layers.payloads import payload
+
+if TYPE_CHECKING:
+    from qdrant_client import AsyncQdrantClient, models
+
+_BATCH = 256
+_DIMENSION = 384
+_TEXT = "Shorter subject lines open more letters, the longer ones are read to their ends more often. "
+_NAMES = count()
+
+
+class RowsEmbedder:
+    """Vectors of numbers as a model's have them, 17 digits each, made beforehand."""
+
+    spec = EmbeddingSpec("sentence-transformers/all-MiniLM-L6-v2", _DIMENSION, "1")
+
+    def __init__(self) -> None:
+        self._rows = [
+            [((row * 7919 + place * 104729) % 99991) / 99991 / 19.6 for place in range(_DIMENSION)]
+            for row in range(_BATCH)
+        ]
+
+    def embed_documents(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+        """Return a vector a text."""
+        return [self._rows[number % _BATCH] for number in range(len(texts))]
+
+    def embed_query(self, text: str) -> Sequence[float]:
+        """Return a vector."""
+        return self._rows[len(text) % _BATCH]
+
+
+def answer() -> Answer:
+    """Return a Qdrant that has one collection, ready for use, and accepts everything."""
+    from tests.layers.qdrant.stub import collection  # noqa: PLC0415  # only the fake needs it
+
+    described = collection(metadata={"dm_memory": {"format": 1, "model": _MODEL, "chunking": 1}})
+    vector = {qdrant_vector_name(RowsEmbedder.spec): {"size": _DIMENSION, "distance": "Cosine"}}
+    described["config"]["params"]["vectors"] = vector
+    done = {"operation_id": 1, "status": "completed"}
+
+    def say(method: str, path: str, body: dict[str, list[object]]) -> object:
+        del method
+        value: object = done
+        if path.endswith("/batch"):
+            value = [done] * len(body["operations"])
+        elif path.endswith("/aliases"):
+            value = {"aliases": [{"alias_name": "bench", "collection_name": "bench-1"}]}
+        elif path.endswith("/bench"):
+            value = described
+        return {"result": value, "status": "ok", "time": 0.001}
+
+    return say
+
+
+_MODEL = {"name": RowsEmbedder.spec.name, "dimension": _DIMENSION, "weights": RowsEmbedder.spec.weights}
+
+
+def fresh(items: int) -> list[Payload]:
+    """Return entries nobody has seen, of 400 characters."""
+    return [payload(number, f"Learning {number}. " + _TEXT * 4) for number in islice(_NAMES, items)]
+
+
+class Bare:
+    """What a user of the SDK writes."""
+
+    def __init__(self, client: AsyncQdrantClient, embedder: RowsEmbedder) -> None:
+        import qdrant_edge  # noqa: PLC0415  # on first use only
+
+        self._client = client
+        self._embedder = embedder
+        self._bm25 = qdrant_edge.Bm25(qdrant_edge.Bm25Config())
+
+    def points(self, batch: Sequence[Payload]) -> list[models.PointStruct]:
+        """Make a batch's points."""
+        from qdrant_client import models  # noqa: PLC0415  # 1 s of import
+
+        name = qdrant_vector_name(self._embedder.spec)
+        points = []
+        vectors = self._embedder.embed_documents([one.content for one in batch])
+        for one, dense in zip(batch, vectors, strict=True):
+            words = self._bm25.embed_document(one.content)
+            sparse = models.SparseVector(indices=words.indices, values=words.values)
+            content = {
+                "document": one.content,
+                "metadata": {**metadata_of(one), "brand": one.brand},
+                "brand": one.brand,
+                "entry": one.id,
+                "chunk": 0,
+                "chunks": 1,
+                "hash": one.content_hash,
+                "meta_hash": one.metadata_hash,
+                "content_type": one.content_type,
+                "tags": list(one.tags),
+                "recorded_day": 20260305,
+            }
+            points.append(models.PointStruct(id=one.id, vector={name: dense, LEXICAL: sparse}, payload=content))
+        return points
+
+    async def store(self, batch: Sequence[Payload], points: Sequence[models.PointStruct] | None = None) -> float:
+        """Store a batch, whose points may be made already; return the seconds."""
+        before = time.perf_counter()
+        result = await self._client.upsert("bench", list(points or self.points(batch)), wait=True)
+        assert result.status == "completed"
+        return time.perf_counter() - before
+
+
+async def ours(layer: Layer, batch: Sequence[Payload]) -> float:
+    """Store a batch with the layer; return the seconds."""
+    before = time.perf_counter()
+    outcomes = await layer.upsert(batch)
+    seconds = time.perf_counter() - before
+    assert all(outcome.error is None for outcome in outcomes)
+    return seconds
+
+
+async def measured(url: str, options: argparse.Namespace) -> None:
+    """Measure by turns, and print the medians of a batch."""
+    embedder = RowsEmbedder()
+    layer = QdrantServerLayer(url, None, "bench", "acme", embedder)
+    await layer.upsert(fresh(_BATCH))
+    bare = Bare(await layer._client(), embedder)  # noqa: SLF001  # the same client for both
+    ready, made = [], []
+    for _ in range(options.rounds):
+        batch = fresh(_BATCH)
+        ready.append((await bare.store(batch, bare.points(batch)), await ours(layer, fresh(_BATCH))))
+        made.append((await bare.store(fresh(_BATCH)), await ours(layer, fresh(_BATCH))))
+    more = await gained(layer, bare, options.items) if options.single else []
+    show(f"Qdrant, batches of {_BATCH}", {"ready": ready, "made": made}, more)
+    await layer.close()
+
+
+async def gained(layer: QdrantServerLayer, bare: Bare, items: int) -> list[tuple[str, str]]:
+    """Store many entries as a sync does, and a hundredth of them one at a time; return what to print."""
+    guarded = guard(layer, GuardPolicy())
+    every = fresh(items)
+    before = time.perf_counter()
+    for start in range(0, items, _BATCH):
+        await ours(guarded, every[start : start + _BATCH])
+    seconds = time.perf_counter() - before
+    few = fresh(max(items // 100, 1))
+    alone = median([await bare.store([one], bare.points([one])) for one in few]) * items
+    return [(f"{items:,} items", f"{seconds:.2f} s; one at a time {alone:.0f} s, {alone / seconds:.0f} times as long")]
+
+
+def main() -> None:
+    """Start the fake, measure, and end it; or be the fake."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--items", type=int, default=10_000, help="of --single")
+    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--latency", type=float, default=0.0)
+    parser.add_argument("--single", action="store_true")
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve:
+        serve(answer(), options.latency)
+        return
+    with fake(__file__, options.latency) as url:
+        asyncio.run(measured(url, options))
+
+
+if __name__ == "__main__":
+    main()
