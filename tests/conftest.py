@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from importlib.metadata import PackageNotFoundError, version
 
 import pytest
@@ -21,6 +22,12 @@ _PACKAGES = {
     "fastembed": ("fastembed",),
     "graphiti": ("falkordb", "neo4j"),
 }
+
+
+def pytest_configure() -> None:
+    """Let processes that tests start be interrupted: a shell's background job ignores SIGINT, and hands that on."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _installed(package: str) -> bool:
