@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dm_memory.errors import ErrorClass, LayerError
+from dm_memory.storage import durable_store, schema
 from dm_memory.storage.durable import START, Page, Table
 from dm_memory.storage.durable_rows import (
     EmbeddingRow,
@@ -383,12 +384,45 @@ def test_a_store_of_a_newer_program_is_left_alone(database: Database) -> None:
         await store.migrate()
         await database.run("UPDATE dm_memory_meta SET value = 99 WHERE name = 'schema_version'")
         fresh = database.store()
-        for act in (fresh.ping(), fresh.migrate()):
+        row = episodes(1)
+        for act in (fresh.ping(), fresh.migrate(), fresh.upsert_episodes(row), fresh.delete(Table.EPISODES, ["e1"])):
             with pytest.raises(LayerError, match="newer dm-memory"):
                 await act
         await fresh.close()
+        assert (await store.counts())[Table.EPISODES] == 0
 
     play(database, scenario)
+
+
+def test_a_store_of_an_older_program_is_brought_up_and_keeps_its_rows(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if the next version added a column: what has to hold on the day when there is one."""
+
+    async def scenario(store: SqlStore) -> None:
+        await store.upsert_episodes(episodes(3))
+        monkeypatch.setattr(schema, "_MIGRATIONS", (*schema._MIGRATIONS, "ALTER TABLE episodes ADD COLUMN mood TEXT"))
+        monkeypatch.setattr(durable_store, "SCHEMA_VERSION", 2)
+        newer = [database.store() for _ in range(3)]
+        await asyncio.gather(*(each.upsert_episodes(episodes(number)) for number, each in enumerate(newer, 4)))
+        await newer[0].migrate()
+        assert (await newer[0].ping()).schema_version == 2
+        assert (await newer[0].counts())[Table.EPISODES] == 6
+        (columns,) = await newer[0]._engine.read([schema.DETECT])
+        assert ("episodes", "mood") in columns
+        monkeypatch.setattr(durable_store, "SCHEMA_VERSION", 1)
+        with pytest.raises(LayerError, match="newer dm-memory"):  # the older program, which was running all the while
+            await store.upsert_episodes(episodes(7))
+        for each in newer:
+            await each.close()
+
+    play(database, scenario)
+
+
+def test_a_store_that_lacks_the_newest_columns_is_known_for_our_own() -> None:
+    found = {table.value: ["id", "updated_at", "brand"] for table in Table} | {"dm_memory_meta": ["name", "value"]}
+    assert schema.recognise(found) is schema.NATIVE
+    assert schema.recognise({"dm_memory_meta": ["name", "value"]}) is schema.EMPTY
 
 
 DO_MEMORY = """

@@ -12,7 +12,17 @@ from dm_memory.storage import durable_sql as sql
 from dm_memory.storage.durable import START, Key, Page, Pong, Survey
 from dm_memory.storage.durable_rows import DurableRow, EmbeddingRow, EpisodeRow, PatternRow, row_checksum, sql_row
 from dm_memory.storage.durable_statement import ReplyTooLargeError, Row, SchemaMismatchError, SqlValue, Statement
-from dm_memory.storage.schema import DETECT, NATIVE, SCHEMA_VERSION, Layout, Table, migration, recognise, version_query
+from dm_memory.storage.schema import (
+    DETECT,
+    NATIVE,
+    SCHEMA_VERSION,
+    Layout,
+    Table,
+    at_version,
+    migration,
+    recognise,
+    version_query,
+)
 
 __all__ = ["Engine", "SqlStore"]
 
@@ -152,12 +162,16 @@ class SqlStore:
             await self._write([*sql.delete_steps(table, self._brand, ids[start : start + step])])
 
     async def _write(self, steps: list[Statement]) -> None:
-        transaction = [sql.set_clock(self._now()), *steps]
+        transaction = [at_version(SCHEMA_VERSION), sql.set_clock(self._now()), *steps]
         if self._layout is not None and not self._layout.writable:
             raise _read_only(self._layout)
         try:
             await self._engine.write(transaction)
-        except SchemaMismatchError:
+        except LayerError as error:
+            if error.concerns_whole_layer:
+                raise
+            if not isinstance(error, SchemaMismatchError) and (await self.ping()).schema_version == SCHEMA_VERSION:
+                raise
             await self.migrate()
             await self._engine.write(transaction)
 

@@ -22,6 +22,7 @@ __all__ = [
     "Layout",
     "Table",
     "TableLayout",
+    "at_version",
     "migration",
     "recognise",
     "version_query",
@@ -134,6 +135,7 @@ INSERT INTO dm_memory_meta VALUES ('clock', 0);
 """
 _MIGRATIONS = (_VERSION_1,)
 
+_META_TABLE = "dm_memory_meta"
 _META = "CREATE TABLE IF NOT EXISTS dm_memory_meta (name TEXT PRIMARY KEY NOT NULL, value INTEGER NOT NULL)"
 _VERSION = "(SELECT coalesce(max(value), 0) FROM dm_memory_meta WHERE name = 'schema_version')"
 
@@ -144,10 +146,14 @@ def migration(version: int) -> list[Statement]:
     The second statement breaks a NOT NULL rule, and with it the transaction, where another process came first: a batch
     over HTTP can't branch on what it reads, but it stops at what fails.
     """
-    guard = f"INSERT INTO dm_memory_meta SELECT 'not at this version', NULL WHERE {_VERSION} <> ?"
     steps = [Statement(sql.strip()) for sql in _MIGRATIONS[version - 1].split(";") if sql.strip()]
     record = Statement("INSERT OR REPLACE INTO dm_memory_meta VALUES ('schema_version', ?)", (version,))
-    return [Statement(_META), Statement(guard, (version - 1,)), *steps, record]
+    return [Statement(_META), at_version(version - 1), *steps, record]
+
+
+def at_version(version: int) -> Statement:
+    """Return what breaks a transaction in a store of any other version: another machine may have a newer program."""
+    return Statement(f"INSERT INTO dm_memory_meta SELECT 'another version', NULL WHERE {_VERSION} <> ?", (version,))
 
 
 def version_query() -> Statement:
@@ -157,15 +163,17 @@ def version_query() -> Statement:
 
 DETECT = Statement(
     "SELECT m.name, c.name FROM sqlite_master m JOIN pragma_table_info(m.name) c"
-    " WHERE m.type = 'table' AND m.name IN ('episodes', 'patterns', 'embeddings') ORDER BY m.name, c.cid"
+    " WHERE m.type = 'table' AND m.name IN ('dm_memory_meta', 'episodes', 'patterns', 'embeddings')"
+    " ORDER BY m.name, c.cid"
 )
 
 
 def recognise(found: Mapping[str, Sequence[str]]) -> Layout | None:
     """Return the layout of a database with these tables and columns; None where it is nobody's that we know."""
-    if not found:
+    if not set(found) - {_META_TABLE}:
         return EMPTY
-    if _has(found, {table.value: {"id", "updated_at", *NATIVE.tables[table].columns} for table in Table}):
+    # Other columns than these may differ from version to version of our own; the schema's number tells which.
+    if _has(found, {_META_TABLE: {"name", "value"}, **{table.value: {"id", "updated_at", "brand"} for table in Table}}):
         return NATIVE
     if _has(found, {"episodes": {"episode_id", "start_time", "created_at"}}):
         return _do_memory(found)
