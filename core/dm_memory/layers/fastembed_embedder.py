@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dm_memory.errors import ConfigurationError
+from dm_memory.layers.extras import how_to_install
 from dm_memory.layers.model_names import MINILM
 from dm_memory.layers.protocol import EmbeddingSpec
 
@@ -104,7 +105,7 @@ class FastembedEmbedder:
         except ImportError as error:
             raise ConfigurationError(
                 "The embedding model of DM_MEMORY_EMBEDDER=fastembed needs the package fastembed, which is missing.",
-                "Install dm-memory with the extra fastembed: dm-memory[fastembed].",
+                how_to_install("fastembed"),
             ) from error
         supported = {model["model"].lower(): model for model in fastembed.TextEmbedding.list_supported_models()}
         if self._name.lower() not in supported:

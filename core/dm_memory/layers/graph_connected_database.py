@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeAlias
 from urllib.parse import SplitResult, urlsplit
 
 from dm_memory.errors import ConfigurationError
+from dm_memory.layers.extras import how_to_install
 from dm_memory.layers.remote import Service
 
 __all__ = ["GraphDatabase", "Row", "Statement", "Value", "host_and_port", "require_driver", "split_address"]
@@ -76,7 +77,7 @@ def require_driver(module: str, service: str) -> None:
     if importlib.util.find_spec(module) is None:
         raise ConfigurationError(
             f"{service} is configured, but its driver {module!r} is not installed.",
-            "Install dm-memory with the extra graphiti: dm-memory[graphiti].",
+            how_to_install("graphiti"),
         )
 
 
