@@ -91,7 +91,7 @@ def test_a_missing_sdk_is_an_error_that_names_the_extra(monkeypatch: pytest.Monk
         assert not health.ok
         assert health.error is not None
         assert health.error.error_class is ErrorClass.UNAVAILABLE
-        assert "dm-memory[supermemory]" in health.error.remedy
+        assert "the extra supermemory" in health.error.remedy
 
     play(make_offline(), scenario)
 
