@@ -52,6 +52,15 @@ def test_a_prepared_graph_file_becomes_facts_and_moves_to_stored(bench: Bench) -
     assert len(entry["content_hash"]) == 16
 
 
+@pytest.mark.parametrize("name", ["graph-spring-launch.json", "graph-20260302_2.v1.json", "graph-0123456789AB.json"])
+def test_a_graph_file_that_somebody_named_is_taken_in_as_well(bench: Bench, name: str) -> None:
+    bench.write(f"memory/pending/{name}", STATEMENTS)
+    status, facts = synced(bench)
+    assert status == "complete"
+    assert any("Founders" in text for text in facts)
+    assert (bench.memory_dir / "stored" / name).exists()
+
+
 @pytest.mark.parametrize("content", ["{", "[]", '{"entity": "x"}', '{"entity": "", "relationships": []}'])
 def test_a_broken_graph_file_is_told_of_and_stays(bench: Bench, content: str) -> None:
     bench.write(f"memory/pending/{NAME}", content)
