@@ -127,7 +127,7 @@ UNWIND $entries AS row
 MATCH (n:Episodic {uuid: row.uuid})
 SET n.name = row.name, n.content = row.content, n.source_description = row.source_description,
   n.valid_at = moment(row.valid_at), n.since = row.since, n.content_hash = row.content_hash,
-  n.metadata_hash = row.metadata_hash, n.details = row.details
+  n.metadata_hash = row.metadata_hash, n.details = row.details, n.fact_count = row.fact_count
 """
 """Last of a write: only now the entry is held, so that ``fetch`` never tells of one whose facts are missing."""
 
@@ -135,8 +135,13 @@ HASHES = f"""
 UNWIND $ids AS id
 MATCH (n:Episodic {{uuid: id}})
 WHERE {_OURS}
+UNWIND coalesce(n.entity_edges, []) + [''] AS fact
+OPTIONAL MATCH ()-[e:RELATES_TO {{uuid: fact}}]->()
+WITH n, count(DISTINCT e.uuid) AS facts
+WHERE facts >= coalesce(n.fact_count, 0)
 RETURN n.uuid, n.content_hash, coalesce(n.metadata_hash, '')
 """
+"""Entries that are held with all their facts: one whose facts somebody deleted is to be written again."""
 
 KNOWN = """
 UNWIND $ids AS id

@@ -122,6 +122,7 @@ def written(payload: Payload, known: Known | None, ids: Ids, now: str) -> Writte
         _add(made, change, known, ids, own)
         for change in changes(piece.facts, standing, _since(payload, known, moment, now), moment)
     ]
+    row["fact_count"] = len({*row["facts"], *(stood.fact.id for stood in standing)})
     return made
 
 

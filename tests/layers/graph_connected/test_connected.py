@@ -105,6 +105,23 @@ def test_an_entry_that_was_spoiled_by_others_is_whole_again_when_it_is_stored_ag
     assert [row[3] for row in graphs.rows(FACTS)] == [payload(1).content]
 
 
+def test_an_entry_whose_facts_somebody_deleted_is_not_held_until_it_is_stored_again(graphs: Graphs) -> None:
+    stored = [payload(1), plan("active", "email"), snapshot("spring", 3, roas=2.5)]
+    ids = [payload.id for payload in stored]
+
+    async def scenario(layer: ConnectedGraphLayer) -> None:
+        await layer.upsert(stored)
+        assert set(await layer.fetch(ids)) == set(ids)
+        await layer.upsert([replace(stored[1], content=f"{stored[1].content} More.", content_hash="e" * 64)])
+        assert set(await layer.fetch(ids)) == set(ids)
+        await write(graphs, "MATCH (:Campaign)-[e:RELATES_TO]->(:Metric) DELETE e")
+        assert set(await layer.fetch(ids)) == set(ids) - {stored[2].id}
+        await layer.upsert([stored[2]])
+        assert set(await layer.fetch(ids)) == set(ids)
+
+    graphs.play(graphs.layer(), scenario)
+
+
 def test_a_tag_that_says_what_an_entry_is_about_moves_its_fact(graphs: Graphs) -> None:
     async def scenario(layer: ConnectedGraphLayer) -> None:
         await layer.upsert([entry("insight/1", "Bread sells.")])
