@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from hashlib import sha256
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from dm_memory.errors import ConfigurationError, ErrorClass, LayerError
+from dm_memory.layers.extras import how_to_install
 from dm_memory.layers.remote import Service
 from dm_memory.layers.supermemory_errors import NOT_FOUND, RefusedError, translated
 from dm_memory.layers.supermemory_replies import AddReply, DeleteReply, ListReply, Reply, UpdateReply, parsed
@@ -125,8 +127,11 @@ class Connection:
 
     async def add(self, documents: Sequence[dict[str, Any]]) -> AddReply:
         """Add new documents, at most 600. An id that is there already is appended to."""
+        # The SDK walks a list for 7 ms, and what is not in extra_body twice. A deque, which it does not know, pydantic
+        # encodes for it in a tenth of that.
+        body = {"documents": deque(documents)}
         return await self._ask(
-            AddReply, lambda sdk: sdk.documents.batch_add(self._namespace, documents=cast("Any", documents))
+            AddReply, lambda sdk: sdk.documents.batch_add(self._namespace, documents=(), extra_body=body)
         )
 
     async def update(self, document: str, fields: dict[str, Any]) -> UpdateReply | None:
@@ -144,7 +149,6 @@ class Connection:
 
     async def page(self, where: dict[str, Any], page: int, limit: int, *, content: bool = False) -> ListReply:
         """Return a page of the documents that meet a condition, oldest first; the first page is 1."""
-        # As extra_body: the SDK walks a filter of a hundred ids for 10 ms to find nothing it would rename.
         body = {"filter": where, "include": {"content": content, "memoryCount": False}}
         return await self._ask(
             ListReply,
@@ -212,7 +216,7 @@ class Connection:
 def _not_installed() -> LayerError:
     return LayerError(
         "Supermemory is configured, but its SDK is not installed.",
-        "Install dm-memory with the extra supermemory (dm-memory[supermemory]), or unset SUPERMEMORY_API_KEY.",
+        f"{how_to_install('supermemory')} Or unset SUPERMEMORY_API_KEY.",
         error_class=ErrorClass.UNAVAILABLE,
         code="extra",
     )

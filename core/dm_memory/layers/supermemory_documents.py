@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import deque
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -83,8 +84,8 @@ def _unfit(what: str) -> LayerError:
 
 
 def filter_by_ids(ids: Sequence[str]) -> dict[str, Any]:
-    """Return the condition "one of these entries". At most 200 ids."""
-    return {"operator": "or", "operands": [_equals(_ID, entry) for entry in ids]}
+    """Return the condition "one of these entries". At most 200 ids; a deque, as ``Connection.add`` has it."""
+    return {"operator": "or", "operands": deque(_equals(_ID, entry) for entry in ids)}
 
 
 def filter_by_brand(brand: str) -> dict[str, Any]:
