@@ -57,7 +57,7 @@ async def _again_and_again(runtime: Runtime, first_after: float, rest: float) ->
         try:
             memory = await runtime.memory()
             pause = memory.settings.storage_interval
-            pause = await _run(memory) or pause
+            pause = await _run(runtime, memory) or pause
         except DmMemoryError as error:
             _log.info("no storage sync: %s", type(error).__name__)
         except Exception as error:  # noqa: BLE001  # a bug here must not end the server
@@ -73,11 +73,12 @@ async def _pause(runtime: Runtime, seconds: float, at_least: float) -> None:
     runtime.cache_is_stale.clear()
 
 
-async def _run(memory: Memory) -> float | None:
-    """Sync once; return the seconds to wait, where the store says how many."""
+async def _run(runtime: Runtime, memory: Memory) -> float | None:
+    """Sync once, as the cache was last asked for by hand; return the seconds to wait, where the store says how many."""
     from dm_memory.storage.sync_results import StorageSyncRequest  # noqa: PLC0415  # start-up imports only what it needs
 
-    result = await memory.storage_sync(StorageSyncRequest())
+    result = await memory.storage_sync(StorageSyncRequest(as_before=True))
+    runtime.brand_in_background = result.brand
     level = logging.WARNING if result.exit_code else logging.INFO
     _log.log(level, "storage sync: %s, %d findings", result.status.value, len(result.findings))
     return result.retry_after

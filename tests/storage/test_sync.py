@@ -54,6 +54,16 @@ def test_a_new_machine_gets_the_newest_episodes_all_patterns_and_their_embedding
     pair.assert_the_same(20)
 
 
+def test_a_run_that_nobody_asked_for_keeps_what_was_asked_for(pair: Pair) -> None:
+    """The server's timer must not evict what somebody cached on purpose, nor fetch what they left out."""
+    pair.sync(max_episodes_cache=7, sync_embeddings=False)
+    pair.put(episode(40), embedding("e40"))
+    result = pair.sync(as_before=True, max_episodes_cache=1000)
+    assert (result.cache.counts[Table.EPISODES], result.cache.counts[Table.EMBEDDINGS]) == (7, 0)
+    pair.sync(max_episodes_cache=25)
+    assert pair.sync(as_before=True).cache.counts[Table.EPISODES] == 25
+
+
 def test_nothing_changed_costs_one_question(pair: Pair) -> None:
     pair.sync()
     pair.flaky.calls.clear()

@@ -79,6 +79,7 @@ class Runtime:
         opener: Builds the ``Memory``; runs on a worker thread, because its imports would block the event loop.
 
     Attributes:
+        brand_in_background: The brand whose cache the server itself keeps up to date, once it does.
         in_use: True once a server runs on it, from when on ``closed`` will be set at its end.
     """
 
@@ -87,6 +88,7 @@ class Runtime:
         self._opening: asyncio.Task[Memory] | None = None
         self.in_use = False
         self.closed = asyncio.Event()
+        self.brand_in_background = ""
         self.cache_is_stale = asyncio.Event()
 
     async def memory(self) -> Memory:

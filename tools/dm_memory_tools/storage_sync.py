@@ -33,7 +33,7 @@ async def storage_sync(
     repair: Annotated[bool, Field(description="Mend")] = False,
     response_format: Format = "markdown",
 ) -> CallToolResult:
-    """Refresh the local cache from the durable store, which sync_memory does not fill yet."""
+    """Refresh the local cache, read offline, from the durable store that sync_memory fills."""
     del brand  # `chosen` is the brand, found from this argument or asked for
     with tool_errors("bringing the cache up to the durable store"):
         from dm_memory.report import storage_report  # noqa: PLC0415  # start-up imports only what tools/list needs
@@ -50,8 +50,11 @@ async def storage_sync(
             validate_only=validate_only,
             repair=repair,
         )
-        memory = await runtime_of(ctx).memory()
-        return to_result(storage_report(await memory.storage_sync(request, ProgressRelay(ctx))), response_format)
+        runtime = runtime_of(ctx)
+        memory = await runtime.memory()
+        result = await memory.storage_sync(request, ProgressRelay(ctx))
+        interval = memory.settings.storage_interval if result.brand == runtime.brand_in_background else None
+        return to_result(storage_report(result, interval), response_format)
 
 
 STORAGE_SYNC = define(storage_sync, title="Sync cache", read_only=False)

@@ -197,6 +197,8 @@ class _Run:
 
     async def _sync(self, cache: Cache, worker: Worker) -> StorageSyncResult:
         state: CacheState = await worker.run(read_state, cache)
+        if self.request.as_before:
+            self.request = state.asked(self.request)
         if state.due_for_examination(self.now()) and not self.request.repair:
             await self._examined(cache, worker)
         applier: Applier | None = None
@@ -247,12 +249,12 @@ class _Run:
     async def _unchanged(self, cache: Cache, worker: Worker, survey: Survey, plan: Plan) -> StorageSyncResult:
         if not plan.hold:
             self.findings += await worker.run(validate_counts, cache, survey, self.request)
-            await worker.run(conclude, cache, self.now())
+            await worker.run(conclude, cache, self.now(), self.request)
         return await self._result(cache, worker, Status.UNCHANGED, survey=survey, behind=0, validated=not plan.hold)
 
     async def _validated(self, applier: Applier, worker: Worker, plan: Plan) -> StorageSyncResult:
         cache = applier.cache
-        state: CacheState = await worker.run(conclude, cache, self.now())
+        state: CacheState = await worker.run(conclude, cache, self.now(), self.request)
         survey = await self._survey(state, exact=True)
         behind = self._behind(survey)
         if not behind:

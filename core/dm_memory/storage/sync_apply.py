@@ -13,7 +13,7 @@ from dm_memory.storage.sync_pages import Batch, Range, as_fetched, batches, pack
 from dm_memory.storage.sync_plan import expected
 from dm_memory.storage.sync_records import key_of, records_of
 from dm_memory.storage.sync_results import Moved, StorageSyncRequest
-from dm_memory.storage.sync_state import CacheState, Mark, mark_of, source_name
+from dm_memory.storage.sync_state import CacheState, Mark, asked_for, mark_of, source_name
 from dm_memory.sync.worker import Worker
 
 __all__ = ["Applier", "Tell"]
@@ -81,7 +81,7 @@ class Applier:
 
         Pages bring their embeddings along and nothing deleted, so these streams are followed from this moment.
         """
-        marks: dict[Mark, Watermark] = {}
+        marks = asked_for(self.request)
         if Mark.SOURCE not in self.state.marks and self.survey.layout != EMPTY.name:
             marks[Mark.SOURCE] = Watermark(0, source_name(self.store.engine, self.survey.layout))
         embeddings = self.state.key(Mark.EMBEDDINGS)

@@ -23,6 +23,7 @@ class StorageSyncRequest:
         full: Read everything again, and remove what the store does not hold.
         validate_only: Compare cache and store, change nothing.
         repair: Check, and mend what the check found.
+        as_before: Cache as much as the cache was last asked to; what is said here counts for a new one only.
     """
 
     brand: str | None = None
@@ -34,6 +35,7 @@ class StorageSyncRequest:
     dry_run: bool = False
     validate_only: bool = False
     repair: bool = False
+    as_before: bool = False
 
 
 class Mode(StrEnum):

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from dm_memory.findings import Finding
 from dm_memory.storage.cache import Cache, Page, Watermark
 from dm_memory.storage.durable import START, Key
 from dm_memory.storage.schema import NATIVE, Table
+from dm_memory.storage.sync_results import StorageSyncRequest
 
 __all__ = [
     "EXAMINE_EVERY",
     "CacheState",
     "Mark",
+    "asked_for",
     "conclude",
     "mark_of",
     "note_examination",
@@ -48,6 +50,7 @@ class Mark(StrEnum):
     SYNCED = "synced"
     EXAMINED = "examined"
     RUNS = "runs"
+    ASKED = "asked"
 
 
 def mark_of(key: Key) -> Watermark:
@@ -88,6 +91,18 @@ class CacheState:
         key = self.key(Mark(table.value)) or START
         return key if key == START or self.source.startswith(f"{NATIVE.name}|") else (key[0], "")
 
+    def asked(self, request: StorageSyncRequest) -> StorageSyncRequest:
+        """Return the request with what the cache was last asked to keep, where it ever was."""
+        asked = self.marks.get(Mark.ASKED)
+        if asked is None:
+            return request
+        return replace(
+            request,
+            max_episodes_cache=asked.updated_at,
+            sync_patterns=Table.PATTERNS.value in asked.id,
+            sync_embeddings=Table.EMBEDDINGS.value in asked.id,
+        )
+
     @property
     def half_filled(self) -> bool:
         """Whether a run was interrupted that had cached episodes below the stretch: there may be holes between."""
@@ -113,6 +128,17 @@ class CacheState:
         return sum(self.counts.values())
 
 
+def asked_for(request: StorageSyncRequest) -> dict[Mark, Watermark]:
+    """Return what the cache keeps of a request for runs that nobody asked for."""
+    wanted = [Table.PATTERNS.value] * request.sync_patterns + [Table.EMBEDDINGS.value] * request.sync_embeddings
+    most = min(request.max_episodes_cache, _MOST)
+    return {Mark.ASKED: Watermark(most, " ".join(wanted))}
+
+
+_MOST = 2**62
+"""What a place in the cache's file has room for."""
+
+
 def read_state(cache: Cache) -> CacheState:
     """Read a cache's state. Raises ``CacheError``."""
     stats = cache.stats()
@@ -126,10 +152,11 @@ def note_examination(cache: Cache, moment: int) -> None:
     cache.apply(Page(watermarks={Mark.EXAMINED.value: Watermark(moment, str(runs.updated_at if runs else 0))}))
 
 
-def conclude(cache: Cache, moment: int) -> CacheState:
+def conclude(cache: Cache, moment: int, request: StorageSyncRequest) -> CacheState:
     """Note that the store's present was reached at ``moment`` (microseconds), count the runs, return the new state."""
     runs = cache.watermark(Mark.RUNS.value)
     marks = {Mark.SYNCED: Watermark(moment, ""), Mark.RUNS: Watermark(runs.updated_at + 1 if runs else 1, "")}
+    marks |= asked_for(request)
     if runs is None:  # the file is new
         marks[Mark.EXAMINED] = Watermark(moment, "1")
     cache.apply(Page(watermarks={mark.value: place for mark, place in marks.items()}))
