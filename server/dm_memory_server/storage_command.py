@@ -36,10 +36,12 @@ def storage_sync(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the plan; write nothing.")] = False,
     validate_only: Annotated[bool, typer.Option("--validate-only", help="Only compare cache and store.")] = False,
     repair: Annotated[bool, typer.Option("--repair", help="Check, and mend what the check finds.")] = False,
-    watch: Annotated[float | None, typer.Option("--watch", min=1, help="Run again every so many seconds.")] = None,
+    watch: Annotated[
+        float | None, typer.Option("--watch", min=1, max=86_400, help="Run again every so many seconds.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print data instead of the report.")] = False,
 ) -> int:
-    """Bring the local cache up to the durable store, which other writers fill."""
+    """Bring the local cache up to the durable store, which syncs fill, on this machine and others."""
 
     async def work(memory: Memory, progress: Progress) -> Report:
         from dm_memory.report import storage_report  # noqa: PLC0415  # each command imports its own

@@ -72,7 +72,7 @@ def test_a_client_brings_the_cache_up_to_the_store(
 ) -> None:
     text, data = call(serving(filled), max_episodes_cache=10)
     assert [line[3:] for line in text.splitlines() if line.startswith("## ")] == [*STORAGE_SECTIONS]
-    assert "10 episodes, 1 pattern were written" in text
+    assert "New or changed, and written to the cache: 10 episodes, 1 pattern." in text
     assert "The cache is what the durable store says it should be." in text
     schema.validate(data)
     assert (data["status"], data["cache"]["counts"]["episodes"], data["behind"]) == ("synced", 10, 0)
@@ -141,7 +141,7 @@ def test_watching_runs_again_until_it_is_interrupted(environment: dict[str, str]
 class Watched(Memory):
     """A memory that says when the second storage sync has ended, and lets no pause pass."""
 
-    def __init__(self, home: Path, storage_interval: float = 0.0, retry_after: float = 0.0) -> None:
+    def __init__(self, home: Path, storage_interval: float = 0.0, retry_after: float | None = 0.0) -> None:
         super().__init__(load_settings(home=home).model_copy(update={"storage_interval": storage_interval}))
         self.retry_after = retry_after
         self.results: list[StorageSyncResult] = []
@@ -171,6 +171,51 @@ def test_a_server_with_a_remote_store_syncs_by_itself_and_outlives_its_troubles(
         return [result.status.value for result in memory.results[:2]]
 
     assert asyncio.run(act()) == ["skipped", "skipped"]
+
+
+def test_an_answer_of_a_server_that_syncs_by_itself_says_when_it_does_so_again(
+    filled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TURSO_DATABASE_URL", CLOSED)
+
+    async def act() -> Any:
+        memory = Watched(filled, storage_interval=3600.0, retry_after=3600.0)
+        runtime = Runtime(lambda: memory)
+        async with storage_syncs(runtime, first_after=0.0, rest=3600.0):
+            await memory.begun.wait()
+            async with Client(build_server(runtime)) as client:
+                memory.retry_after = None
+                answer = await client.call_tool("storage_sync", {"dry_run": True})
+        await runtime.close()
+        return answer
+
+    answer = asyncio.run(act())
+    assert answer.meta[REPORT_KEY]["next_run_seconds"] == 3600
+    assert "The next run is in 1 hour." in answer.content[0].text
+
+
+def test_a_full_run_says_that_everything_was_read(serving: Callable[[Path], MCPServer[Runtime]], filled: Path) -> None:
+    call(serving(filled))
+    for way in ("full", "repair"):
+        assert "Everything was read again. Nothing differed." in call(serving(filled), **{way: True})[0]
+
+
+@pytest.mark.parametrize("seconds", ["inf", "nan", "1e300", "0"])
+def test_a_pause_that_can_not_be_waited_for_is_refused(environment: dict[str, str], filled: Path, seconds: str) -> None:
+    done = run(environment, "--home", str(filled), "--watch", seconds)
+    assert done.returncode == 2
+    assert "--watch" in done.stderr
+    assert not (filled / "brands" / "acme" / "memory" / "cache").exists()
+
+
+def test_a_number_that_is_too_small_is_told_what_is_enough(
+    serving: Callable[[Path], MCPServer[Runtime]], filled: Path
+) -> None:
+    async def ask() -> Any:
+        async with Client(serving(filled)) as client:
+            return await client.call_tool("storage_sync", {"max_episodes_cache": 0})
+
+    assert "`max_episodes_cache` must be a whole number of 1 or more." in asyncio.run(ask()).content[0].text
 
 
 def test_a_reader_that_finds_the_cache_stale_wakes_the_next_run(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,6 +55,8 @@ def expectation(prop: Schema) -> str:
         words += f" of {_item_words(prop.get('items', {}))}"
     if "minimum" in prop and "maximum" in prop:
         words += f" from {prop['minimum']} to {prop['maximum']}"
+    elif "minimum" in prop:
+        words += f" of {prop['minimum']} or more"
     if prop.get("minLength"):
         words += " that is not empty"
     return words

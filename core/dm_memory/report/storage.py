@@ -6,13 +6,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dm_memory.errors import LayerError
-from dm_memory.findings import Finding
+from dm_memory.findings import Finding, Severity
 from dm_memory.report.data import finding_data
 from dm_memory.report.escape import code, inline, scrub, visible
 from dm_memory.report.model import Report
 from dm_memory.report.parts import command, document, error_words, finding_text
 from dm_memory.report.words import ago, counted, duration, number, sentence_end, size
 from dm_memory.storage.schema import Table
+from dm_memory.storage.sync_plan import FULL_EVERY
 from dm_memory.storage.sync_results import Mode, Status, StorageSyncResult
 
 __all__ = ["STORAGE_SECTIONS", "storage_report"]
@@ -27,7 +28,7 @@ _LEADS = {
     Status.UNCHANGED: "**Nothing changed in the durable store**; looking took {took}.",
     Status.PLANNED: "**Dry run: nothing was written.** This is what a run would do at most.",
     Status.CHECKED: "**Check: nothing was changed.** It took {took}.",
-    Status.SKIPPED: "**Skipped: the durable store did not answer.** The cache is as it was and goes on serving.",
+    Status.SKIPPED: "**Skipped: the durable store can't be read now.** The cache is as it was and goes on serving.",
     Status.INTERRUPTED: (
         "**Interrupted: the durable store stopped answering.** What was read before is in the cache; the next run goes "
         "on from there."
@@ -58,10 +59,17 @@ def storage_report(result: StorageSyncResult, interval: float | None = None) -> 
     return Report(text, _data(result, interval), result.exit_code)
 
 
+_FOREIGN = (
+    ". It was made by do-memory: nothing is written to it. Its edits may leave no time behind, so every "
+    f"{FULL_EVERY}th run reads all of it, which takes as long as the first one"
+)
+
+
 def _health(result: StorageSyncResult) -> str:
     store, cache = result.store, result.cache
-    layout = f", made by {inline(store.layout, 40)}" if store.layout == "do-memory" else ""
-    answered = f"answers{layout}." if store.error is None else _failure(store.error)
+    answered = (
+        f"answers{_FOREIGN if store.layout == 'do-memory' else ''}." if store.error is None else _failure(store.error)
+    )
     set_aside = [finding for finding in result.findings if finding.code == "cache-quarantined"]
     state = f"{inline(cache.engine, 20)}, {size(cache.file_bytes)}." if cache.engine else "not made yet."
     lines = [f"Durable store, {inline(store.engine, 80)}: {answered}", f"Cache: {state}"]
@@ -76,12 +84,12 @@ def _failure(error: LayerError) -> str:
 
 def _moved(result: StorageSyncResult) -> str:
     moved = _tally(result.moved.written)
-    if not moved:
-        return "Nothing."
     if result.status is Status.PLANNED:
-        return f"At most {moved} would be written to the cache."
-    how = "after reading everything again" if result.mode is Mode.FULL else "that were new or changed"
-    return f"{moved} were written to the cache, {how}."
+        return f"At most {moved} would be written to the cache." if moved else "Nothing."
+    if result.mode is Mode.FULL and result.status is Status.SYNCED:
+        differing = f"What was new or differed was written to the cache: {moved}." if moved else "Nothing differed."
+        return f"Everything was read again. {differing}"
+    return f"New or changed, and written to the cache: {moved}." if moved else "Nothing."
 
 
 def _removed(result: StorageSyncResult) -> str:
@@ -96,10 +104,11 @@ def _removed(result: StorageSyncResult) -> str:
 
 def _validation(result: StorageSyncResult) -> str:
     found = [finding for finding in result.findings if finding.code != "cache-quarantined"]
+    well = "The cache is what the durable store says it should be."
     if not found:
-        well = "The cache is what the durable store says it should be."
         return well if result.validated else "Not compared in this run."
-    lines = [f"- {finding_text(finding)}" for finding in found[:_FINDINGS]]
+    lines = [well, ""] if result.validated and {finding.severity for finding in found} == {Severity.INFO} else []
+    lines += [f"- {finding_text(finding)}" for finding in found[:_FINDINGS]]
     if len(found) > _FINDINGS:
         lines.append(f"- … and {number(len(found) - _FINDINGS)} more, in the data beside this report.")
     return "\n".join(lines)

@@ -81,7 +81,8 @@ class Learned:
         """Return what a person should know of it."""
         if not self.new and not self.changed:
             return None
-        message = f"{engine} held {self.new} entries that this machine did not know and {self.changed} changed ones."
+        entries = "entry" if self.new == 1 else "entries"
+        message = f"{engine} held {self.new} {entries} that this machine did not know and {self.changed} changed."
         return Finding("durable-learned", Severity.INFO, f"{message} They are known here now; none was stored again.")
 
 
