@@ -153,13 +153,21 @@ class Memory:
     ) -> MigrateResult:
         """Fill another vector database from the durable store alone. A migration that was stopped goes on.
 
+        Where two are configured and none is chosen, the target is taken for the choice.
+
         Raises:
             ConfigurationError: The target is not configured.
             DmMemoryError: Nothing could be done. A target that fails is in the result.
         """
-        from dm_memory.connections import vector_layer  # noqa: PLC0415  # a rare command's own code
+        from dm_memory.connections import decided_for, vector_layer  # noqa: PLC0415  # a rare command's own code
         from dm_memory.sync.migrate import migrate_brand  # noqa: PLC0415  # as above
 
+        if (settings := decided_for(self.settings, target)) is not self.settings:
+            decided = Memory(settings, clock=self._clock)
+            try:
+                return await decided.migrate(target, brand, progress=progress)
+            finally:
+                await decided.close()
         slug = await asyncio.to_thread(self.resolve_brand, brand)
         stop = asyncio.Event()
         layer = vector_layer(self.settings, target, self.home.memory_dir(slug), slug, self._embedder)

@@ -26,6 +26,7 @@ __all__ = [
     "VectorChoice",
     "configured_layers",
     "connections",
+    "decided_for",
     "durable_store",
     "script_name",
     "vector_choice",
@@ -92,10 +93,20 @@ def vector_choice(settings: Settings) -> VectorChoice:
     Raises:
         ConfigurationError: Both are, and no setting says which; or the one that was chosen is not configured.
     """
+    return _chosen(settings.vector_db, _configured_vectors(settings), _VECTOR_VARIABLES, "DM_MEMORY_VECTOR_DB")
+
+
+def decided_for(settings: Settings, choice: VectorChoice) -> Settings:
+    """Return settings that choose a vector database where they leave the choice between two open, else as they are."""
+    is_open = settings.vector_db == "auto" and len(_configured_vectors(settings)) > 1
+    return settings.model_copy(update={"vector_db": choice}) if is_open else settings
+
+
+def _configured_vectors(settings: Settings) -> list[VectorChoice]:
     configured: list[VectorChoice] = []
     configured += ["qdrant"] * (settings.qdrant_url is not None)
     configured += ["pinecone"] * (settings.pinecone_api_key is not None)
-    return _chosen(settings.vector_db, configured, _VECTOR_VARIABLES, "DM_MEMORY_VECTOR_DB")
+    return configured
 
 
 def graph_choice(settings: Settings) -> GraphChoice:
@@ -153,6 +164,11 @@ def vector_layer(settings: Settings, choice: VectorChoice, memory_dir: Path, bra
     Raises:
         ConfigurationError: It is not configured.
     """
+    if choice not in {"embedded", *_configured_vectors(settings)}:
+        variable = _VECTOR_VARIABLES[choice]
+        raise ConfigurationError(
+            f"Nothing says how to reach {_SERVICES[choice]}: {variable} is not set.", f"Set {variable}."
+        )
     return _vector(settings.model_copy(update={"vector_db": choice}), memory_dir, brand, embedder)
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from dm_memory.api import Memory
-from dm_memory.errors import ErrorClass, LayerError
+from dm_memory.errors import ConfigurationError, ErrorClass, LayerError
 from dm_memory.items import storage_id
 from dm_memory.report import migrate_report, verify_report
 from dm_memory.settings import Settings
@@ -190,6 +191,32 @@ async def test_a_sync_in_between_is_not_held_up_by_a_half_done_migration(store: 
     assert (await store.sync()).status == "complete"
     target.down = None
     assert (await store.migrate(target)).exit_code == 0
+
+
+async def test_an_empty_store_is_not_called_a_migration_that_is_done(store: Store) -> None:
+    text = migrate_report(await store.migrate(DictLayer("vector@qdrant:host/c"))).text
+    assert "nothing to move" in text
+    assert "Everything is there" not in text
+    assert "Sync first" in text
+
+
+async def test_the_target_is_the_choice_where_two_databases_are_configured(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "home")
+    both = {"qdrant_url": "http://127.0.0.1:9", "pinecone_api_key": SecretStr("pcsk_key")}
+    dead = {"pinecone_host": "http://127.0.0.1:9", "layer_attempts": 1}
+    memory = Memory(Settings(home=bench.home, embedder="tests.support.embedders:hashed", **both, **dead))
+    result = await memory.migrate("pinecone", BRAND)
+    assert result.failure is not None
+    assert result.target.startswith("Pinecone")
+    await memory.close()
+
+
+async def test_a_target_that_is_not_configured_is_told_by_the_variable_that_is_missing(tmp_path: Path) -> None:
+    memory = Memory(Settings(home=Bench(tmp_path / "home").home, embedder="tests.support.embedders:hashed"))
+    with pytest.raises(ConfigurationError) as caught:
+        await memory.migrate("pinecone", BRAND)
+    assert "PINECONE_API_KEY is not set" in caught.value.problem
+    assert "DM_MEMORY_VECTOR_DB" not in str(caught.value)
 
 
 async def test_the_embedded_engine_is_rebuilt_from_the_store(tmp_path: Path) -> None:

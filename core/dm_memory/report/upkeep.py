@@ -116,7 +116,8 @@ def migrate_report(result: MigrateResult) -> Report:
         ("What to do next", [_next_step(result)]),
     ]
     way = f"from {inline(result.source, 60)} to {inline(result.target, 60)}"
-    done = "**Everything is there**" if result.is_complete else "**Not everything is there yet**"
+    done = "**Everything is there**" if result.expected else "**There is nothing to move, the durable store is empty**"
+    done = done if result.is_complete else "**Not everything is there yet**"
     text = document(f"# Migration of {code(result.brand)}", [f"{done}: {way}, {duration(result.seconds)}."], sections)
     return Report(text, _migrate_data(result), result.exit_code)
 
@@ -124,7 +125,9 @@ def migrate_report(result: MigrateResult) -> Report:
 def _next_step(result: MigrateResult) -> str:
     if not result.is_complete:
         return "Migrate again: it goes on where it stopped, and stores nothing twice."
-    return "Leave the new database's settings in place (and DM_MEMORY_VECTOR_DB, where both are set), then sync."
+    if not result.expected:
+        return "Sync first: that fills the durable store."
+    return "Set DM_MEMORY_VECTOR_DB to the new database, or remove the settings of the other one; then sync."
 
 
 def _migrate_data(result: MigrateResult) -> dict[str, object]:
