@@ -17,7 +17,12 @@ class Settings(BaseSettings):
     """The configuration; each field ``x`` is read from ``DM_MEMORY_X`` unless it names another variable."""
 
     model_config = SettingsConfigDict(
-        env_prefix="DM_MEMORY_", env_ignore_empty=True, extra="ignore", frozen=True, populate_by_name=True
+        env_prefix="DM_MEMORY_",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
+        str_strip_whitespace=True,  # a key that came out of a file ends in a line end, which no header takes
     )
 
     home: Path = Field(
@@ -141,7 +146,11 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("neo4j_uri", "NEO4J_URI"),
         description="The Neo4j behind Graphiti (bolt://host:7687), instead of the embedded graph.",
     )
-    neo4j_user: str = Field(default="neo4j", validation_alias=AliasChoices("neo4j_user", "NEO4J_USER"))
+    neo4j_user: str = Field(
+        default="neo4j",
+        # The second is what Neo4j's own Aura writes into the file with a new database's credentials.
+        validation_alias=AliasChoices("neo4j_user", "NEO4J_USER", "NEO4J_USERNAME"),
+    )
     neo4j_password: SecretStr | None = Field(
         default=None, validation_alias=AliasChoices("neo4j_password", "NEO4J_PASSWORD")
     )

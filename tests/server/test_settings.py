@@ -46,3 +46,17 @@ def test_a_bad_value_is_reported_by_its_variable_and_not_repeated(monkeypatch: p
         load_settings()
     assert "DM_MEMORY_LOCK_TIMEOUT" in caught.value.problem
     assert "4242" not in str(caught.value)
+
+
+def test_the_line_end_of_a_file_is_no_part_of_a_key_or_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QDRANT_API_KEY", "abc\n")
+    monkeypatch.setenv("QDRANT_URL", " https://cloud.example:6333\n")
+    settings = load_settings()
+    assert settings.qdrant_api_key is not None
+    assert (settings.qdrant_api_key.get_secret_value(), settings.qdrant_url) == ("abc", "https://cloud.example:6333")
+
+
+@pytest.mark.parametrize("name", ["NEO4J_USER", "NEO4J_USERNAME"])
+def test_neo4js_user_is_read_under_graphitis_name_and_under_auras(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "somebody")
+    assert load_settings().neo4j_user == "somebody"
