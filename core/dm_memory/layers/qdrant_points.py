@@ -74,7 +74,10 @@ class PointMaker:
         unfit = {payload.id: error for payload in distinct if (error := _unsound(payload, labels[payload.id]))}
         sound = [payload for payload in distinct if payload.id not in unfit] if unfit else distinct
         entries, errors = embed_entries(self._embedder, sound, self._embedder.spec.dimension)
-        return list(self._grouped(entries, labels, vector, lexical=lexical)), errors | unfit
+        import numpy as np  # noqa: PLC0415  # on first use only
+
+        with np.errstate(over="ignore"):  # what 32 bits can't hold becomes null in JSON, which the server refuses
+            return list(self._grouped(entries, labels, vector, lexical=lexical)), errors | unfit
 
     def question(self, text: str, *, lexical: bool) -> tuple[Sequence[float], models.SparseVector | None]:
         """Return a question's dense vector (all zeros: it has no direction) and its words (None: it has none)."""
@@ -102,6 +105,8 @@ class PointMaker:
     def _points(
         self, entry: Entry, labels: Mapping[str, Any], vector: str, *, lexical: bool
     ) -> Iterator[dict[str, Any]]:
+        import numpy as np  # noqa: PLC0415  # as above
+
         payload = entry.payload
         common = {
             "brand": self._brand,
@@ -111,7 +116,8 @@ class PointMaker:
             **{name: value for name, value in labels.items() if value is not None},
         }
         for number, (text, dense) in enumerate(zip(entry.chunks, entry.vectors, strict=True)):
-            vectors: dict[str, Any] = {vector: _in_32_bits(dense)}
+            # As the server keeps it: in the 9 digits of 32 bits, numbers take little more than half of a request.
+            vectors: dict[str, Any] = {vector: np.array(dense, dtype=np.float32)}
             if lexical and (indices := (words := self._counter.embed_document(text)).indices):
                 vectors[LEXICAL] = {"indices": indices, "values": words.values}
             content = {"document": text, "chunk": number, **common}
@@ -132,17 +138,6 @@ class PointMaker:
 
             self._bm25 = qdrant_edge.Bm25(qdrant_edge.Bm25Config())
         return self._bm25
-
-
-def _in_32_bits(vector: Sequence[float]) -> Any:  # noqa: ANN401  # numpy is imported on first use only
-    """Return a vector as the server keeps it: in their 9 digits numbers take little more than half of a request.
-
-    What is out of their range becomes null in JSON, which the server refuses.
-    """
-    import numpy as np  # noqa: PLC0415  # as above
-
-    with np.errstate(over="ignore"):
-        return np.array(vector, dtype=np.float32)
 
 
 def labels_of(brand: str, payload: Payload) -> dict[str, Any]:
