@@ -14,7 +14,7 @@ from dm_memory.brand.context import load_context
 from dm_memory.brand.files import BrandFileError, Limits, read_brand_file
 from dm_memory.brand.home import Home
 from dm_memory.brand.sources import parse_source, source_files
-from dm_memory.connections import Connection, connections
+from dm_memory.connections import Connection, connections, without_effect
 from dm_memory.errors import DmMemoryError
 from dm_memory.findings import Finding, Severity
 from dm_memory.layers.protocol import Embedder, Layer
@@ -47,10 +47,16 @@ async def examine(
 
 def _connections(settings: Settings) -> list[Check]:
     """Say what each layer is connected to, and which variable says so. Whether it answers is checked for each brand."""
+    half = [_half_configured(variable, missing) for variable, missing in without_effect(settings)]
     try:
-        return [_connection(connection) for connection in connections(settings)]
+        return [*(_connection(connection) for connection in connections(settings)), *half]
     except DmMemoryError as error:
-        return [Check("Connections", "fail", error.problem, error.remedy)]
+        return [Check("Connections", "fail", error.problem, error.remedy), *half]
+
+
+def _half_configured(variable: str, missing: str) -> Check:
+    remedy = f"Set {missing} as well to connect the service, or unset {variable}."
+    return Check("Connections", "warn", f"{variable} is set, but without {missing} it has no effect.", remedy)
 
 
 def _connection(connection: Connection) -> Check:

@@ -31,6 +31,7 @@ __all__ = [
     "script_name",
     "vector_choice",
     "vector_layer",
+    "without_effect",
 ]
 
 _Choice = TypeVar("_Choice", bound=str)
@@ -80,6 +81,40 @@ _SERVICES = {
 }
 _VECTOR_VARIABLES = {"embedded": "", "qdrant": "QDRANT_URL", "pinecone": "PINECONE_API_KEY"}
 _GRAPH_VARIABLES = {"embedded": "", "falkordb": "FALKORDB_URI", "neo4j": "NEO4J_URI"}
+
+
+def without_effect(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield the variables that are set for a service which nothing connects, each with the one that is missing."""
+    for missing, (needed, choice, dependent) in _DEPENDENT.items():
+        chosen = getattr(settings, choice, "auto") if choice else "auto"
+        if chosen == "auto" and not any(getattr(settings, name) is not None for name in needed):
+            yield from (
+                (variable, missing) for name, variable in dependent.items() if name in settings.model_fields_set
+            )
+
+
+_DEPENDENT: dict[str, tuple[tuple[str, ...], str, dict[str, str]]] = {
+    "QDRANT_URL": (("qdrant_url",), "vector_db", {"qdrant_api_key": "QDRANT_API_KEY"}),
+    "PINECONE_API_KEY": (
+        ("pinecone_api_key",),
+        "vector_db",
+        {"pinecone_index": "PINECONE_INDEX", "pinecone_host": "PINECONE_CONTROLLER_HOST"},
+    ),
+    "TURSO_DATABASE_URL": (("turso_database_url",), "", {"turso_auth_token": "TURSO_AUTH_TOKEN"}),
+    "SUPERMEMORY_API_KEY": (("supermemory_api_key",), "", {"supermemory_url": "SUPERMEMORY_BASE_URL"}),
+    "FALKORDB_URI": (
+        ("falkordb_uri",),
+        "graph_db",
+        {"falkordb_username": "FALKORDB_USERNAME", "falkordb_password": "FALKORDB_PASSWORD"},
+    ),
+    "NEO4J_URI": (("neo4j_uri",), "graph_db", {"neo4j_user": "NEO4J_USER", "neo4j_password": "NEO4J_PASSWORD"}),
+    "FALKORDB_URI or NEO4J_URI": (
+        ("falkordb_uri", "neo4j_uri"),
+        "graph_db",
+        {"graphiti_group_id": "GRAPHITI_GROUP_ID"},
+    ),
+}
+"""By the variable that is missing: the settings that connect, the one that chooses, and what depends on them."""
 
 
 def script_name(settings: Settings) -> str:

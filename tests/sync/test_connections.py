@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from dm_memory.api import Memory
-from dm_memory.connections import configured_layers, connections, vector_choice
+from dm_memory.connections import configured_layers, connections, vector_choice, without_effect
 from dm_memory.errors import ConfigurationError
 from dm_memory.layers.guarded import GuardedLayer
 from dm_memory.report import doctor_report
@@ -126,6 +126,41 @@ def test_a_wrong_configuration_is_a_problem_the_doctor_tells_and_no_traceback(be
     report = asyncio.run(act())
     assert report.exit_code == 1
     assert "DM_MEMORY_VECTOR_DB" in report.text
+
+
+@pytest.mark.parametrize(
+    ("variable", "missing"),
+    [
+        ("QDRANT_API_KEY", "QDRANT_URL"),
+        ("PINECONE_INDEX", "PINECONE_API_KEY"),
+        ("TURSO_AUTH_TOKEN", "TURSO_DATABASE_URL"),
+        ("SUPERMEMORY_BASE_URL", "SUPERMEMORY_API_KEY"),
+        ("FALKORDB_PASSWORD", "FALKORDB_URI"),
+        ("NEO4J_PASSWORD", "NEO4J_URI"),
+        ("GRAPHITI_GROUP_ID", "FALKORDB_URI or NEO4J_URI"),
+    ],
+)
+def test_half_a_configuration_is_told_with_the_half_that_is_missing(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, variable: str, missing: str
+) -> None:
+    monkeypatch.setenv(variable, "secret")
+
+    async def act() -> Any:
+        memory = Memory(Settings(home=bench.home, embedder="tests.support.embedders:hashed"))
+        report = doctor_report(await memory.doctor())
+        await memory.close()
+        return report
+
+    report = asyncio.run(act())
+    assert f"{variable} is set, but without {missing} it has no effect" in report.text
+    assert report.exit_code == 0
+
+
+def test_a_configuration_that_is_whole_or_not_wanted_is_not_called_half(tmp_path: Path) -> None:
+    assert list(without_effect(settings(tmp_path))) == []
+    assert list(without_effect(settings(tmp_path, **KEYS))) == []
+    assert list(without_effect(settings(tmp_path, qdrant_api_key="k", vector_db="embedded"))) == []
+    assert list(without_effect(settings(tmp_path, neo4j_uri="bolt://h", neo4j_user="u", graphiti_group_id="g"))) == []
 
 
 def test_making_connected_layers_imports_no_sdk(tmp_path: Path) -> None:
