@@ -10,6 +10,18 @@ __all__ = ["log_to_stderr"]
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
+_SDKS = (
+    "fastembed",
+    "httpcore",
+    "httpx",
+    "huggingface_hub",
+    "neo4j",
+    "pinecone",
+    "qdrant_client",
+    "redis",
+    "supermemory",
+)
+
 
 def log_to_stderr() -> None:
     """Log to standard error at the level of ``DM_MEMORY_LOG_LEVEL``; read here, because the settings come too late."""
@@ -19,3 +31,7 @@ def log_to_stderr() -> None:
         level=level if level in _LEVELS else "WARNING",
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
+    if level != "DEBUG":
+        for name in _SDKS:
+            # Their trouble is told in our words; their own can hold addresses and credentials.
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)

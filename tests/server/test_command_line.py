@@ -214,3 +214,10 @@ def test_standard_output_that_is_full_is_said_in_words(environment: dict[str, st
         )  # fmt: skip
     assert "could not be written to standard output" in done.stderr
     assert "Something went wrong" not in done.stderr
+
+
+@pytest.mark.graphiti
+def test_a_drivers_own_words_stay_out_of_standard_error(run: Run, home: Path) -> None:
+    done = run("doctor", "--home", str(home), NEO4J_URI="neo4j://127.0.0.1:9", DM_MEMORY_LAYER_ATTEMPTS="1")
+    assert "can't be reached" in done.stdout
+    assert "neo4j" not in done.stderr
