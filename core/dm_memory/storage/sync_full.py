@@ -10,8 +10,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import aclosing
 from hashlib import blake2b
 
-import numpy as np
-
 from dm_memory.storage.cache import Page, Record, Watermark
 from dm_memory.storage.durable import START, Key
 from dm_memory.storage.schema import EMPTY, Table
@@ -30,14 +28,21 @@ class _Seen:
 
     def __init__(self) -> None:
         self._hashes = array("Q")
+        self._sorted = 0
 
     def add(self, keys: Iterator[str]) -> None:
         self._hashes.extend(map(_hash, keys))
 
     def absent(self, keys: list[str]) -> list[str]:
+        import numpy as np  # noqa: PLC0415  # 0.1 s, and only full runs get here
+
         found = np.frombuffer(self._hashes, np.uint64)
-        known = np.isin(np.array([*map(_hash, keys)], np.uint64), found)
-        return [key for key, there in zip(keys, known.tolist(), strict=True) if not there]
+        if self._sorted < len(found):
+            found.sort()  # in place
+            self._sorted = len(found)
+        hashes = np.array([*map(_hash, keys)], np.uint64)
+        there = np.searchsorted(found, hashes, side="right") > np.searchsorted(found, hashes)
+        return [key for key, known in zip(keys, there.tolist(), strict=True) if not known]
 
 
 def _hash(key: str) -> int:
