@@ -48,13 +48,24 @@ class Cache:
         files: Where it is.
         identity: Which file it is, see ``CacheFiles.identity``.
         findings: What was met on the way to opening it.
+        doubtful: True where it was not closed in order, or was changed since: the engine may find it intact, and
+            values in it be damaged all the same.
     """
 
-    def __init__(self, engine: Engine, files: CacheFiles, identity: int, findings: Iterable[Finding] = ()) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        files: CacheFiles,
+        identity: int,
+        findings: Iterable[Finding] = (),
+        *,
+        doubtful: bool = False,
+    ) -> None:
         self._engine = engine
         self._files = files
         self._identity = identity
         self._findings = dict.fromkeys(findings)
+        self.doubtful = doubtful
 
     @property
     def engine(self) -> str:

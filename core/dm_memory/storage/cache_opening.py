@@ -65,7 +65,8 @@ def open_cache(
         identity = files.identity()
         try:
             opened, identity = _open(files, make, deadline, until)
-            _verify(opened, files, wanted=not opened.trusted if verify is None else verify)
+            doubtful = not opened.trusted
+            _verify(opened, files, wanted=doubtful if verify is None else verify)
         except CacheDamagedError:
             if not set_aside:
                 raise
@@ -73,7 +74,7 @@ def open_cache(
             continue
         if share and files.engine == "redb":
             opened = SharingEngine(files, opened, partial(_reopen, files, make, deadline, identity))
-        return Cache(opened, files, identity, findings)
+        return Cache(opened, files, identity, findings, doubtful=doubtful)
     raise unavailable(files, "it is damaged each time it is made")
 
 

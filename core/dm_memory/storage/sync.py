@@ -199,7 +199,7 @@ class _Run:
         state: CacheState = await worker.run(read_state, cache)
         if self.request.as_before:
             self.request = state.asked(self.request)
-        if state.due_for_examination(self.now()) and not self.request.repair:
+        if (cache.doubtful or state.due_for_examination(self.now())) and not self.request.repair:
             await self._examined(cache, worker)
         applier: Applier | None = None
         try:
