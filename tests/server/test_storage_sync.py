@@ -265,7 +265,18 @@ def test_a_damaged_cache_is_told_of_and_left_where_it_is(filled: Path) -> None:
         assert path.read_bytes() == before
         return result
 
-    assert "The local cache could not be read" in status_report(asyncio.run(act())).text
+    text = status_report(asyncio.run(act())).text
+    assert "The local cache could not be read" in text
+    assert "Run storage_sync" in text.replace("\\", "")
+
+
+def test_a_check_of_a_damaged_cache_does_not_say_that_there_is_none(
+    serving: Callable[[Path], MCPServer[Runtime]], filled: Path
+) -> None:
+    call(serving(filled))
+    (path,) = (filled / "brands" / "acme" / "memory" / "cache").glob("cache.v*.sqlite")
+    path.write_bytes(b"no cache at all" * 1000)
+    assert "- Cache: damaged, and left where it is." in call(serving(filled), validate_only=True)[0]
 
 
 def test_a_server_without_one_starts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

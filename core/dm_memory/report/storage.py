@@ -71,7 +71,9 @@ def _health(result: StorageSyncResult) -> str:
         f"answers{_FOREIGN if store.layout == 'do-memory' else ''}." if store.error is None else _failure(store.error)
     )
     set_aside = [finding for finding in result.findings if finding.code == "cache-quarantined"]
-    state = f"{inline(cache.engine, 20)}, {size(cache.file_bytes)}." if cache.engine else "not made yet."
+    damaged = any(finding.code == "cache-damaged" for finding in result.findings)
+    absent = "damaged, and left where it is." if damaged else "not made yet."
+    state = f"{inline(cache.engine, 20)}, {size(cache.file_bytes)}." if cache.engine else absent
     lines = [f"Durable store, {inline(store.engine, 80)}: {answered}", f"Cache: {state}"]
     return "\n".join(f"- {line}" for line in [*lines, *map(finding_text, set_aside)])
 
