@@ -141,6 +141,7 @@ async def test_a_plan_that_is_full_takes_what_fits_and_queues_the_rest(bench: Be
     assert (layer.stored, layer.queued, len(service.held)) == (3, 2, 3)
     assert layer.failure is not None
     assert (layer.failure.error_class, layer.failure.code) == ("quota", "no-room")
+    assert "DM_MEMORY_PINECONE_LIMIT" in layer.failure.remedy
     assert layer.capacity is not None
     assert layer.capacity.percent == 100
     again = await bench.sync()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from dm_memory.errors import ErrorClass, LayerError
 
-__all__ = ["Service"]
+__all__ = ["Service", "limit_setting"]
 
 _TIMEOUTS = frozenset({408, 504})
 _FORBIDDEN = frozenset({401, 403, 407})
@@ -18,6 +18,18 @@ _PAYMENT = 402
 _TOO_MANY = 429
 _SERVER_ERRORS = 500
 _CLIENT_ERRORS = 400
+
+
+_LIMIT_SETTINGS = {
+    "vector@qdrant:": "DM_MEMORY_QDRANT_LIMIT",
+    "vector@pinecone:": "DM_MEMORY_PINECONE_LIMIT",
+    "cross-session@supermemory:": "DM_MEMORY_SUPERMEMORY_LIMIT",
+}
+
+
+def limit_setting(layer: str) -> str:
+    """Return the variable that says how much fits into a layer, by the layer's name; "" where there is none."""
+    return next((setting for place, setting in _LIMIT_SETTINGS.items() if layer.startswith(place)), "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from itertools import islice
 
 from dm_memory.findings import Finding, Severity
 from dm_memory.layers.protocol import Capacity
+from dm_memory.layers.remote import limit_setting
 from dm_memory.report.escape import code, inline, quote
 from dm_memory.report.words import amount, counted, percent, role_of, sentence_end, short_hash, when
 from dm_memory.sync.results import Action, Failure, GuardHit, ItemOutcome
@@ -132,7 +133,9 @@ def capacity_text(layer: str, capacity: Capacity | None) -> str:
         return f"{used}; {_unlimited(layer)}"
     alert = {"": "", "high": " **Alert: soon full.**", "urgent": " **Alert: almost full, stores may fail.**"}
     text = f"{used}, {percent(capacity)} of {amount(capacity.limit, capacity.unit)}."
+    setting = limit_setting(layer)
     remedy = " What to do: enlarge the provider's plan or remove entries you no longer need."
+    remedy += f" {setting} says what fits." if setting else ""
     level = capacity_alert(capacity)
     return text + alert[level] + (remedy if level else "")
 
@@ -141,14 +144,8 @@ def _unlimited(layer: str) -> str:
     """Say what it means that no limit is known: a service can have one that it tells nobody."""
     if "@" not in layer:
         return "no limit but the disk."
-    setting = next((name for place, name in _LIMIT_SETTINGS.items() if layer.startswith(place)), "")
+    setting = limit_setting(layer)
     return f"the service tells no limit; {setting} sets one." if setting else "the service tells no limit."
-
-
-_LIMIT_SETTINGS = {
-    "vector@qdrant:": "DM_MEMORY_QDRANT_LIMIT",
-    "cross-session@supermemory:": "DM_MEMORY_SUPERMEMORY_LIMIT",
-}
 
 
 def capacity_alert(capacity: Capacity) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from dm_memory.errors import ErrorClass, LayerError
 from dm_memory.layers.protocol import Capacity, Layer, SizedLayer
+from dm_memory.layers.remote import limit_setting
 from dm_memory.sync.rows import Due
 
 __all__ = ["Room", "batches_by_bytes"]
@@ -46,9 +47,11 @@ class Room:
         """Return why the rest of a batch is not sent."""
         capacity = self.after()
         used, limit, unit = (capacity.used, capacity.limit, capacity.unit) if capacity else (0, 0, "")
+        setting = limit_setting(self.layer.name)
+        room = f"Make room, or change the plan and set {setting} to what fits." if setting else "Make room."
         return LayerError(
             f"{self.layer.engine} has no room for {waiting} more entries: {used:,} of {limit:,} {unit} are used.",
-            "Make room or change the plan, and set its limit (see the README's settings); what does not fit is queued.",
+            f"{room} What does not fit is queued.",
             error_class=ErrorClass.QUOTA,
             code="no-room",
         )
