@@ -152,6 +152,13 @@ def test_a_layer_in_trouble_is_never_passed_over_with_nothing_failed() -> None:
     assert "the vector layer was in trouble: see Memory layers" in failed
 
 
+def test_entries_that_wait_are_told_in_the_first_sentence_of_the_status() -> None:
+    waiting = replace(examples.status(), status="ready", pending=58, failed=0)
+    assert "58 entries wait for the next sync" in status_report(waiting).text
+    assert "Memory is well" not in status_report(waiting).text
+    assert "Memory is well" in status_report(replace(waiting, pending=0)).text
+
+
 def test_exit_codes_follow_the_result() -> None:
     codes = {name: REPORTS[name]().exit_code for name in ("first_sync", "unchanged_sync", "refused", "error", "doctor")}
     assert codes == {"first_sync": 1, "unchanged_sync": 0, "refused": 2, "error": 2, "doctor": 1}

@@ -68,6 +68,8 @@ def _summary(result: StatusResult) -> list[str]:
     if result.active_run:
         lines.append(f"Running: {code(result.active_run)}.")
     headline = _HEADLINES.get(result.status, sentence_end(inline(result.status)))
+    if result.status == "ready" and result.pending:
+        headline = f"Nothing is wrong now; {counted(result.pending, 'entry waits', 'entries wait')} for the next sync."
     return [
         headline,
         "\n".join(f"- {line}" for line in lines),
