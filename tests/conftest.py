@@ -24,6 +24,10 @@ _PACKAGES = {
 }
 
 
+# Several folders share the contract of layers, which pytest takes for no test file.
+pytest.register_assert_rewrite("tests.layers.contract")
+
+
 def pytest_configure() -> None:
     """Let processes that tests start be interrupted: a shell's background job ignores SIGINT, and hands that on."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
