@@ -16,7 +16,7 @@ from dm_memory.brand.home import Home
 from dm_memory.checks import examine
 from dm_memory.items import Payload
 from dm_memory.layers.embedders import make_embedder
-from dm_memory.layers.protocol import Layer
+from dm_memory.layers.protocol import Layer, PausingLayer
 from dm_memory.report.doctor import Check
 from dm_memory.settings import Settings
 from dm_memory.storage.sync_results import StorageSyncRequest, StorageSyncResult
@@ -83,6 +83,9 @@ class Memory:
         brand = await asyncio.to_thread(self.resolve_brand, request.brand)
         stop = asyncio.Event()
         environment = self._environment(brand)
+        for layer in environment.layers:
+            if isinstance(layer, PausingLayer):
+                layer.ask_again()  # who syncs again may just have mended what was wrong
         return await _stoppable(sync_brand(environment, request, brand, _safely(progress), stop), stop)
 
     async def status(self, brand: str | None = None) -> StatusResult:

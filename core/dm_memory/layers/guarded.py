@@ -7,8 +7,8 @@ inside: exactly those, so that ``isinstance`` with the protocols of layers tells
   ``concurrency`` places is not counted; it ends when the calls before it do.
 * Repeated are calls that were told to wait (and the wait fits), met a service in trouble, or got a reply that can't be
   understood. Wrong keys, full plans, refused entries and bugs are not.
-* After a trouble that concerns the whole layer no call reaches the service for ``cool_down`` seconds. So a dead service
-  costs one deadline, not one for each item.
+* After a trouble that concerns the whole layer no call reaches the service for ``cool_down`` seconds, or until
+  ``ask_again``. So a dead service costs one deadline, not one for each item.
 * Cancelling passes through. Errors are the adapter's own; the wrapper adds "did not answer in time".
 """
 
@@ -123,6 +123,10 @@ class GuardedLayer:
     def capabilities(self) -> Capabilities:
         """The inner layer's limits and traits."""
         return self.inner.capabilities
+
+    def ask_again(self) -> None:
+        """See ``PausingLayer``."""
+        self._breaker.ask_again()
 
     async def fingerprint(self) -> str:
         """Return what stored entries depend on. Raises ``LayerError``."""

@@ -44,6 +44,7 @@ class Breaker:
         self._monotonic = monotonic
         self._trouble: LayerError | None = None
         self._until = 0.0
+        self._asked_until = 0.0
         self._trials = 0
         self._malformed = 0
 
@@ -51,6 +52,13 @@ class Breaker:
         """Raise the ``LayerError`` that holds the call back, if one does."""
         if (trouble := self._held_back_by(call)) and not call.insists and (self._trials or self._left > 0):
             raise self._again(trouble)
+
+    def ask_again(self) -> None:
+        """Make the next call the trial: somebody has reason to think that things have changed.
+
+        A pause the service itself asked for is kept.
+        """
+        self._until = min(self._until, self._asked_until)
 
     @contextmanager
     def watching(self, call: Call) -> Iterator[bool]:
@@ -97,7 +105,8 @@ class Breaker:
             error = _copy(error, ErrorClass.UNAVAILABLE, error.retry_after)
         if error.concerns_whole_layer:
             self._trouble = error
-            self._until = self._monotonic() + max(self._cool_down, error.retry_after or 0.0)
+            self._asked_until = self._monotonic() + (error.retry_after or 0.0)
+            self._until = max(self._asked_until, self._monotonic() + self._cool_down)
         else:
             # It refused this call, so it is there.
             self._close(trial)

@@ -28,6 +28,7 @@ __all__ = [
     "Health",
     "Layer",
     "Outcome",
+    "PausingLayer",
     "SearchHit",
     "SearchQuery",
     "SearchableLayer",
@@ -193,6 +194,14 @@ class SearchableLayer(Layer, Protocol):
 
     async def search(self, query: SearchQuery) -> list[SearchHit]:
         """Return at most ``query.limit`` entries, best first. Raises ``LayerError``."""
+
+
+@runtime_checkable
+class PausingLayer(Layer, Protocol):
+    """A layer that stops asking a service which is down."""
+
+    def ask_again(self) -> None:
+        """Let the next call try the service, unless that asked for a longer pause itself."""
 
 
 @runtime_checkable

@@ -100,6 +100,19 @@ def test_health_is_asked_also_while_calls_are_held_back_and_a_good_answer_ends_t
     play([trouble(ErrorClass.AUTH), trouble(ErrorClass.AUTH)], scenario)
 
 
+def test_whoever_has_reason_to_ask_again_is_not_held_back_but_for_a_pause_the_service_asked_for() -> None:
+    async def scenario(scene: Scene) -> None:
+        await scene.error_of(scene.layer.upsert(ALL))
+        scene.layer.ask_again()
+        assert not await holds_back(scene, 1)
+        scene.layer.ask_again()
+        assert await holds_back(scene, 39)
+        assert not await holds_back(scene, 42)
+
+    asked = trouble(ErrorClass.RATE_LIMIT, retry_after=40)
+    play([trouble(ErrorClass.UNAVAILABLE), asked], scenario, attempts=1)
+
+
 def test_a_full_service_is_still_asked_and_room_can_be_made_in_it() -> None:
     async def scenario(scene: Scene) -> None:
         await scene.error_of(scene.layer.upsert(ALL))

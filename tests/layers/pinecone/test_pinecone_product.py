@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from dm_memory.api import Memory
 from dm_memory.errors import ErrorClass
 from dm_memory.settings import Settings
-from dm_memory.sync.requests import SearchRequest
+from dm_memory.sync.requests import SearchRequest, SyncRequest
 from dm_memory.sync.results import LayerResult, SearchResult, SyncResult
 from tests.layers.pinecone.fake_pinecone import KEY, Record
 from tests.layers.pinecone.fake_server import FakeServer, hanging, reply
@@ -109,3 +109,21 @@ def test_a_bad_key_is_told_before_anything_is_sent(product: Product, fake: FakeS
     assert failed.failure.error_class is ErrorClass.AUTH
     assert "PINECONE_API_KEY" in failed.failure.remedy
     assert fake.count("POST /records/upsert") == 0
+
+
+def test_a_sync_right_after_the_service_was_mended_is_not_told_of_the_old_trouble(
+    product: Product, fake: FakeServer
+) -> None:
+    async def act() -> list[SyncResult]:
+        memory = Memory(Settings(home=product.home.root, embedder=product.embedder, **product.settings))
+        try:
+            fake.faults["POST /records/upsert"] = reply(503, {"error": {"message": "down"}})
+            first = await memory.sync(SyncRequest(brand=product.home.slug))
+            fake.faults.clear()
+            return [first, await memory.sync(SyncRequest(brand=product.home.slug))]
+        finally:
+            await memory.close()
+
+    first, second = asyncio.run(act())
+    assert vector(first).queued == ITEMS
+    assert (second.status, vector(second).stored) == ("complete", ITEMS)
