@@ -33,8 +33,12 @@ class Run:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment of a measured process: the repository importable, no setting of the caller's."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("DM_MEMORY_", "CLAUDE_"))}
+    """Return the environment of a measured process: the repository importable, no setting of the caller's.
+
+    Compiled modules are kept, as at a user's: else every process would compile its own again.
+    """
+    left_out = ("DM_MEMORY_", "CLAUDE_", "PYTHONDONTWRITEBYTECODE")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
     return kept | {"PYTHONPATH": str(REPOSITORY), "DM_MEMORY_EMBEDDER": CONSTANT_EMBEDDER}
 
 
