@@ -51,6 +51,7 @@ pub enum Failure {
     Closed(&'static str),
     Busy,
     Empty,
+    Name,
 }
 
 impl<E: Into<redb::Error>> From<E> for Failure {
@@ -68,6 +69,7 @@ impl Failure {
             Failure::Panic(what) => Corrupted::new_err(format!("{file}: the engine gave up on a damaged file: {what}")),
             Failure::Closed(what) => Closed::new_err(format!("{file}: {what}")),
             Failure::Busy => Busy::new_err(format!("{file}: another write transaction is open")),
+            Failure::Name => PyValueError::new_err("a table's name must not be empty"),
             Failure::Empty => Corrupted::new_err(format!("{file}: the file is empty")),
         }
     }

@@ -43,7 +43,11 @@ fn quiet_hook() {
         let usual = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
             if INSIDE.get() {
-                let place = info.location().map(ToString::to_string).unwrap_or_default();
+                // The file's name only: its folder is one of the machine that built this.
+                let place = info
+                    .location()
+                    .map(|at| format!("{}:{}", at.file().rsplit(['/', '\\']).next().unwrap_or(""), at.line()));
+                let place = place.unwrap_or_default();
                 PLACE.with_borrow_mut(|last| *last = place);
             } else {
                 usual(info);

@@ -17,9 +17,9 @@ use crate::guard::{guarded, let_go};
 
 pub type Bytes = &'static [u8];
 
-/// Every table of this package maps bytes to bytes.
-pub fn definition(name: &str) -> TableDefinition<'_, Bytes, Bytes> {
-    TableDefinition::new(name)
+/// Every table of this package maps bytes to bytes. The engine panics over a name that is empty.
+pub fn definition(name: &str) -> Result<TableDefinition<'_, Bytes, Bytes>, Failure> {
+    if name.is_empty() { Err(Failure::Name) } else { Ok(TableDefinition::new(name)) }
 }
 
 /// Where a write transaction lives while it is open; taken out when it ends, by whoever ends it.

@@ -31,7 +31,7 @@ pub fn view<T>(
     otherwise: T,
     call: impl FnOnce(&redb::ReadOnlyTable<&'static [u8], &'static [u8]>) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    match transaction.open_table(definition(table)) {
+    match transaction.open_table(definition(table)?) {
         Ok(table) => call(&table),
         Err(TableError::TableDoesNotExist(_)) => Ok(otherwise),
         Err(error) => Err(error.into()),
@@ -76,7 +76,7 @@ pub fn put_many<K: AsRef<[u8]>, V: AsRef<[u8]>>(
     table: &str,
     items: &[(K, V)],
 ) -> Result<usize, Failure> {
-    let mut table = transaction.open_table(definition(table))?;
+    let mut table = transaction.open_table(definition(table)?)?;
     for (key, value) in items {
         table.insert(key.as_ref(), value.as_ref())?;
     }
@@ -84,7 +84,7 @@ pub fn put_many<K: AsRef<[u8]>, V: AsRef<[u8]>>(
 }
 
 pub fn delete_many<K: AsRef<[u8]>>(transaction: &WriteTransaction, table: &str, keys: &[K]) -> Result<usize, Failure> {
-    let mut table = transaction.open_table(definition(table))?;
+    let mut table = transaction.open_table(definition(table)?)?;
     let mut removed = 0;
     for key in keys {
         removed += usize::from(table.remove(key.as_ref())?.is_some());
@@ -94,8 +94,8 @@ pub fn delete_many<K: AsRef<[u8]>>(transaction: &WriteTransaction, table: &str, 
 
 /// Remove every entry; return how many there were.
 pub fn clear(transaction: &WriteTransaction, table: &str) -> Result<u64, Failure> {
-    let removed = transaction.open_table(definition(table))?.len()?;
-    transaction.delete_table(definition(table))?;
+    let removed = transaction.open_table(definition(table)?)?.len()?;
+    transaction.delete_table(definition(table)?)?;
     Ok(removed)
 }
 

@@ -47,7 +47,7 @@ impl WriteTransaction {
         reverse: bool,
     ) -> PyResult<Bound<'py, PyList>> {
         let range = Range { start: start.as_deref(), end: end.as_deref(), limit, reverse };
-        pairs(py, &self.change(py, |write| tables::scan(&write.open_table(definition(table))?, &range))?)
+        pairs(py, &self.change(py, |write| tables::scan(&write.open_table(definition(table)?)?, &range))?)
     }
 
     /// Put one entry, replacing what the key held.
@@ -116,7 +116,7 @@ impl WriteTransaction {
     }
 
     fn find(&self, py: Python<'_>, table: &str, keys: &[PyBackedBytes]) -> PyResult<Vec<Option<Vec<u8>>>> {
-        self.change(py, |write| tables::get_many(&write.open_table(definition(table))?, keys))
+        self.change(py, |write| tables::get_many(&write.open_table(definition(table)?)?, keys))
     }
 
     fn change<T: Send>(

@@ -31,6 +31,22 @@ def test_a_table_nobody_wrote_to_is_empty(database: Database) -> None:
     assert database.tables() == []
 
 
+def test_a_table_without_a_name_is_refused_and_the_database_goes_on(database: Database) -> None:
+    for act in (
+        lambda: database.put_many("", [(b"a", b"1")]),
+        lambda: database.get("", b"a"),
+        lambda: database.scan(""),
+        lambda: database.clear(""),
+        lambda: database.count(""),
+    ):
+        with pytest.raises(ValueError, match="name must not be empty"):
+            act()
+    with database.write() as transaction, pytest.raises(ValueError, match="name must not be empty"):
+        transaction.put("", b"a", b"1")
+    database.put_many("notes", [(b"", b"")])
+    assert database.get("notes", b"") == b""
+
+
 def test_tables_hold_their_keys_apart(database: Database) -> None:
     database.put_many("one", [(b"k", b"1")])
     database.put_many("two", [(b"k", b"2")])
