@@ -209,3 +209,16 @@ async def test_facts_read_in_a_new_way_are_written_over_without_being_asked(benc
     assert len(bench.layer.upserted) == 2
     again = await bench.sync()
     assert (again.counts.stored, len(graph.upserted)) == (0, 2)
+
+
+async def test_what_failed_before_waits_where_the_layer_is_down_now(bench: Bench) -> None:
+    service = Service("vector@pinecone:host/brand")
+    bench.layer = service
+    bench.insights("one", "two", "three")
+    refused = LayerError("No.", "-", error_class=ErrorClass.VALIDATION)
+    service.refuse = lambda _: refused
+    first = await bench.sync()
+    assert (first.counts.failed, first.layers[0].queued) == (3, 0)
+    service.down = DOWN
+    second = await bench.sync()
+    assert (second.counts.failed, second.counts.queued, second.layers[0].queued) == (0, 3, 3)

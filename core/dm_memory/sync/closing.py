@@ -123,10 +123,11 @@ class Closing:
 
     def _queued(self) -> int:
         """Count what this run should have stored and did not get to; what it was not asked for waits for another."""
-        mine = f"run = {self.run.number}"
+        mine, states = f"run = {self.run.number}", "state IN (0, 3)"
         if self.stopped or any(delivered.failure for delivered in self.delivered.values()):
-            mine = f"({mine} OR {self._in_scope})"
-        return self._distinct(f"state <> 1 AND state IN (0, 3) AND {mine}")
+            # What failed in an earlier run was not tried: it waits like the rest.
+            mine, states = f"({mine} OR {self._in_scope})", f"({states} OR run <> {self.run.number})"
+        return self._distinct(f"state <> 1 AND {states} AND {mine}")
 
     @property
     def _in_scope(self) -> str:
@@ -244,8 +245,8 @@ class Closing:
             failed=delivered.failed,
             queued=self.registry.value(
                 "SELECT count(*) FROM deliveries INDEXED BY deliveries_due"
-                " WHERE layer = ? AND state <> 1 AND state IN (0, 3)",
-                (name,),
+                " WHERE layer = ? AND state <> 1 AND (state IN (0, 3) OR run <> ?)",
+                (name, self.run.number),
             ),
             entries=entries_in(self.registry, name),
             opened=delivered.opened,
