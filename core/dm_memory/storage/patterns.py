@@ -11,13 +11,14 @@ import json
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 from unicodedata import category, normalize
 
 from dm_memory.items import Kind, storage_id
 from dm_memory.storage.durable_rows import EpisodeRow, PatternRow
 
-__all__ = ["find_patterns", "normalise_point", "pattern_id", "with_others"]
+__all__ = ["find_patterns", "normalise_point", "outcome_of", "pattern_id", "with_others"]
 
 _WORKED = frozenset(
     {"what_worked", "worked", "what_went_well", "went_well", "wins", "successes", "strengths", "keep", "keep_doing"}
@@ -50,7 +51,7 @@ def find_patterns(brand: str, episodes: Iterable[EpisodeRow]) -> list[PatternRow
     """
     found: dict[str, _Merged] = {}
     for episode in sorted(episodes, key=lambda episode: episode.id):
-        outcome = _outcome(episode)
+        outcome = outcome_of(episode.key) if episode.kind == Kind.CAMPAIGN else None
         if outcome is not None:
             for point in _points(episode):
                 _count(found, episode, point, worked=outcome)
@@ -136,15 +137,21 @@ def _is_outer(character: str) -> bool:
     return character.isspace() or (category(character)[0] == "P" and character != "%")
 
 
-def _outcome(episode: EpisodeRow) -> bool | None:
-    """Return whether an episode says what worked (True) or what failed (False), by the section in its key."""
-    if episode.kind != Kind.CAMPAIGN or "#" not in episode.key:
-        return None
-    for section in episode.key.split("#", 1)[1].casefold().split("/"):
+def outcome_of(key: str) -> bool | None:
+    """Tell from a campaign item's key whether its section says what worked (True) or what failed (False)."""
+    return _outcome_in(_NUMBER.sub("", key.partition("#")[2]))
+
+
+@lru_cache(maxsize=1024)  # a brand's campaigns have the same few sections, ten thousand times
+def _outcome_in(sections: str) -> bool | None:
+    for section in sections.casefold().split("/"):
         name = section.replace("'", "").replace("-", "_").replace(" ", "_")
         if name in _WORKED or name in _FAILED:
             return name in _WORKED
     return None
+
+
+_NUMBER = re.compile(r"/\d+\Z")
 
 
 _LEAD = re.compile(r"\A\s*[,—-]\s*[^:\n]{1,120}:\s*")

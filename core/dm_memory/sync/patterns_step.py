@@ -18,7 +18,7 @@ import orjson
 from dm_memory.items import Kind, storage_id
 from dm_memory.layers.protocol import Layer
 from dm_memory.storage.durable_rows import EpisodeRow, PatternRow
-from dm_memory.storage.patterns import find_patterns, with_others
+from dm_memory.storage.patterns import find_patterns, outcome_of, with_others
 from dm_memory.sync.asking import answered
 from dm_memory.sync.registry import Registry
 from dm_memory.sync.worker import Worker
@@ -109,12 +109,17 @@ def _patterns(registry: Registry, brand: str) -> list[PatternRow]:
 
 
 def _episodes(registry: Registry, brand: str) -> Iterator[EpisodeRow]:
-    """Yield campaign items as episodes; a duplicate counts for its own campaign and points at the entry that stands."""
+    """Yield what worked and what failed as episodes.
+
+    A duplicate counts for its own campaign and points at the entry that stands.
+    """
+    keys = registry.tuples("SELECT seq, key FROM items WHERE kind = ? ORDER BY seq", (Kind.CAMPAIGN.value,))
+    wanted = [seq for seq, key in keys if outcome_of(key) is not None]
     sql = (
         "SELECT i.*, o.key AS owner_key FROM items i LEFT JOIN items o ON o.seq = i.duplicate_of"
-        " WHERE i.kind = ? AND i.key LIKE '%#%' ORDER BY i.seq"
+        " WHERE i.seq IN (SELECT value FROM json_each(?)) ORDER BY i.seq"
     )
-    return (_episode(row, brand) for row in registry.rows(sql, (Kind.CAMPAIGN.value,)))
+    return (_episode(row, brand) for row in registry.rows(sql, (orjson.dumps(wanted).decode(),)))
 
 
 def _episode(row: sqlite3.Row, brand: str) -> EpisodeRow:
