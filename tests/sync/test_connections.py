@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -163,17 +164,32 @@ def test_a_configuration_that_is_whole_or_not_wanted_is_not_called_half(tmp_path
     assert list(without_effect(settings(tmp_path, neo4j_uri="bolt://h", neo4j_user="u", graphiti_group_id="g"))) == []
 
 
-def test_making_connected_layers_imports_no_sdk(tmp_path: Path) -> None:
+CHOICES = [
+    ("qdrant", {"QDRANT_URL": "http://127.0.0.1:9"}),
+    ("pinecone", {"PINECONE_API_KEY": "key"}),
+    pytest.param("falkordb", {"FALKORDB_URI": "redis://127.0.0.1:9"}, marks=pytest.mark.graphiti),
+    pytest.param("neo4j", {"NEO4J_URI": "bolt://127.0.0.1:9"}, marks=pytest.mark.graphiti),
+    ("supermemory", {"SUPERMEMORY_API_KEY": "key"}),
+    ("fastembed", {"DM_MEMORY_EMBEDDER": "fastembed"}),
+]
+
+
+@pytest.mark.parametrize(("service", "variables"), CHOICES)
+def test_making_connected_layers_imports_no_sdk(tmp_path: Path, service: str, variables: dict[str, str]) -> None:
     """Starting with everything configured costs nothing before a layer is used."""
     script = (
-        "import sys; from pathlib import Path; from dm_memory.settings import Settings\n"
-        "from dm_memory.connections import configured_layers\n"
+        "import sys; from dm_memory.settings import Settings; from dm_memory.connections import configured_layers\n"
         "from dm_memory.layers.embedders import make_embedder\n"
-        f"settings = Settings(home=Path({str(tmp_path)!r}), qdrant_url='http://127.0.0.1:9',"
-        " turso_database_url='http://127.0.0.1:9', supermemory_api_key='k')\n"
-        f"configured_layers(settings, Path({str(tmp_path)!r}), 'acme', make_embedder('wordllama'))\n"
-        "sdks = {'qdrant_client', 'pinecone', 'supermemory', 'falkordb', 'neo4j', 'fastembed', 'wordllama'}\n"
-        "print(sorted(sdks & set(sys.modules)))"
+        "settings = Settings()\n"
+        "made = configured_layers(settings, settings.home, 'acme', make_embedder(settings.embedder))\n"
+        "print(*(layer.name for layer in made), settings.embedder)\n"
+        "sdks = {'qdrant_client', 'pinecone', 'supermemory', 'falkordb', 'redis', 'neo4j'}\n"
+        "models = {'fastembed', 'onnxruntime', 'wordllama'}\n"
+        "print(sorted((sdks | models) & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert done.stdout.strip() == "[]", done.stderr
+    environment = {"PATH": os.environ["PATH"], "DM_MEMORY_HOME": str(tmp_path), **variables}
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    made, imported = done.stdout.splitlines()
+    assert service in made, done.stderr
+    assert imported == "[]"
