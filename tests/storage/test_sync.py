@@ -280,12 +280,35 @@ def test_an_edit_that_leaves_no_trace_is_found_by_full_and_by_every_tenth_run(
     foreign: tuple[Pair, sqlite3.Connection],
 ) -> None:
     pair, connection = foreign
+    for number in range(60):  # more than are sampled; ids decide which
+        connection.execute("INSERT INTO patterns VALUES (?, 'body', 0, 5)", (f"q{number:02}",))
+    connection.execute("INSERT INTO patterns VALUES ('z', 'body', 0, 4)")
     pair.sync()
     for text, full in (("one", True), ("two", False)):
-        connection.execute("UPDATE patterns SET body = ?", (text,))
+        connection.execute("UPDATE patterns SET body = ? WHERE pattern_id = 'z'", (text,))
         runs = [pair.sync(full=full) for _ in range(1 if full else 10)]
-        assert Mode.FULL in {run.mode for run in runs}
-        assert pair.cached(Table.PATTERNS)["p"]["body"] == text
+        assert [run.mode for run in runs].count(Mode.FULL) == 1
+        assert [finding for run in runs for finding in run.findings] == []
+        assert pair.cached(Table.PATTERNS)["z"]["body"] == text
+
+
+def test_an_edit_or_a_deletion_that_shows_in_the_sample_is_followed_by_a_full_run_at_once(
+    foreign: tuple[Pair, sqlite3.Connection],
+) -> None:
+    pair, connection = foreign
+    connection.execute("INSERT INTO episodes VALUES ('e-new', 'task', 9, 9, NULL)")  # the last second is read again
+    connection.execute("INSERT INTO patterns VALUES ('p-new', 'body', 0, 9)")
+    connection.execute("INSERT INTO embeddings VALUES ('v-new', 'e-new', 'episode', x'01', 1, 'm', 9)")
+    pair.sync()
+    for change in (
+        "UPDATE patterns SET body = 'edited' WHERE pattern_id = 'p'",
+        "DELETE FROM episodes WHERE episode_id = 'e5'",  # ten are left, eight cached: no number tells
+        "UPDATE embeddings SET model = 'other' WHERE embedding_id = 'v7'",
+    ):
+        connection.execute(change)
+        result = pair.sync()
+        assert (result.mode, result.findings, result.validated) == (Mode.FULL, (), True)
+        pair.assert_the_same(8)
 
 
 def test_a_deletion_that_leaves_no_trace_is_found_by_counting(foreign: tuple[Pair, sqlite3.Connection]) -> None:

@@ -61,7 +61,7 @@ def storage_report(result: StorageSyncResult, interval: float | None = None) -> 
 
 _FOREIGN = (
     ". It was made by do-memory: nothing is written to it. Its edits may leave no time behind, so every "
-    f"{FULL_EVERY}th run reads all of it, which takes as long as the first one"
+    f"{FULL_EVERY}th run reads all of it, at the cost of the first one, and any run that meets such an edit"
 )
 
 

@@ -27,7 +27,7 @@ from dm_memory.storage.durable import START, DurableStore, Survey
 from dm_memory.storage.schema import Table
 from dm_memory.storage.sync_apply import Applier, Tell
 from dm_memory.storage.sync_full import apply_full
-from dm_memory.storage.sync_plan import Plan, forecast, make_plan
+from dm_memory.storage.sync_plan import Plan, forecast, has_silent_edits, make_plan
 from dm_memory.storage.sync_results import (
     CacheFacts,
     Mode,
@@ -254,13 +254,12 @@ class _Run:
 
     async def _validated(self, applier: Applier, worker: Worker, plan: Plan) -> StorageSyncResult:
         cache = applier.cache
-        state: CacheState = await worker.run(conclude, cache, self.now(), self.request)
-        survey = await self._survey(state, exact=True)
-        behind = self._behind(survey)
-        if not behind:
-            self.findings += await validate(
-                self.store, cache, worker, survey=survey, request=self.request, touched=applier.touched
-            )
+        survey, behind, found = await self._compared(applier, worker)
+        if has_silent_edits(survey.layout) and not plan.full and _is_wrong(found):
+            await apply_full(applier)  # one edit that left no time behind shows in the sample: others need not
+            plan = replace(plan, full=True)
+            survey, behind, found = await self._compared(applier, worker)
+        self.findings += found
         self.findings += [finding for finding in cache.findings if finding not in self.findings]
         return await self._result(
             cache,
@@ -272,6 +271,16 @@ class _Run:
             behind=behind,
             validated=not behind,
         )
+
+    async def _compared(self, applier: Applier, worker: Worker) -> tuple[Survey, int, list[Finding]]:
+        """Note that the run got to its end; return the store as it is now, the lag, and what differs."""
+        state: CacheState = await worker.run(conclude, applier.cache, self.now(), self.request)
+        survey = await self._survey(state, exact=True)
+        if behind := self._behind(survey):
+            return survey, behind, []
+        touched, request = applier.touched, self.request
+        found = await validate(self.store, applier.cache, worker, survey=survey, request=request, touched=touched)
+        return survey, 0, found
 
     async def look(self, worker: Worker) -> StorageSyncResult:
         """Say what a run would do, or compare cache and store."""
@@ -364,6 +373,10 @@ class _Run:
             findings=tuple(self.findings),
             validated=validated,
         )
+
+
+def _is_wrong(found: list[Finding]) -> bool:
+    return any(finding.severity is Severity.ERROR for finding in found)
 
 
 def _mended(finding: Finding) -> Finding:

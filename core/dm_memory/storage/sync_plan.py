@@ -10,10 +10,11 @@ from dm_memory.storage.schema import EMPTY, NATIVE, Table
 from dm_memory.storage.sync_results import Moved, StorageSyncRequest
 from dm_memory.storage.sync_state import CacheState, Mark, source_name
 
-__all__ = ["FULL_EVERY", "Plan", "expected", "forecast", "make_plan"]
+__all__ = ["FULL_EVERY", "Plan", "expected", "forecast", "has_silent_edits", "make_plan"]
 
 FULL_EVERY = 10
-"""In databases of other programs an edit or a deletion can leave no trace in time; every so many runs all is compared.
+"""In databases of other programs an edit or a deletion can leave no trace in time; every so many runs all is compared,
+and at once where the rows that each run samples show one.
 
 What that costs is a full read: about as much as the first run.
 """
@@ -83,11 +84,16 @@ def make_plan(request: StorageSyncRequest, state: CacheState, survey: Survey, en
 
 def _due_in_full(request: StorageSyncRequest, state: CacheState, survey: Survey) -> bool:
     """Tell whether another program's database has to be compared as a whole: its turn has come, or rows went."""
-    if survey.layout in {NATIVE.name, EMPTY.name} or Mark.RUNS not in state.marks:
+    if not has_silent_edits(survey.layout) or Mark.RUNS not in state.marks:
         return False
     gone = state.counts[Table.EPISODES] > survey.counts[Table.EPISODES]
     gone = gone or (request.sync_patterns and state.counts[Table.PATTERNS] > survey.counts[Table.PATTERNS])
     return gone or state.marks[Mark.RUNS].updated_at % FULL_EVERY == FULL_EVERY - 1
+
+
+def has_silent_edits(layout: str) -> bool:
+    """Tell whether a database is another program's, whose edits and deletions need not leave a trace in time."""
+    return layout not in {NATIVE.name, EMPTY.name}
 
 
 def forecast(request: StorageSyncRequest, state: CacheState, survey: Survey, plan: Plan) -> Moved:
