@@ -17,7 +17,7 @@ from dm_memory.layers.graph_connected_database import (
     require_driver,
     split_address,
 )
-from dm_memory.layers.remote import Service
+from dm_memory.layers.remote import Service, load
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -108,6 +108,7 @@ class FalkorDatabase:
             raise self.service.malformed() from error
 
     async def _send(self, *command: str) -> object:
+        await load("redis.asyncio", "redis.exceptions")
         from redis import exceptions  # noqa: PLC0415  # the extra graphiti; imported on first use
 
         try:

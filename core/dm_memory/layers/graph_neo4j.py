@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dm_memory.errors import ErrorClass, LayerError
 from dm_memory.layers.graph_connected_database import Statement, host_and_port, require_driver, split_address
-from dm_memory.layers.remote import Service
+from dm_memory.layers.remote import Service, load
 
 if TYPE_CHECKING:
     from neo4j import AsyncDriver, AsyncTransaction
@@ -94,6 +94,7 @@ class Neo4jDatabase:
     @asynccontextmanager
     async def _transaction(self, *, read_only: bool = False) -> AsyncIterator[AsyncTransaction]:
         """Yield a transaction; it is committed where the block ends well."""
+        await load("neo4j", "neo4j.exceptions")
         import neo4j  # noqa: PLC0415  # the extra graphiti; imported on first use
         from neo4j.exceptions import DriverError, Neo4jError  # noqa: PLC0415  # as above
 

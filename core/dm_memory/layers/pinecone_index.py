@@ -79,6 +79,7 @@ class PineconeIndex:
         self._target: Target | None = None
         self._stale: list[AsyncIndex] = []
         self._turn = asyncio.Lock()
+        self._opening = asyncio.Lock()
 
     async def embedding(self) -> Embedding | None:
         """Ask the control plane, always, in one round trip; None where there is no index yet.
@@ -130,28 +131,36 @@ class PineconeIndex:
 
     # The control plane -------------------------------------------------------------------------------------------
 
-    def _control(self) -> AsyncPinecone:
-        """Return the control plane's client. Retries are the caller's: the SDK's would sleep through Retry-After."""
+    async def _control(self) -> AsyncPinecone:
+        """Return the control plane's client. It is made on a thread, because it reads the certificates there are."""
+        async with self._opening:
+            if self._client is None:
+                self._client = await asyncio.to_thread(self._made_client)
+            return self._client
+
+    def _made_client(self) -> AsyncPinecone:
+        """Retries are the caller's: the SDK's would sleep through Retry-After."""
         from pinecone import AsyncPinecone, PineconeValueError, RetryConfig  # noqa: PLC0415  # on first use
 
-        if self._client is None:
-            try:
-                self._client = AsyncPinecone(
-                    api_key=self._api_key.get_secret_value(),
-                    host=self._host,
-                    timeout=self._timeout,
-                    retry_config=RetryConfig(max_retries=0),
-                )
-            except PineconeValueError as error:
-                raise self._service.auth("key") from error
-        return self._client
+        try:
+            client = AsyncPinecone(
+                api_key=self._api_key.get_secret_value(),
+                host=self._host,
+                timeout=self._timeout,
+                retry_config=RetryConfig(max_retries=0),
+            )
+        except PineconeValueError as error:
+            raise self._service.auth("key") from error
+        client.indexes._http._ensure_client()  # noqa: SLF001  # else made by the first request, as above
+        return client
 
     async def _describe(self) -> IndexModel | None:
+        control = await self._control()
         from pinecone import NotFoundError  # noqa: PLC0415  # on first use
 
         with translated(self._service):
             try:
-                return await self._control().indexes.describe(self.plan.name)
+                return await control.indexes.describe(self.plan.name)
             except NotFoundError:
                 return None
 
@@ -172,12 +181,13 @@ class PineconeIndex:
 
     async def _make(self) -> None:
         """Order the index. That another process ordered it in the meantime is no error."""
+        control = await self._control()
         from pinecone import ApiError, ConflictError, PineconeValueError  # noqa: PLC0415  # on first use
 
         plan = self.plan
         with translated(self._service):
             try:
-                await self._control().indexes.create_for_model(
+                await control.indexes.create_for_model(
                     name=plan.name,
                     cloud=plan.cloud,
                     region=plan.region,
@@ -222,8 +232,9 @@ class PineconeIndex:
         embedding = self._embedding_of(model)
         if not model.host:
             raise self._not_ready(model.status.state)
-        index = await self._control().index(host=model.host)
-        _tame(index)
+        control = await self._control()
+        index = await control.index(host=model.host)
+        await asyncio.to_thread(_tame, index)  # it makes the data plane's client, as above
         return Target(index, embedding)
 
 

@@ -6,11 +6,14 @@ Never raw SDK text: it can carry credentials, and says nothing to a marketer.
 
 from __future__ import annotations
 
+import asyncio
+import importlib
+import sys
 from dataclasses import dataclass
 
 from dm_memory.errors import ErrorClass, LayerError
 
-__all__ = ["Service", "limit_setting"]
+__all__ = ["Service", "limit_setting", "load"]
 
 _TIMEOUTS = frozenset({408, 504})
 _FORBIDDEN = frozenset({401, 403, 407})
@@ -18,6 +21,16 @@ _PAYMENT = 402
 _TOO_MANY = 429
 _SERVER_ERRORS = 500
 _CLIENT_ERRORS = 400
+
+
+async def load(*modules: str) -> None:
+    """Import an SDK on a thread: they take some tenths of a second, for which the event loop would stand still.
+
+    Raises:
+        ImportError: It is not installed.
+    """
+    if not sys.modules.keys() >= set(modules):
+        await asyncio.to_thread(lambda: [importlib.import_module(module) for module in modules])
 
 
 _LIMIT_SETTINGS = {
