@@ -33,7 +33,7 @@ def pinecone_service(host: str) -> Service:
         name="Pinecone",
         where=host,
         key_setting="PINECONE_API_KEY",
-        url_setting="PINECONE_CONTROLLER_HOST",
+        url_setting="PINECONE_CONTROLLER_HOST" if host else "",
         plan_page="the Usage page of the Pinecone console",
     )
 

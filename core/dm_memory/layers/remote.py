@@ -53,7 +53,7 @@ class Service:
         name: What people call it: ``Pinecone``.
         where: Its host, without secrets; "" where the name says it all.
         key_setting: The variable that holds its key or password.
-        url_setting: The variable that says where it is.
+        url_setting: The variable that says where it is; "" where none is set, for a service at its public address.
         plan_page: Where its plan and usage can be seen, in words: ``the Billing page of the Pinecone console``.
     """
 
@@ -111,7 +111,8 @@ class Service:
 
     def rate_limited(self, retry_after: float | None = None, code: str = "") -> LayerError:
         """It asks us to slow down."""
-        when = f"in {retry_after:.0f} seconds" if retry_after and retry_after >= 1 else "in a minute"
+        seconds = round(retry_after or 0)
+        when = f"in {seconds} second{'s' * (seconds != 1)}" if seconds else "in a minute"
         return LayerError(
             f"{self._title} is being asked too often.",
             f"Sync again {when}: what is missing is queued.",
@@ -131,18 +132,20 @@ class Service:
 
     def malformed(self, code: str = "") -> LayerError:
         """It answered with something that is no answer."""
+        right = f"{self.url_setting} points at {self.name} and at no proxy" if self.url_setting else "no proxy answers"
         return LayerError(
             f"{self._title} sent a reply that can't be understood.",
-            f"Sync again; if it happens again, check that {self.url_setting} points at {self.name} and at no proxy.",
+            f"Sync again; if it happens again, check that {right}.",
             error_class=ErrorClass.MALFORMED_REPLY,
             code=code,
         )
 
     def unavailable(self, code: str = "", retry_after: float | None = None) -> LayerError:
         """It can't be reached, or is in trouble itself."""
+        where = f"{self.url_setting} and the network" if self.url_setting else "the network"
         return LayerError(
             f"{self._title} can't be reached or is in trouble.",
-            f"Check {self.url_setting} and the network, then sync again: what is missing is queued.",
+            f"Check {where}, then sync again: what is missing is queued.",
             error_class=ErrorClass.UNAVAILABLE,
             code=code,
             retry_after=retry_after,

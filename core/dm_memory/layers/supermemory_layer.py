@@ -104,7 +104,7 @@ class SupermemoryLayer:
             name="Supermemory",
             where="" if address.is_public else address.place,
             key_setting="SUPERMEMORY_API_KEY",
-            url_setting="SUPERMEMORY_BASE_URL",
+            url_setting="" if address.is_public else "SUPERMEMORY_BASE_URL",
             plan_page="the Billing page of the Supermemory console",
         )
         self._limit = limit
