@@ -67,6 +67,25 @@ async def test_repair_mends_all_of_it_and_writes_nothing_else(bench: Bench) -> N
     assert (await bench.sync()).counts.stored == 0
 
 
+async def test_an_entry_that_spoils_the_listing_is_mended_before_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.insights("one", "two")
+    await bench.sync()
+    bench.layer.held.popitem()
+    whole = bench.layer.entries
+
+    async def listed(after: str | None, limit: int) -> Any:
+        if len(bench.layer.held) < 2:
+            raise LayerError("Junk.", "-", error_class=ErrorClass.MALFORMED_REPLY)
+        return await whole(after, limit)
+
+    monkeypatch.setattr(bench.layer, "entries", listed)
+    assert (await verified(bench)).layers[0].failure is not None
+    result = await verified(bench, repair=True)
+    assert (result.exit_code, result.layers[0].repaired, len(bench.layer.held)) == (0, 1, 2)
+
+
 async def test_a_duplicate_that_should_have_gone_is_removed(bench: Bench) -> None:
     bench.insights("same", "same")
     await bench.sync()

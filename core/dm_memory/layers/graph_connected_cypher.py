@@ -134,7 +134,7 @@ SET n.name = row.name, n.content = row.content, n.source_description = row.sourc
 HASHES = f"""
 UNWIND $ids AS id
 MATCH (n:Episodic {{uuid: id}})
-WHERE {_OURS}
+WHERE {_OURS} AND coalesce(n.details, '') <> ''
 UNWIND coalesce(n.entity_edges, []) + [''] AS fact
 OPTIONAL MATCH ()-[e:RELATES_TO {{uuid: fact}}]->()
 WITH n, count(DISTINCT e.uuid) AS facts

@@ -75,9 +75,11 @@ async def _verified(desk: Upkeep, layer: Layer, *, repair: bool) -> LayerDrift:
     repaired = 0
     try:
         await _compare(desk, layer, found)
+        if repair:  # before the listing: what is damaged may be what can't be listed
+            repaired += await _store_again(desk, layer, found)
         await _list_unknown(desk, layer, found)
         if repair:
-            repaired = await _repair(desk, layer, found)
+            repaired += await _take_up(desk, layer, found)
     except LayerError as error:
         return _drift(layer, found, repaired, error)
     return _drift(layer, found, repaired, None)
@@ -141,16 +143,21 @@ def _known_ids(registry: Registry, brand: str, layer: str) -> set[str]:
     return {storage_id(brand, key) for (key,) in registry.tuples(sql, (layer,))}
 
 
-async def _repair(desk: Upkeep, layer: Layer, found: _Found) -> int:
-    """Mend a layer; return how many entries were mended."""
+async def _store_again(desk: Upkeep, layer: Layer, found: _Found) -> int:
+    """Store again what is missing or stale; return how many entries were mended."""
+    if not found.differing:
+        return 0
+    seqs = [seq for seq, _ in found.differing]
+    await desk.worker.run(_make_due, desk.registry, layer.name, seqs, desk.run.number)
+    delivered = await desk.deliver(layer)
+    if delivered.failure is not None:
+        raise delivered.failure
+    return max(0, len(seqs) - delivered.failed)
+
+
+async def _take_up(desk: Upkeep, layer: Layer, found: _Found) -> int:
+    """Take up, or remove, what the registry does not know; return how many entries were mended."""
     mended = 0
-    if found.differing:
-        seqs = [seq for seq, _ in found.differing]
-        await desk.worker.run(_make_due, desk.registry, layer.name, seqs, desk.run.number)
-        delivered = await desk.deliver(layer)
-        if delivered.failure is not None:
-            raise delivered.failure
-        mended += len(seqs) - delivered.failed
     if found.unknown:
         now = to_iso(desk.environment.clock())
         mended += await desk.worker.run(enter_entries, desk.registry, layer.name, found.unknown, desk.run.number, now)

@@ -98,6 +98,7 @@ def test_an_entry_that_was_spoiled_by_others_is_whole_again_when_it_is_stored_ag
         with pytest.raises(LayerError) as caught:
             await layer.entries(None, 10)
         assert caught.value.error_class is ErrorClass.MALFORMED_REPLY
+        assert await layer.fetch([payload(1).id]) == {}
         await layer.upsert([payload(1)])
         assert await all_entries(layer, 10) == [payload(1)]
 
