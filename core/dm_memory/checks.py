@@ -20,6 +20,7 @@ from dm_memory.findings import Finding, Severity
 from dm_memory.layers.protocol import Embedder, Layer
 from dm_memory.report.doctor import Check
 from dm_memory.settings import Settings
+from dm_memory.sync.reading import read_prepared
 from dm_memory.sync.registry import FILE_NAME, DamagedRegistryError, read_registry
 from dm_memory.sync.requests import Scope
 
@@ -143,7 +144,8 @@ def _findings(settings: Settings, home: Home, brand: str) -> list[Finding]:
             findings += parse_source(file, data, context, limits).findings
         except BrandFileError as error:
             findings.append(error.finding)
-    return findings
+    _, _, told = read_prepared(home.brand_dir(brand), home.memory_dir(brand), limits)
+    return [*findings, *told]
 
 
 def _writable(brand: str, memory: Path) -> Check:

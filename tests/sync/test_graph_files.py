@@ -9,6 +9,7 @@ import pytest
 
 from dm_memory.api import Memory
 from dm_memory.layers.graph_sqlite import SqliteGraphLayer
+from dm_memory.report import doctor_report
 from dm_memory.settings import Settings
 from dm_memory.sync.requests import SyncRequest
 from tests.sync.conftest import BRAND, Bench
@@ -76,3 +77,15 @@ def test_a_lost_registry_knows_it_again_from_the_store(bench: Bench, tmp_path: P
     assert synced(bench) == before
     (entry,) = bench.read("_index.json")
     assert len(entry["content_hash"]) == 16
+
+
+def test_the_doctor_tells_of_a_graph_file_that_cannot_be_taken_in(bench: Bench) -> None:
+    bench.write(f"memory/pending/{NAME}", "{")
+
+    async def act() -> str:
+        memory = Memory(Settings(home=bench.home, embedder="tests.support.embedders:hashed"))
+        report = doctor_report(await memory.doctor())
+        await memory.close()
+        return report.text
+
+    assert f"memory/pending/{NAME} is not valid JSON" in asyncio.run(act())

@@ -19,7 +19,7 @@ from dm_memory.sync.intake import SourceItems
 from dm_memory.sync.ordinals import ROLLING_LIMIT
 from dm_memory.sync.registry import Registry
 
-__all__ = ["Chunk", "FileRecord", "Reader", "file_records"]
+__all__ = ["Chunk", "FileRecord", "Reader", "file_records", "read_prepared"]
 
 _CHUNK_ITEMS = 512
 _CHUNK_FILES = 256
@@ -110,29 +110,35 @@ class Reader:
         chunk.items += len(parsed.items)
 
     def prepared(self, memory_dir: Path) -> tuple[list[Item], list[str], list[Finding]]:
-        """Read what waits in ``memory/pending/``, graph statements included; return items, file names and findings."""
-        items: list[Item] = []
-        names: list[str] = []
-        findings: list[Finding] = []
-        try:
-            waiting = pending_files(memory_dir)
-        except BrandFileError as error:
-            return [], [], [error.finding]
-        for name in (*waiting.prepared, *waiting.graph):
-            try:
-                data = read_brand_file(self.brand_dir, f"memory/pending/{name}", self.limits)
-                parsed = self._graph(name, data) if name in waiting.graph else parse_pending(name, data, self.limits)
-            except BrandFileError as error:
-                findings.append(error.finding)
-                continue
-            items += parsed.items
-            findings += parsed.findings
-            names.append(name)
-        return items, names, findings
+        """See ``read_prepared``."""
+        return read_prepared(self.brand_dir, memory_dir, self.limits)
 
-    def _graph(self, name: str, data: bytes) -> ParsedFile:
-        parsed = graph_payload(name, parse_json(data, f"memory/pending/{name}"))
-        return ParsedFile([parsed.item] if parsed.item else [], list(parsed.findings), 1)
+
+def read_prepared(brand_dir: Path, memory_dir: Path, limits: Limits) -> tuple[list[Item], list[str], list[Finding]]:
+    """Read what waits in ``memory/pending/``, graph statements included; return items, file names and findings."""
+    items: list[Item] = []
+    names: list[str] = []
+    findings: list[Finding] = []
+    try:
+        waiting = pending_files(memory_dir)
+    except BrandFileError as error:
+        return [], [], [error.finding]
+    for name in (*waiting.prepared, *waiting.graph):
+        try:
+            data = read_brand_file(brand_dir, f"memory/pending/{name}", limits)
+            parsed = _graph(name, data) if name in waiting.graph else parse_pending(name, data, limits)
+        except BrandFileError as error:
+            findings.append(error.finding)
+            continue
+        items += parsed.items
+        findings += parsed.findings
+        names.append(name)
+    return items, names, findings
+
+
+def _graph(name: str, data: bytes) -> ParsedFile:
+    parsed = graph_payload(name, parse_json(data, f"memory/pending/{name}"))
+    return ParsedFile([parsed.item] if parsed.item else [], list(parsed.findings), 1)
 
 
 def _empty() -> Chunk:
