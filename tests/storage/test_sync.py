@@ -353,6 +353,38 @@ def test_pages_fetched_ahead_come_in_the_order_of_their_keys_and_miss_nothing(pa
     assert pair.runner.run(act()) == [f"e{number}" for number in range(30)]
 
 
+def test_the_last_page_is_fetched_together_with_the_others(pair: Pair) -> None:
+    class Together:
+        """Answers no page before all eight have been asked for."""
+
+        def __init__(self) -> None:
+            self.all = asyncio.Barrier(8)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(pair.store, name)
+
+        async def page(self, *arguments: Any, **options: Any) -> Any:
+            await self.all.wait()
+            return await pair.store.page(*arguments, **options)
+
+    async def act() -> list[str]:
+        span = Range(Table.EPISODES, START, None, 30)
+        found = batches(Together(), span, 4, 8, with_embeddings=False)
+        async with asyncio.timeout(30):
+            return [str(row[0]) async for batch in found for row in batch.page.rows]
+
+    assert pair.runner.run(act()) == [f"e{number}" for number in range(30)]
+
+
+def test_what_comes_behind_the_last_seam_is_read_however_much_it_is(pair: Pair) -> None:
+    async def act() -> list[str]:
+        span = Range(Table.EPISODES, START, None, 3)  # when it was counted; 27 came in since
+        found = batches(pair.store, span, 4, 3, with_embeddings=False)
+        return [str(row[0]) async for batch in found for row in batch.page.rows]
+
+    assert pair.runner.run(act()) == [f"e{number}" for number in range(30)]
+
+
 @pytest.mark.slow
 def test_a_few_pages_are_held_not_the_store(tmp_path: Path) -> None:
     rows, text = 20_000, "x" * 1000

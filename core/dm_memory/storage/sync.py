@@ -40,6 +40,7 @@ from dm_memory.storage.sync_results import (
 from dm_memory.storage.sync_state import CacheState, Mark, conclude, note_examination, read_state
 from dm_memory.storage.sync_validation import validate, validate_counts
 from dm_memory.sync.files import make_private_folder
+from dm_memory.sync.together import all_of
 from dm_memory.sync.worker import Worker, worker_thread
 
 __all__ = ["CachePlace", "sync_storage"]
@@ -208,7 +209,6 @@ class _Run:
             self.findings += plan.findings
             if plan.nothing:
                 return await self._unchanged(cache, worker, survey, plan)
-            await self.store.ping()
             applier = Applier(
                 store=self.store,
                 cache=cache,
@@ -219,12 +219,17 @@ class _Run:
                 parallel=self.parallel,
                 tell=self.tell,
             )
+            await all_of([self._is_ours_to_read(), applier.begin()])
             await self._apply(applier, plan)
             return await self._validated(applier, worker, plan)
         except LayerError as error:
             moved = applier.moved if applier else Moved()
             status = Status.INTERRUPTED if moved.pages else Status.SKIPPED
             return await self._result(cache, worker, status, error=error, moved=moved)
+
+    async def _is_ours_to_read(self) -> None:
+        """Raise where a newer program made the store: what its columns mean is not known here."""
+        await self.store.ping()
 
     async def _survey(self, state: CacheState, *, exact: bool = False) -> Survey:
         """Ask what changed; ``exact``: without what another program's clock makes us read twice."""
@@ -233,7 +238,6 @@ class _Run:
 
     async def _apply(self, applier: Applier, plan: Plan) -> None:
         """Bring the cache up to the survey. Tombstones first: a row stored again afterwards comes with its page."""
-        await applier.begin()
         if plan.full:
             return await apply_full(applier)
         if plan.tombstones:

@@ -80,6 +80,8 @@ async def apply_full(run: Applier) -> None:
 async def _read(run: Applier, span: Range, seen: dict[Table, _Seen]) -> Key:
     """Cache a range; return the key of its last row."""
     last = START
+    if not span.rows:
+        return last
     async with aclosing(run.batches(span, with_embeddings=run.request.sync_embeddings)) as read:
         async for batch in read:
             last = key_of(batch.page.rows[-1])

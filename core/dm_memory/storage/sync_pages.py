@@ -82,15 +82,22 @@ async def batches(
     async def fetch(part: Range) -> list[Batch]:
         return [batch async for batch in stretch(part)]
 
+    async def fetch_first(part: Range) -> list[Batch]:
+        async with aclosing(stretch(part)) as read:
+            batch = await anext(read, None)
+            return [] if batch is None else [batch]
+
     *closed, last = [Range(span.table, after, through, size) for after, through in zip(starts, ends, strict=True)]
-    jobs = (partial(fetch, part) for part in closed)
-    async with aclosing(ahead(jobs, parallel)) as fetched:
+    jobs = [*(partial(fetch, part) for part in closed), partial(fetch_first, last)]
+    found: list[Batch] = []
+    async with aclosing(ahead(iter(jobs), parallel)) as fetched:
         async for found in fetched:
             for batch in found:
                 yield batch
-    # What is behind the last seam has no known length: it is fetched page by page, not held.
-    async for batch in stretch(last):
-        yield batch
+    # What is behind the last seam has no known length: beyond its first page it is fetched page by page, not held.
+    if found and len(found[-1].page.rows) >= size and (after := key_of(found[-1].page.rows[-1])) != last.through:
+        async for batch in stretch(replace(last, after=after)):
+            yield batch
 
 
 async def _between(
