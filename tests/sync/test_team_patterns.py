@@ -9,10 +9,14 @@ from pathlib import Path
 import pytest
 
 from dm_memory.storage.durable_sqlite import open_sqlite_store
+from dm_memory.storage.durable_turso import open_turso_store
 from dm_memory.storage.schema import Table
 from dm_memory.sync import stage_deliver
+from tests.storage.sqld import Server
 from tests.sync.conftest import BRAND
-from tests.sync.test_second_machine import Machine, Remote
+from tests.sync.test_second_machine import Machine, RealMachine, Remote, synced, team_server
+
+__all__ = ["team_server"]  # a fixture
 
 pytestmark = pytest.mark.anyio
 
@@ -25,7 +29,7 @@ def machines(tmp_path: Path) -> tuple[Machine, Machine]:
 
 
 def campaign(
-    machine: Machine, number: str, *, worked: Sequence[str] = (), failed: Sequence[str] = (), **more: str
+    machine: Machine | RealMachine, number: str, *, worked: Sequence[str] = (), failed: Sequence[str] = (), **more: str
 ) -> None:
     document = {
         "campaign_id": number,
@@ -75,7 +79,7 @@ async def test_two_machines_that_count_at_the_same_time_agree_afterwards(
     await one.sync()
     with monkeypatch.context() as patch:  # it looked before the other one wrote
         patch.setattr(Remote, "changes", nothing_new)
-        patch.setattr(Remote, "patterns", lambda *_: nothing_of_it())
+        patch.setattr(Remote, "_patterns", lambda *_: nothing_of_it())
         await two.sync()
     await one.sync()
     assert await patterns(one) == {POINT: (2, 0.5, ["spring", "summer"])}
@@ -83,6 +87,17 @@ async def test_two_machines_that_count_at_the_same_time_agree_afterwards(
 
 async def nothing_of_it() -> list[object]:
     return []
+
+
+@pytest.mark.sqld
+async def test_the_product_writes_patterns_to_a_connected_store(team_server: Server, tmp_path: Path) -> None:
+    """Through the front door, with all that stands between it and a server."""
+    machine = RealMachine(tmp_path / "one")
+    campaign(machine, "spring", worked=[POINT])
+    await synced(machine.connected(team_server))
+    store = open_turso_store(team_server.url, team_server.token, BRAND)
+    assert (await store.counts())[Table.PATTERNS] == 1
+    await store.close()
 
 
 async def test_what_only_one_machine_can_count_stays_counted(machines: tuple[Machine, Machine]) -> None:

@@ -23,6 +23,7 @@ from dm_memory.storage.durable_rows import (
     payload_of,
 )
 from dm_memory.storage.durable_statement import Row
+from dm_memory.storage.patterns import Counted, with_others
 from dm_memory.storage.schema import NATIVE, Table
 
 __all__ = ["Digest", "DurableLayer", "episode_from_row"]
@@ -211,27 +212,35 @@ class DurableLayer:
 
     # Patterns ----------------------------------------------------------------------------------------------------
 
-    async def patterns(self, ids: Sequence[str] | None = None) -> list[PatternRow]:
-        """Return the patterns with these ids, or all there are, whoever stored them. Raises ``LayerError``."""
-        if ids is not None:
-            pages = [
-                await self._store.rows(Table.PATTERNS, ids[start : start + _EPISODE_PAGE])
-                for start in range(0, len(ids), _EPISODE_PAGE)
-            ]
-            return [pattern for page in pages for pattern in _pattern_rows(page)]
+    async def put_patterns(self, counted: Counted, gone: Sequence[str]) -> None:
+        """Store patterns that are new or changed, and remove those with the ids ``gone``, which nothing here bears out.
+
+        In a store that others write to they are first joined with what is there. Raises ``LayerError``.
+        """
+        rows = counted.rows
+        if self.shared:
+            own = {row.id: row for row in rows}
+            held = {row.id: row for row in await self._patterns(None if counted.whole else [*own, *gone])}
+            wanted = with_others(own, held, counted.files)
+            rows = [row for row in wanted if held.get(row.id) != row]
+            gone = [*(held.keys() - {row.id for row in wanted})]
+        if rows:
+            await self._store.upsert_patterns(rows)
+        if gone:
+            await self._store.delete(Table.PATTERNS, gone)
+
+    async def _patterns(self, ids: Sequence[str] | None) -> list[PatternRow]:
+        """Return the patterns with these ids, or all there are, whoever stored them."""
         found: list[PatternRow] = []
+        if ids is not None:
+            for start in range(0, len(ids), _EPISODE_PAGE):
+                found += _pattern_rows(await self._store.rows(Table.PATTERNS, ids[start : start + _EPISODE_PAGE]))
+            return found
         after = START
         while rows := (page := await self._store.page(Table.PATTERNS, after, limit=_EPISODE_PAGE)).rows:
             found += _pattern_rows(page)
             after = (int(rows[-1][1] or 0), str(rows[-1][0]))
         return found
-
-    async def put_patterns(self, rows: Sequence[PatternRow], gone: Sequence[str]) -> None:
-        """Store patterns that are new or changed, and remove what no campaign bears out. Raises ``LayerError``."""
-        if rows:
-            await self._store.upsert_patterns(rows)
-        if gone:
-            await self._store.delete(Table.PATTERNS, gone)
 
 
 def episode_from_row(row: Mapping[str, object]) -> EpisodeRow:

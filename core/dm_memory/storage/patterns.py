@@ -18,7 +18,7 @@ from unicodedata import category, normalize
 from dm_memory.items import Kind, storage_id
 from dm_memory.storage.durable_rows import EpisodeRow, PatternRow
 
-__all__ = ["find_patterns", "normalise_point", "outcome_of", "pattern_id", "with_others"]
+__all__ = ["Counted", "find_patterns", "normalise_point", "outcome_of", "pattern_id", "with_others"]
 
 _WORKED = frozenset(
     {"what_worked", "worked", "what_went_well", "went_well", "wins", "successes", "strengths", "keep", "keep_doing"}
@@ -29,6 +29,21 @@ _FAILED = frozenset(
         "what_went_wrong", "went_wrong", "losses", "weaknesses", "stop", "stop_doing",
     }
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What a machine counted.
+
+    Attributes:
+        rows: Patterns that are to be stored.
+        files: Ids of the campaigns whose files are on this machine.
+        whole: ``rows`` are all the patterns it knows: what else the store holds is looked at as well.
+    """
+
+    rows: Sequence[PatternRow]
+    files: Collection[str] = ()
+    whole: bool = False
 
 
 @dataclass(slots=True)

@@ -18,7 +18,7 @@ import orjson
 from dm_memory.items import Kind, storage_id
 from dm_memory.layers.protocol import Layer
 from dm_memory.storage.durable_rows import EpisodeRow, PatternRow
-from dm_memory.storage.patterns import find_patterns, outcome_of, with_others
+from dm_memory.storage.patterns import Counted, find_patterns, outcome_of
 from dm_memory.sync.asking import answered
 from dm_memory.sync.registry import Registry
 from dm_memory.sync.worker import Worker
@@ -41,14 +41,7 @@ def due_name(layer: str) -> str:
 class PatternLayer(Layer, Protocol):
     """A layer that keeps patterns."""
 
-    @property
-    def shared(self) -> bool:
-        """True where other machines may write to it."""
-
-    async def patterns(self, ids: Sequence[str] | None = None) -> list[PatternRow]:
-        """Return the patterns with these ids, or all there are. Raises ``LayerError``."""
-
-    async def put_patterns(self, rows: Sequence[PatternRow], gone: Sequence[str]) -> None:
+    async def put_patterns(self, counted: Counted, gone: Sequence[str]) -> None:
         """Store patterns, and remove those with the ids ``gone``. Raises ``LayerError``."""
 
 
@@ -77,15 +70,11 @@ async def write_patterns(registry: Registry, worker: Worker, layer: PatternLayer
     digests = {id_: md5(orjson.dumps(asdict(row)), usedforsecurity=False).hexdigest() for id_, row in found.items()}
     rows = [row for id_, row in found.items() if written.get(id_) != digests[id_]]
     gone = [id_ for id_ in written if id_ not in digests]
-    if layer.shared and (rows or gone or due == OTHERS_WROTE):
-        asked = None if due == OTHERS_WROTE else [*(row.id for row in rows), *gone]
-        held = {row.id: row for row in await answered(layer.engine, layer.patterns(asked))}
-        own = found if asked is None else {row.id: row for row in rows}
-        wanted = with_others(own, held, await worker.run(_campaigns_here, registry))
-        rows = [row for row in wanted if held.get(row.id) != row]
-        gone = [*(held.keys() - {row.id for row in wanted})]
-    if rows or gone:
-        await answered(layer.engine, layer.put_patterns(rows, gone))
+    whole = due == OTHERS_WROTE
+    if rows or gone or whole:
+        files = await worker.run(_campaigns_here, registry)
+        counted = Counted([*found.values()] if whole else rows, files, whole=whole)
+        await answered(layer.engine, layer.put_patterns(counted, gone))
     await worker.run(_record, registry, written_name, orjson.dumps(digests).decode(), due_name(layer.name))
 
 
@@ -154,7 +143,8 @@ def follow_vectors(registry: Registry, durable: str, vector: str, run: int) -> N
     """
     with registry.transaction() as connection:
         connection.execute(
-            "UPDATE deliveries SET state = 0, run = ?, action = 'added', content_hash = '', metadata_hash = ''"
+            # Not 'added', for which the store would be asked: it holds the text, and says nothing of vectors.
+            "UPDATE deliveries SET state = 0, run = ?, action = 'forced', content_hash = '', metadata_hash = ''"
             " WHERE layer = ? AND state = 1 AND run BETWEEN 1 AND ? AND seq IN"
             " (SELECT seq FROM deliveries WHERE layer = ? AND state = 1 AND run = ? AND action <> 'metadata')",
             (run, durable, run - 1, vector, run),
