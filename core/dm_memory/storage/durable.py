@@ -77,6 +77,10 @@ class DurableStore(Protocol):
     def engine(self) -> str:
         """The engine, for people: ``SQLite file``, ``Turso (host:port)``. It tells one server from another."""
 
+    @property
+    def remote(self) -> bool:
+        """True where an answer takes its time on the way, so that asking for several at once pays."""
+
     async def ping(self) -> Pong:
         """Ask for one round trip. Raises also where the schema is newer than this program knows, or nobody's."""
 

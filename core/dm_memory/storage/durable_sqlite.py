@@ -56,6 +56,11 @@ class SqliteEngine:
         return "SQLite file"
 
     @property
+    def remote(self) -> bool:
+        """It is not: one thread answers everything."""
+        return False
+
+    @property
     def batch_rows(self) -> int:
         """Each commit waits for the disk, which at 256 rows was most of the cost of a row."""
         return 2048

@@ -38,6 +38,10 @@ class Engine(Protocol):
         """For people."""
 
     @property
+    def remote(self) -> bool:
+        """True where statements go over a network."""
+
+    @property
     def batch_rows(self) -> int:
         """Most rows of one transaction."""
 
@@ -74,6 +78,11 @@ class SqlStore:
     def engine(self) -> str:
         """The engine, for people."""
         return self._engine.name
+
+    @property
+    def remote(self) -> bool:
+        """True where the engine answers over a network."""
+        return self._engine.remote
 
     async def close(self) -> None:
         """Let go of the engine."""
@@ -168,9 +177,8 @@ class SqlStore:
         try:
             await self._engine.write(transaction)
         except LayerError as error:
-            if error.concerns_whole_layer:
-                raise
-            if not isinstance(error, SchemaMismatchError) and (await self.ping()).schema_version == SCHEMA_VERSION:
+            # Tables that are missing, or of another version: both are left to the migration, and nothing was written.
+            if not isinstance(error, SchemaMismatchError) and not error.code.startswith("SQLITE_CONSTRAINT"):
                 raise
             await self.migrate()
             await self._engine.write(transaction)

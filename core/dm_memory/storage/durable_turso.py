@@ -34,6 +34,11 @@ class TursoEngine:
         return f"Turso ({self._client.place})"
 
     @property
+    def remote(self) -> bool:
+        """It is."""
+        return True
+
+    @property
     def batch_rows(self) -> int:
         """What one request carries without holding the database for long."""
         return 256

@@ -14,6 +14,7 @@ from dm_memory.storage.cache import Packed, Record, pack
 from dm_memory.storage.durable import DurableStore, Key, Page
 from dm_memory.storage.schema import Table
 from dm_memory.storage.sync_records import key_of, records_of
+from dm_memory.sync.worker import worker_thread
 
 __all__ = ["Batch", "Range", "ahead", "as_fetched", "batches", "packed_ahead"]
 
@@ -76,32 +77,38 @@ async def batches(
     starts = [span.after, *seams]
     ends = [*seams, span.through]
 
-    def stretch(part: Range) -> AsyncGenerator[Batch, None]:
-        return _between(store, part, size, with_embeddings=with_embeddings, prepare=prepare)
+    # One thread: each further one would keep the memory of the largest page it ever made.
+    async with worker_thread("dm-memory-pages") as thread:
 
-    async def fetch(part: Range) -> list[Batch]:
-        return [batch async for batch in stretch(part)]
+        async def prepared(batch: Batch) -> Batch:
+            return batch if prepare is as_fetched else await thread.run(prepare, batch)
 
-    async def fetch_first(part: Range) -> list[Batch]:
-        async with aclosing(stretch(part)) as read:
-            batch = await anext(read, None)
-            return [] if batch is None else [batch]
+        def stretch(part: Range) -> AsyncGenerator[Batch, None]:
+            return _between(store, part, size, with_embeddings=with_embeddings, prepare=prepared)
 
-    *closed, last = [Range(span.table, after, through, size) for after, through in zip(starts, ends, strict=True)]
-    jobs = [*(partial(fetch, part) for part in closed), partial(fetch_first, last)]
-    found: list[Batch] = []
-    async with aclosing(ahead(iter(jobs), parallel)) as fetched:
-        async for found in fetched:
-            for batch in found:
+        async def fetch(part: Range) -> list[Batch]:
+            return [batch async for batch in stretch(part)]
+
+        async def fetch_first(part: Range) -> list[Batch]:
+            async with aclosing(stretch(part)) as read:
+                batch = await anext(read, None)
+                return [] if batch is None else [batch]
+
+        *closed, last = [Range(span.table, after, through, size) for after, through in zip(starts, ends, strict=True)]
+        jobs = [*(partial(fetch, part) for part in closed), partial(fetch_first, last)]
+        found: list[Batch] = []
+        async with aclosing(ahead(iter(jobs), parallel)) as fetched:
+            async for found in fetched:
+                for batch in found:
+                    yield batch
+        # What is behind the last seam has no known length: beyond its first page it is fetched page by page, not held.
+        if found and len(found[-1].page.rows) >= size and (after := key_of(found[-1].page.rows[-1])) != last.through:
+            async for batch in stretch(replace(last, after=after)):
                 yield batch
-    # What is behind the last seam has no known length: beyond its first page it is fetched page by page, not held.
-    if found and len(found[-1].page.rows) >= size and (after := key_of(found[-1].page.rows[-1])) != last.through:
-        async for batch in stretch(replace(last, after=after)):
-            yield batch
 
 
 async def _between(
-    store: DurableStore, span: Range, size: int, *, with_embeddings: bool, prepare: Callable[[Batch], Batch]
+    store: DurableStore, span: Range, size: int, *, with_embeddings: bool, prepare: Callable[[Batch], Awaitable[Batch]]
 ) -> AsyncGenerator[Batch, None]:
     """Yield the pages of a stretch; more than one where rows came in since the seams were asked for."""
     after = span.after
@@ -111,8 +118,7 @@ async def _between(
             embeddings = Page((), [])
             if with_embeddings:
                 embeddings = await store.embeddings_of([str(row[0]) for row in page.rows])
-            batch = Batch(page, embeddings)
-            yield batch if prepare is as_fetched else await asyncio.to_thread(prepare, batch)
+            yield await prepare(Batch(page, embeddings))
             after = key_of(page.rows[-1])
         if len(page.rows) < size or after == span.through:
             return
