@@ -197,6 +197,8 @@ class Delivery:
 
     def _is_doubtful(self, due: Due) -> bool:
         """Tell whether an earlier run tried this item; it may have been killed between the layer's word and ours."""
+        if self._layer.role == "durable":  # an episode is stored before its vectors: that it is there says too little
+            return due.action in _ELSEWHERE
         if self._options.ask_first or due.run != self._options.run or due.action in _ELSEWHERE:
             return True
         return due.seq in self._options.in_doubt and due.action != Action.FORCED
