@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from dm_memory.errors import LayerError
 from dm_memory.layers.qdrant_edge import QdrantEdgeLayer
 from dm_memory.storage.durable_layer import DurableLayer
 from dm_memory.storage.durable_rows import unpack_vector
@@ -154,7 +155,9 @@ def test_another_programs_database_is_never_written(database: Database) -> None:
         health = await durable.health()
         assert not health.ok
         assert "do-memory" in health.detail
-        assert await durable.changes(None) == ([], None)
+        with pytest.raises(LayerError, match="belongs to do-memory") as caught:
+            await durable.changes(None)
+        assert caught.value.concerns_whole_layer
         await durable.close()
 
     asyncio.run(scenario())

@@ -385,6 +385,14 @@ def test_what_comes_behind_the_last_seam_is_read_however_much_it_is(pair: Pair) 
     assert pair.runner.run(act()) == [f"e{number}" for number in range(30)]
 
 
+def test_a_full_run_without_vectors_leaves_none_of_a_pattern_that_is_gone(pair: Pair) -> None:
+    pair.put(pattern(1), embedding("p1"))
+    pair.sync()
+    pair.delete(Table.PATTERNS, ["p1"])
+    pair.sync(full=True, sync_embeddings=False)
+    assert not [key for key in pair.cached(Table.EMBEDDINGS) if "p1" in key]
+
+
 @pytest.mark.slow
 def test_a_few_pages_are_held_not_the_store(tmp_path: Path) -> None:
     rows, text = 20_000, "x" * 1000

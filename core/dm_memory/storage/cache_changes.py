@@ -65,7 +65,7 @@ def _put(writer: Writer, table: Table, packed: Packed) -> None:
 
 
 def _delete(writer: Writer, table: Table, keys: Sequence[bytes]) -> None:
-    if table is Table.EPISODES:
+    if table is not Table.EMBEDDINGS:
         _delete(writer, Table.EMBEDDINGS, list(children(writer, keys)))
     if table in INDEXES:
         _forget(writer, table, keys)

@@ -114,7 +114,7 @@ class DurableStore(Protocol):
     async def digests(self, after: Key = START, *, limit: int = 5000) -> list[Row]:
         """Return the first episodes above ``after`` as id, ``updated_at``, key, content hash and metadata hash.
 
-        Empty for databases of other programs, which have no such columns.
+        Raises for databases of other programs, which have no such columns.
         """
 
     async def digests_of(self, ids: Sequence[str]) -> list[Row]:

@@ -256,8 +256,10 @@ class SqlStore:
         return found
 
     async def _own_rows(self, make: Callable[[], Statement]) -> list[Row]:
-        """Return what a statement finds in our own layout; nothing in any other."""
-        _, answers = await self._read(lambda layout: [make()] if layout.writable and layout.tables else [])
+        """Return what a statement finds in our own layout; nothing in a store that is not made yet."""
+        layout, answers = await self._read(lambda layout: [make()] if layout.writable and layout.tables else [])
+        if not layout.writable:
+            raise _read_only(layout)
         return answers[0] if answers else []
 
     async def embeddings_of(self, item_ids: Sequence[str]) -> Page:
@@ -367,7 +369,7 @@ def _read_only(layout: Layout) -> LayerError:
     return LayerError(
         f"The database belongs to {layout.name}, so dm-memory reads it and writes nothing there.",
         "Point TURSO_DATABASE_URL at a database of its own to store this brand's memory.",
-        error_class=ErrorClass.UNAVAILABLE,
+        error_class=ErrorClass.AUTH,
         code="read-only-layout",
     )
 

@@ -24,8 +24,10 @@ async def all_of(works: Iterable[Coroutine[Any, Any, None]]) -> None:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         raise
-    for task in tasks:
-        task.result()
+    troubles = [task.exception() for task in tasks]  # each is asked for: asyncio complains of those that nobody saw
+    for trouble in troubles:
+        if trouble is not None:
+            raise trouble
 
 
 def shared_progress(progress: Progress, total: int) -> Progress:

@@ -236,7 +236,7 @@ def _apply(model: dict[Table, dict[str, Record]], change: Page) -> None:
     for table, keys in change.deletions.items():
         for key in keys:
             model[table].pop(key, None)
-            if table is Table.EPISODES:
+            if table is not Table.EMBEDDINGS:
                 owned = [record.key for record in model[Table.EMBEDDINGS].values() if record.parent == key]
                 for vector in owned:
                     del model[Table.EMBEDDINGS][vector]
