@@ -49,11 +49,15 @@ def embedding(item_id: str, value: float = 1.0, chunk: int = 0) -> EmbeddingRow:
 
 
 class Flaky:
-    """A durable store that fails after ``left`` more answers, and can be told to be well again."""
+    """A durable store that fails after ``left`` more answers, and can be told to be well again.
 
-    def __init__(self, store: DurableStore, left: int | None = None) -> None:
+    It passes for a remote one unless it is told otherwise: pages are asked for side by side then.
+    """
+
+    def __init__(self, store: DurableStore, left: int | None = None, *, remote: bool = True) -> None:
         self._store = store
         self.left = left
+        self.remote = remote
         self.calls: list[str] = []
 
     def __getattr__(self, name: str) -> Any:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tracemalloc
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import aclosing, closing
 from pathlib import Path
 from typing import Any
 
@@ -359,6 +359,7 @@ def test_the_last_page_is_fetched_together_with_the_others(pair: Pair) -> None:
 
         def __init__(self) -> None:
             self.all = asyncio.Barrier(8)
+            self.remote = True
 
         def __getattr__(self, name: str) -> Any:
             return getattr(pair.store, name)
@@ -376,10 +377,11 @@ def test_the_last_page_is_fetched_together_with_the_others(pair: Pair) -> None:
     assert pair.runner.run(act()) == [f"e{number}" for number in range(30)]
 
 
-def test_what_comes_behind_the_last_seam_is_read_however_much_it_is(pair: Pair) -> None:
+@pytest.mark.parametrize("remote", [True, False])
+def test_what_comes_behind_the_last_seam_is_read_however_much_it_is(pair: Pair, remote: bool) -> None:
     async def act() -> list[str]:
         span = Range(Table.EPISODES, START, None, 3)  # when it was counted; 27 came in since
-        found = batches(pair.store, span, 4, 3, with_embeddings=False)
+        found = batches(Flaky(pair.store, remote=remote), span, 4, 3, with_embeddings=False)
         return [str(row[0]) async for batch in found for row in batch.page.rows]
 
     assert pair.runner.run(act()) == [f"e{number}" for number in range(30)]
@@ -391,6 +393,22 @@ def test_a_full_run_without_vectors_leaves_none_of_a_pattern_that_is_gone(pair: 
     pair.delete(Table.PATTERNS, ["p1"])
     pair.sync(full=True, sync_embeddings=False)
     assert not [key for key in pair.cached(Table.EMBEDDINGS) if "p1" in key]
+
+
+@pytest.mark.parametrize("taken", [1, 3])
+def test_pages_of_a_file_that_nobody_wants_any_more_are_let_go(pair: Pair, taken: int) -> None:
+    store = Flaky(pair.store, remote=False)
+
+    async def act() -> int:
+        async with aclosing(
+            batches(store, Range(Table.EPISODES, START, None, 30), 4, 3, with_embeddings=False)
+        ) as found:
+            for _ in range(taken):
+                await anext(found)
+        return len(asyncio.all_tasks()) - 1
+
+    assert pair.runner.run(act()) == 0
+    assert store.calls.count("page") <= taken + 1
 
 
 @pytest.mark.slow

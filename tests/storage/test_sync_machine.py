@@ -24,10 +24,11 @@ KEEP = st.sampled_from([1, 3, 5, 20])
 class Machine(RuleBasedStateMachine):
     """Drives one store and one cache."""
 
-    @initialize(size=st.sampled_from([1, 2, 3, 100]))
-    def begin(self, size: int) -> None:
+    @initialize(size=st.sampled_from([1, 2, 3, 100]), remote=st.booleans())
+    def begin(self, size: int, *, remote: bool) -> None:
         self.folder = Path(tempfile.mkdtemp())
         self.pair = Pair(self.folder, batch_size=size)
+        self.pair.flaky.remote = remote
 
     @rule(numbers=SOME, text=st.sampled_from(["a", "b", "ü\u0000"]), vectors=st.booleans())
     def write_episodes(self, numbers: list[int], text: str, *, vectors: bool) -> None:

@@ -67,9 +67,6 @@ class CachePlace:
         return cache_path(self.folder, self.engine).exists()
 
 
-_LOCAL_AHEAD = 3
-
-
 async def sync_storage(
     store: DurableStore,
     place: CachePlace,
@@ -88,15 +85,14 @@ async def sync_storage(
         request: What to do.
         brand: The brand's slug, for the result.
         tell: Progress.
-        parallel: Pages fetched ahead of a remote store. A file gives one at a time, so few of it are kept waiting.
+        parallel: Pages fetched ahead of a remote store; of a file, which gives one at a time, it is one.
         now: The clock, in microseconds.
 
     Raises:
         CacheError: Another process keeps the cache, or its file can't be used.
         LockTimeoutError: Another process has been syncing this cache for longer than the deadline.
     """
-    ahead = parallel if store.remote else min(parallel, _LOCAL_AHEAD)
-    run = _Run(store, place, request, brand=brand, tell=tell, parallel=ahead, now=now)
+    run = _Run(store, place, request, brand=brand, tell=tell, parallel=parallel, now=now)
     writes = not (request.dry_run or (request.validate_only and not request.repair))
     async with worker_thread("cache") as worker:
         if not writes:

@@ -66,17 +66,11 @@ async def batches(
     """Yield the rows of a range in the order of their keys, ``size`` at a time.
 
     What ``prepare`` does with each is done ahead as well, on a thread: while the cache's thread waits for the disk.
-    At most ``parallel`` pages are on their way or waiting, so memory does not grow with the range.
+    At most ``parallel`` pages (of a file: two) are on their way or waiting, so memory does not grow with the range.
 
     Raises:
         LayerError: The store failed; every page before the trouble was yielded.
     """
-    seams = await store.splits(span.table, span.after, size) if span.rows > size else []
-    if span.through is not None:
-        seams = [seam for seam in seams if seam < span.through]
-    starts = [span.after, *seams]
-    ends = [*seams, span.through]
-
     # One thread: each further one would keep the memory of the largest page it ever made.
     async with worker_thread("dm-memory-pages") as thread:
 
@@ -86,25 +80,54 @@ async def batches(
         def stretch(part: Range) -> AsyncGenerator[Batch, None]:
             return _between(store, part, size, with_embeddings=with_embeddings, prepare=prepared)
 
-        async def fetch(part: Range) -> list[Batch]:
-            return [batch async for batch in stretch(part)]
-
-        async def fetch_first(part: Range) -> list[Batch]:
-            async with aclosing(stretch(part)) as read:
-                batch = await anext(read, None)
-                return [] if batch is None else [batch]
-
-        *closed, last = [Range(span.table, after, through, size) for after, through in zip(starts, ends, strict=True)]
-        jobs = [*(partial(fetch, part) for part in closed), partial(fetch_first, last)]
-        found: list[Batch] = []
-        async with aclosing(ahead(iter(jobs), parallel)) as fetched:
-            async for found in fetched:
-                for batch in found:
-                    yield batch
-        # What is behind the last seam has no known length: beyond its first page it is fetched page by page, not held.
-        if found and len(found[-1].page.rows) >= size and (after := key_of(found[-1].page.rows[-1])) != last.through:
-            async for batch in stretch(replace(last, after=after)):
+        read = _side_by_side(store, span, size, parallel, stretch) if store.remote else _one_ahead(stretch(span))
+        async with aclosing(read):
+            async for batch in read:
                 yield batch
+
+
+async def _one_ahead(read: AsyncGenerator[Batch, None]) -> AsyncGenerator[Batch, None]:
+    """Yield batches while the next one is made."""
+    async with aclosing(read):
+        upcoming = asyncio.ensure_future(anext(read, None))
+        try:
+            while (batch := await upcoming) is not None:
+                upcoming = asyncio.ensure_future(anext(read, None))
+                yield batch
+        finally:
+            upcoming.cancel()
+            await asyncio.gather(upcoming, return_exceptions=True)
+
+
+async def _side_by_side(
+    store: DurableStore, span: Range, size: int, parallel: int, stretch: Callable[[Range], AsyncGenerator[Batch, None]]
+) -> AsyncGenerator[Batch, None]:
+    """Yield batches in order; several are asked for at once, so that answers need not wait for each other."""
+    seams = await store.splits(span.table, span.after, size) if span.rows > size else []
+    if span.through is not None:
+        seams = [seam for seam in seams if seam < span.through]
+    starts = [span.after, *seams]
+    ends = [*seams, span.through]
+
+    async def fetch(part: Range) -> list[Batch]:
+        return [batch async for batch in stretch(part)]
+
+    async def fetch_first(part: Range) -> list[Batch]:
+        async with aclosing(stretch(part)) as read:
+            batch = await anext(read, None)
+            return [] if batch is None else [batch]
+
+    *closed, last = [Range(span.table, after, through, size) for after, through in zip(starts, ends, strict=True)]
+    jobs = [*(partial(fetch, part) for part in closed), partial(fetch_first, last)]
+    found: list[Batch] = []
+    async with aclosing(ahead(iter(jobs), parallel)) as fetched:
+        async for found in fetched:
+            for batch in found:
+                yield batch
+    # What is behind the last seam has no known length: beyond its first page it is fetched page by page, not held.
+    if found and len(found[-1].page.rows) >= size and (after := key_of(found[-1].page.rows[-1])) != last.through:
+        async for batch in stretch(replace(last, after=after)):
+            yield batch
 
 
 async def _between(
