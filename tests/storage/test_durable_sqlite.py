@@ -17,10 +17,13 @@ from typing import Any
 import pytest
 
 from dm_memory.errors import ErrorClass, LayerError
+from dm_memory.storage import durable_sql
 from dm_memory.storage.durable import Table
 from dm_memory.storage.durable_rows import episode_of
 from dm_memory.storage.durable_sqlite import FILE_NAME, open_sqlite_store
+from dm_memory.storage.durable_statement import Statement
 from dm_memory.storage.durable_store import SqlStore
+from dm_memory.storage.schema import NATIVE
 from tests.layers.payloads import payload
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -174,3 +177,23 @@ def test_a_killed_writer_leaves_everything_it_confirmed_and_no_half_batch(tmp_pa
         keys = {int(str(row[3]).removeprefix("insight/")) for row in page.rows}
         assert set(confirmed) <= keys
         assert {key + 1_000_000 for key in keys if key < 1_000_000} == {key for key in keys if key >= 1_000_000}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        durable_sql.rows_by(NATIVE.tables[Table.EPISODES], "acme", "id", ["e1"]),
+        durable_sql.rows_by(NATIVE.tables[Table.EMBEDDINGS], "acme", "item_id", ["e1"]),
+        durable_sql.digests_of("acme", ["e1"]),
+        *durable_sql.delete_steps(Table.PATTERNS, "acme", ["p1"]),
+    ],
+    ids=lambda statement: statement.sql[:30],
+)
+def test_what_is_asked_for_by_id_is_found_by_id_not_by_reading_the_brand(tmp_path: Path, statement: Statement) -> None:
+    store = open_sqlite_store(tmp_path, "acme")
+    asyncio.run(store.migrate())
+    asyncio.run(store.close())
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as connection:
+        plan = connection.execute(f"EXPLAIN QUERY PLAN {statement.sql}", statement.arguments).fetchall()
+    by_brand = [step for *_, step in plan if "brand=?" in step and "tombstones" not in step]
+    assert not by_brand

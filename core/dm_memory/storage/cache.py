@@ -82,10 +82,15 @@ class Cache:
         """What was set aside on opening, and which values were met that are damaged."""
         return tuple(self._findings)
 
-    def apply(self, page: Page, packed: Mapping[Table, Packed] | None = None) -> None:
-        """Store a page of changes and its watermarks in one transaction. ``packed``: its upserts, packed already."""
+    def apply(
+        self,
+        page: Page,
+        packed: Mapping[Table, Packed] | None = None,
+        held: Mapping[Table, Mapping[str, Record]] | None = None,
+    ) -> None:
+        """Store a page of changes and its watermarks in one transaction; see ``apply_page``."""
         with self._engine.write() as writer:
-            apply_page(writer, page, packed)
+            apply_page(writer, page, packed, held)
 
     def watermark(self, stream: str) -> Watermark | None:
         """Return how far a stream was read, or None: then read it from its beginning."""

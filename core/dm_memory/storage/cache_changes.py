@@ -47,20 +47,41 @@ def pack(table: Table, records: Sequence[Record]) -> Packed:
     return Packed([key for key, _ in latest], index, [(key, encode(key, record)) for key, record in latest])
 
 
-def apply_page(writer: Writer, page: Page, packed: Mapping[Table, Packed] | None = None) -> None:
-    """Make a page's changes; the transaction around it makes them one. ``packed``: its upserts, packed already."""
+def apply_page(
+    writer: Writer,
+    page: Page,
+    packed: Mapping[Table, Packed] | None = None,
+    held: Mapping[Table, Mapping[str, Record]] | None = None,
+) -> None:
+    """Make a page's changes; the transaction around it makes them one.
+
+    Args:
+        writer: The transaction.
+        page: The changes.
+        packed: The page's upserts, where they were packed already.
+        held: The records that stand under the upserts' keys (and perhaps others), where they were read already.
+    """
     for table, records in page.upserts.items():
-        _put(writer, table, pack(table, records) if packed is None else packed[table])
+        _put(
+            writer, table, pack(table, records) if packed is None else packed[table], held.get(table) if held else None
+        )
     for table, keys in page.deletions.items():
         _delete(writer, table, [key_bytes(key) for key in keys])
     marks = [(key_bytes(stream), watermark_record(mark)) for stream, mark in page.watermarks.items()]
     writer.put_many(Space.META, [(key, encode(key, record)) for key, record in marks])
 
 
-def _put(writer: Writer, table: Table, packed: Packed) -> None:
+def _put(writer: Writer, table: Table, packed: Packed, held: Mapping[str, Record] | None) -> None:
     if table in INDEXES:
-        _forget(writer, table, packed.keys)
-        writer.put_many(INDEXES[table][0], packed.places)
+        index, place = INDEXES[table]
+        if held is None:
+            old = _places(writer, table, packed.keys)
+        else:
+            standing = {key_bytes(key): record for key, record in held.items()}
+            old = [place(key, standing[key]) for key in packed.keys if key in standing]
+        new = {entry for entry, _ in packed.places}
+        writer.delete_many(index, [entry for entry in old if entry not in new])
+        writer.put_many(index, packed.places)
     writer.put_many(table.value, packed.values)
 
 
@@ -68,20 +89,18 @@ def _delete(writer: Writer, table: Table, keys: Sequence[bytes]) -> None:
     if table is not Table.EMBEDDINGS:
         _delete(writer, Table.EMBEDDINGS, list(children(writer, keys)))
     if table in INDEXES:
-        _forget(writer, table, keys)
+        writer.delete_many(INDEXES[table][0], _places(writer, table, keys))
     writer.delete_many(table.value, keys)
 
 
-def _forget(writer: Writer, table: Table, keys: Sequence[bytes]) -> None:
-    """Take records out of their table's index. One that is damaged can't say where it stands: check finds its entry."""
-    index, place = INDEXES[table]
-    old = [
+def _places(writer: Writer, table: Table, keys: Sequence[bytes]) -> list[bytes]:
+    """Return where records stand in their table's index. One that is damaged can't say: check finds its entry."""
+    place = INDEXES[table][1]
+    return [
         place(key, record)
         for key, frame in zip(keys, writer.get_many(table.value, keys), strict=True)
         if frame is not None and (record := decode(key, frame)) is not None
     ]
-    if old:
-        writer.delete_many(index, old)
 
 
 def children(writer: Writer, parents: Iterable[bytes]) -> Iterable[bytes]:

@@ -65,7 +65,7 @@ class Page:
 
     Attributes:
         upserts: Records per table; the last one of a key counts.
-        deletions: Keys per table; an episode takes its embeddings along. Unknown keys are no error.
+        deletions: Keys per table; an episode or pattern takes its embeddings along. Unknown keys are no error.
         watermarks: How far each stream is read with this page. Streams have any name: a table's, ``tombstones``.
     """
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
+from types import MappingProxyType
+from typing import NamedTuple
 
 from dm_memory.storage.cache import Cache, Packed, Page, Record, Watermark
 from dm_memory.storage.durable import START, DurableStore, Key, Survey
@@ -16,7 +18,7 @@ from dm_memory.storage.sync_results import Moved, StorageSyncRequest
 from dm_memory.storage.sync_state import CacheState, Mark, asked_for, mark_of, source_name
 from dm_memory.sync.worker import Worker
 
-__all__ = ["Applier", "Tell"]
+__all__ = ["Applier", "Changes", "Tell"]
 
 Tell = Callable[[str, int, int], Awaitable[None]]
 
@@ -26,6 +28,15 @@ _SAMPLED = 20
 
 _KEYS_AT_ONCE = 5000
 """Keys of 60 bytes that are asked for in one answer; beyond, the floor is found in another way."""
+
+
+class Changes(NamedTuple):
+    """What one transaction changes in the cache; the last two are what ``apply_page`` takes."""
+
+    records: Mapping[Table, list[Record]] = MappingProxyType({})
+    deletions: Mapping[Table, Sequence[str]] = MappingProxyType({})
+    packed: Mapping[Table, Packed] = MappingProxyType({})
+    held: Mapping[Table, Mapping[str, Record]] | None = None
 
 
 class Applier:
@@ -126,7 +137,7 @@ class Applier:
             cached = self.cache.get_many(table, moments)
             deletions[table] = [key for key, record in cached.items() if record.recorded_at < moments[key]]
             self.removed[table] += len(deletions[table])
-        self.commit(Page(deletions=deletions), marks)
+        self.commit(Changes(deletions=deletions), marks)
 
     async def follow_episodes(self) -> None:
         """Read what is new, fill up what is missing below, evict what is too much."""
@@ -145,7 +156,7 @@ class Applier:
             await self._fill_up(floor, low, max(missing, 1))
             low = floor
         elif self.state.half_filled:
-            await self.worker.run(self.commit, Page(), {Mark.BACKFILL: mark_of(START)})
+            await self.worker.run(self.commit, Changes(), {Mark.BACKFILL: mark_of(START)})
         await self.worker.run(self.evict, max(low, floor))
 
     async def _fill_up(self, floor: Key, low: Key, missing: int) -> None:
@@ -156,7 +167,7 @@ class Applier:
             after = max(floor, reached)
         self._opening[Mark.BACKFILL_FROM] = mark_of(floor)
         await self._read(Range(Table.EPISODES, after, low, missing), Mark.BACKFILL)
-        await self.worker.run(self.commit, Page(), {Mark.LOW: mark_of(floor), Mark.BACKFILL: mark_of(START)})
+        await self.worker.run(self.commit, Changes(), {Mark.LOW: mark_of(floor), Mark.BACKFILL: mark_of(START)})
 
     def write_anywhere(self) -> None:
         """Say with the first page that episodes are cached that need not belong to the stretch."""
@@ -181,7 +192,7 @@ class Applier:
     async def end(self) -> None:
         """Keep what would have gone along with the first page, where there was none."""
         if self._opening:
-            await self.worker.run(self.commit, Page(), {})
+            await self.worker.run(self.commit, Changes(), {})
 
     async def floor(self) -> Key:
         """Return above which key the episodes are that the cache should hold."""
@@ -224,11 +235,11 @@ class Applier:
     # On the cache's thread ---------------------------------------------------------------------------------------
 
     def _write(self, table: Table, batch: Batch, marks: Mapping[Mark, Watermark]) -> None:
-        records = self.differing(table, batch)
+        changes = self.differing(table, batch)
         if table is Table.EMBEDDINGS:
-            records = {table: self._with_parents(records[table])}
-        self.commit(Page(records), marks, batch.packed)
-        self.note(records)
+            changes = changes._replace(records={table: self._with_parents(changes.records[table])})
+        self.commit(changes, marks)
+        self.note(changes.records)
 
     def note(self, records: Mapping[Table, list[Record]]) -> None:
         """Count what was written."""
@@ -236,33 +247,37 @@ class Applier:
             self.written[part] += len(some)
             self.touched[part] = [*self.touched[part], *[record.key for record in some[-_SAMPLED:]]][-_SAMPLED:]
 
-    def differing(self, table: Table, batch: Batch) -> Mapping[Table, list[Record]]:
+    def differing(self, table: Table, batch: Batch) -> Changes:
         """Return the records that the cache does not hold just so."""
         if batch.packed:
-            return batch.records
+            return Changes(batch.records, packed=batch.packed)
         found = {table: records_of(table, batch.page)}
         if batch.embeddings.rows:
             found[Table.EMBEDDINGS] = records_of(Table.EMBEDDINGS, batch.embeddings)
-        return found if self._blank else {part: self._new(part, records) for part, records in found.items()}
-
-    def _new(self, table: Table, records: list[Record]) -> list[Record]:
-        cached = self.cache.get_many(table, [record.key for record in records])
-        return [record for record in records if cached.get(record.key) != record]
+        if self._blank:
+            return Changes(found)
+        held = {part: self.cache.get_many(part, [record.key for record in records]) for part, records in found.items()}
+        changed = {
+            part: [record for record in records if held[part].get(record.key) != record]
+            for part, records in found.items()
+        }
+        return Changes(changed, held=held)
 
     def _with_parents(self, records: list[Record]) -> list[Record]:
         owners = {record.parent for record in records}
         known = self.cache.get_many(Table.EPISODES, owners).keys() | self.cache.get_many(Table.PATTERNS, owners).keys()
         return [record for record in records if record.parent in known]
 
-    def commit(self, page: Page, marks: Mapping[Mark, Watermark], packed: Mapping[Table, Packed] | None = None) -> None:
-        """Apply a page and its places in one transaction."""
+    def commit(self, changes: Changes, marks: Mapping[Mark, Watermark]) -> None:
+        """Apply changes and the places they stand for in one transaction."""
         everything = {mark.value: place for mark, place in {**self._opening, **marks}.items()}
-        self.cache.apply(Page(page.upserts, page.deletions, everything), packed or None)
+        page = Page(changes.records, changes.deletions, everything)
+        self.cache.apply(page, changes.packed or None, changes.held)
         self._opening = {}
         self.pages += 1
 
     def evict(self, floor: Key) -> None:
         """Evict what is too much. Where the cache then begins is said first: claiming too little does no harm."""
         if self.cache.count(Table.EPISODES) > self.request.max_episodes_cache:
-            self.commit(Page(), {Mark.LOW: mark_of(floor), Mark.BACKFILL: mark_of(START)})
+            self.commit(Changes(), {Mark.LOW: mark_of(floor), Mark.BACKFILL: mark_of(START)})
             self.evicted += self.cache.evict(self.request.max_episodes_cache)

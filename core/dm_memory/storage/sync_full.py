@@ -6,14 +6,14 @@ Watermarks move at the end only: an interrupted full run leaves the cache good f
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import aclosing
 from hashlib import blake2b
 
-from dm_memory.storage.cache import Page, Record, Watermark
+from dm_memory.storage.cache import Watermark
 from dm_memory.storage.durable import START, Key
 from dm_memory.storage.schema import EMPTY, Table
-from dm_memory.storage.sync_apply import Applier
+from dm_memory.storage.sync_apply import Applier, Changes
 from dm_memory.storage.sync_pages import Batch, Range
 from dm_memory.storage.sync_records import key_of
 from dm_memory.storage.sync_state import Mark, mark_of, source_name
@@ -73,7 +73,7 @@ async def apply_full(run: Applier) -> None:
     places = {mark: mark_of(key) for mark, key in marks.items()}
     if survey.layout != EMPTY.name:
         places[Mark.SOURCE] = Watermark(0, source_name(run.store.engine, survey.layout))
-    await run.worker.run(run.commit, Page(), places)
+    await run.worker.run(run.commit, Changes(), places)
     await run.worker.run(run.evict, floor)
 
 
@@ -93,15 +93,15 @@ async def _read(run: Applier, span: Range, seen: dict[Table, _Seen]) -> Key:
 def _compare(run: Applier, table: Table, batch: Batch, seen: dict[Table, _Seen]) -> None:
     seen[table].add(str(row[0]) for row in batch.page.rows)
     seen[Table.EMBEDDINGS].add(str(row[0]) for row in batch.embeddings.rows)
-    records: Mapping[Table, list[Record]] = run.differing(table, batch)
-    if any(records.values()):
-        run.commit(Page(records), {}, batch.packed)
-        run.note(records)
+    changes = run.differing(table, batch)
+    if any(changes.records.values()):
+        run.commit(changes, {})
+        run.note(changes.records)
 
 
 def _sweep(run: Applier, table: Table, seen: _Seen) -> None:
     for page in run.cache.scan(table, _SCANNED):
         gone = seen.absent([record.key for record in page])
         if gone:
-            run.commit(Page(deletions={table: gone}), {})
+            run.commit(Changes(deletions={table: gone}), {})
             run.removed[table] += len(gone)
