@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from pathlib import Path
 
-from measure import REPOSITORY, arguments, median, run_child, table
-
-sys.path.insert(0, str(REPOSITORY))
+from measure import arguments, median, run_child, table
 
 from tests.support.brands import make_home_of
 

@@ -6,14 +6,11 @@ memory for ten times as many items.
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from functools import partial
 from pathlib import Path
 
-from measure import REPOSITORY, Run, arguments, interleaved, median, run_child, table
-
-sys.path.insert(0, str(REPOSITORY))
+from measure import Run, arguments, interleaved, median, run_child, table
 
 from tests.support.brands import make_home_of
 

@@ -17,6 +17,7 @@ import orjson
 __all__ = ["REPOSITORY", "Run", "arguments", "interleaved", "median", "run_child", "run_process", "table"]
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(REPOSITORY))  # benchmarks take brands, fakes and embedders from the tests
 
 CONSTANT_EMBEDDER = "tests.support.embedders:constant"
 """Costs nothing, so that what is measured is the house's own work."""

@@ -13,9 +13,7 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-from measure import REPOSITORY, Run, arguments, interleaved, median, run_child, run_process, table
-
-sys.path.insert(0, str(REPOSITORY))
+from measure import Run, arguments, interleaved, median, run_child, run_process, table
 
 from tests.support.brands import BrandHome, make_home, make_home_of
 

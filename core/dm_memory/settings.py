@@ -92,7 +92,9 @@ class Settings(BaseSettings):
         description="The Qdrant collection; mcp-server-qdrant reads the same variable.",
     )
     qdrant_limit: int | None = Field(
-        default=None, ge=1, description="Entries that fit into the Qdrant cluster's plan; Qdrant itself can't say."
+        default=None,
+        ge=1,
+        description="Points, of all brands, that fit into the Qdrant cluster's plan; it can't say itself.",
     )
     pinecone_api_key: SecretStr | None = Field(
         default=None,
@@ -128,7 +130,9 @@ class Settings(BaseSettings):
         description="The address of Supermemory's interface, where it is not the public one.",
     )
     supermemory_limit: int | None = Field(
-        default=None, ge=1, description="Entries you allow Supermemory to hold; its API tells neither usage nor plan."
+        default=None,
+        ge=1,
+        description="Entries of a brand you allow in Supermemory; its API tells neither usage nor plan.",
     )
     falkordb_uri: str | None = Field(
         default=None,

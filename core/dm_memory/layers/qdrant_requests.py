@@ -107,6 +107,11 @@ class Requests:
         answer = await self.client.count(self.place.name, BrandFilters(self.brand).firsts(), exact=True)
         return answer.count
 
+    async def count_points(self) -> int:
+        """Return the number of all points in the collection, whosesoever they are: a plan counts them all."""
+        answer = await self.client.count(self.place.name, exact=True)
+        return answer.count
+
     async def entries(self, after: str | None, limit: int) -> tuple[list[Payload], str | None]:
         """Return at most ``limit`` entries and where to go on."""
         records, following = await self.client.scroll(

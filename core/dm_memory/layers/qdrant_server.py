@@ -119,9 +119,14 @@ class QdrantServerLayer:
         return Health(ok=True, engine=self.engine, detail=self._detail(place, spec))
 
     async def capacity(self) -> Capacity:
-        """Count this brand's entries. Raises ``LayerError``."""
+        """Count this brand's entries and, against a limit, the points of all who share the collection.
+
+        Raises ``LayerError``.
+        """
         entries = await self._read(lambda requests: requests.count(), 0)
-        return Capacity(entries, self._limit, "entries", entries)
+        if self._limit is None:
+            return Capacity(entries, None, "entries", entries)
+        return Capacity(await self._read(lambda requests: requests.count_points(), 0), self._limit, "points", entries)
 
     async def upsert(self, payloads: Sequence[Payload]) -> list[Outcome]:
         """Store payloads; an item that can't be embedded or represented fails alone. Raises ``LayerError``."""

@@ -127,13 +127,14 @@ class Moving(RuleBasedStateMachine):
         _, aliases = self.cluster.names()
         assert not [alias for alias in aliases if "+" in alias]
         stored = asyncio.run(self.points())
-        assert sum(stored) == sum(map(len, self.held.values()))
-        assert all(stored)
+        assert sum(stored.values()) == sum(map(len, self.held.values()))
+        # A line that broke right after a collection was made leaves it without a name, for the next use of its model.
+        assert not [name for name, points in stored.items() if not points and name in aliases.values()]
 
-    async def points(self) -> list[int]:
+    async def points(self) -> dict[str, int]:
         """Return how many points each collection holds."""
         collections = (await self.cluster.client.get_collections()).collections
-        return [(await self.cluster.client.count(collection.name)).count for collection in collections]
+        return {found.name: (await self.cluster.client.count(found.name)).count for found in collections}
 
 
 TestMoving = Moving.TestCase

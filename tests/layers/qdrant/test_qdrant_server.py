@@ -398,7 +398,10 @@ def test_capacity_is_measured_against_the_limit_that_was_set(cluster: Cluster) -
     async def scenario(layer: QdrantServerLayer) -> None:
         await layer.upsert([payload(1), payload(2)])
         capacity = await layer.capacity()
-        assert (capacity.used, capacity.limit, capacity.unit, capacity.percent) == (2, 8, "entries", 25.0)
+        assert (capacity.used, capacity.limit, capacity.unit, capacity.percent) == (2, 8, "points", 25.0)
+        await cluster.layer("zebra").upsert([of("zebra", 1, "What other brands store takes room as well.")])
+        capacity = await layer.capacity()
+        assert (capacity.used, capacity.entries) == (3, 2)
 
     cluster.play(scenario, limit=8)
 
