@@ -87,6 +87,12 @@ class Connection:
         self._factory = factory or self._make
         self._client: AsyncQdrantClient | None = None
 
+    @property
+    def key_fits_a_header(self) -> bool:
+        """False where the key can't be one: a header holds printable ASCII."""
+        key = self._api_key.get_secret_value() if self._api_key else ""
+        return key.isascii() and (not key or key.isprintable())
+
     async def client(self, thread: Executor) -> AsyncQdrantClient:
         """Return the client. It is made on ``thread``, one at a time: importing the SDK takes a second."""
         if self._client is not None:

@@ -256,6 +256,8 @@ class QdrantServerLayer:
         return nothing
 
     async def _client(self) -> AsyncQdrantClient:
+        if not self._connection.key_fits_a_header:
+            raise self.service.auth("characters")
         return await self._connection.client(self._thread)
 
     async def _spec(self) -> EmbeddingSpec:

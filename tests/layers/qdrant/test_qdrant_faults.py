@@ -250,6 +250,22 @@ def test_the_key_is_sent_and_appears_nowhere(
     assert not recwarn.list
 
 
+@pytest.mark.parametrize("key", ["schlüssel", "two\nlines"])
+def test_a_key_that_can_be_none_is_said_to_be_wrong_before_anything_is_sent(key: str) -> None:
+    async def act() -> None:
+        async with serving({}) as server:
+            layer = QdrantServerLayer(server.url, SecretStr(key), "dm-memory", BRAND, HashEmbedder(), timeout=1)
+            with pytest.raises(LayerError) as caught:
+                await layer.upsert([payload(1)])
+            assert (caught.value.error_class, caught.value.code) == (ErrorClass.AUTH, "characters")
+            assert "QDRANT_API_KEY" in caught.value.remedy
+            assert not (await layer.health()).ok
+            await layer.close()
+            assert server.asked == []
+
+    asyncio.run(act())
+
+
 def test_a_bug_is_not_taken_for_the_servers_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario(layer: QdrantServerLayer, _: Stub) -> None:
         client = await layer._client()
