@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import time
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,18 @@ FAR = 20.0
 """Seconds in which even a slow machine is done; what does not keep its deadline ends here as a failure."""
 
 STALL = 0.05
+"""Seconds of CPU in one turn of the event loop; on a machine much slower than those we know, see ``most``."""
+
+
+def most() -> float:
+    """Return how long a turn may be: longer where this machine takes long for what takes others 6 ms."""
+    started = time.thread_time()
+    for _ in range(20):
+        json.loads(_DOCUMENT)
+    return max(STALL, STALL * (time.thread_time() - started) / 0.006)
+
+
+_DOCUMENT = json.dumps([{"number": number, "text": "x" * 100} for number in range(1000)])
 ROWS = 40
 EVERYTHING = {Table.EPISODES: ROWS, Table.PATTERNS: 7, Table.EMBEDDINGS: ROWS}
 
@@ -94,7 +108,7 @@ def test_a_sync_that_meets_a_fault_anywhere_says_so_and_the_next_one_writes_only
 
     with watched() as loop:
         asyncio.run(act())
-    assert loop.longest < STALL
+    assert loop.longest < most()
 
 
 @sqld
@@ -132,7 +146,7 @@ def test_a_write_that_meets_a_fault_says_so_and_sending_it_again_writes_nothing_
 
     with watched() as loop:
         asyncio.run(act())
-    assert loop.longest < STALL
+    assert loop.longest < most()
 
 
 async def moments(store: SqlStore) -> dict[str, int]:
@@ -181,4 +195,4 @@ def test_pages_of_megabytes_keep_the_event_loop_for_moments_only(sqld: Server, t
 
     with watched() as loop:
         assert asyncio.run(act()).moved.written[Table.EPISODES] == 4000
-    assert loop.longest < STALL
+    assert loop.longest < most()
