@@ -27,7 +27,7 @@ def storage_sync(
     ] = None,
     brand: Annotated[str | None, typer.Option("--brand", help="The brand's slug; default: the active brand.")] = None,
     max_episodes_cache: Annotated[
-        int, typer.Option("--max-episodes-cache", min=1, max=1_000_000, help="How many of the newest episodes to keep.")
+        int, typer.Option("--max-episodes-cache", min=1, help="How many of the newest episodes to keep.")
     ] = 1000,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, max=1000, help="Rows of a page.")] = 100,
     patterns: Annotated[bool, typer.Option("--patterns/--no-patterns", help="Cache patterns.")] = True,

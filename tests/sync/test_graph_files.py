@@ -69,6 +69,20 @@ def test_a_broken_graph_file_is_told_of_and_stays(bench: Bench, content: str) ->
     assert (bench.memory_dir / "pending" / NAME).read_text() == content
 
 
+def test_a_graph_file_that_names_another_brand_is_taken_in_and_told_of(bench: Bench) -> None:
+    bench.write(f"memory/pending/{NAME}", STATEMENTS | {"brand": "somebody-else"})
+
+    async def act() -> list[str]:
+        memory = Memory(Settings(home=bench.home, embedder="tests.support.embedders:hashed"))
+        result = await memory.sync(SyncRequest(brand=BRAND))
+        await memory.close()
+        return [finding.message for finding in result.findings if finding.code == "other-brand"]
+
+    (message,) = asyncio.run(act())
+    assert "'somebody-else'" in message
+    assert (bench.memory_dir / "stored" / NAME).exists()
+
+
 def test_a_lost_registry_knows_it_again_from_the_store(bench: Bench, tmp_path: Path) -> None:
     bench.write(f"memory/pending/{NAME}", STATEMENTS)
     before = synced(bench)

@@ -19,9 +19,8 @@ __all__ = ["GRAPH_PREFIX", "PendingFiles", "parse_pending", "pending_files"]
 
 _M = TypeVar("_M", Source, Priority)
 _PREPARED = re.compile(r"[0-9a-f]{16}\.json")
-_GRAPH = re.compile(
-    r"graph-[0-9A-Za-z][0-9A-Za-z_.-]{0,99}\.json"
-)  # the plugin's are twelve hex digits; people's are not
+# The plugin's have twelve hex digits; people's have any name.
+_GRAPH = re.compile(r"graph-[0-9A-Za-z][0-9A-Za-z_.-]{0,99}\.json")
 
 GRAPH_PREFIX = "graph-"
 """What the names of graph files, and the keys of their items behind ``prepared/``, begin with."""

@@ -24,7 +24,7 @@ __all__ = [
     "when",
 ]
 
-_KILO = 1024
+_KILO = 1000
 _DAY = 86_400
 _HOUR = 3_600
 _MINUTE = 60
@@ -51,7 +51,7 @@ def entries(value: int) -> str:
 
 
 def size(value: int) -> str:
-    """Return bytes in the unit a person reads: ``512 bytes``, ``1.4 MB`` (1 MB is 1,048,576 bytes)."""
+    """Return bytes in the unit a person reads: ``512 bytes``, ``1.4 MB`` (1 MB is 1,000,000 bytes, as plans count)."""
     if value < _KILO:
         return counted(value, "byte")
     amount_left, unit = value / _KILO, "KB"

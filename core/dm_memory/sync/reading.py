@@ -126,7 +126,7 @@ def read_prepared(brand_dir: Path, memory_dir: Path, limits: Limits) -> tuple[li
     for name in (*waiting.prepared, *waiting.graph):
         try:
             data = read_brand_file(brand_dir, f"memory/pending/{name}", limits)
-            parsed = _graph(name, data) if name in waiting.graph else parse_pending(name, data, limits)
+            parsed = _graph(name, data, brand_dir.name) if name in waiting.graph else parse_pending(name, data, limits)
         except BrandFileError as error:
             findings.append(error.finding)
             continue
@@ -136,9 +136,19 @@ def read_prepared(brand_dir: Path, memory_dir: Path, limits: Limits) -> tuple[li
     return items, names, findings
 
 
-def _graph(name: str, data: bytes) -> ParsedFile:
-    parsed = graph_payload(name, parse_json(data, f"memory/pending/{name}"))
-    return ParsedFile([parsed.item] if parsed.item else [], list(parsed.findings), 1)
+def _graph(name: str, data: bytes, brand: str) -> ParsedFile:
+    path = f"memory/pending/{name}"
+    document = parse_json(data, path)
+    parsed = graph_payload(name, document)
+    findings = list(parsed.findings)
+    named = document.get("brand") if isinstance(document, dict) else None
+    if parsed.item and isinstance(named, str) and named.strip() not in {"", brand}:
+        message = (
+            f"{path} names the brand {named.strip()[:60]!r} and lies in the folder of {brand}, where it is remembered."
+        )
+        remedy = "If it belongs to the other brand, prepare it there and exclude it here."
+        findings.append(Finding("other-brand", Severity.WARNING, message, remedy, path))
+    return ParsedFile([parsed.item] if parsed.item else [], findings, 1)
 
 
 def _empty() -> Chunk:
