@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,11 +14,30 @@ import pytest
 
 from dm_memory.api import Memory
 from dm_memory.settings import Settings
+from dm_memory.storage.durable_sqlite import open_sqlite_store
+from dm_memory.storage.durable_store import SqlStore
 from dm_memory.sync.requests import Progress, SyncRequest, no_progress
 from dm_memory.sync.results import SyncResult
 from tests.sync.memory_layer import DictLayer
 
 BRAND = "acme"
+
+
+_OPENED: list[SqlStore] = []
+
+
+def opened(folder: Path) -> SqlStore:
+    """Return the durable store in a folder; it is closed after the test."""
+    _OPENED.append(open_sqlite_store(folder, BRAND))
+    return _OPENED[-1]
+
+
+@pytest.fixture(autouse=True)
+def stores_are_closed() -> Iterator[None]:
+    """Close what tests opened: a connection that is only dropped is a warning from Python 3.13 on."""
+    yield
+    while _OPENED:
+        asyncio.run(_OPENED.pop().close())
 
 
 @dataclass

@@ -21,7 +21,7 @@ from dm_memory.storage.sync_results import StorageSyncRequest
 from dm_memory.sync.requests import SessionLearning, SyncRequest
 from dm_memory.sync.results import SyncResult
 from tests.storage.sqld import Server, running_server
-from tests.sync.conftest import BRAND, Bench, insight
+from tests.sync.conftest import BRAND, Bench, insight, opened
 from tests.sync.memory_layer import DictLayer
 
 pytestmark = pytest.mark.anyio
@@ -40,7 +40,7 @@ class Machine(Bench):
         return Memory(Settings(home=self.home), layers=self.layers, clock=lambda: self.now)
 
     def layers(self, _: str) -> Sequence[Any]:
-        return [self.layer, Remote(open_sqlite_store(self.store, BRAND), self.down)]
+        return [self.layer, Remote(opened(self.store), self.down)]
 
 
 class Remote(DurableLayer):

@@ -17,12 +17,11 @@ from dm_memory.items import storage_id
 from dm_memory.report import migrate_report, verify_report
 from dm_memory.settings import Settings
 from dm_memory.storage.durable_layer import DurableLayer
-from dm_memory.storage.durable_sqlite import open_sqlite_store
 from dm_memory.sync.hashing import content_hash
 from dm_memory.sync.migrate import migrate_brand
 from dm_memory.sync.requests import SearchRequest, SessionLearning, SyncRequest, no_progress
 from dm_memory.sync.results import MigrateResult, VerifyResult
-from tests.sync.conftest import BRAND, Bench
+from tests.sync.conftest import BRAND, Bench, opened
 from tests.sync.memory_layer import DictLayer
 
 pytestmark = pytest.mark.anyio
@@ -134,7 +133,7 @@ class Store(Bench):
         return Memory(Settings(home=self.home), layers=self.layers, clock=lambda: self.now)
 
     def layers(self, _: str) -> Sequence[Any]:
-        return [self.layer, DurableLayer(open_sqlite_store(self.memory_dir, BRAND))]
+        return [self.layer, DurableLayer(opened(self.memory_dir))]
 
     async def migrate(self, target: DictLayer, stop: asyncio.Event | None = None) -> MigrateResult:
         return await migrate_brand(
