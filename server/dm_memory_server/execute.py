@@ -47,17 +47,21 @@ class Options:
 def execute(work: Work, options: Options) -> int:
     """Open the core, run ``work``, print its report; return 0, 1 or 2 as the report says, 130 when interrupted."""
 
-    async def run() -> int:
+    async def run() -> Report:
         memory = open_memory(**options.overrides)
         try:
             async with progress_bar() as progress:
-                report = await work(memory, progress)
+                return await work(memory, progress)
         finally:
             await memory.close()
+
+    def printed() -> int:
+        report = asyncio.run(run())
+        # Not in there: asyncio makes Ctrl-C a cancellation, which is lost on a task that awaits nothing any more.
         print_report(report, as_json=options.as_json)
         return report.exit_code
 
-    return guarded(lambda: asyncio.run(run()), as_json=options.as_json)
+    return guarded(printed, as_json=options.as_json)
 
 
 def guarded(run: Callable[[], int], *, as_json: bool = False) -> int:
