@@ -16,18 +16,17 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from dm_memory.errors import ErrorClass, LayerError
+from dm_memory.sqlite_files import connect, connect_to_write, transaction
 
 __all__ = ["FILE_NAME", "GraphFile", "is_damage"]
 
 FILE_NAME = "graph.db"
 SCHEMA_VERSION = 1
 
-_POLL = 0.01
 """Seconds between two tries to open a file that others are opening or closing."""
 
 _SCHEMA = """
@@ -78,7 +77,7 @@ class GraphFile:
             if connection is None:
                 yield None
                 return
-            with _transaction(connection, "BEGIN"):
+            with transaction(connection, "BEGIN"):
                 yield connection
 
     @contextlib.contextmanager
@@ -86,7 +85,7 @@ class GraphFile:
         """Commit everything inside, or nothing; returns after the disk has it. Raises ``LayerError``."""
         with _errors():
             connection = self._current() or self._open()
-            with _transaction(connection, "BEGIN IMMEDIATE"):
+            with transaction(connection, "BEGIN IMMEDIATE"):
                 yield connection
 
     def close(self) -> None:
@@ -144,33 +143,8 @@ class GraphFile:
         exists = self.path.exists()
         if exists and not os.access(self.path, os.W_OK):
             logged = self.path.with_name(FILE_NAME + "-wal").exists()
-            return _connection(self.path, self._busy_timeout, "mode=ro" if logged else "mode=ro&immutable=1")
-        self.path.parent.mkdir(mode=0o700, exist_ok=True)
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
-        os.close(os.open(self.path, flags, 0o600))
-        return self._prepared(_connection(self.path, self._busy_timeout, "mode=rw"))
-
-    def _prepared(self, connection: sqlite3.Connection) -> sqlite3.Connection:
-        """Set what a connection needs.
-
-        SQLite does not wait with its busy handler where two processes switch a new file to WAL, or one opens it while
-        the last other one closes it; so the waiting is done here.
-        """
-        deadline = time.monotonic() + self._busy_timeout
-        while True:
-            try:
-                for pragma in _PRAGMAS:
-                    connection.execute(f"PRAGMA {pragma}")
-            except sqlite3.OperationalError as error:
-                if not _name(error).startswith("SQLITE_BUSY") or time.monotonic() > deadline:
-                    connection.close()
-                    raise
-                time.sleep(_POLL)
-            except BaseException:
-                connection.close()
-                raise
-            else:
-                return connection
+            return connect(self.path, self._busy_timeout, "mode=ro" if logged else "mode=ro&immutable=1")
+        return connect_to_write(self.path, self._busy_timeout, _PRAGMAS)
 
 
 _PRAGMAS = (
@@ -182,19 +156,11 @@ _PRAGMAS = (
 )
 
 
-def _connection(path: Path, busy_timeout: float, options: str) -> sqlite3.Connection:
-    """Connect in autocommit mode: transactions are explicit."""
-    uri = path.absolute().as_posix().replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-    return sqlite3.connect(
-        f"file:{uri}?{options}", uri=True, isolation_level=None, check_same_thread=False, timeout=busy_timeout
-    )
-
-
 def _migrate(connection: sqlite3.Connection) -> None:
     """Create the tables, with the record of it in the same transaction."""
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version == 0:
-        with _transaction(connection, "BEGIN IMMEDIATE"):
+        with transaction(connection, "BEGIN IMMEDIATE"):
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             if version == 0:
                 for statement in _SCHEMA.split(";"):
@@ -202,18 +168,6 @@ def _migrate(connection: sqlite3.Connection) -> None:
                 connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     if version > SCHEMA_VERSION:
         raise _graph_error(_NEWER, f"format-{version}")
-
-
-@contextlib.contextmanager
-def _transaction(connection: sqlite3.Connection, begin: str) -> Iterator[None]:
-    connection.execute(begin)
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:  # a full disk rolls back by itself
-            connection.execute("ROLLBACK")
-        raise
 
 
 def _inode(path: Path) -> tuple[int, int] | None:

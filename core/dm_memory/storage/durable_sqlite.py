@@ -10,13 +10,13 @@ import asyncio
 import contextlib
 import os
 import sqlite3
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
 from dm_memory.errors import ErrorClass, LayerError
+from dm_memory.sqlite_files import connect, connect_to_write, transaction
 from dm_memory.storage.durable_statement import Row, SchemaMismatchError, Statement
 from dm_memory.storage.durable_store import SqlStore
 
@@ -26,7 +26,6 @@ FILE_NAME = "memory.db"
 
 _Result = TypeVar("_Result")
 
-_POLL = 0.01
 """Seconds between two tries to open a file that others are opening or closing."""
 
 
@@ -107,45 +106,14 @@ class SqliteEngine:
     @contextlib.contextmanager
     def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
         connection = self._connection or self._open()
-        connection.execute(begin)
-        try:
+        with transaction(connection, begin):
             yield connection
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:  # a full disk rolls back by itself
-                connection.execute("ROLLBACK")
-            raise
 
     def _open(self) -> sqlite3.Connection:
         writable = os.access(self._path if self._path.exists() else self._path.parent, os.W_OK)
         if not writable and self._path.exists():
-            return self._keep(_connect(self._path, self._busy_timeout, "mode=ro" + self._immutable()))
-        self._path.parent.mkdir(mode=0o700, exist_ok=True)
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
-        os.close(os.open(self._path, flags, 0o600))
-        return self._keep(self._prepared(_connect(self._path, self._busy_timeout, "mode=rw")))
-
-    def _prepared(self, connection: sqlite3.Connection) -> sqlite3.Connection:
-        """Set what a connection needs.
-
-        SQLite does not wait with its busy handler where two processes switch a new file to WAL, or one opens it while
-        the last other one closes it; so the waiting is done here.
-        """
-        deadline = time.monotonic() + self._busy_timeout
-        while True:
-            try:
-                for pragma in ("page_size = 8192", "journal_mode = WAL", "synchronous = FULL", "temp_store = MEMORY"):
-                    connection.execute(f"PRAGMA {pragma}")
-            except sqlite3.OperationalError as error:
-                if not _is_busy(error) or time.monotonic() > deadline:
-                    connection.close()
-                    raise
-                time.sleep(_POLL)
-            except BaseException:
-                connection.close()
-                raise
-            else:
-                return connection
+            return self._keep(connect(self._path, self._busy_timeout, "mode=ro" + self._immutable()))
+        return self._keep(connect_to_write(self._path, self._busy_timeout, _PRAGMAS))
 
     def _keep(self, connection: sqlite3.Connection) -> sqlite3.Connection:
         self._connection = connection
@@ -166,17 +134,7 @@ class SqliteEngine:
             raise _error(_ACCESS, type(error).__name__) from error
 
 
-def _is_busy(error: sqlite3.Error) -> bool:
-    return (getattr(error, "sqlite_errorname", "") or "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
-
-
-def _connect(path: Path, busy_timeout: float, options: str) -> sqlite3.Connection:
-    """Connect in autocommit mode: transactions are explicit."""
-    uri = path.absolute().as_posix().replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-    return sqlite3.connect(
-        f"file:{uri}?{options}", uri=True, isolation_level=None, check_same_thread=False, timeout=busy_timeout
-    )
-
+_PRAGMAS = ("page_size = 8192", "journal_mode = WAL", "synchronous = FULL", "temp_store = MEMORY")
 
 _FORCE = "Move memory.db out of the brand's memory folder and sync with force: it is built again from what is known."
 _ACCESS = (
