@@ -6,10 +6,12 @@ processor for itself.
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -17,7 +19,10 @@ from typing import Any
 import orjson
 from measure import REPOSITORY, environment, median, table
 
-__all__ = ["Answer", "Pairs", "fake", "serve", "show"]
+from dm_memory.items import Payload
+from dm_memory.layers.protocol import Layer
+
+__all__ = ["Answer", "Pairs", "ours", "run", "show"]
 
 Answer = Callable[[str, str, Any], object]
 """Returns a reply, given method, path and what the request's JSON says."""
@@ -80,3 +85,33 @@ def show(title: str, controls: dict[str, Pairs], more: Sequence[tuple[str, str]]
         ratio = median([layer / bare for bare, layer in pairs])
         rows.append((name, f"{control:.2f} ms; the layer {own:.2f} ms, {ratio:.2f} of it (median of {len(pairs)})"))
     table(title, [*rows, *more])
+
+
+async def ours(layer: Layer, batch: Sequence[Payload]) -> float:
+    """Store a batch with the layer; return the seconds."""
+    before = time.perf_counter()
+    outcomes = await layer.upsert(batch)
+    seconds = time.perf_counter() - before
+    assert all(outcome.error is None for outcome in outcomes)
+    return seconds
+
+
+def run(
+    script: str,
+    description: str | None,
+    answer: Callable[[], Answer],
+    measured: Callable[[str, argparse.Namespace], Coroutine[Any, Any, None]],
+) -> None:
+    """Start ``script`` as the fake that says what ``answer`` makes, measure, and end it; or be the fake."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--items", type=int, default=10_000, help="of --single")
+    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--latency", type=float, default=0.0)
+    parser.add_argument("--single", action="store_true")
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve:
+        serve(answer(), options.latency)
+        return
+    with fake(script, options.latency) as url:
+        asyncio.run(measured(url, options))

@@ -19,14 +19,13 @@ from collections.abc import Sequence
 from itertools import count, islice
 from typing import TYPE_CHECKING, Any, cast
 
-from layers_fake import Answer, fake, serve, show
+from layers_fake import Answer, ours, run, show
 from measure import median
 from pydantic import SecretStr
 
 from dm_memory.items import Payload
 from dm_memory.layers.edge_points import metadata_of
 from dm_memory.layers.guarded import GuardPolicy, guard
-from dm_memory.layers.protocol import Layer
 from dm_memory.layers.supermemory_layer import SupermemoryLayer
 from tests.layers.payloads import payload
 
@@ -91,15 +90,6 @@ async def made(sdk: AsyncSupermemory, batch: Sequence[Payload]) -> float:
     return time.perf_counter() - before
 
 
-async def ours(layer: Layer, batch: Sequence[Payload]) -> float:
-    """Store a batch with the layer; return the seconds."""
-    before = time.perf_counter()
-    outcomes = await layer.upsert(batch)
-    seconds = time.perf_counter() - before
-    assert all(outcome.error is None for outcome in outcomes)
-    return seconds
-
-
 async def measured(url: str, options: argparse.Namespace) -> None:
     """Measure by turns, and print the medians of a batch."""
     from supermemory import AsyncSupermemory  # noqa: PLC0415  # an extra, 0.3 s of import
@@ -130,21 +120,5 @@ async def gained(layer: SupermemoryLayer, sdk: AsyncSupermemory, items: int) -> 
     return [(f"{items:,} items", f"{seconds:.2f} s; one at a time {alone:.0f} s, {alone / seconds:.0f} times as long")]
 
 
-def main() -> None:
-    """Start the fake, measure, and end it; or be the fake."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--items", type=int, default=10_000, help="of --single")
-    parser.add_argument("--rounds", type=int, default=40)
-    parser.add_argument("--latency", type=float, default=0.0)
-    parser.add_argument("--single", action="store_true")
-    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.serve:
-        serve(answer(), options.latency)
-        return
-    with fake(__file__, options.latency) as url:
-        asyncio.run(measured(url, options))
-
-
 if __name__ == "__main__":
-    main()
+    run(__file__, __doc__, answer, measured)
