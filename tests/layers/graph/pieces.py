@@ -12,6 +12,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
+from hypothesis import strategies as st
+
 from dm_memory.brand.context import load_context
 from dm_memory.brand.files import Limits
 from dm_memory.brand.home import Home
@@ -191,3 +193,17 @@ def assert_sound(folder: Path) -> None:
         for (_, until), (since, _) in pairwise(intervals):
             assert until, "a fact holds on although a later one took its slot"
             assert until <= since
+
+
+figures = st.dictionaries(st.sampled_from(["roas", "signups", "cpa"]), st.integers(0, 3), min_size=1)
+snapshots = st.builds(
+    lambda campaign, day, values: snapshot(campaign, day, **values),
+    st.sampled_from(["spring", "autumn"]),
+    st.integers(1, 6),
+    figures,
+)
+plans = st.builds(
+    lambda status, channels: plan(status, *sorted(channels)),
+    st.sampled_from(["planned", "active", "paused"]),
+    st.sets(st.sampled_from(["email", "podcast", "sms"]), min_size=1),
+)

@@ -31,28 +31,17 @@ from tests.layers.graph.pieces import (
     assert_sound,
     entry,
     everything,
-    plan,
+    plans,
     play,
     rows,
     snapshot,
+    snapshots,
     store,
     validities,
 )
 
 quick = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
-figures = st.dictionaries(st.sampled_from(["roas", "signups", "cpa"]), st.integers(0, 3), min_size=1)
-snapshots = st.builds(
-    lambda campaign, day, values: snapshot(campaign, day, **values),
-    st.sampled_from(["spring", "autumn"]),
-    st.integers(1, 6),
-    figures,
-)
-plans = st.builds(
-    lambda status, channels: plan(status, *sorted(channels)),
-    st.sampled_from(["planned", "active", "paused"]),
-    st.sets(st.sampled_from(["email", "podcast", "sms"]), min_size=1),
-)
 insights = st.builds(
     lambda number, text, day: entry(f"insight/{number}", text, recorded_at=day and f"2026-03-{day}T00:00:00Z"),
     st.integers(1, 3),

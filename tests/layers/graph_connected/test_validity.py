@@ -21,7 +21,7 @@ from dm_memory.items import Payload, storage_id
 from dm_memory.layers.graph_connected import ConnectedGraphLayer
 from dm_memory.layers.graph_facts import utc_moment
 from dm_memory.layers.graph_sqlite import SqliteGraphLayer
-from tests.layers.graph.pieces import SteppingClock, entry, plan, rows, sample_payloads, snapshot
+from tests.layers.graph.pieces import SteppingClock, entry, plan, plans, rows, sample_payloads, snapshot, snapshots
 from tests.layers.graph_connected.conftest import Graphs
 
 FACTS = "MATCH (s)-[e:RELATES_TO]->(t) RETURN e.uuid, s.uuid, e.name, t.uuid, e.since, toString(e.invalid_at)"
@@ -35,18 +35,6 @@ patient = settings(
 )
 brief = settings(patient, max_examples=5)
 """For Neo4j, which takes a second for what takes FalkorDB a tenth; the statements are the same."""
-figures = st.dictionaries(st.sampled_from(["roas", "signups", "cpa"]), st.integers(0, 3), min_size=1)
-snapshots = st.builds(
-    lambda campaign, day, values: snapshot(campaign, day, **values),
-    st.sampled_from(["spring", "autumn"]),
-    st.integers(1, 6),
-    figures,
-)
-plans = st.builds(
-    lambda status, channels: plan(status, *sorted(channels)),
-    st.sampled_from(["planned", "active", "paused"]),
-    st.sets(st.sampled_from(["email", "podcast", "sms"]), min_size=1),
-)
 insights = st.builds(
     lambda number, text, day: entry(f"insight/{number}", text, recorded_at=day and f"2026-03-{day}T00:00:00Z"),
     st.integers(1, 3),
