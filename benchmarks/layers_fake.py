@@ -20,7 +20,7 @@ import orjson
 from measure import REPOSITORY, environment, median, table
 
 from dm_memory.items import Payload
-from dm_memory.layers.protocol import Layer
+from dm_memory.services.protocol import Layer
 
 __all__ = ["Answer", "Pairs", "ours", "run", "show"]
 

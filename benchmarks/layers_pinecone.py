@@ -20,17 +20,17 @@ from measure import REPOSITORY, environment, median, table
 from pydantic import SecretStr
 
 from dm_memory.items import Payload
-from dm_memory.layers.pinecone_layer import PineconeLayer
-from dm_memory.layers.pinecone_records import BATCH_RECORDS, prepared
-from tests.layers.payloads import payload
-from tests.layers.pinecone.fake_pinecone import KEY
+from dm_memory.services.pinecone.records import BATCH_RECORDS, prepared
+from dm_memory.services.pinecone.service import PineconeLayer
+from tests.services.payloads import payload
+from tests.services.pinecone.fake_pinecone import KEY
 
 if TYPE_CHECKING:
     from pinecone.async_client.async_index import AsyncIndex
 
 SERVER = """
 import sys, time
-from tests.layers.pinecone.fake_server import serving
+from tests.services.pinecone.fake_server import serving
 with serving() as server:
     server.latency = float(sys.argv[1])
     print(server.url, flush=True)

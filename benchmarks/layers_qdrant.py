@@ -21,14 +21,14 @@ from typing import TYPE_CHECKING
 from layers_fake import Answer, ours, run, show
 from measure import median
 
+from dm_memory.embedding.model_names import qdrant_vector_name
+from dm_memory.embedding.protocol import EmbeddingSpec
 from dm_memory.items import Payload
 from dm_memory.layers.edge_points import metadata_of
-from dm_memory.layers.guarded import GuardPolicy, guard
-from dm_memory.layers.model_names import qdrant_vector_name
-from dm_memory.layers.protocol import EmbeddingSpec
-from dm_memory.layers.qdrant_points import LEXICAL
-from dm_memory.layers.qdrant_server import QdrantServerLayer
-from tests.layers.payloads import payload
+from dm_memory.services.qdrant.points import LEXICAL
+from dm_memory.services.qdrant.server import QdrantServerLayer
+from dm_memory.services.resilience import GuardPolicy, guard
+from tests.services.payloads import payload
 
 if TYPE_CHECKING:
     from qdrant_client import AsyncQdrantClient, models
@@ -61,7 +61,7 @@ class RowsEmbedder:
 
 def answer() -> Answer:
     """Return a Qdrant that has one collection, ready for use, and accepts everything."""
-    from tests.layers.qdrant.stub import collection  # noqa: PLC0415  # only the fake needs it
+    from tests.services.qdrant.stub import collection  # noqa: PLC0415  # only the fake needs it
 
     described = collection(metadata={"dm_memory": {"format": 1, "model": _MODEL, "chunking": 1}})
     vector = {qdrant_vector_name(RowsEmbedder.spec): {"size": _DIMENSION, "distance": "Cosine"}}

@@ -25,9 +25,9 @@ from pydantic import SecretStr
 
 from dm_memory.items import Payload
 from dm_memory.layers.edge_points import metadata_of
-from dm_memory.layers.guarded import GuardPolicy, guard
-from dm_memory.layers.supermemory_layer import SupermemoryLayer
-from tests.layers.payloads import payload
+from dm_memory.services.resilience import GuardPolicy, guard
+from dm_memory.services.supermemory.service import SupermemoryLayer
+from tests.services.payloads import payload
 
 if TYPE_CHECKING:
     from supermemory import AsyncSupermemory

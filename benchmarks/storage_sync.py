@@ -20,12 +20,12 @@ from pathlib import Path
 import orjson
 from measure import Run, median, run_child, table
 
-from dm_memory.storage.cache_opening import EngineChoice
-from dm_memory.storage.durable_rows import EpisodeRow
-from dm_memory.storage.durable_sqlite import FILE_NAME, open_sqlite_store
-from dm_memory.storage.durable_store import SqlStore
-from dm_memory.storage.sync import CachePlace, sync_storage
-from dm_memory.storage.sync_results import StorageSyncRequest, StorageSyncResult
+from dm_memory.cache.opening import EngineChoice
+from dm_memory.cache.results import StorageSyncRequest, StorageSyncResult
+from dm_memory.cache.sync import CachePlace, sync_storage
+from dm_memory.services.turso.rows import EpisodeRow
+from dm_memory.services.turso.sqlite import FILE_NAME, open_sqlite_store
+from dm_memory.services.turso.store import SqlStore
 from dm_memory.sync.requests import no_progress
 
 BRAND = "acme"

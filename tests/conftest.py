@@ -25,7 +25,7 @@ _PACKAGES = {
 
 
 # Several folders share the contract of layers, which pytest takes for no test file.
-pytest.register_assert_rewrite("tests.layers.contract")
+pytest.register_assert_rewrite("tests.services.contract")
 
 
 def pytest_configure() -> None:

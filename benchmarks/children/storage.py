@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import orjson
 import storage_sync
 
-from dm_memory.storage.durable_sqlite import open_sqlite_store
+from dm_memory.services.turso.sqlite import open_sqlite_store
 
 
 def main() -> None:

@@ -13,25 +13,25 @@ import anyio
 
 from dm_memory.brand.files import Limits
 from dm_memory.brand.home import Home
-from dm_memory.checks import examine
+from dm_memory.cache.results import StorageSyncRequest, StorageSyncResult
+from dm_memory.embedding.models import make_embedder
 from dm_memory.items import Payload
-from dm_memory.layers.embedders import make_embedder
-from dm_memory.layers.protocol import Layer, PausingLayer
+from dm_memory.operations.doctor import examine
+from dm_memory.operations.status import brand_status
 from dm_memory.report.doctor import Check
+from dm_memory.services.protocol import Layer, PausingLayer
 from dm_memory.settings import Settings
-from dm_memory.storage.sync_results import StorageSyncRequest, StorageSyncResult
 from dm_memory.sync.pipeline import sync_brand
 from dm_memory.sync.prepare import prepare_payload
 from dm_memory.sync.requests import PrepareRequest, Progress, SearchRequest, SyncRequest, no_progress
 from dm_memory.sync.results import MigrateResult, PrepareResult, SearchResult, StatusResult, SyncResult, VerifyResult
 from dm_memory.sync.search import search_brand
 from dm_memory.sync.state import Environment
-from dm_memory.sync.status import brand_status
-from dm_memory.sync.timestamps import Clock, from_iso, utc_now
+from dm_memory.text.timestamps import Clock, from_iso, utc_now
 
 if TYPE_CHECKING:
-    from dm_memory.connections import VectorChoice
-    from dm_memory.storage.cache_view import CacheView
+    from dm_memory.cache.view import CacheView
+    from dm_memory.services.connect import VectorChoice
 
 __all__ = ["LayerFactory", "Memory"]
 
@@ -91,8 +91,8 @@ class Memory:
     async def status(self, brand: str | None = None) -> StatusResult:
         """Look at a brand's memory. Raises ``DmMemoryError``."""
         slug = await asyncio.to_thread(self.resolve_brand, brand)
-        from dm_memory.storage.cache_view import view_cache  # noqa: PLC0415  # start-up imports no SQL
-        from dm_memory.storage.opening import cache_place  # noqa: PLC0415  # as above
+        from dm_memory.cache.view import view_cache  # noqa: PLC0415  # start-up imports no SQL
+        from dm_memory.services.turso.opening import cache_place  # noqa: PLC0415  # as above
 
         result = await brand_status(self._environment(slug), slug, self.settings.report_items)
         view = await asyncio.to_thread(view_cache, cache_place(self.home.memory_dir(slug)))
@@ -122,9 +122,9 @@ class Memory:
         Raises:
             DmMemoryError: Nothing could be done: no such brand, a cache that others keep, settings that can't work.
         """
-        from dm_memory.connections import durable_store  # noqa: PLC0415  # only this call needs them
-        from dm_memory.storage.opening import cache_place  # noqa: PLC0415  # as above
-        from dm_memory.storage.sync import sync_storage  # noqa: PLC0415  # as above
+        from dm_memory.cache.sync import sync_storage  # noqa: PLC0415  # as above
+        from dm_memory.services.connect import durable_store  # noqa: PLC0415  # only this call needs them
+        from dm_memory.services.turso.opening import cache_place  # noqa: PLC0415  # as above
 
         brand = await asyncio.to_thread(self.resolve_brand, request.brand)
         folder = await asyncio.to_thread(self.home.memory_dir, brand)
@@ -144,7 +144,7 @@ class Memory:
         Raises:
             DmMemoryError: Nothing could be done. A layer that fails is in the result.
         """
-        from dm_memory.sync.verify import verify_brand  # noqa: PLC0415  # a rare command's own code
+        from dm_memory.operations.verify import verify_brand  # noqa: PLC0415  # a rare command's own code
 
         slug = await asyncio.to_thread(self.resolve_brand, brand)
         stop = asyncio.Event()
@@ -162,8 +162,8 @@ class Memory:
             ConfigurationError: The target is not configured.
             DmMemoryError: Nothing could be done. A target that fails is in the result.
         """
-        from dm_memory.connections import decided_for, vector_layer  # noqa: PLC0415  # a rare command's own code
-        from dm_memory.sync.migrate import migrate_brand  # noqa: PLC0415  # as above
+        from dm_memory.operations.migrate import migrate_brand  # noqa: PLC0415  # as above
+        from dm_memory.services.connect import decided_for, vector_layer  # noqa: PLC0415  # a rare command's own code
 
         if (settings := decided_for(self.settings, target)) is not self.settings:
             decided = Memory(settings, clock=self._clock)
@@ -197,19 +197,19 @@ class Memory:
         return self._layers[brand]
 
     def _configured_layers(self, brand: str) -> Sequence[Layer]:
-        from dm_memory.connections import configured_layers  # noqa: PLC0415  # start-up imports no engine's code
+        from dm_memory.services.connect import configured_layers  # noqa: PLC0415  # start-up imports no engine's code
 
         return configured_layers(self.settings, self.home.memory_dir(brand), brand, self._embedder)
 
     @staticmethod
     def _cached(folder: Path) -> list[Payload]:
-        from dm_memory.storage.cache_entries import cached_payloads  # noqa: PLC0415  # only where the store is silent
-        from dm_memory.storage.opening import cache_place  # noqa: PLC0415  # as above
+        from dm_memory.cache.entries import cached_payloads  # noqa: PLC0415  # only where the store is silent
+        from dm_memory.services.turso.opening import cache_place  # noqa: PLC0415  # as above
 
         return cached_payloads(cache_place(folder))
 
     def _environment(self, brand: str) -> Environment:
-        from dm_memory.connections import script_name  # noqa: PLC0415  # as above
+        from dm_memory.services.connect import script_name  # noqa: PLC0415  # as above
 
         settings = self.settings
         return Environment(

@@ -4,7 +4,7 @@ Glossary:
     key: An item's identity, stable while its text changes: ``insight/2026-01-05T10:00:00``.
     content: The text that is remembered, embedded and searched.
     facts: What becomes metadata beside the text: insight type, campaign name and status, metrics, ...
-    content hash / metadata hash: see ``dm_memory.sync.hashing``.
+    content hash / metadata hash: see ``dm_memory.text.hashing``.
     storage id: uuid5 of brand and key: the same item always lands in the same place.
 """
 

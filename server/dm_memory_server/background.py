@@ -75,7 +75,7 @@ async def _pause(runtime: Runtime, seconds: float, at_least: float) -> None:
 
 async def _run(runtime: Runtime, memory: Memory) -> float | None:
     """Sync once, as the cache was last asked for by hand; return the seconds to wait, where the store says how many."""
-    from dm_memory.storage.sync_results import StorageSyncRequest  # noqa: PLC0415  # start-up imports only what it needs
+    from dm_memory.cache.results import StorageSyncRequest  # noqa: PLC0415  # start-up imports only what it needs
 
     result = await memory.storage_sync(StorageSyncRequest(as_before=True))
     runtime.brand_in_background = result.brand

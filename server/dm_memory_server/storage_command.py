@@ -44,8 +44,8 @@ def storage_sync(
     """Bring the local cache up to the durable store, which syncs fill, on this machine and others."""
 
     async def work(memory: Memory, progress: Progress) -> Report:
+        from dm_memory.cache.results import StorageSyncRequest  # noqa: PLC0415  # as above
         from dm_memory.report import storage_report  # noqa: PLC0415  # each command imports its own
-        from dm_memory.storage.sync_results import StorageSyncRequest  # noqa: PLC0415  # as above
 
         request = StorageSyncRequest(
             brand=resolve_brand(memory, brand),

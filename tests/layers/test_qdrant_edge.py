@@ -19,13 +19,14 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from dm_memory.embedding.chunking import MAX_CHUNKS, chunk
+from dm_memory.embedding.protocol import Embedder
 from dm_memory.errors import ErrorClass, LayerError
 from dm_memory.items import Payload
-from dm_memory.layers.chunking import MAX_CHUNKS, chunk
-from dm_memory.layers.protocol import Embedder, SearchQuery
 from dm_memory.layers.qdrant_edge import QdrantEdgeLayer
-from tests.layers.contract import SearchableLayerContract
-from tests.layers.payloads import BRAND, payload
+from dm_memory.services.protocol import SearchQuery
+from tests.services.contract import SearchableLayerContract
+from tests.services.payloads import BRAND, payload
 from tests.support.embedders import ConstantEmbedder, HashEmbedder, NanEmbedder, PoisonedEmbedder
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -68,7 +69,7 @@ class TestQdrantEdge(SearchableLayerContract):
 def test_the_module_and_an_unused_layer_load_neither_engine_nor_model() -> None:
     code = (
         "import sys; from pathlib import Path; from dm_memory.layers.qdrant_edge import QdrantEdgeLayer;"
-        "from dm_memory.layers.embedders import make_embedder;"
+        "from dm_memory.embedding.models import make_embedder;"
         "QdrantEdgeLayer(Path('nowhere'), 'b', make_embedder('wordllama'), lock_timeout=1.0);"
         "print([m for m in ('qdrant_edge', 'numpy', 'wordllama', 'tokenizers') if m in sys.modules])"
     )
@@ -448,7 +449,7 @@ def test_trouble_with_the_disk_is_said_in_our_words(
 WRITER = """
 import asyncio, sys
 from pathlib import Path
-from tests.layers.payloads import payload
+from tests.services.payloads import payload
 from tests.layers.test_qdrant_edge import make
 
 async def main(folder, first, batches, version):

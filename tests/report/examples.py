@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from dm_memory.errors import BrandNotFoundError, ErrorClass, LayerError
 from dm_memory.findings import Finding, Severity
-from dm_memory.layers.protocol import Capacity, Health, SearchHit
 from dm_memory.report import Check
+from dm_memory.services.protocol import Capacity, Health, SearchHit
 from dm_memory.sync.results import (
     Action,
     CheckpointState,

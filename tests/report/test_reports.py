@@ -17,7 +17,6 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from dm_memory.errors import ErrorClass, InputError, LayerError
-from dm_memory.layers.protocol import Capacity
 from dm_memory.report import (
     Report,
     doctor_report,
@@ -29,6 +28,7 @@ from dm_memory.report import (
 )
 from dm_memory.report.search import relevance
 from dm_memory.report.sync import SYNC_SECTIONS
+from dm_memory.services.protocol import Capacity
 from dm_memory.sync.results import Action, Counts
 from tests.report import examples
 

@@ -118,7 +118,7 @@ import os
 os.write(1, b"written by an import\\n")
 
 
-from dm_memory.layers.protocol import EmbeddingSpec
+from dm_memory.embedding.protocol import EmbeddingSpec
 
 
 class Noisy:

@@ -17,16 +17,16 @@ from mcp.client.client import Client
 from mcp.server.mcpserver import MCPServer
 
 from dm_memory.api import Memory
+from dm_memory.cache.results import StorageSyncRequest, StorageSyncResult
 from dm_memory.report import status_report
 from dm_memory.report.storage import STORAGE_SECTIONS
-from dm_memory.storage.durable_sqlite import open_sqlite_store
-from dm_memory.storage.sync_results import StorageSyncRequest, StorageSyncResult
+from dm_memory.services.turso.sqlite import open_sqlite_store
 from dm_memory_server.app import build_server
 from dm_memory_server.background import storage_syncs
 from dm_memory_tools.answer import REPORT_KEY
 from dm_memory_tools.runtime import Runtime, load_settings
+from tests.cache.syncing import episode, pattern
 from tests.server.server_homes import COMMAND
-from tests.storage.syncing import episode, pattern
 
 CLOSED = "http://127.0.0.1:9"  # the discard port: nobody listens
 

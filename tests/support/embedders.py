@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from zlib import crc32
 
-from dm_memory.layers.protocol import Embedder, EmbeddingSpec
+from dm_memory.embedding.protocol import Embedder, EmbeddingSpec
 
 __all__ = [
     "ConstantEmbedder",

@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 
-from dm_memory.layers.protocol import Embedder
+from dm_memory.embedding.protocol import Embedder
 from tests.support.embedders import ConstantEmbedder
 
 __all__ = ["LOG_VARIABLE", "LoggingEmbedder", "logging", "text_digest"]

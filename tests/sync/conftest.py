@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from dm_memory.api import Memory
+from dm_memory.services.turso.sqlite import open_sqlite_store
+from dm_memory.services.turso.store import SqlStore
 from dm_memory.settings import Settings
-from dm_memory.storage.durable_sqlite import open_sqlite_store
-from dm_memory.storage.durable_store import SqlStore
 from dm_memory.sync.requests import Progress, SyncRequest, no_progress
 from dm_memory.sync.results import SyncResult
 from tests.sync.memory_layer import DictLayer

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from dm_memory.errors import ErrorClass, LayerError
 from dm_memory.items import Payload
-from dm_memory.layers.protocol import Capabilities, Capacity, Health, Outcome, StoredRecord
+from dm_memory.services.protocol import Capabilities, Capacity, Health, Outcome, StoredRecord
 
 
 class DictLayer:

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from dm_memory.api import Memory
-from dm_memory.connections import configured_layers, connections, vector_choice, without_effect
 from dm_memory.errors import ConfigurationError
-from dm_memory.layers.guarded import GuardedLayer
 from dm_memory.report import doctor_report
+from dm_memory.services.connect import configured_layers, connections, vector_choice, without_effect
+from dm_memory.services.resilience import GuardedLayer
 from dm_memory.settings import Settings
 from tests.support.embedders import HashEmbedder
 from tests.sync.conftest import Bench
@@ -178,8 +178,9 @@ CHOICES = [
 def test_making_connected_layers_imports_no_sdk(tmp_path: Path, service: str, variables: dict[str, str]) -> None:
     """Starting with everything configured costs nothing before a layer is used."""
     script = (
-        "import sys; from dm_memory.settings import Settings; from dm_memory.connections import configured_layers\n"
-        "from dm_memory.layers.embedders import make_embedder\n"
+        "import sys; from dm_memory.settings import Settings\n"
+        "from dm_memory.services.connect import configured_layers\n"
+        "from dm_memory.embedding.models import make_embedder\n"
         "settings = Settings()\n"
         "made = configured_layers(settings, settings.home, 'acme', make_embedder(settings.embedder))\n"
         "print(*(layer.name for layer in made), settings.embedder)\n"

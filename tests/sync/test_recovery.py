@@ -11,9 +11,10 @@ import pytest
 
 from dm_memory.errors import BrandNotFoundError, ErrorClass, InputError, LayerError
 from dm_memory.items import ContentType
-from dm_memory.sync import hashing, runs
+from dm_memory.sync import runs
 from dm_memory.sync.requests import PrepareRequest, SessionLearning, SyncRequest
 from dm_memory.sync.results import Action
+from dm_memory.text import hashing
 from tests.sync.conftest import BRAND, Bench, insight
 
 pytestmark = pytest.mark.anyio

@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 
 from dm_memory.api import Memory
+from dm_memory.cache.results import StorageSyncRequest
 from dm_memory.errors import ErrorClass, LayerError
 from dm_memory.items import Payload
+from dm_memory.services.turso.schema import Table
+from dm_memory.services.turso.service import DurableLayer
+from dm_memory.services.turso.sqlite import open_sqlite_store
 from dm_memory.settings import Settings
-from dm_memory.storage.durable_layer import DurableLayer
-from dm_memory.storage.durable_sqlite import open_sqlite_store
-from dm_memory.storage.schema import Table
-from dm_memory.storage.sync_results import StorageSyncRequest
 from dm_memory.sync.requests import SessionLearning, SyncRequest
 from dm_memory.sync.results import SyncResult
-from tests.storage.sqld import Server, running_server
+from tests.cache.sqld import Server, running_server
 from tests.sync.conftest import BRAND, Bench, insight, opened
 from tests.sync.memory_layer import DictLayer
 

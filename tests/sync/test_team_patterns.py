@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from dm_memory.storage.durable_sqlite import open_sqlite_store
-from dm_memory.storage.durable_turso import open_turso_store
-from dm_memory.storage.schema import Table
+from dm_memory.services.turso.schema import Table
+from dm_memory.services.turso.sqlite import open_sqlite_store
+from dm_memory.services.turso.turso import open_turso_store
 from dm_memory.sync import stage_deliver
-from tests.storage.sqld import Server
+from tests.cache.sqld import Server
 from tests.sync.conftest import BRAND
 from tests.sync.test_second_machine import Machine, RealMachine, Remote, synced, team_server
 

@@ -36,8 +36,8 @@ async def storage_sync(
     """Refresh the local cache, read offline, from the durable store that sync_memory fills."""
     del brand  # `chosen` is the brand, found from this argument or asked for
     with tool_errors("bringing the cache up to the durable store"):
+        from dm_memory.cache.results import StorageSyncRequest  # noqa: PLC0415  # as above
         from dm_memory.report import storage_report  # noqa: PLC0415  # start-up imports only what tools/list needs
-        from dm_memory.storage.sync_results import StorageSyncRequest  # noqa: PLC0415  # as above
 
         request = StorageSyncRequest(
             brand=brand_of(chosen),

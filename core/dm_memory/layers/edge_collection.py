@@ -22,7 +22,7 @@ from typing import Any
 from dm_memory.layers.edge_errors import disk_trouble, refused, translated
 from dm_memory.layers.edge_points import PointData, chunk_id
 from dm_memory.layers.edge_search import Found
-from dm_memory.layers.protocol import SearchQuery
+from dm_memory.services.protocol import SearchQuery
 
 __all__ = ["Collection"]
 

@@ -14,13 +14,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from dm_memory.embedding.chunking import CHUNKING_VERSION, chunking_of
+from dm_memory.embedding.model_names import describe
+from dm_memory.embedding.protocol import Embedder, EmbeddingSpec
 from dm_memory.errors import ErrorClass, LayerError
-from dm_memory.layers.chunking import CHUNKING_VERSION, chunking_of
 from dm_memory.layers.edge_collection import Collection
 from dm_memory.layers.edge_errors import damaged, disk_full
 from dm_memory.layers.edge_manifest import MANIFEST, Generation, Manifest, read_manifest, write_manifest
-from dm_memory.layers.model_names import describe
-from dm_memory.layers.protocol import Embedder, EmbeddingSpec
 from dm_memory.layers.turns import Turns
 
 __all__ = ["EdgeFolder", "setting_of"]

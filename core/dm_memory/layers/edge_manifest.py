@@ -9,8 +9,8 @@ from typing import Any
 
 import orjson
 
+from dm_memory.embedding.protocol import EmbeddingSpec
 from dm_memory.layers.edge_errors import damaged
-from dm_memory.layers.protocol import EmbeddingSpec
 
 __all__ = ["MANIFEST", "Generation", "Manifest", "read_manifest", "write_manifest"]
 

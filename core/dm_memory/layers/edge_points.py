@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from dm_memory.embedding.chunking import chunk, chunk_chars_of, joined
+from dm_memory.embedding.protocol import Embedder
 from dm_memory.errors import DmMemoryError, ErrorClass, LayerError
 from dm_memory.items import Payload
-from dm_memory.layers.chunking import chunk, chunk_chars_of, joined
 from dm_memory.layers.edge_errors import refused
-from dm_memory.layers.protocol import Embedder
 
 __all__ = ["Entry", "PointData", "chunk_id", "day_number", "embed_entries", "metadata_of", "payload_of", "points_of"]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from dm_memory.layers.edge_errors import refused
 from dm_memory.layers.edge_points import day_number
-from dm_memory.layers.protocol import SearchHit, SearchQuery
+from dm_memory.services.protocol import SearchHit, SearchQuery
 
 __all__ = ["Found", "days_of", "fuse"]
 

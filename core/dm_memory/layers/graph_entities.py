@@ -8,7 +8,7 @@ from itertools import count
 
 import orjson
 
-from dm_memory.layers.graph_facts import Entity, entity_id, normal_name
+from dm_memory.facts.model import Entity, entity_id, normal_name
 
 __all__ = ["EntityTable", "in_json"]
 

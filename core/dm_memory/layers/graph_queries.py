@@ -9,12 +9,12 @@ from datetime import date
 from typing import Any
 from unicodedata import normalize
 
+from dm_memory.embedding.chunking import chunk
 from dm_memory.errors import ErrorClass, LayerError
-from dm_memory.layers.chunking import chunk
+from dm_memory.facts.model import EntityType, Fact, Relation, entity_id, normal_name, utc_moment
 from dm_memory.layers.graph_entities import in_json
-from dm_memory.layers.graph_facts import EntityType, Fact, Relation, entity_id, normal_name, utc_moment
 from dm_memory.layers.graph_rows import FACTS_WHERE, day_number, fact_of, split_tags
-from dm_memory.layers.protocol import SearchHit, SearchQuery
+from dm_memory.services.protocol import SearchHit, SearchQuery
 
 __all__ = ["facts_about", "filters_of", "history_of", "match_of", "moment_of", "refused", "search_entries"]
 

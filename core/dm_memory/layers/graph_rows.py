@@ -9,10 +9,10 @@ from typing import Any
 import orjson
 
 from dm_memory.errors import ErrorClass, LayerError
+from dm_memory.facts.draft import statement_text
+from dm_memory.facts.extract import EXTRACTION_VERSION, facts_of
+from dm_memory.facts.model import Entity, EntityType, Fact, GraphPiece, Relation, entry_slot
 from dm_memory.items import Payload
-from dm_memory.layers.graph_draft import statement_text
-from dm_memory.layers.graph_extract import EXTRACTION_VERSION, facts_of
-from dm_memory.layers.graph_facts import Entity, EntityType, Fact, GraphPiece, Relation, entry_slot
 
 __all__ = ["FACTS_WHERE", "ReadEntry", "day_number", "fact_of", "read_entry", "split_tags"]
 

@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import TypeVar
 
 from dm_memory.errors import ErrorClass, LayerError
+from dm_memory.facts.extract import EXTRACTION_VERSION
+from dm_memory.facts.model import Fact, Relation
 from dm_memory.items import Payload
 from dm_memory.layers.graph_entities import EntityTable, in_json
-from dm_memory.layers.graph_extract import EXTRACTION_VERSION
-from dm_memory.layers.graph_facts import Fact, Relation
 from dm_memory.layers.graph_file import FILE_NAME, GraphFile, is_damage
 from dm_memory.layers.graph_queries import facts_about, filters_of, history_of, match_of, moment_of, search_entries
 from dm_memory.layers.graph_rows import read_entry
 from dm_memory.layers.graph_store import GraphStore, Held
-from dm_memory.layers.protocol import Capabilities, Capacity, Health, Outcome, SearchHit, SearchQuery, StoredRecord
+from dm_memory.services.protocol import Capabilities, Capacity, Health, Outcome, SearchHit, SearchQuery, StoredRecord
 
 __all__ = ["SqliteGraphLayer"]
 

@@ -14,11 +14,11 @@ from itertools import count, groupby, pairwise
 from operator import itemgetter
 from typing import Any
 
+from dm_memory.facts.changes import Change, Standing, changes
+from dm_memory.facts.extract import EXTRACTION_VERSION, is_living
+from dm_memory.facts.model import BEGINNING, Entity, Fact, entry_slot
 from dm_memory.items import Payload
-from dm_memory.layers.graph_changes import Change, Standing, changes
 from dm_memory.layers.graph_entities import EntityTable, in_json
-from dm_memory.layers.graph_extract import EXTRACTION_VERSION, is_living
-from dm_memory.layers.graph_facts import BEGINNING, Entity, Fact, entry_slot
 from dm_memory.layers.graph_rows import FACTS_WHERE, ReadEntry, fact_of
 
 __all__ = ["GraphStore", "Held"]

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from dm_memory.embedding.protocol import Embedder, EmbeddingSpec
 from dm_memory.errors import DmMemoryError, ErrorClass, LayerError
 from dm_memory.items import Payload
 from dm_memory.layers.edge_collection import Collection
@@ -19,11 +20,9 @@ from dm_memory.layers.edge_errors import disk_trouble, refused
 from dm_memory.layers.edge_folder import EdgeFolder
 from dm_memory.layers.edge_points import Entry, chunk_id, embed_entries, metadata_of, payload_of, points_of
 from dm_memory.layers.edge_search import days_of, fuse
-from dm_memory.layers.protocol import (
+from dm_memory.services.protocol import (
     Capabilities,
     Capacity,
-    Embedder,
-    EmbeddingSpec,
     Health,
     Outcome,
     SearchHit,

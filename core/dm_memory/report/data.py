@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dm_memory.findings import Finding
-from dm_memory.layers.protocol import Capacity
 from dm_memory.report.escape import scrub, visible
 from dm_memory.report.parts import capacity_alert
+from dm_memory.services.protocol import Capacity
 from dm_memory.sync.results import Action, Failure, GuardHit, ItemOutcome
 
 __all__ = ["capacity_data", "counts_data", "failure_data", "finding_data", "guard_data", "item_data", "tags_data"]

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 
 from dm_memory.findings import Finding, Severity
-from dm_memory.layers.protocol import Capacity
-from dm_memory.layers.remote import limit_setting
 from dm_memory.report.escape import code, inline, quote
 from dm_memory.report.words import amount, counted, percent, role_of, sentence_end, short_hash, when
+from dm_memory.services.protocol import Capacity
+from dm_memory.services.remote import limit_setting
 from dm_memory.sync.results import Action, Failure, GuardHit, ItemOutcome
 
 __all__ = [

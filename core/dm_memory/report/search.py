@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dm_memory.layers.protocol import SearchHit
 from dm_memory.report.data import finding_data, tags_data
 from dm_memory.report.escape import code, inline, quote, scrub, visible
 from dm_memory.report.model import Report
 from dm_memory.report.parts import QUOTED_NOTE, command, document, finding_text
 from dm_memory.report.words import counted, when
+from dm_memory.services.protocol import SearchHit
 from dm_memory.sync.results import SearchResult
 
 __all__ = ["relevance", "search_report"]

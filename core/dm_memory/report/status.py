@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from dm_memory.layers.protocol import Health
+from dm_memory.cache.view import CachedPattern, CacheView
 from dm_memory.report.data import capacity_data, counts_data, finding_data, item_data
 from dm_memory.report.escape import code, inline, quote, scrub, visible
 from dm_memory.report.model import Report
@@ -22,7 +22,7 @@ from dm_memory.report.parts import (
     title,
 )
 from dm_memory.report.words import ago, counted, entries, listed, number, role_of, sentence_end, tally, when
-from dm_memory.storage.cache_view import CachedPattern, CacheView
+from dm_memory.services.protocol import Health
 from dm_memory.sync.results import ItemOutcome, LayerStatus, StatusResult
 
 __all__ = ["status_report"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from dm_memory.cache.plan import FULL_EVERY
+from dm_memory.cache.results import Mode, Status, StorageSyncResult
 from dm_memory.errors import LayerError
 from dm_memory.findings import Finding, Severity
 from dm_memory.report.data import finding_data
@@ -12,9 +14,7 @@ from dm_memory.report.escape import code, inline, scrub, visible
 from dm_memory.report.model import Report
 from dm_memory.report.parts import command, document, error_words, finding_text
 from dm_memory.report.words import ago, counted, duration, number, sentence_end, size
-from dm_memory.storage.schema import Table
-from dm_memory.storage.sync_plan import FULL_EVERY
-from dm_memory.storage.sync_results import Mode, Status, StorageSyncResult
+from dm_memory.services.turso.schema import Table
 
 __all__ = ["STORAGE_SECTIONS", "storage_report"]
 

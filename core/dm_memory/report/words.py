@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
-from dm_memory.layers.protocol import Capacity
 from dm_memory.report.escape import inline
+from dm_memory.services.protocol import Capacity
 
 __all__ = [
     "ago",

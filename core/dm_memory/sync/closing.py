@@ -12,7 +12,7 @@ import orjson
 
 from dm_memory.errors import LayerError
 from dm_memory.findings import Finding, Severity
-from dm_memory.layers.protocol import Capacity, Layer
+from dm_memory.services.protocol import Capacity, Layer
 from dm_memory.sync.delivery import Delivered
 from dm_memory.sync.exports import CHECKPOINT, Exporter
 from dm_memory.sync.outcomes import Outcomes
@@ -22,7 +22,7 @@ from dm_memory.sync.requests import Scope, SyncRequest
 from dm_memory.sync.results import CheckpointState, Failure, LayerResult, NextSync, SyncResult
 from dm_memory.sync.rows import counts_by_type, entries_in, waiting_among
 from dm_memory.sync.runs import LAST_COMPLETE, Run, finish_run, generation_name
-from dm_memory.sync.timestamps import Clock, to_iso
+from dm_memory.text.timestamps import Clock, to_iso
 
 __all__ = ["Closing", "capacity_on_record", "failure_of", "record_capacity"]
 

@@ -15,7 +15,7 @@ import orjson
 
 from dm_memory.errors import ErrorClass, LayerError
 from dm_memory.items import ContentType, Item, Kind, Payload, Source
-from dm_memory.layers.protocol import Layer, Outcome, StoredRecord
+from dm_memory.services.protocol import Layer, Outcome, StoredRecord
 from dm_memory.sync import rows
 from dm_memory.sync.asking import answered, unforeseen
 from dm_memory.sync.exclude import Excluder
@@ -26,8 +26,8 @@ from dm_memory.sync.requests import Progress
 from dm_memory.sync.results import Action, Failure
 from dm_memory.sync.room import Room, batches_by_bytes
 from dm_memory.sync.rows import DeliveryState, Due
-from dm_memory.sync.timestamps import Clock, from_iso, to_iso
 from dm_memory.sync.worker import Worker
+from dm_memory.text.timestamps import Clock, from_iso, to_iso
 
 __all__ = ["Delivered", "Delivery", "DeliveryOptions"]
 

@@ -12,7 +12,7 @@ from dm_memory.sync import rows
 from dm_memory.sync.payloads import Prepared
 from dm_memory.sync.plan import Planned
 from dm_memory.sync.results import Action
-from dm_memory.sync.tagging import MAX_TAGS
+from dm_memory.text.tags import MAX_TAGS
 
 __all__ = ["merge_tags", "promote"]
 

@@ -10,7 +10,7 @@ from unicodedata import normalize
 
 from dm_memory.errors import InputError
 from dm_memory.items import Item
-from dm_memory.sync.tagging import normalise_tag
+from dm_memory.text.tags import normalise_tag
 
 __all__ = ["MAX_PATTERNS", "MAX_PATTERN_CHARS", "Excluder"]
 

@@ -18,10 +18,10 @@ from dm_memory.brand.pending import GRAPH_PREFIX
 from dm_memory.findings import Finding, Severity
 from dm_memory.items import storage_id
 from dm_memory.sync.files import write_atomic
-from dm_memory.sync.hashing import SCRIPT_DIGITS, script_hash
 from dm_memory.sync.registry import Registry
 from dm_memory.sync.rows import tags_of
-from dm_memory.sync.timestamps import to_local_iso
+from dm_memory.text.hashing import SCRIPT_DIGITS, script_hash
+from dm_memory.text.timestamps import to_local_iso
 
 __all__ = ["CHECKPOINT", "INDEX", "LAST_SYNC", "Exporter", "mark_index_due"]
 

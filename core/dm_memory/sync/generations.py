@@ -11,7 +11,7 @@ from typing import Protocol, runtime_checkable
 
 from dm_memory.errors import ErrorClass, LayerError
 from dm_memory.findings import Finding, Severity
-from dm_memory.layers.protocol import Layer
+from dm_memory.services.protocol import Layer
 from dm_memory.sync.asking import answered
 from dm_memory.sync.registry import Registry
 from dm_memory.sync.runs import Run, generation_name

@@ -25,7 +25,7 @@ from dm_memory.sync.plan import Planned, plan
 from dm_memory.sync.registry import Registry
 from dm_memory.sync.results import Action
 from dm_memory.sync.rows import ItemRow, Known
-from dm_memory.sync.tagging import normalise_tags
+from dm_memory.text.tags import normalise_tags
 
 __all__ = ["Intake", "IntakeOptions", "SourceItems", "Taken"]
 

@@ -22,20 +22,20 @@ import orjson
 from dm_memory.errors import LayerError
 from dm_memory.findings import Finding, Severity
 from dm_memory.items import Kind, Payload
-from dm_memory.layers.protocol import Layer
-from dm_memory.storage.durable import Key
-from dm_memory.storage.durable_layer import Digest
+from dm_memory.services.protocol import Layer
+from dm_memory.services.turso.protocol import Key
+from dm_memory.services.turso.service import Digest
 from dm_memory.sync import rows
 from dm_memory.sync.asking import answered
 from dm_memory.sync.duplicates import promote
 from dm_memory.sync.exports import mark_index_due
-from dm_memory.sync.hashing import content_hash
 from dm_memory.sync.patterns_step import OTHERS_WROTE, due_name
 from dm_memory.sync.reclaim import row_of_entry
 from dm_memory.sync.registry import Registry
 from dm_memory.sync.results import Action
 from dm_memory.sync.rows import Known
 from dm_memory.sync.worker import Worker
+from dm_memory.text.hashing import content_hash
 
 __all__ = ["Learned", "NewsDesk", "NewsLayer", "learn", "take_over"]
 

@@ -17,7 +17,7 @@ import orjson
 from dm_memory.errors import HomeError, LockTimeoutError
 from dm_memory.sync.files import make_private_folder, write_atomic
 from dm_memory.sync.requests import Progress
-from dm_memory.sync.timestamps import Clock, to_iso
+from dm_memory.text.timestamps import Clock, to_iso
 
 __all__ = ["brand_lock", "lock_holder"]
 

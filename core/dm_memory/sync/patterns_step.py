@@ -15,10 +15,10 @@ from typing import Protocol, runtime_checkable
 
 import orjson
 
+from dm_memory.facts.patterns import Counted, find_patterns, outcome_of
 from dm_memory.items import Kind, storage_id
-from dm_memory.layers.protocol import Layer
-from dm_memory.storage.durable_rows import EpisodeRow, PatternRow
-from dm_memory.storage.patterns import Counted, find_patterns, outcome_of
+from dm_memory.services.protocol import Layer
+from dm_memory.services.turso.rows import EpisodeRow, PatternRow
 from dm_memory.sync.asking import answered
 from dm_memory.sync.registry import Registry
 from dm_memory.sync.worker import Worker

@@ -8,11 +8,11 @@ from hashlib import sha256
 
 from dm_memory.findings import Finding
 from dm_memory.items import Facts, Item, Kind, Value
-from dm_memory.sync.flags import FLAGS_VERSION, Flags
-from dm_memory.sync.guard import GUARD_VERSION, Guard, Hits, Policy, merge_hits
-from dm_memory.sync.hashing import HASH_VERSION, content_hash, metadata_hash
-from dm_memory.sync.tagging import MAX_TAGS, TAGGING_VERSION, Tagger, TaggingContext, normalise_tags
-from dm_memory.sync.terms import words_of
+from dm_memory.text.flags import FLAGS_VERSION, Flags
+from dm_memory.text.guard import GUARD_VERSION, Guard, Hits, Policy, merge_hits
+from dm_memory.text.hashing import HASH_VERSION, content_hash, metadata_hash
+from dm_memory.text.tags import MAX_TAGS, TAGGING_VERSION, Tagger, TaggingContext, normalise_tags
+from dm_memory.text.terms import words_of
 
 __all__ = ["Prepared", "Preparer"]
 

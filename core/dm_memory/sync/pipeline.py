@@ -11,7 +11,6 @@ from functools import partial
 from dm_memory.brand.context import load_context
 from dm_memory.sync.closing import Closing
 from dm_memory.sync.exclude import Excluder
-from dm_memory.sync.flags import compliance_note
 from dm_memory.sync.lock import brand_lock
 from dm_memory.sync.outcomes import Outcomes
 from dm_memory.sync.registry import DamagedRegistryError, Registry, open_snapshot
@@ -23,6 +22,7 @@ from dm_memory.sync.stage_deliver import agree_on_generations, deliver
 from dm_memory.sync.stage_take_in import take_in
 from dm_memory.sync.state import KINDS, Call, Environment, State, is_wanted
 from dm_memory.sync.worker import Worker, worker_thread
+from dm_memory.text.flags import compliance_note
 
 __all__ = ["sync_brand"]
 

@@ -17,7 +17,6 @@ from dm_memory.findings import Finding
 from dm_memory.items import Item, Kind
 from dm_memory.sync.duplicates import merge_tags
 from dm_memory.sync.exclude import Excluder
-from dm_memory.sync.hashing import script_hash
 from dm_memory.sync.intake import Intake, IntakeOptions, SourceItems
 from dm_memory.sync.lock import brand_lock
 from dm_memory.sync.outcomes import title_of
@@ -29,8 +28,9 @@ from dm_memory.sync.results import GuardHit, PrepareResult
 from dm_memory.sync.runs import begin_run, finish_run, open_or_rebuild
 from dm_memory.sync.session import clean_text
 from dm_memory.sync.state import Environment
-from dm_memory.sync.timestamps import Clock, from_iso, to_iso, to_local_iso
 from dm_memory.sync.worker import worker_thread
+from dm_memory.text.hashing import script_hash
+from dm_memory.text.timestamps import Clock, from_iso, to_iso, to_local_iso
 
 __all__ = ["prepare_payload"]
 

@@ -14,7 +14,7 @@ from dm_memory.findings import Finding, Severity
 from dm_memory.items import storage_id
 from dm_memory.sync.files import make_private_folder, write_atomic
 from dm_memory.sync.registry import Registry
-from dm_memory.sync.timestamps import to_local_iso
+from dm_memory.text.timestamps import to_local_iso
 
 __all__ = ["PENDING", "STORED", "Mover", "write_pending"]
 

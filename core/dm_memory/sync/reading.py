@@ -12,9 +12,9 @@ from dm_memory.brand.files import BrandFileError, Limits, parse_json, read_brand
 from dm_memory.brand.parsed import ParsedFile, SourceFile, SourceKind
 from dm_memory.brand.pending import parse_pending, pending_files
 from dm_memory.brand.sources import parse_source
+from dm_memory.facts.prepared import graph_payload
 from dm_memory.findings import Finding, Severity
 from dm_memory.items import Item
-from dm_memory.layers.graph_prepared import graph_payload
 from dm_memory.sync.intake import SourceItems
 from dm_memory.sync.ordinals import ROLLING_LIMIT
 from dm_memory.sync.registry import Registry

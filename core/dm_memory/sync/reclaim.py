@@ -12,14 +12,14 @@ from typing import Protocol, runtime_checkable
 from dm_memory.brand.pending import GRAPH_PREFIX
 from dm_memory.findings import Finding, Severity
 from dm_memory.items import ContentType, Item, Kind, Payload
-from dm_memory.layers.protocol import Layer
+from dm_memory.services.protocol import Layer
 from dm_memory.sync import rows
 from dm_memory.sync.asking import answered
-from dm_memory.sync.hashing import content_hash
 from dm_memory.sync.ordinals import tie_of
 from dm_memory.sync.registry import Registry
 from dm_memory.sync.rows import DeliveryState, ItemRow
 from dm_memory.sync.worker import Worker
+from dm_memory.text.hashing import content_hash
 
 __all__ = ["TellingLayer", "enter_entries", "reclaim", "row_of_entry"]
 

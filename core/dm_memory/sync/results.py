@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from dm_memory.cache.view import CacheView
 from dm_memory.findings import Finding
-from dm_memory.layers.protocol import Capacity, Health, SearchHit
-from dm_memory.storage.cache_view import CacheView
+from dm_memory.services.protocol import Capacity, Health, SearchHit
 
 __all__ = [
     "Action",

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from dm_memory.errors import ErrorClass, LayerError
-from dm_memory.layers.protocol import Capacity, Layer, SizedLayer
-from dm_memory.layers.remote import limit_setting
+from dm_memory.services.protocol import Capacity, Layer, SizedLayer
+from dm_memory.services.remote import limit_setting
 from dm_memory.sync.rows import Due
 
 __all__ = ["Room", "batches_by_bytes"]

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import orjson
 
 from dm_memory.items import Facts, Payload, storage_id
-from dm_memory.sync.hashing import metadata_hash
 from dm_memory.sync.registry import Registry
+from dm_memory.text.hashing import metadata_hash
 
 __all__ = ["IN_MEMORY", "DeliveryState", "Due", "ItemRow", "Known", "Owner"]
 

@@ -17,7 +17,6 @@ import orjson
 from dm_memory.errors import HomeError
 from dm_memory.findings import Finding, Severity
 from dm_memory.sync.files import remove_leftovers
-from dm_memory.sync.hashing import HASH_VERSION, content_hash
 from dm_memory.sync.registry import FILE_NAME, DamagedRegistryError, Registry, open_writer
 from dm_memory.sync.requests import SyncRequest
 from dm_memory.sync.rows import (
@@ -30,7 +29,8 @@ from dm_memory.sync.rows import (
     metadata_hash_of,
     tags_of,
 )
-from dm_memory.sync.timestamps import Clock, from_iso, to_iso
+from dm_memory.text.hashing import HASH_VERSION, content_hash
+from dm_memory.text.timestamps import Clock, from_iso, to_iso
 
 __all__ = ["LAST_COMPLETE", "MAINTENANCE", "Run", "begin_run", "finish_run", "generation_name", "open_or_rebuild"]
 

@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import Path
 
 from dm_memory.errors import ConfigurationError, InputError
-from dm_memory.layers.protocol import SearchableLayer, SearchQuery
+from dm_memory.services.protocol import SearchableLayer, SearchQuery
 from dm_memory.sync.registry import read_registry
 from dm_memory.sync.requests import SearchRequest
 from dm_memory.sync.results import SearchResult
@@ -15,8 +15,8 @@ from dm_memory.sync.rows import entries_in
 from dm_memory.sync.runs import generation_name
 from dm_memory.sync.session import clean_text
 from dm_memory.sync.state import Environment
-from dm_memory.sync.tagging import normalise_tags
 from dm_memory.sync.worker import worker_thread
+from dm_memory.text.tags import normalise_tags
 
 __all__ = ["search_brand"]
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dm_memory.brand.files import Limits
 from dm_memory.findings import Finding, Severity
 from dm_memory.items import ContentType, Item, Kind, Source
-from dm_memory.sync.hashing import content_hash
 from dm_memory.sync.requests import SessionLearning
+from dm_memory.text.hashing import content_hash
 
 __all__ = ["clean_text", "items_of"]
 

@@ -11,7 +11,7 @@ from dm_memory.sync.reclaim import reclaim
 from dm_memory.sync.registry import Registry
 from dm_memory.sync.runs import Run
 from dm_memory.sync.state import State
-from dm_memory.sync.timestamps import to_iso
+from dm_memory.text.timestamps import to_iso
 
 __all__ = ["catch_up"]
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from dm_memory.errors import LayerError
 from dm_memory.items import Kind
-from dm_memory.layers.protocol import Layer
+from dm_memory.services.protocol import Layer
 from dm_memory.sync.asking import answered
 from dm_memory.sync.closing import record_capacity
 from dm_memory.sync.delivery import Delivered, Delivery, DeliveryOptions

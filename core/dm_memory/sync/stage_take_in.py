@@ -14,8 +14,8 @@ from dm_memory.sync.reading import Chunk, Reader, file_records, missing_sources
 from dm_memory.sync.requests import Scope
 from dm_memory.sync.results import Action
 from dm_memory.sync.state import KINDS, PREFIXES, State, is_wanted
-from dm_memory.sync.tagging import normalise_tags
-from dm_memory.sync.timestamps import to_iso
+from dm_memory.text.tags import normalise_tags
+from dm_memory.text.timestamps import to_iso
 
 __all__ = ["take_in"]
 

@@ -13,18 +13,18 @@ from dm_memory.brand.files import Limits
 from dm_memory.brand.home import Home
 from dm_memory.errors import LayerError
 from dm_memory.items import Kind, Payload
-from dm_memory.layers.protocol import Layer
+from dm_memory.services.protocol import Layer
 from dm_memory.sync.delivery import Delivered
 from dm_memory.sync.duplicates import planned_from_row
 from dm_memory.sync.exclude import Excluder
-from dm_memory.sync.guard import Policy
 from dm_memory.sync.outcomes import Outcomes
 from dm_memory.sync.registry import Registry
 from dm_memory.sync.requests import Progress, Scope, SyncRequest
 from dm_memory.sync.results import Action
 from dm_memory.sync.runs import Run
-from dm_memory.sync.timestamps import Clock
 from dm_memory.sync.worker import Worker
+from dm_memory.text.guard import Policy
+from dm_memory.text.timestamps import Clock
 
 __all__ = ["KINDS", "PREFIXES", "Call", "Environment", "State", "is_wanted"]
 

@@ -15,10 +15,10 @@ import pytest
 
 from dm_memory.errors import ErrorClass, LayerError
 from dm_memory.layers.graph_sqlite import SqliteGraphLayer
-from dm_memory.layers.protocol import SearchQuery
-from tests.layers.graph.pieces import assert_sound, everything, play, rows, snapshot, store, validities
-from tests.layers.graph.writer import numbered
-from tests.layers.payloads import payload
+from dm_memory.services.protocol import SearchQuery
+from tests.facts.pieces import assert_sound, everything, play, rows, snapshot, store, validities
+from tests.facts.writer import numbered
+from tests.services.payloads import payload
 from tests.support.processes import REPOSITORY
 
 STEP = 40
@@ -26,7 +26,7 @@ STEP = 40
 
 def start_writer(folder: Path, first: int, last: int) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.layers.graph.writer", str(folder), str(first), str(last), str(STEP)],
+        [sys.executable, "-m", "tests.facts.writer", str(folder), str(first), str(last), str(STEP)],
         stdout=subprocess.PIPE,
         text=True,
         cwd=REPOSITORY,

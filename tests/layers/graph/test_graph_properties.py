@@ -12,9 +12,8 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dm_memory.items import Payload
-from dm_memory.layers.graph_extract import facts_of
-from dm_memory.layers.graph_facts import (
+from dm_memory.facts.extract import facts_of
+from dm_memory.facts.model import (
     BEGINNING,
     Entity,
     EntityType,
@@ -24,8 +23,9 @@ from dm_memory.layers.graph_facts import (
     make_fact,
     succession,
 )
+from dm_memory.items import Payload
 from dm_memory.layers.graph_sqlite import SqliteGraphLayer
-from tests.layers.graph.pieces import (
+from tests.facts.pieces import (
     BRAND,
     SteppingClock,
     assert_sound,

@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 
 from dm_memory.errors import ErrorClass, LayerError
-from dm_memory.layers.graph_facts import Fact, Relation
+from dm_memory.facts.model import Fact, Relation
 from dm_memory.layers.graph_sqlite import SqliteGraphLayer
-from dm_memory.layers.protocol import SearchQuery
+from dm_memory.services.protocol import SearchQuery
 from dm_memory.sync.generations import RebuildableLayer
-from tests.layers.contract import SearchableLayerContract
-from tests.layers.graph.pieces import (
+from tests.facts.pieces import (
     SAMPLE,
     SteppingClock,
     assert_sound,
@@ -27,7 +26,8 @@ from tests.layers.graph.pieces import (
     snapshot,
     store,
 )
-from tests.layers.payloads import BRAND, payload
+from tests.services.contract import SearchableLayerContract
+from tests.services.payloads import BRAND, payload
 
 
 class TestSqliteGraph(SearchableLayerContract):

@@ -1,0 +1,43 @@
+"""What an embedding model is to the rest of the house."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+__all__ = ["Embedder", "EmbeddingSpec"]
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingSpec:
+    """Which model made a vector. Vectors of different specs are never compared.
+
+    Attributes:
+        name: The model's name as its publisher writes it.
+        dimension: Length of a vector.
+        weights: Hex digest of the weights, or a version where they can't be read.
+    """
+
+    name: str
+    dimension: int
+    weights: str
+
+    @property
+    def tag(self) -> str:
+        """How the model is named beside each vector it made: ``name@first 12 digits of the weights``."""
+        return f"{self.name}@{self.weights[:12]}"
+
+
+class Embedder(Protocol):
+    """Turns texts into vectors. Called from one worker thread; may be slow on first use."""
+
+    @property
+    def spec(self) -> EmbeddingSpec:
+        """The model; may load it."""
+
+    def embed_documents(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+        """Return one vector of ``spec.dimension`` floats per text, in order."""
+
+    def embed_query(self, text: str) -> Sequence[float]:
+        """Return the vector of a query."""

@@ -1,0 +1,245 @@
+"""What worked and what failed, merged over campaigns: a pure function over episodes.
+
+Retrospectives say it point by point (``what_worked``, ``what_failed`` and their like in a campaign file; the section
+is part of an episode's key). Points of several campaigns are one pattern where their texts are the same but for case,
+white space, Unicode form and the punctuation around them: nothing is merged by guessing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Any
+from unicodedata import category, normalize
+
+from dm_memory.items import Kind, storage_id
+from dm_memory.services.turso.rows import EpisodeRow, PatternRow
+
+__all__ = ["Counted", "find_patterns", "normalise_point", "outcome_of", "pattern_id", "with_others"]
+
+_WORKED = frozenset(
+    {"what_worked", "worked", "what_went_well", "went_well", "wins", "successes", "strengths", "keep", "keep_doing"}
+)
+_FAILED = frozenset(
+    {
+        "what_failed", "failed", "what_did_not_work", "what_didnt_work", "did_not_work", "didnt_work", "failures",
+        "what_went_wrong", "went_wrong", "losses", "weaknesses", "stop", "stop_doing",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What a machine counted.
+
+    Attributes:
+        rows: Patterns that are to be stored.
+        files: Ids of the campaigns whose files are on this machine.
+        whole: ``rows`` are all the patterns it knows: what else the store holds is looked at as well.
+    """
+
+    rows: Sequence[PatternRow]
+    files: Collection[str] = ()
+    whole: bool = False
+
+
+@dataclass(slots=True)
+class _Merged:
+    """One pattern while it is being counted. Campaigns are counted, not mentions."""
+
+    text: str
+    worked: set[str] = field(default_factory=set)
+    failed: set[str] = field(default_factory=set)
+    channels: set[str] = field(default_factory=set)
+    episodes: set[str] = field(default_factory=set)
+    moments: set[str] = field(default_factory=set)
+
+
+def find_patterns(brand: str, episodes: Iterable[EpisodeRow]) -> list[PatternRow]:
+    """Return the patterns of a brand, the most frequent first.
+
+    The result does not depend on the order of the episodes. Of several spellings the first in alphabetical order is
+    shown. Episodes that are no point of a retrospective count for nothing.
+    """
+    found: dict[str, _Merged] = {}
+    for episode in sorted(episodes, key=lambda episode: episode.id):
+        outcome = outcome_of(episode.key) if episode.kind == Kind.CAMPAIGN else None
+        if outcome is not None:
+            for point in _points(episode):
+                _count(found, episode, point, worked=outcome)
+    rows = [_row(brand, normal, merged) for normal, merged in found.items()]
+    return sorted(rows, key=lambda row: (-row.occurrence_count, row.text, row.id))
+
+
+def with_others(
+    own: Mapping[str, PatternRow], held: Mapping[str, PatternRow], files: Collection[str]
+) -> list[PatternRow]:
+    """Return the patterns of a team: those found here, and what the store says of campaigns whose files are elsewhere.
+
+    A text that two campaigns of one name share is stored once, so only the machine with their files can count both.
+
+    Args:
+        own: What ``find_patterns`` found on this machine, by id.
+        held: What the store holds, by id; a pattern that only campaigns of this machine bear out there is left out.
+        files: Ids of the campaigns whose files are on this machine: what it says of them counts.
+    """
+    found = [_joined(row, held.get(id_), files) for id_, row in own.items()]
+    others = (_of_others(row, files) for id_, row in held.items() if id_ not in own)
+    return [*found, *(row for row in others if row is not None)]
+
+
+def _of_others(held: PatternRow, files: Collection[str]) -> PatternRow | None:
+    """Return a stored pattern without the campaigns of this machine; None where nothing else bears it out."""
+    worked, failed = (names - set(files) for names in _campaigns(held))
+    if not worked and not failed:
+        return None
+    return _counted(held, worked, failed)
+
+
+def _joined(own: PatternRow, held: PatternRow | None, files: Collection[str]) -> PatternRow:
+    here = _campaigns(own)
+    others = held and _of_others(held, {*files, *here[0], *here[1]})
+    if not others:
+        return own
+    there = _campaigns(others)
+    joined = replace(
+        own,
+        text=min(own.text, others.text),
+        channels=_json(_union(own.channels, others.channels)),
+        episode_ids=_json(_union(own.episode_ids, others.episode_ids)),
+        first_seen=min(filter(None, (own.first_seen, others.first_seen)), default=""),
+        last_seen=max(own.last_seen, others.last_seen),
+    )
+    return _counted(joined, here[0] | there[0], here[1] | there[1])
+
+
+def _campaigns(row: PatternRow) -> tuple[set[str], set[str]]:
+    """Return in which campaigns it worked and in which it failed; nothing where the row does not tell them apart."""
+    try:
+        names = json.loads(row.campaigns)
+    except ValueError:
+        return set(), set()
+    if not isinstance(names, list) or len(names) != row.worked_count + row.failed_count:
+        return set(), set()
+    return set(names[: row.worked_count]), set(names[row.worked_count :])
+
+
+def _union(one: str, other: str) -> list[str]:
+    return sorted({*json.loads(one), *json.loads(other)})
+
+
+def pattern_id(brand: str, normal: str) -> str:
+    """Return the UUID (version 5) of a pattern; ``normal`` is its text as ``normalise_point`` returns it."""
+    return storage_id(brand, f"pattern/{normal}")
+
+
+def normalise_point(text: str) -> str:
+    """Return what two points must share to be one: NFKC, case folded, white space runs as one, no outer punctuation."""
+    words = " ".join(normalize("NFKC", normalize("NFKC", text).casefold()).split())
+    start, end = 0, len(words)
+    while start < end and _is_outer(words[start]):
+        start += 1
+    while end > start and _is_outer(words[end - 1]):
+        end -= 1
+    return words[start:end]
+
+
+def _is_outer(character: str) -> bool:
+    """Tell white space and punctuation; not %, currency or other signs, which say something."""
+    return character.isspace() or (category(character)[0] == "P" and character != "%")
+
+
+def outcome_of(key: str) -> bool | None:
+    """Tell from a campaign item's key whether its section says what worked (True) or what failed (False)."""
+    return _outcome_in(_NUMBER.sub("", key.partition("#")[2]))
+
+
+@lru_cache(maxsize=1024)  # a brand's campaigns have the same few sections, ten thousand times
+def _outcome_in(sections: str) -> bool | None:
+    for section in sections.casefold().split("/"):
+        name = section.replace("'", "").replace("-", "_").replace(" ", "_")
+        if name in _WORKED or name in _FAILED:
+            return name in _WORKED
+    return None
+
+
+_NUMBER = re.compile(r"/\d+\Z")
+
+
+_LEAD = re.compile(r"\A\s*[,—-]\s*[^:\n]{1,120}:\s*")
+
+
+def _points(episode: EpisodeRow) -> list[str]:
+    """Return the points in an episode's text, without the campaign and section that lead it (``Name, section:``)."""
+    name = str(_facts(episode).get("campaign_name") or "")
+    text = episode.content
+    if name and text.startswith(name):
+        text = _LEAD.sub("", text[len(name) :], count=1) or text
+    lines = text.strip().splitlines()
+    bulleted = len(lines) > 1 and all(line.startswith("- ") for line in lines)
+    return [line.removeprefix("- ") for line in lines] if bulleted else [text.strip()]
+
+
+def _count(found: dict[str, _Merged], episode: EpisodeRow, point: str, *, worked: bool) -> None:
+    normal = normalise_point(point)
+    if not normal:
+        return
+    facts = _facts(episode)
+    merged = found.setdefault(normal, _Merged(point))
+    merged.text = min(merged.text, point)
+    campaign = str(facts.get("campaign_id") or episode.key.split("#", 1)[0].removeprefix("campaign/"))
+    (merged.worked if worked else merged.failed).add(campaign)
+    channels = facts.get("channels")
+    if isinstance(channels, list):
+        merged.channels.update(channel for channel in channels if isinstance(channel, str))
+    merged.episodes.add(episode.id)
+    if episode.recorded_at:
+        merged.moments.add(episode.recorded_at)
+
+
+def _facts(episode: EpisodeRow) -> dict[str, Any]:
+    """Return an episode's facts; damaged ones count as none, because the text is what counts here."""
+    try:
+        facts = json.loads(episode.facts)
+    except ValueError:
+        return {}
+    return facts if isinstance(facts, dict) else {}
+
+
+def _row(brand: str, normal: str, merged: _Merged) -> PatternRow:
+    row = PatternRow(
+        id=pattern_id(brand, normal),
+        brand=brand,
+        text=merged.text,
+        outcome="",
+        occurrence_count=0,
+        worked_count=0,
+        failed_count=0,
+        success_rate=0.0,
+        campaigns="",
+        channels=_json(sorted(merged.channels)),
+        episode_ids=_json(sorted(merged.episodes)),
+        first_seen=min(merged.moments, default=""),
+        last_seen=max(merged.moments, default=""),
+    )
+    return _counted(row, merged.worked, merged.failed)
+
+
+def _counted(row: PatternRow, worked: set[str], failed: set[str]) -> PatternRow:
+    """Return the row with what follows from the campaigns in which it worked and failed."""
+    return replace(
+        row,
+        outcome="mixed" if worked and failed else "worked" if worked else "failed",
+        occurrence_count=len(worked) + len(failed),
+        worked_count=len(worked),
+        failed_count=len(failed),
+        success_rate=len(worked) / (len(worked) + len(failed)),
+        campaigns=_json([*sorted(worked), *sorted(failed)]),
+    )
+
+
+def _json(values: Sequence[str]) -> str:
+    return json.dumps(values, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,222 @@
+"""The way to Supermemory: its address, a namespace for a brand, and the calls of its SDK that are used."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from hashlib import sha256
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from dm_memory.errors import ConfigurationError, ErrorClass, LayerError
+from dm_memory.services.extras import how_to_install
+from dm_memory.services.remote import Service
+from dm_memory.services.supermemory.errors import NOT_FOUND, RefusedError, translated
+from dm_memory.services.supermemory.replies import AddReply, DeleteReply, ListReply, Reply, UpdateReply, parsed
+
+if TYPE_CHECKING:
+    import httpx
+    from supermemory import AsyncSupermemory
+
+__all__ = ["Address", "Connection", "namespace_of", "parse_address"]
+
+_PUBLIC = "https://api.supermemory.ai"
+_NAMESPACE = re.compile(r"[a-zA-Z0-9_:-]{1,100}")
+_READABLE = 80
+
+
+def namespace_of(brand: str) -> str:
+    """Return a brand's namespace: its slug, or, where that has characters a namespace can't have, a stable stand-in."""
+    if _NAMESPACE.fullmatch(brand):
+        return brand
+    digest = sha256(brand.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    return f"{re.sub(r'[^a-zA-Z0-9_-]+', '-', brand)[:_READABLE]}-{digest}"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the interface is. ``place`` is ``host[:port][/path]``, without secrets."""
+
+    url: str
+    place: str
+    is_public: bool
+    is_loopback: bool
+
+
+def parse_address(url: str | None) -> Address:
+    """Return what ``SUPERMEMORY_BASE_URL`` names; None: the public interface.
+
+    Raises:
+        ConfigurationError: It is no address, or the key would travel in the clear.
+    """
+    text = (url or _PUBLIC).strip().rstrip("/")
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        parts, host, port = urlsplit(""), "", None
+    local = _is_loopback(host)
+    if not host or (parts.scheme != "https" and not (parts.scheme == "http" and local)):
+        raise ConfigurationError(
+            "SUPERMEMORY_BASE_URL is not an address dm-memory can send a key to.",
+            "Leave it out for the public service, or write it as https://host; http is for this machine only.",
+        )
+    place = f"{host}:{port}" if port else host
+    return Address(text, place + parts.path, text == _PUBLIC, local)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+_Reply = TypeVar("_Reply", bound=Reply)
+
+
+@dataclass(slots=True)
+class _Expected(Generic[_Reply]):
+    """What the call of this task expects, and what came."""
+
+    kind: type[_Reply]
+    reply: _Reply | None = None
+
+    def read(self, content: bytes) -> None:
+        self.reply = parsed(self.kind, content)
+
+
+_EXPECTED: ContextVar[_Expected[Any]] = ContextVar("dm_memory_supermemory_expected")
+
+
+async def _receive(response: httpx.Response) -> None:
+    """Look at a reply before the SDK does: it takes anything for an answer, and stumbles over pages of proxies."""
+    if not response.is_success:
+        raise RefusedError(response.status_code, response.headers.get("retry-after"))
+    _EXPECTED.get().read(await response.aread())
+
+
+class Connection:
+    """A client that is made on first use. Belongs to one event loop from then until it is closed.
+
+    Its methods raise ``LayerError``.
+
+    Args:
+        address: Where the interface is.
+        api_key: The key.
+        namespace: The brand's namespace.
+        timeout: Seconds to wait for a connection, and for each part of a reply.
+        service: Supermemory, for messages.
+    """
+
+    def __init__(self, address: Address, api_key: SecretStr, namespace: str, timeout: float, service: Service) -> None:
+        self._address = address
+        self._api_key = api_key
+        self._namespace = namespace
+        self._timeout = timeout
+        self._service = service
+        self._http: httpx.AsyncClient | None = None
+        self._client: AsyncSupermemory | None = None
+
+    async def add(self, documents: Sequence[dict[str, Any]]) -> AddReply:
+        """Add new documents, at most 600. An id that is there already is appended to."""
+        # The SDK walks a list for 7 ms, and what is not in extra_body twice. A deque, which it does not know, pydantic
+        # encodes for it in a tenth of that.
+        body = {"documents": deque(documents)}
+        return await self._ask(
+            AddReply, lambda sdk: sdk.documents.batch_add(self._namespace, documents=(), extra_body=body)
+        )
+
+    async def update(self, document: str, fields: dict[str, Any]) -> UpdateReply | None:
+        """Replace the given fields of a document; None where there is no such document."""
+        try:
+            return await self._ask(UpdateReply, lambda sdk: sdk.documents.update(self._namespace, document, **fields))
+        except LayerError as error:
+            if error.code == str(NOT_FOUND):
+                return None
+            raise
+
+    async def delete(self, ids: Sequence[str]) -> DeleteReply:
+        """Delete documents, at most 100."""
+        return await self._ask(DeleteReply, lambda sdk: sdk.documents.delete(self._namespace, ids=ids))
+
+    async def page(self, where: dict[str, Any], page: int, limit: int, *, content: bool = False) -> ListReply:
+        """Return a page of the documents that meet a condition, oldest first; the first page is 1."""
+        body = {"filter": where, "include": {"content": content, "memoryCount": False}}
+        return await self._ask(
+            ListReply,
+            lambda sdk: sdk.list(
+                self._namespace, "documents", page=page, limit=limit, sort="createdAt", order="asc", extra_body=body
+            ),
+        )
+
+    async def close(self) -> None:
+        """Let go of connections. Idempotent; a later call makes another client."""
+        http, self._http, self._client = self._http, None, None
+        if http is not None:
+            await http.aclose()
+
+    async def _ask(self, kind: type[_Reply], call: Callable[[AsyncSupermemory], Awaitable[object]]) -> _Reply:
+        client = self._client or await self._connect()
+        expected = _Expected(kind)
+        _EXPECTED.set(expected)
+        with translated(self._service):
+            await call(client)
+        if expected.reply is None:
+            raise self._service.malformed()
+        return expected.reply
+
+    async def _connect(self) -> AsyncSupermemory:
+        if not self._key or not (self._key.isascii() and self._key.isprintable()):
+            raise self._service.auth("characters")  # it can't be put into a header
+        try:
+            http, client = await asyncio.to_thread(self._make)
+        except ImportError as error:
+            raise _not_installed() from error
+        if self._client is not None:  # another task has been here meanwhile
+            await http.aclose()
+            return self._client
+        self._http, self._client = http, client
+        return client
+
+    @property
+    def _key(self) -> str:
+        return self._api_key.get_secret_value().strip()
+
+    def _make(self) -> tuple[httpx.AsyncClient, AsyncSupermemory]:
+        """Import the SDK and make its client: a third of a second, so on a thread."""
+        import httpx  # noqa: PLC0415  # on first use only
+        import supermemory.documents  # noqa: PLC0415  # an extra, on first use only; loaded lazily by it
+        import supermemory.raw_client  # noqa: F401, PLC0415  # as above
+        from supermemory import AsyncSupermemory  # noqa: PLC0415  # as above
+
+        http = httpx.AsyncClient(
+            timeout=self._timeout,
+            follow_redirects=False,
+            trust_env=not self._address.is_loopback,  # proxies are for the world outside
+            event_hooks={"response": [_receive]},
+        )
+        client = AsyncSupermemory(
+            api_key=self._key,
+            base_url=self._address.url,
+            timeout=self._timeout,
+            max_retries=0,
+            http_client=http,
+        )
+        return http, client
+
+
+def _not_installed() -> LayerError:
+    return LayerError(
+        "Supermemory is configured, but its SDK is not installed.",
+        f"{how_to_install('supermemory')} Or unset SUPERMEMORY_API_KEY.",
+        error_class=ErrorClass.UNAVAILABLE,
+        code="extra",
+    )

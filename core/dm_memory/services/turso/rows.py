@@ -1,0 +1,228 @@
+"""The rows of the durable store as values, and what they are made from."""
+
+from __future__ import annotations
+
+import json
+import sys
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from operator import attrgetter
+from typing import Any
+
+import orjson
+
+from dm_memory.errors import ErrorClass, LayerError
+from dm_memory.items import Payload, Value, storage_id
+from dm_memory.services.turso.schema import NATIVE, Table
+from dm_memory.services.turso.statement import Row, SqlValue
+
+__all__ = [
+    "EmbeddingRow",
+    "EpisodeRow",
+    "PatternRow",
+    "embedding_id",
+    "episode_of",
+    "pack_vector",
+    "payload_of",
+    "row_checksum",
+    "sql_row",
+    "unpack_vector",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeRow:
+    """An item, whole. ``tags`` and ``related`` are JSON lists, ``facts`` is a JSON object."""
+
+    id: str
+    brand: str
+    key: str
+    kind: str
+    content_type: str
+    source: str
+    content: str
+    content_hash: str
+    metadata_hash: str
+    tags: str
+    facts: str
+    recorded_at: str
+    created_at: str
+    version: int
+    updated_from: str
+    priority: str
+    expires_at: str
+    related: str
+
+
+@dataclass(frozen=True, slots=True)
+class PatternRow:
+    """What worked or failed, merged over campaigns. ``campaigns``, ``channels`` and ``episode_ids`` are JSON lists.
+
+    Attributes:
+        outcome: ``worked``, ``failed`` or ``mixed``.
+        campaigns: Those in which it worked, then those in which it failed: ``occurrence_count`` ids, each part sorted.
+        occurrence_count: In how many campaigns it was met; one that reports both outcomes counts twice.
+        success_rate: Share of the occurrences that worked, 0 to 1.
+    """
+
+    id: str
+    brand: str
+    text: str
+    outcome: str
+    occurrence_count: int
+    worked_count: int
+    failed_count: int
+    success_rate: float
+    campaigns: str
+    channels: str
+    episode_ids: str
+    first_seen: str
+    last_seen: str
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingRow:
+    """A vector. ``item_type`` is ``episode`` or ``pattern``; ``content_hash`` is that of the text it was made from."""
+
+    id: str
+    brand: str
+    item_id: str
+    item_type: str
+    chunk: int
+    content_hash: str
+    model: str
+    dimension: int
+    vector: bytes
+
+
+DurableRow = EpisodeRow | PatternRow | EmbeddingRow
+
+_VALUES = {table: attrgetter("id", *layout.columns) for table, layout in NATIVE.tables.items()}
+
+
+def sql_row(table: Table, row: DurableRow) -> Row:
+    """Return a row's values in the order of the table's columns, the id first.
+
+    Raises:
+        LayerError: Class validation: a text holds lone surrogates, which no SQL store can keep.
+    """
+    values: Row = _VALUES[table](row)
+    try:
+        for value in values:
+            if type(value) is str and not value.isascii():
+                value.encode()
+    except UnicodeEncodeError:
+        raise LayerError(
+            "The text of an entry holds half a character, which the durable store can't keep.",
+            "Correct the broken character in its source, then sync again.",
+            error_class=ErrorClass.VALIDATION,
+            code="lone-surrogate",
+        ) from None
+    return values
+
+
+def episode_of(payload: Payload) -> EpisodeRow:
+    """Return the episode that keeps a payload whole; ``payload_of`` is the way back."""
+    return EpisodeRow(
+        id=payload.id,
+        brand=payload.brand,
+        key=payload.key,
+        kind=payload.kind,
+        content_type=payload.content_type,
+        source=payload.source,
+        content=payload.content,
+        content_hash=payload.content_hash,
+        metadata_hash=payload.metadata_hash,
+        tags=_json(payload.tags),
+        facts=_json(payload.facts if type(payload.facts) is dict else dict(payload.facts)),
+        recorded_at=payload.recorded_at,
+        created_at=payload.created_at,
+        version=payload.version,
+        updated_from=payload.updated_from,
+        priority=payload.priority,
+        expires_at=payload.expires_at,
+        related=_json(payload.related),
+    )
+
+
+def payload_of(episode: EpisodeRow) -> Payload:
+    """Return the payload an episode keeps.
+
+    Raises:
+        LayerError: Class malformed reply: the JSON in it is damaged.
+    """
+    try:
+        facts: dict[str, Value] = json.loads(episode.facts)
+        tags, related = json.loads(episode.tags), json.loads(episode.related)
+    except ValueError:
+        raise LayerError(
+            "An entry in the durable store is damaged.",
+            "Sync with force to store it again from its source.",
+            error_class=ErrorClass.MALFORMED_REPLY,
+            code="damaged-row",
+        ) from None
+    return Payload(
+        id=episode.id,
+        brand=episode.brand,
+        key=episode.key,
+        content=episode.content,
+        content_hash=episode.content_hash,
+        metadata_hash=episode.metadata_hash,
+        content_type=episode.content_type,
+        kind=episode.kind,
+        source=episode.source,
+        tags=tuple(tags),
+        facts=facts,
+        recorded_at=episode.recorded_at,
+        created_at=episode.created_at,
+        version=episode.version,
+        updated_from=episode.updated_from,
+        priority=episode.priority,
+        expires_at=episode.expires_at,
+        related=tuple(related),
+    )
+
+
+def _json(value: Any) -> str:  # noqa: ANN401  # facts are any JSON
+    """Serialise with orjson; integers beyond 64 bits and lone surrogates, which it refuses, go through json."""
+    try:
+        return orjson.dumps(value).decode()
+    except orjson.JSONEncodeError:
+        return json.dumps(value, separators=(",", ":"))
+
+
+def embedding_id(brand: str, item_id: str, model: str, chunk: int = 0) -> str:
+    """Return the UUID (version 5) of a vector: one per item, model and chunk."""
+    return storage_id(brand, f"embedding/{model}/{item_id}/{chunk}")
+
+
+def pack_vector(vector: Sequence[float]) -> bytes:
+    """Return a vector as 32-bit floats, little-endian: what libSQL's ``F32_BLOB`` holds too."""
+    packed = array("f", vector)
+    if sys.byteorder == "big":
+        packed.byteswap()
+    return packed.tobytes()
+
+
+def unpack_vector(data: bytes) -> list[float]:
+    """Return the floats of a packed vector. Raises ``ValueError`` where its length is no multiple of four bytes."""
+    packed = array("f")
+    packed.frombytes(data)
+    if sys.byteorder == "big":
+        packed.byteswap()
+    return packed.tolist()
+
+
+def row_checksum(row: Sequence[SqlValue]) -> str:
+    """Return 32 hex digits over a page's row (id, moment, columns), with types and lengths: no two rows share them.
+
+    It covers the moment as well: a copy that was made before the last change differs.
+    """
+    digest = sha256()
+    for value in row:
+        data = value if isinstance(value, bytes) else repr(value).encode("utf-8", "surrogatepass")
+        digest.update(f"{type(value).__name__}:{len(data)}:".encode())
+        digest.update(data)
+    return digest.hexdigest()[:32]

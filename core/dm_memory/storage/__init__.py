@@ -1,1 +1,0 @@
-"""The durable store and its local cache."""
