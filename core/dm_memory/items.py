@@ -82,6 +82,13 @@ class Item:
         related: Keys or hashes of related entries, as the caller gave them.
         created_at: When the item was handed in, ISO-8601; "" lets the registry fill it in.
         prepared_hash: For ``prepared/`` items the 16 hex digits that name their file in ``memory/pending/``.
+        list_key: For an entry of a list that has no identity of its own, the list: ``campaign/x#learnings``. Its ``key`` is
+            then a proposal, ``{list_key}/{first 12 hex of its content hash}``, which the plan replaces by the key under
+            which the entry is known already.
+        rolling: True where entries leave their file without having been deleted (insights, violations).
+        source_updated_at: When the source says it was last changed; of several files that state one key, the newest
+            counts. "" is older than any moment.
+        author: Who handed it in, where that is known.
     """
 
     key: str
@@ -98,6 +105,10 @@ class Item:
     related: tuple[str, ...] = ()
     created_at: str = ""
     prepared_hash: str = ""
+    list_key: str = ""
+    rolling: bool = False
+    source_updated_at: str = ""
+    author: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +121,9 @@ class Payload:
         metadata_hash: 64 hex digits, covers everything below except ``created_at``, ``version``, ``updated_from``.
         version: 1 for a new item, one more with each change of its content.
         updated_from: The content hash of the version before, or "".
+        state: ``current`` or ``retired``.
+        vectors: Raw little-endian float32 of the text's chunks, made by the model ``vector_model`` names; () where the
+            service did not ask for them or the store has none.
     """
 
     id: str
@@ -130,6 +144,11 @@ class Payload:
     priority: str = "normal"
     expires_at: str = ""
     related: tuple[str, ...] = ()
+    state: str = "current"
+    retired_at: str = ""
+    author: str = ""
+    vectors: tuple[bytes, ...] = ()
+    vector_model: str = ""
 
 
 _NAMESPACE = uuid.UUID("6f1c2a52-6a0e-5d0c-9a53-7d1f0c8a4e21")
