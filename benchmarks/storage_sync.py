@@ -22,11 +22,12 @@ from measure import Run, median, run_child, table
 
 from dm_memory.cache.opening import EngineChoice
 from dm_memory.cache.results import StorageSyncRequest, StorageSyncResult
-from dm_memory.cache.sync import CachePlace, sync_storage
+from dm_memory.cache.opening import CachePlace
+from dm_memory.cache.sync import sync_storage
 from dm_memory.services.turso.rows import EpisodeRow
 from dm_memory.services.turso.sqlite import FILE_NAME, open_sqlite_store
-from dm_memory.services.turso.store import SqlStore
-from dm_memory.sync.requests import no_progress
+from dm_memory.services.turso.writing import SharedStore
+from dm_memory.requests import no_progress
 
 BRAND = "acme"
 _BATCH = 1000
@@ -81,13 +82,13 @@ def timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-async def sync(store: SqlStore, folder: Path, rows: int, engine: EngineChoice = "sqlite") -> StorageSyncResult:
+async def sync(store: SharedStore, folder: Path, rows: int, engine: EngineChoice = "sqlite") -> StorageSyncResult:
     """Sync everything with validation."""
     request = StorageSyncRequest(max_episodes_cache=2 * rows, batch_size=_BATCH)
     return await sync_storage(store, CachePlace(folder, engine), request, brand=BRAND, tell=no_progress)
 
 
-def fill(runner: asyncio.Runner, store: SqlStore, numbers: range, text: str) -> None:
+def fill(runner: asyncio.Runner, store: SharedStore, numbers: range, text: str) -> None:
     """Write episodes."""
     for start in range(0, len(numbers), 2000):
         runner.run(store.upsert_episodes([row(number, text) for number in numbers[start : start + 2000]]))
@@ -104,7 +105,7 @@ def measure(rows: int, rounds: int) -> None:
 
 
 def compare(
-    runner: asyncio.Runner, store: SqlStore, folder: Path, engine: EngineChoice, *, rows: int, rounds: int
+    runner: asyncio.Runner, store: SharedStore, folder: Path, engine: EngineChoice, *, rows: int, rounds: int
 ) -> list[tuple[str, str]]:
     """Return the figures of one engine."""
     loops, fulls, changes, nothings = [], [], [], []

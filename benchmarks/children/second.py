@@ -16,7 +16,7 @@ import orjson
 
 from dm_memory.api import Memory
 from dm_memory.settings import Settings
-from dm_memory.sync.requests import SyncRequest
+from dm_memory.requests import SyncRequest
 from tests.support.brands import brand_texts
 
 

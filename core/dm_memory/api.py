@@ -6,58 +6,63 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 
 from dm_memory.brand.files import Limits
 from dm_memory.brand.home import Home
-from dm_memory.cache.results import StorageSyncRequest, StorageSyncResult
+from dm_memory.embedding.batch import is_installed
 from dm_memory.embedding.models import make_embedder
-from dm_memory.items import Payload
-from dm_memory.operations.doctor import examine
-from dm_memory.operations.status import brand_status
-from dm_memory.report.doctor import Check
-from dm_memory.services.protocol import Layer, PausingLayer
+from dm_memory.embedding.protocol import Embedder
+from dm_memory.requests import PrepareRequest, Progress, SearchRequest, SyncRequest, no_progress
+from dm_memory.results import MigrateResult, PrepareResult, StatusResult, SyncResult, VerifyResult
+from dm_memory.services.protocol import Service
 from dm_memory.settings import Settings
 from dm_memory.sync.pipeline import sync_brand
 from dm_memory.sync.prepare import prepare_payload
-from dm_memory.sync.requests import PrepareRequest, Progress, SearchRequest, SyncRequest, no_progress
-from dm_memory.sync.results import MigrateResult, PrepareResult, SearchResult, StatusResult, SyncResult, VerifyResult
-from dm_memory.sync.search import search_brand
-from dm_memory.sync.state import Environment
+from dm_memory.sync.run import Environment
 from dm_memory.text.timestamps import Clock, from_iso, utc_now
 
 if TYPE_CHECKING:
+    from dm_memory.cache.results import StorageSyncRequest, StorageSyncResult
     from dm_memory.cache.view import CacheView
+    from dm_memory.operations.doctor import Check
+    from dm_memory.search.results import SearchResult
     from dm_memory.services.connect import VectorChoice
 
-__all__ = ["LayerFactory", "Memory"]
+__all__ = ["Memory", "ServiceFactory"]
 
 _log = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
 
-LayerFactory = Callable[[str], Sequence[Layer]]
-"""Makes the layers of a brand, the vector layer first."""
+ServiceFactory = Callable[[str], Sequence[Service]]
+"""Makes the connected services of a brand, the vector database first."""
 
 
 class Memory:
-    """The memory of all brands of one home. Cheap to make; engines and models are opened when they are needed.
+    """The memory of all brands of one home. Cheap to make; services and models are opened when they are needed.
 
     Args:
         settings: The configuration.
-        layers: Makes a brand's layers; by default those the settings ask for.
+        services: Makes a brand's connected services; by default those the settings ask for.
         clock: Tells the time.
+        embedder: The embedding model; by default the one the settings name.
     """
 
-    def __init__(self, settings: Settings, layers: LayerFactory | None = None, clock: Clock = utc_now) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        services: ServiceFactory | None = None,
+        clock: Clock = utc_now,
+        embedder: Embedder | None = None,
+    ) -> None:
         self.settings = settings
         self.home = Home(settings.home.expanduser())
         self._clock = clock
-        self._make_layers = layers or self._configured_layers
-        self._layers: dict[str, Sequence[Layer]] = {}
-        self._embedder = make_embedder(settings.embedder)
+        self._make_services = services or self._configured_services
+        self._services: dict[str, Sequence[Service]] = {}
+        self.embedder = embedder or (make_embedder(settings.embedder) if is_installed(settings.embedder) else None)
 
     def brands(self) -> tuple[str, ...]:
         """Return the slugs of all brands. Raises ``HomeError``."""
@@ -83,36 +88,38 @@ class Memory:
         brand = await asyncio.to_thread(self.resolve_brand, request.brand)
         stop = asyncio.Event()
         environment = self._environment(brand)
-        for layer in environment.layers:
-            if isinstance(layer, PausingLayer):
-                layer.ask_again()  # who syncs again may just have mended what was wrong
+        for service in environment.services:
+            service.retry_now()  # who syncs again may just have repaired what was wrong
         return await _stoppable(sync_brand(environment, request, brand, _safely(progress), stop), stop)
 
     async def status(self, brand: str | None = None) -> StatusResult:
         """Look at a brand's memory. Raises ``DmMemoryError``."""
         slug = await asyncio.to_thread(self.resolve_brand, brand)
-        from dm_memory.cache.view import view_cache  # noqa: PLC0415  # start-up imports no SQL
-        from dm_memory.services.turso.opening import cache_place  # noqa: PLC0415  # as above
+        from dm_memory.cache.opening import cache_place  # noqa: PLC0415  # start-up imports no cache
+        from dm_memory.cache.view import view_cache  # noqa: PLC0415  # as above
+        from dm_memory.operations.status import brand_status  # noqa: PLC0415  # as above
 
         result = await brand_status(self._environment(slug), slug, self.settings.report_items)
         view = await asyncio.to_thread(view_cache, cache_place(self.home.memory_dir(slug)))
         return replace(result, cache=view, cache_is_stale=self._is_stale(view))
 
     def _is_stale(self, view: CacheView | None) -> bool:
-        """Tell whether a connected durable store may well have news that the cache lacks."""
+        """Return whether a connected durable store may well have news that the cache lacks."""
         if not self.settings.turso_database_url:
             return False
         moment = from_iso(view.synced_at) if view is not None else None
         return moment is None or (self._clock() - moment).total_seconds() > self.settings.storage_interval
 
     async def prepare(self, request: PrepareRequest) -> PrepareResult:
-        """Take in one payload for the next sync to store. Raises ``DmMemoryError``."""
+        """Store one payload. Raises ``DmMemoryError``."""
         brand = await asyncio.to_thread(self.resolve_brand, request.brand)
         stop = asyncio.Event()
         return await _stoppable(prepare_payload(self._environment(brand), request, brand, stop), stop)
 
     async def search(self, request: SearchRequest) -> SearchResult:
         """Search a brand's memory. Raises ``DmMemoryError``."""
+        from dm_memory.search.search import search_brand  # noqa: PLC0415  # start-up imports no search
+
         brand = await asyncio.to_thread(self.resolve_brand, request.brand)
         return await search_brand(self._environment(brand), request, brand)
 
@@ -120,17 +127,24 @@ class Memory:
         """Bring a brand's local cache up to its durable store. A store that does not answer is a result.
 
         Raises:
-            DmMemoryError: Nothing could be done: no such brand, a cache that others keep, settings that can't work.
+            DmMemoryError: Nothing could be done: no such brand, a cache that others use, settings that can't work.
         """
+        from dm_memory.cache.opening import cache_place  # noqa: PLC0415  # only this call needs them
         from dm_memory.cache.sync import sync_storage  # noqa: PLC0415  # as above
-        from dm_memory.services.connect import durable_store  # noqa: PLC0415  # only this call needs them
-        from dm_memory.services.turso.opening import cache_place  # noqa: PLC0415  # as above
+        from dm_memory.services.turso.service import open_durable  # noqa: PLC0415  # as above
 
         brand = await asyncio.to_thread(self.resolve_brand, request.brand)
         folder = await asyncio.to_thread(self.home.memory_dir, brand)
-        store = durable_store(self.settings, folder, brand)
+        settings = self.settings
+        store = open_durable(
+            folder,
+            brand,
+            url=settings.turso_database_url,
+            token=settings.turso_auth_token,
+            timeout=settings.storage_timeout,
+        )
         try:
-            parallel = self.settings.storage_parallel
+            parallel = settings.storage_parallel
             place = cache_place(folder)
             return await sync_storage(store, place, request, brand=brand, tell=_safely(progress), parallel=parallel)
         finally:
@@ -139,10 +153,10 @@ class Memory:
     async def verify(
         self, brand: str | None = None, *, repair: bool = False, progress: Progress = no_progress
     ) -> VerifyResult:
-        """Hold the registry against what every layer really holds, and mend what differs where asked to.
+        """Compare memory with itself and with what every service has, and repair what differs if that is asked for.
 
         Raises:
-            DmMemoryError: Nothing could be done. A layer that fails is in the result.
+            DmMemoryError: Nothing could be done. A service that fails is in the result.
         """
         from dm_memory.operations.verify import verify_brand  # noqa: PLC0415  # a rare command's own code
 
@@ -154,59 +168,46 @@ class Memory:
     async def migrate(
         self, target: VectorChoice, brand: str | None = None, *, progress: Progress = no_progress
     ) -> MigrateResult:
-        """Fill another vector database from the durable store alone. A migration that was stopped goes on.
-
-        Where two are configured and none is chosen, the target is taken for the choice.
+        """Fill another vector database from memory. A migration that was stopped resumes.
 
         Raises:
-            ConfigurationError: The target is not configured.
+            ConfigurationError: The target is not configured, or it is the memory itself.
             DmMemoryError: Nothing could be done. A target that fails is in the result.
         """
-        from dm_memory.operations.migrate import migrate_brand  # noqa: PLC0415  # as above
-        from dm_memory.services.connect import decided_for, vector_layer  # noqa: PLC0415  # a rare command's own code
+        from dm_memory.operations.migrate import migrate_brand  # noqa: PLC0415  # a rare command's own code
+        from dm_memory.services.connect import vector_service  # noqa: PLC0415  # as above
 
-        if (settings := decided_for(self.settings, target)) is not self.settings:
-            decided = Memory(settings, clock=self._clock)
-            try:
-                return await decided.migrate(target, brand, progress=progress)
-            finally:
-                await decided.close()
         slug = await asyncio.to_thread(self.resolve_brand, brand)
         stop = asyncio.Event()
-        layer = vector_layer(self.settings, target, self.home.memory_dir(slug), slug, self._embedder)
+        service = vector_service(self.settings, target, slug, self.embedder)
         try:
-            work = migrate_brand(self._environment(slug), slug, layer, progress=_safely(progress), stop=stop)
+            work = migrate_brand(self._environment(slug), slug, service, progress=_safely(progress), stop=stop)
             return await _stoppable(work, stop)
         finally:
-            await layer.close()
+            await service.close()
 
     async def doctor(self) -> list[Check]:
-        """Check home, brands, files, engines and configuration. Never raises ``DmMemoryError``."""
-        return await examine(self.settings, self.home, self._embedder, self._layers_of)
+        """Check home, brands, files, services and configuration. Never raises ``DmMemoryError``."""
+        from dm_memory.operations.doctor import examine  # noqa: PLC0415  # a rare command's own code
+
+        return await examine(self.settings, self.home, self.embedder, self._services_of)
 
     async def close(self) -> None:
-        """Close all engines."""
-        for layers in self._layers.values():
-            for layer in layers:
-                await layer.close()
-        self._layers.clear()
+        """Close all services."""
+        for services in self._services.values():
+            for service in services:
+                await service.close()
+        self._services.clear()
 
-    def _layers_of(self, brand: str) -> Sequence[Layer]:
-        if brand not in self._layers:
-            self._layers[brand] = self._make_layers(brand)
-        return self._layers[brand]
+    def _services_of(self, brand: str) -> Sequence[Service]:
+        if brand not in self._services:
+            self._services[brand] = self._make_services(brand)
+        return self._services[brand]
 
-    def _configured_layers(self, brand: str) -> Sequence[Layer]:
-        from dm_memory.services.connect import configured_layers  # noqa: PLC0415  # start-up imports no engine's code
+    def _configured_services(self, brand: str) -> Sequence[Service]:
+        from dm_memory.services.connect import configured_services  # noqa: PLC0415  # start-up imports no service
 
-        return configured_layers(self.settings, self.home.memory_dir(brand), brand, self._embedder)
-
-    @staticmethod
-    def _cached(folder: Path) -> list[Payload]:
-        from dm_memory.cache.entries import cached_payloads  # noqa: PLC0415  # only where the store is silent
-        from dm_memory.services.turso.opening import cache_place  # noqa: PLC0415  # as above
-
-        return cached_payloads(cache_place(folder))
+        return configured_services(self.settings, brand, self.embedder)
 
     def _environment(self, brand: str) -> Environment:
         from dm_memory.services.connect import script_name  # noqa: PLC0415  # as above
@@ -214,7 +215,8 @@ class Memory:
         settings = self.settings
         return Environment(
             home=self.home,
-            layers=self._layers_of(brand),
+            services=self._services_of(brand),
+            embedder=self.embedder,
             policy=settings.personal_data,
             limits=Limits(settings.max_file_bytes, settings.max_content_chars),
             clock=self._clock,
@@ -222,7 +224,6 @@ class Memory:
             batch_items=settings.batch_size,
             data_items=settings.data_items,
             vector_db=script_name(settings),
-            cached_entries=self._cached,
         )
 
 

@@ -1,6 +1,6 @@
-"""What can go wrong, as types: one sentence on the trouble, one on what to do about it.
+"""What can go wrong, as types: one sentence on what is wrong, one on what to do about it.
 
-Texts of this module reach users, reports and logs. They never hold raw SDK text, which can carry credentials.
+Texts of this module reach users, reports and logs. They never contain raw SDK text, which can carry credentials.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ from enum import StrEnum
 __all__ = [
     "BrandNotFoundError",
     "ConfigurationError",
+    "DamagedStoreError",
     "DmMemoryError",
     "ErrorClass",
     "HomeError",
     "InputError",
     "LayerError",
     "LockTimeoutError",
-    "RegistryError",
+    "ServiceError",
+    "StoreError",
 ]
 
 
@@ -75,19 +77,23 @@ class LockTimeoutError(DmMemoryError):
         self.holder = holder
 
 
-class RegistryError(DmMemoryError):
-    """The brand's registry database can't be read or written."""
+class StoreError(DmMemoryError):
+    """The brand's memory can't be read or written."""
 
 
-class LayerError(DmMemoryError):
-    """A memory layer refused or failed.
+class DamagedStoreError(StoreError):
+    """The brand's memory is damaged, or no memory at all; a sync sets it aside and builds it again."""
+
+
+class ServiceError(DmMemoryError):
+    """A connected service refused or failed.
 
     Args:
         problem: One sentence, in our words, never the SDK's.
         remedy: One sentence that names the setting, command or page to go to.
-        error_class: What kind of trouble it is; decides whether and how it is retried.
+        error_class: What kind of error it is; decides whether and how the call is retried.
         code: The provider's own short code (an HTTP status, a SQLite name), for searching; never free text.
-        retry_after: Seconds the provider asked to wait, where it did.
+        retry_after: Seconds the provider asked to wait, if it did.
     """
 
     def __init__(
@@ -105,11 +111,18 @@ class LayerError(DmMemoryError):
         self.retry_after = retry_after
 
     @property
+    def concerns_whole_service(self) -> bool:
+        """Whether the next item would meet the same error: the service is not asked again in this run."""
+        return self.error_class in _WHOLE_SERVICE
+
+    @property
     def concerns_whole_layer(self) -> bool:
-        """True where the next item would meet the same trouble: the layer stops being asked in this run."""
-        return self.error_class in _WHOLE_LAYER
+        """See ``concerns_whole_service``."""
+        return self.concerns_whole_service
 
 
-_WHOLE_LAYER = frozenset(
+LayerError = ServiceError
+
+_WHOLE_SERVICE = frozenset(
     {ErrorClass.TIMEOUT, ErrorClass.AUTH, ErrorClass.QUOTA, ErrorClass.RATE_LIMIT, ErrorClass.UNAVAILABLE}
 )

@@ -11,7 +11,7 @@ import typer
 
 from dm_memory import __version__
 from dm_memory.items import ContentType, Priority, Source
-from dm_memory.sync.requests import Progress, Scope
+from dm_memory.requests import Progress, Scope
 from dm_memory_server.execute import Options, execute, guarded
 from dm_memory_server.logs import log_to_stderr
 from dm_memory_server.storage_command import storage_sync

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dm_memory.errors import HomeError
-from dm_memory.sync.requests import SearchRequest, SessionLearning, SyncRequest
+from dm_memory.requests import SearchRequest, SessionLearning, SyncRequest
 from dm_memory_server.execute import guarded
 from dm_memory_server.terminal import print_text, progress_bar
 from dm_memory_tools.runtime import load_settings, resolve_brand

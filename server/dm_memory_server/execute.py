@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dm_memory.errors import DmMemoryError
-from dm_memory.sync.requests import Progress
+from dm_memory.requests import Progress
 from dm_memory_server.terminal import print_error, print_report, progress_bar
 from dm_memory_tools.bugs import log_bug
 from dm_memory_tools.runtime import open_memory

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dm_memory.sync.requests import Progress
+from dm_memory.requests import Progress
 from dm_memory_server.execute import INTERRUPTED, Options, execute, guarded
 from dm_memory_tools.runtime import resolve_brand
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from dm_memory.sync.requests import Progress, no_progress
+from dm_memory.requests import Progress, no_progress
 
 if TYPE_CHECKING:
     from dm_memory.report.model import Report

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dm_memory.sync.requests import Progress
+from dm_memory.requests import Progress
 from dm_memory_server.execute import Options, execute
 from dm_memory_tools.runtime import resolve_brand
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from dm_memory.services.turso.hrana import HranaClient
-from dm_memory.services.turso.sqlite import SqliteEngine
-from dm_memory.services.turso.statement import Statement
-from dm_memory.services.turso.store import Engine, SqlStore
-from dm_memory.services.turso.turso import TursoEngine
+from dm_memory.services.turso.hrana import HranaClient, TursoEngine
+from dm_memory.services.turso.protocol import WritingEngine
+from dm_memory.services.turso.schema import Statement
+from dm_memory.services.turso.writing import SharedStore
+from tests.cache.file_engine import FileEngine
 from tests.cache.sqld import Server, running_server
 
 
@@ -23,11 +23,11 @@ from tests.cache.sqld import Server, running_server
 class Database:
     """An empty database, and ways to it."""
 
-    engine: Callable[[], Engine]
+    engine: Callable[[], WritingEngine]
 
-    def store(self, brand: str = "acme", **options: Any) -> SqlStore:
+    def store(self, brand: str = "acme", **options: Any) -> SharedStore:
         """Return a store of its own, as another process would have one."""
-        return SqlStore(self.engine(), brand, **options)
+        return SharedStore(self.engine(), brand, **options)
 
     async def run(self, script: str) -> None:
         """Run statements as another program would."""
@@ -61,7 +61,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
     """An empty database on each engine: a SQLite file, a libsql-server, one that wants a token."""
     if request.param == "sqlite":
         path = tmp_path / "memory" / "memory.db"
-        yield Database(lambda: SqliteEngine(path))
+        yield Database(lambda: FileEngine(path))
         if path.exists():
             with closing(sqlite3.connect(path)) as connection:
                 assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)

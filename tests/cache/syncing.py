@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-from dm_memory.cache.opening import EngineChoice, open_cache
-from dm_memory.cache.protocol import Record
+import pytest
+
+from dm_memory.cache.cache import Cache
+from dm_memory.cache.engine import CacheUnavailableError, Writer
+from dm_memory.cache.opening import CachePlace, EngineChoice, open_cache
+from dm_memory.cache.records import Record, row_of
 from dm_memory.cache.results import StorageSyncRequest, StorageSyncResult
-from dm_memory.cache.sync import CachePlace, sync_storage
-from dm_memory.cache.sync_records import row_of
-from dm_memory.errors import ErrorClass, LayerError
-from dm_memory.services.turso.protocol import DurableStore, Key, Page, Survey
+from dm_memory.cache.sync import sync_storage
+from dm_memory.errors import ErrorClass, ServiceError
+from dm_memory.requests import no_progress
+from dm_memory.services.turso.protocol import Key, Page, Survey
 from dm_memory.services.turso.rows import EmbeddingRow, EpisodeRow, PatternRow, pack_vector
 from dm_memory.services.turso.schema import Table
-from dm_memory.services.turso.sqlite import open_sqlite_store
-from dm_memory.services.turso.store import SqlStore
-from dm_memory.sync.requests import no_progress
+from dm_memory.services.turso.sqlite import open_memory
+from dm_memory.services.turso.store import DurableStore
+from tests.cache.file_engine import file_store
 
-__all__ = ["BRAND", "Flaky", "Pair", "embedding", "episode", "pattern"]
+__all__ = ["BRAND", "Busy", "Flaky", "Pair", "embedding", "episode", "pattern", "stopped"]
 
 BRAND = "acme"
 
@@ -69,21 +75,72 @@ class Flaky:
             self.calls.append(name)
             if self.left is not None:
                 if self.left <= 0:
-                    raise LayerError("Turso is not reachable.", "Wait.", error_class=ErrorClass.UNAVAILABLE)
+                    raise ServiceError("Turso is not reachable.", "Wait.", error_class=ErrorClass.UNAVAILABLE)
                 self.left -= 1
             return await found(*arguments, **options)
 
         return call
 
 
+class Busy(Flaky):
+    """A store into which others write before its first page is read."""
+
+    def __init__(self, pair: Pair, rows: Sequence[EpisodeRow], *, remote: bool = False) -> None:
+        super().__init__(pair.memory, remote=remote)
+        self._pair = pair
+        self._rows = rows
+
+    def __getattr__(self, name: str) -> Any:
+        found = super().__getattr__(name)
+        if name != "page":
+            return found
+
+        async def page(*arguments: Any, **options: Any) -> Any:
+            if "page" not in self.calls:
+                await self._pair.store.upsert_episodes(self._rows)
+            return await found(*arguments, **options)
+
+        return page
+
+
+def stopped(pair: Pair, left: int, **options: Any) -> bool:
+    """Run a sync that ends before the cache's transaction number ``left``; return whether it got there.
+
+    As a killed process leaves it: whole transactions, and nothing of the one that was under way.
+    """
+    made, number = Cache.__init__, count()
+
+    def limited(cache: Cache, engine: Any, *arguments: Any, **more: Any) -> None:
+        real = engine.write
+
+        @contextmanager
+        def write() -> Iterator[Writer]:
+            if next(number) >= left:
+                raise CacheUnavailableError("stopped", "")
+            with real() as writer:
+                yield writer
+
+        engine.write = write
+        made(cache, engine, *arguments, **more)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Cache, "__init__", limited)
+        try:
+            pair.sync(**options)
+        except CacheUnavailableError:
+            return True
+    return False
+
+
 class Pair:
-    """A store in a file and a cache in a folder."""
+    """A store in a file, which the product reads as memory.db, and a cache in a folder."""
 
     def __init__(self, folder: Path, engine: EngineChoice = "sqlite", **options: Any) -> None:
         self.folder = folder
         self.options = options
-        self.store: SqlStore = open_sqlite_store(folder / "memory", BRAND)
-        self.flaky = Flaky(self.store)
+        self.store = file_store(folder / "memory", BRAND)
+        self.memory = open_memory(folder / "memory", BRAND)
+        self.flaky = Flaky(self.memory)
         self.place = CachePlace(folder / "memory" / "cache", engine, 2.0)
         self.runner = asyncio.Runner()
 
@@ -134,5 +191,6 @@ class Pair:
         return self.runner.run(self.store.survey({}))
 
     def close(self) -> None:
+        self.runner.run(self.memory.close())
         self.runner.run(self.store.close())
         self.runner.close()

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from dm_memory.cache.opening import CachePlace
 from dm_memory.cache.results import Status, StorageSyncRequest, StorageSyncResult
-from dm_memory.cache.sync import CachePlace, sync_storage
-from dm_memory.errors import ErrorClass, LayerError
-from dm_memory.services.turso.hrana import Timeouts
+from dm_memory.cache.sync import sync_storage
+from dm_memory.errors import ErrorClass, ServiceError
+from dm_memory.requests import no_progress
+from dm_memory.services.turso.hrana import Timeouts, open_turso_store
 from dm_memory.services.turso.protocol import Key
 from dm_memory.services.turso.schema import Table
-from dm_memory.services.turso.store import SqlStore
-from dm_memory.services.turso.turso import open_turso_store
-from dm_memory.sync.requests import no_progress
+from dm_memory.services.turso.writing import SharedStore
 from tests.cache.faults import FAULTS, FaultyProxy, faulty, watched
 from tests.cache.proxy import answer, stubbed
 from tests.cache.sqld import Server
@@ -47,7 +47,7 @@ EVERYTHING = {Table.EPISODES: ROWS, Table.PATTERNS: 7, Table.EMBEDDINGS: ROWS}
 sqld = pytest.mark.sqld
 
 
-def opened(url: str, timeouts: Timeouts = PATIENT) -> SqlStore:
+def opened(url: str, timeouts: Timeouts = PATIENT) -> SharedStore:
     return open_turso_store(url, None, BRAND, timeouts=timeouts)
 
 
@@ -129,7 +129,7 @@ def test_a_write_that_meets_a_fault_says_so_and_sending_it_again_writes_nothing_
                 await plain.delete(Table.EPISODES, [row.id for row in rows])
                 proxy.fail(fault, good, reach=reach)
                 store = opened(proxy.url, timeouts_for(name))
-                with pytest.raises(LayerError) as caught:
+                with pytest.raises(ServiceError) as caught:
                     async with asyncio.timeout(FAR):
                         await store.upsert_episodes(rows)
                 assert caught.value.error_class in classes
@@ -149,7 +149,7 @@ def test_a_write_that_meets_a_fault_says_so_and_sending_it_again_writes_nothing_
     assert loop.longest < most()
 
 
-async def moments(store: SqlStore) -> dict[str, int]:
+async def moments(store: SharedStore) -> dict[str, int]:
     keys: list[Key] = await store.newest_episodes(10_000)
     assert len(keys) == len({identity for _, identity in keys})
     return {identity: moment for moment, identity in keys}
@@ -168,10 +168,10 @@ def test_a_sync_with_a_server_that_nobody_runs_is_skipped(tmp_path: Path) -> Non
 
 
 def test_a_write_to_a_server_that_nobody_runs_is_an_error(tmp_path: Path) -> None:
-    async def act() -> LayerError:
+    async def act() -> ServiceError:
         async with stubbed(answer(200)) as server:
             store = opened(server.url)
-        with pytest.raises(LayerError) as caught:
+        with pytest.raises(ServiceError) as caught:
             await store.upsert_episodes([episode(1)])
         await store.close()
         return caught.value

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from dm_memory.cache.opening import CachePlace
 from dm_memory.cache.results import Status, StorageSyncRequest, StorageSyncResult
-from dm_memory.cache.sync import CachePlace, sync_storage
-from dm_memory.services.turso.hrana import Timeouts
-from dm_memory.services.turso.protocol import DurableStore
+from dm_memory.cache.sync import sync_storage
+from dm_memory.requests import no_progress
+from dm_memory.services.turso.hrana import Timeouts, open_turso_store
 from dm_memory.services.turso.schema import Table
-from dm_memory.services.turso.turso import open_turso_store
-from dm_memory.sync.requests import no_progress
+from dm_memory.services.turso.store import DurableStore
 from tests.cache.proxy import Proxy, proxied
 from tests.cache.sqld import Server
 from tests.cache.syncing import BRAND, embedding, episode, pattern

@@ -18,14 +18,15 @@ import pytest
 from dm_memory.cache.engine import CacheBusyError
 from dm_memory.cache.opening import open_cache
 from dm_memory.cache.pages import Range, ahead, batches
-from dm_memory.cache.protocol import Page as CachePage
-from dm_memory.cache.protocol import Record
+from dm_memory.cache.records import Page as CachePage
+from dm_memory.cache.records import Record
 from dm_memory.cache.results import Mode, Status
-from dm_memory.errors import ErrorClass, LayerError
+from dm_memory.errors import ErrorClass, ServiceError
 from dm_memory.findings import Severity
 from dm_memory.services.turso.protocol import START
 from dm_memory.services.turso.schema import Table
-from dm_memory.services.turso.sqlite import FILE_NAME, open_sqlite_store
+from dm_memory.services.turso.sqlite import open_memory
+from dm_memory.store.database import FILE_NAME
 from tests.cache.syncing import BRAND, Flaky, Pair, embedding, episode, pattern
 from tests.support.processes import REPOSITORY, command_environment
 
@@ -85,7 +86,7 @@ def test_a_store_that_does_not_answer_leaves_the_cache_serving(pair: Pair) -> No
 def test_the_stores_own_waiting_time_is_passed_on(pair: Pair) -> None:
     class Limited(Flaky):
         async def survey(self, *_: Any) -> Any:
-            raise LayerError("Too many.", "Wait.", error_class=ErrorClass.RATE_LIMIT, retry_after=7.5)
+            raise ServiceError("Too many.", "Wait.", error_class=ErrorClass.RATE_LIMIT, retry_after=7.5)
 
     assert pair.sync(Limited(pair.store)).retry_after == 7.5
 
@@ -191,7 +192,7 @@ def test_a_dry_run_changes_nothing_in_a_cache(pair: Pair) -> None:
 
 def test_a_store_that_is_suddenly_empty_empties_no_cache(pair: Pair, tmp_path: Path) -> None:
     pair.sync()
-    empty = open_sqlite_store(tmp_path / "other", BRAND)
+    empty = open_memory(tmp_path / "other", BRAND)
     before = pair.cached(Table.EPISODES)
     result = pair.sync(empty)
     assert codes(result) == ["durable-empty"]
@@ -302,10 +303,11 @@ def test_an_edit_or_a_deletion_that_shows_in_the_sample_is_followed_by_a_full_ru
     pair.sync()
     for change in (
         "UPDATE patterns SET body = 'edited' WHERE pattern_id = 'p'",
-        "DELETE FROM episodes WHERE episode_id = 'e5'",  # ten are left, eight cached: no number tells
+        # Ten are left, eight cached: no number tells.
+        "DELETE FROM episodes WHERE episode_id = 'e5'; DELETE FROM embeddings WHERE item_id = 'e5'",
         "UPDATE embeddings SET model = 'other' WHERE embedding_id = 'v7'",
     ):
-        connection.execute(change)
+        connection.executescript(change)
         result = pair.sync()
         assert (result.mode, result.findings, result.validated) == (Mode.FULL, (), True)
         pair.assert_the_same(8)

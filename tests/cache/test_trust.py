@@ -14,11 +14,11 @@ from pydantic import SecretStr
 
 from dm_memory.cache.files import CacheFiles
 from dm_memory.cache.opening import open_cache
-from dm_memory.cache.protocol import Page
+from dm_memory.cache.plan import EXAMINE_EVERY, Mark, source_name
+from dm_memory.cache.records import Page
 from dm_memory.cache.results import Status, StorageSyncResult
-from dm_memory.cache.state import EXAMINE_EVERY, Mark, source_name
+from dm_memory.services.turso.hrana import open_turso_store
 from dm_memory.services.turso.schema import Table
-from dm_memory.services.turso.turso import open_turso_store
 from tests.cache.syncing import Flaky, Pair, embedding, episode, pattern
 from tests.support.processes import REPOSITORY, command_environment
 

@@ -1,66 +1,28 @@
-"""Payloads, layers and looks into the file for the tests of the embedded graph."""
+"""Payloads and a memory of facts for the tests of entities, facts and patterns."""
 
 from __future__ import annotations
 
-import asyncio
+import json
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import pairwise
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from hypothesis import strategies as st
 
-from dm_memory.brand.context import load_context
-from dm_memory.brand.files import Limits
-from dm_memory.brand.home import Home
-from dm_memory.brand.sources import parse_source, source_files
-from dm_memory.items import Item, Payload, storage_id
-from dm_memory.layers.graph_sqlite import SqliteGraphLayer
-from dm_memory.sync.payloads import Preparer
+from dm_memory.facts.model import Fact
+from dm_memory.items import Payload, storage_id
+from dm_memory.store.entities import entities_named
+from dm_memory.store.facts import Stated, remove_facts, retire_facts, store_facts
+from dm_memory.store.history import facts_about, history_of
+from dm_memory.store.schema import MIGRATIONS
 
 BRAND = "acme"
-SAMPLE = "ember-and-oak"
 MET_AT = "2026-11-21T08:00:00.000Z"
-
-_REPOSITORY = Path(__file__).resolve().parents[2]
-_T = TypeVar("_T")
-
-
-def payload_of(brand: str, preparer: Preparer, item: Item) -> Payload:
-    """Return what a layer is given of an item."""
-    made = preparer.prepare(item)
-    return Payload(
-        id=storage_id(brand, item.key),
-        brand=brand,
-        key=item.key,
-        content=made.content,
-        content_hash=made.content_hash,
-        metadata_hash=made.metadata_hash,
-        content_type=made.content_type,
-        kind=item.kind.value,
-        source=item.source.value,
-        tags=made.tags,
-        facts=made.facts,
-        recorded_at=item.recorded_at,
-        created_at=item.created_at or MET_AT,
-    )
-
-
-def sample_payloads() -> dict[str, Payload]:
-    """Return the entries of the sample brand by their keys, as a sync makes them."""
-    home, limits = Home(_REPOSITORY / "examples" / "home"), Limits()
-    context = load_context(home, SAMPLE, limits)
-    preparer = Preparer.of(SAMPLE, context, "mask")
-    items = [
-        item
-        for file in source_files(home, SAMPLE, "all")
-        for item in parse_source(file, (home.brand_dir(SAMPLE) / file.path).read_bytes(), context, limits).items
-    ]
-    return {item.key: payload_of(SAMPLE, preparer, item) for item in items}
 
 
 def entry(key: str, content: str, *, kind: str = "insight", tags: Iterable[str] = (), **fields: Any) -> Payload:
@@ -130,69 +92,154 @@ class SteppingClock:
         return self._moment
 
 
-def play(
-    folder: Path,
-    scenario: Callable[[SqliteGraphLayer], Awaitable[_T]],
-    *,
-    brand: str = BRAND,
-    clock: Callable[[], datetime] | None = None,
-) -> _T:
-    """Play a scenario on a layer over ``folder`` and close it."""
+class Memory:
+    """The facts of a memory.db in memory, and what a sync does with its entries around them.
 
-    async def act() -> _T:
-        layer = SqliteGraphLayer(folder, brand, clock=clock)
+    Args:
+        clock: Returns the present moment; None for one that stands still.
+    """
+
+    def __init__(self, brand: str = BRAND, clock: Callable[[], datetime] | None = None) -> None:
+        self.brand = brand
+        self.clock = clock or SteppingClock()
+        self.connection = sqlite3.connect(":memory:", isolation_level=None)
+        self.connection.execute("PRAGMA foreign_keys = ON")
+        for migration in MIGRATIONS:
+            self.connection.executescript(migration)
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Commit everything inside, or nothing."""
+        self.connection.execute("BEGIN IMMEDIATE")
         try:
-            return await scenario(layer)
-        finally:
-            await layer.close()
+            yield self.connection
+        except BaseException:
+            self.connection.execute("ROLLBACK")
+            raise
+        self.connection.execute("COMMIT")
 
-    return asyncio.run(act())
+    def store(self, payloads: Iterable[Payload]) -> None:
+        """Store a batch: entries that are new, changed, or current again."""
+        with self.transaction():
+            self._store({payload.id: payload for payload in payloads})
 
+    def update_metadata(self, payloads: Iterable[Payload]) -> None:
+        """Change all but the text of entries that are stored."""
+        rows = {payload.id: self._row(payload.id) for payload in payloads}
+        with self.transaction():
+            self._store(
+                {
+                    payload.id: replace(payload, content=row[1], content_hash=row[2])
+                    for payload in payloads
+                    if (row := rows[payload.id])
+                }
+            )
 
-def store(folder: Path, *batches: Sequence[Payload], brand: str = BRAND, clock: Any = None) -> None:
-    """Store batches, one after the other, in a layer of their own."""
+    def retire(self, payloads: Iterable[Payload]) -> None:
+        """Retire entries, now."""
+        with self.transaction() as connection:
+            seqs = self.seqs(payloads)
+            when = self.clock().isoformat()
+            connection.executemany(
+                "UPDATE entries SET state = 'retired', retired_at = ? WHERE seq = ?", [(when, seq) for seq in seqs]
+            )
+            retire_facts(connection, seqs, when)
 
-    async def scenario(layer: SqliteGraphLayer) -> None:
-        for batch in batches:
-            assert all(outcome.error is None for outcome in await layer.upsert(batch))
+    def forget(self, payloads: Iterable[Payload]) -> None:
+        """Forget entries."""
+        with self.transaction() as connection:
+            seqs = self.seqs(payloads)
+            remove_facts(connection, seqs)
+            connection.executemany("DELETE FROM entries WHERE seq = ?", [(seq,) for seq in seqs])
 
-    play(folder, scenario, brand=brand, clock=clock)
+    def seqs(self, payloads: Iterable[Payload]) -> list[int]:
+        """Return the rows of those entries that are stored."""
+        return [row[0] for payload in payloads if (row := self._row(payload.id))]
 
+    def _row(self, identity: str) -> tuple[Any, ...] | None:
+        sql = "SELECT seq, content, content_hash, metadata_hash, state FROM entries WHERE id = ?"
+        row: tuple[Any, ...] | None = self.connection.execute(sql, (identity,)).fetchone()
+        return row
 
-def rows(folder: Path, sql: str) -> list[tuple[Any, ...]]:
-    """Return what a query finds in the file, past the layer."""
-    with closing(sqlite3.connect(folder / "graph.db")) as connection:
-        return connection.execute(sql).fetchall()
+    def _store(self, payloads: Mapping[str, Payload]) -> None:
+        stated = []
+        for payload in payloads.values():
+            row = self._row(payload.id)
+            if row and row[2:] == (payload.content_hash, payload.metadata_hash, payload.state):
+                continue
+            seq = self._write(payload, row[0] if row else None)
+            stated.append(Stated(seq, payload, row[1] if row else None))
+        store_facts(self.connection, self.brand, stated, self.clock().isoformat())
 
+    def _write(self, payload: Payload, seq: int | None) -> int:
+        values = {
+            "id": payload.id,
+            "key": payload.key,
+            "kind": payload.kind,
+            "content_type": payload.content_type,
+            "source": payload.source,
+            "content": payload.content,
+            "content_hash": payload.content_hash,
+            "metadata_hash": payload.metadata_hash,
+            "facts": json.dumps(dict(payload.facts)),
+            "recorded_at": payload.recorded_at,
+            "created_at": payload.created_at,
+            "priority": payload.priority,
+            "expires_at": payload.expires_at,
+            "state": payload.state,
+            "retired_at": payload.retired_at,
+        }
+        if seq is not None:
+            columns = ", ".join(f"{name} = ?" for name in values)
+            update = f"UPDATE entries SET {columns} WHERE seq = ?"  # noqa: S608  # our names
+            self.connection.execute(update, (*values.values(), seq))
+            return seq
+        values |= {"type_origin": "detected", "related": "[]", "version": 1, "updated_from": "", "origin": "x"}
+        values |= {"run": 1, "updated_at": 1}
+        sql = f"INSERT INTO entries ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})"  # noqa: S608  # as above
+        return int(self.connection.execute(sql, tuple(values.values())).lastrowid or 0)
 
-def validities(folder: Path) -> set[tuple[str, str, str, str]]:
-    """Return (fact, slot, since, until) of every slotted fact that held for any time."""
-    return {
-        (fact, slot, since, until)
-        for fact, slot, since, until in rows(folder, "SELECT id, slot, valid_at, invalid_at FROM facts WHERE slot > ''")
-        if not until or since < until
-    }
+    # Looking -----------------------------------------------------------------------------------------------------
 
+    def facts(self, name: str, as_of: str | None = None, limit: int = 1000) -> list[Fact]:
+        """Return the facts about what goes by a name."""
+        ids = [entity.id for entity in entities_named(self.connection, self.brand, name)]
+        now = self.clock().isoformat()
+        found = facts_about(self.connection, self.brand, ids, as_of=as_of, now=now, limit=limit)
+        return [stored.fact for stored in found]
 
-def everything(folder: Path) -> dict[str, list[tuple[Any, ...]]]:
-    """Return the whole content of the file."""
-    tables = ("entries", "entities", "facts", "mentions")
-    return {table: rows(folder, f"SELECT * FROM {table} ORDER BY 1, 2") for table in tables}  # noqa: S608  # our names
+    def history(self, slot: str) -> list[Fact]:
+        """Return all that a slot ever had."""
+        return [stored.fact for stored in history_of(self.connection, self.brand, slot)]
 
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """Return what a query finds."""
+        return self.connection.execute(sql).fetchall()
 
-def assert_sound(folder: Path) -> None:
-    """Assert that the file and its search index are whole and that no slot has two values at one moment."""
-    assert rows(folder, "PRAGMA integrity_check") == [("ok",)]
-    with closing(sqlite3.connect(folder / "graph.db")) as connection:
-        connection.execute("INSERT INTO search (search) VALUES ('integrity-check')")
-    by_slot: dict[str, list[tuple[str, str]]] = {}
-    for _, slot, since, until in validities(folder):
-        by_slot.setdefault(slot, []).append((since, until))
-    for intervals in by_slot.values():
-        intervals.sort(key=lambda interval: (interval[0], interval[1] or "~"))
-        for (_, until), (since, _) in pairwise(intervals):
-            assert until, "a fact holds on although a later one took its slot"
-            assert until <= since
+    def validities(self) -> set[tuple[str, str, str, str]]:
+        """Return (fact, slot, since, until) of every slotted fact that was valid for any time."""
+        rows = self.rows("SELECT id, slot, valid_at, invalid_at FROM facts WHERE slot > ''")
+        return {(fact, slot, since, until) for fact, slot, since, until in rows if not until or since < until}
+
+    def everything(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Return all there is of facts."""
+        tables = ("entities", "facts", "mentions")
+        return {table: self.rows(f"SELECT * FROM {table} ORDER BY 1, 2") for table in tables}  # noqa: S608  # our names
+
+    def assert_sound(self) -> None:
+        """Assert that the database is whole, that no slot has two values at one moment, and that no entity is left."""
+        assert self.rows("PRAGMA integrity_check") == [("ok",)]
+        assert self.rows("PRAGMA foreign_key_check") == []
+        by_slot: dict[str, list[tuple[str, str]]] = {}
+        for _, slot, since, until in self.validities():
+            by_slot.setdefault(slot, []).append((since, until))
+        for intervals in by_slot.values():
+            intervals.sort(key=lambda interval: (interval[0], interval[1] or "~"))
+            for (_, until), (since, _) in pairwise(intervals):
+                assert until, "a fact is still valid although a later one took its slot"
+                assert until <= since
+        used = "SELECT subject FROM facts UNION SELECT object FROM facts UNION SELECT entity FROM mentions"
+        assert set(self.rows("SELECT seq FROM entities")) == set(self.rows(used))
 
 
 figures = st.dictionaries(st.sampled_from(["roas", "signups", "cpa"]), st.integers(0, 3), min_size=1)

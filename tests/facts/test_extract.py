@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dm_memory.brand.campaigns import parse_campaign
+from dm_memory.brand.context import BrandContext
 from dm_memory.brand.files import Limits
 from dm_memory.brand.parsed import SourceFile, SourceKind
-from dm_memory.facts.extract import facts_of
-from dm_memory.facts.figures import figures_in, more_is_better, quantity
+from dm_memory.facts.campaigns import figures_in, more_is_better, quantity
+from dm_memory.facts.extract import facts_of, is_living
 from dm_memory.facts.model import EntityType, Fact, GraphPiece, Relation, entity_id, make_entity, utc_moment
 from dm_memory.items import Kind, Payload
-from tests.facts.pieces import BRAND, SAMPLE, entry, plan, sample_payloads
+from tests.facts.pieces import BRAND, entry, plan
+from tests.facts.sample import SAMPLE, sample_payloads
 
 
 @pytest.fixture(scope="module")
 def sample() -> dict[str, GraphPiece]:
     return {key: facts_of(payload) for key, payload in sample_payloads().items()}
+
+
+def numbered(entries: Mapping[str, Any], key: str) -> Any:
+    """Return what stands at a key; a number at its end is the place in a list, whose entries' keys are hashes."""
+    section, _, place = key.rpartition("/")
+    if key in entries or not place.isdecimal():
+        return entries[key]
+    return [entries[found] for found in entries if found.startswith(f"{section}/")][int(place)]
 
 
 def lines(piece: GraphPiece) -> set[str]:
@@ -130,13 +142,13 @@ def test_results_do_not_hold_before_anybody_knew_them(sample: dict[str, GraphPie
 def test_a_statement_is_about_the_most_specific_thing_it_names(
     sample: dict[str, GraphPiece], key: str, line: str
 ) -> None:
-    assert lines(sample[key]) == {line}
+    assert lines(numbered(sample, key)) == {line}
 
 
 def test_a_channel_a_retrospective_names_is_mentioned_and_the_campaigns_others_are_not(
     sample: dict[str, GraphPiece],
 ) -> None:
-    piece = sample["campaign/first-harvest-2026#retrospective/what_worked/2"]
+    piece = numbered(sample, "campaign/first-harvest-2026#retrospective/what_worked/2")
     assert {entity.name for entity in piece.entities if entity.type is EntityType.CHANNEL} == {"instagram"}
 
 
@@ -146,7 +158,7 @@ def test_a_channel_a_retrospective_names_is_mentioned_and_the_campaigns_others_a
 def campaign_entries(document: str) -> dict[str, Payload]:
     """Return the entries of a campaign file, as the parser words them."""
     file = SourceFile("campaigns/spring.json", SourceKind.CAMPAIGN)
-    items = parse_campaign(file, document.encode(), Limits()).items
+    items = parse_campaign(file, document.encode(), BrandContext(BRAND, BRAND), Limits()).items
     return {
         item.key.partition("#")[2]: entry(
             item.key, item.content, kind="campaign", facts=item.facts, tags=("channel:email", "channel:sms")
@@ -157,14 +169,16 @@ def campaign_entries(document: str) -> dict[str, Payload]:
 
 def test_audiences_with_details_and_targets_without_are_understood() -> None:
     plans = campaign_entries(
-        '{"name": "Spring", "segments": [{"name": "Bakers, keen", "size": 20}, {"name": "Cafés", "size": 3}],'
+        '{"name": "Spring", "segments": [{"name": "Keen bakers", "size": 20}, {"name": "Cafés", "size": 3}],'
         ' "kpis": {"roas": 3.5, "signups": {"baseline": 4}}}'
     )
     assert texts(facts_of(plans["plan"]), Relation.TARGETED) == [
-        "Spring targeted the audience Bakers.",
+        "Spring targeted the audience Keen bakers.",
         "Spring targeted the audience Cafés.",
         "Spring targeted roas: 3.5.",
     ]
+    segments = [lines(facts_of(payload)) for key, payload in plans.items() if key.startswith("segments/")]
+    assert segments == [{"Spring targeted audience:Keen bakers"}, {"Spring targeted audience:Cafés"}]
 
 
 @pytest.mark.parametrize(
@@ -178,7 +192,7 @@ def test_audiences_with_details_and_targets_without_are_understood() -> None:
 )
 def test_a_channel_replaced_another_only_where_a_decision_says_so(decision: str, expected: list[str]) -> None:
     made = campaign_entries(f'{{"name": "Spring", "strategy_decisions": ["{decision}"]}}')
-    facts = facts_of(made["strategy_decisions/0"]).facts
+    facts = facts_of(numbered(made, "strategy_decisions/0")).facts
     found = [fact for fact in facts if fact.relation is Relation.REPLACED]
     assert [name for fact in found for name in (fact.subject.name, fact.object.name)] == expected
 
@@ -197,6 +211,24 @@ def test_an_insight_says_what_outperformed_what_only_where_both_are_channels(
     fact = facts_of(entry("insight/1", text, tags=("channel:email", "channel:sms"))).facts[0]
     found = (fact.subject.name, fact.object.name) if fact.relation is Relation.OUTPERFORMED else None
     assert found == ends
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "line"),
+    [
+        ("competitors", "Northbean", "acme learned competitor:Northbean"),
+        ("audiences", "Audience Gift givers", "acme learned audience:Gift givers"),
+        ("audiences", "Audience Gift givers (Winter panel)", "acme learned audience:Gift givers"),
+        ("mail", "Northbean", "acme learned channel:email"),
+    ],
+)
+def test_an_entry_of_a_file_about_competitors_or_audiences_is_about_the_one_it_names(
+    source: str, name: str, line: str
+) -> None:
+    facts = {"insight_source": source, "name": name}
+    made = entry("insight/1", "They write e-mails.", facts=facts, tags=("channel:email",))
+    assert lines(facts_of(made)) == {line}
+    assert is_living(made) is (source != "mail")
 
 
 def test_the_same_thing_written_otherwise_is_the_same_entity() -> None:

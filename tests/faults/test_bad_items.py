@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dm_memory.sync.results import Action
+from dm_memory.results import Action
 from tests.support.brands import BrandHome
 from tests.support.product import ITEMS, Product
 from tests.support.stored import engine_points, registry_rows

@@ -12,8 +12,8 @@ import qdrant_edge
 
 from dm_memory.api import Memory
 from dm_memory.settings import Settings
-from dm_memory.sync.requests import SyncRequest
-from dm_memory.sync.results import SyncResult
+from dm_memory.requests import SyncRequest
+from dm_memory.results import SyncResult
 from tests.support.brands import BrandHome
 from tests.support.product import CONSTANT, ITEMS, Product
 from tests.support.stored import engine_points

@@ -18,8 +18,8 @@ from dm_memory.operations.migrate import migrate_brand
 from dm_memory.report import migrate_report, verify_report
 from dm_memory.services.turso.service import DurableLayer
 from dm_memory.settings import Settings
-from dm_memory.sync.requests import SearchRequest, SessionLearning, SyncRequest, no_progress
-from dm_memory.sync.results import MigrateResult, VerifyResult
+from dm_memory.requests import SearchRequest, SessionLearning, SyncRequest, no_progress
+from dm_memory.results import MigrateResult, VerifyResult
 from dm_memory.text.hashing import content_hash
 from tests.sync.conftest import BRAND, Bench, opened
 from tests.sync.memory_layer import DictLayer

@@ -9,7 +9,7 @@ from dm_memory.errors import BrandNotFoundError, ErrorClass, LayerError
 from dm_memory.findings import Finding, Severity
 from dm_memory.report import Check
 from dm_memory.services.protocol import Capacity, Health, SearchHit
-from dm_memory.sync.results import (
+from dm_memory.results import (
     Action,
     CheckpointState,
     Counts,

@@ -27,7 +27,7 @@ from dm_memory.report import (
     sync_report,
 )
 from dm_memory.report.escape import code, inline, quote, visible
-from dm_memory.sync.results import Failure, GuardHit
+from dm_memory.results import Failure, GuardHit
 from tests.report import examples
 from tests.report.conftest import SCHEMA
 

@@ -29,7 +29,7 @@ from dm_memory.report import (
 from dm_memory.report.search import relevance
 from dm_memory.report.sync import SYNC_SECTIONS
 from dm_memory.services.protocol import Capacity
-from dm_memory.sync.results import Action, Counts
+from dm_memory.results import Action, Counts
 from tests.report import examples
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -13,7 +13,7 @@ from mcp.server.mcpserver import MCPServer
 from mcp_types import CallToolResult, TextContent
 
 from dm_memory.errors import ConfigurationError
-from dm_memory.sync.requests import Progress, SyncRequest
+from dm_memory.requests import Progress, SyncRequest
 from dm_memory_server.app import build_server
 from dm_memory_tools.runtime import Runtime
 

@@ -16,7 +16,7 @@ from mcp.server.mcpserver import MCPServer
 from tokenizers import Tokenizer
 
 from dm_memory.items import ContentType, Priority, Source
-from dm_memory.sync.requests import Scope
+from dm_memory.requests import Scope
 from dm_memory_tools.runtime import Runtime
 
 ERAS = ("legacy", "2026-07-28")

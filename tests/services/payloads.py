@@ -1,4 +1,4 @@
-"""Payloads for the tests of layers."""
+"""Payloads for the tests of services."""
 
 from __future__ import annotations
 

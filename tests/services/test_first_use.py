@@ -11,7 +11,7 @@ import pytest
 
 SCRIPT = """
 import asyncio, sys, threading
-from dm_memory.services.connect import configured_layers
+from dm_memory.services.connect import configured_services
 from dm_memory.embedding.models import make_embedder
 from dm_memory.settings import Settings
 
@@ -23,15 +23,14 @@ class Spy:
             on_the_loop = threading.current_thread() is threading.main_thread()
             loaded.setdefault(name.partition(".")[0], []).append(on_the_loop)
 
-async def look(layers):
-    for layer in layers:
-        if layer.capabilities.remote:
-            assert not (await layer.health()).ok
+async def look(services):
+    for service in services:
+        assert not (await service.health()).ok
 
 settings = Settings(layer_attempts=1)
-layers = configured_layers(settings, settings.home, "acme", make_embedder("tests.support.embedders:hashed"))
+services = configured_services(settings, "acme", make_embedder("tests.support.embedders:hashed"))
 sys.meta_path.insert(0, Spy())
-asyncio.run(look(layers))
+asyncio.run(look(services))
 imported = loaded[sys.argv[1]]
 print(len(imported) > 10 and sum(imported) * 10 < len(imported), len(imported), sum(imported))
 """

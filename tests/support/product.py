@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 from dm_memory.api import Memory
 from dm_memory.settings import Settings
-from dm_memory.sync.requests import SyncRequest
-from dm_memory.sync.results import StatusResult, SyncResult
+from dm_memory.requests import SyncRequest
+from dm_memory.results import StatusResult, SyncResult
 from tests.support.brands import BrandHome
 
 __all__ = ["CAMPAIGNS", "CONSTANT", "INSIGHTS", "ITEMS", "Product"]

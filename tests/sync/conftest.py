@@ -16,8 +16,8 @@ from dm_memory.api import Memory
 from dm_memory.services.turso.sqlite import open_sqlite_store
 from dm_memory.services.turso.store import SqlStore
 from dm_memory.settings import Settings
-from dm_memory.sync.requests import Progress, SyncRequest, no_progress
-from dm_memory.sync.results import SyncResult
+from dm_memory.requests import Progress, SyncRequest, no_progress
+from dm_memory.results import SyncResult
 from tests.sync.memory_layer import DictLayer
 
 BRAND = "acme"

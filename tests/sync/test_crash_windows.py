@@ -15,7 +15,7 @@ from dm_memory.items import ContentType
 from dm_memory.sync import exports, lock, prepare, prepared_files
 from dm_memory.sync.lock import brand_lock
 from dm_memory.sync.registry import open_writer
-from dm_memory.sync.requests import PrepareRequest, Scope, SessionLearning, no_progress
+from dm_memory.requests import PrepareRequest, Scope, SessionLearning, no_progress
 from tests.sync.conftest import BRAND, Bench
 from tests.sync.memory_layer import DictLayer
 

@@ -11,7 +11,7 @@ from dm_memory.api import Memory
 from dm_memory.layers.graph_sqlite import SqliteGraphLayer
 from dm_memory.report import doctor_report
 from dm_memory.settings import Settings
-from dm_memory.sync.requests import SyncRequest
+from dm_memory.requests import SyncRequest
 from tests.sync.conftest import BRAND, Bench
 
 NAME = "graph-0123456789ab.json"

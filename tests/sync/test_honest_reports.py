@@ -11,7 +11,7 @@ from dm_memory.errors import ErrorClass, LayerError
 from dm_memory.items import ContentType, Payload, Source
 from dm_memory.services.protocol import Capacity
 from dm_memory.sync.registry import Registry, open_writer, read_registry
-from dm_memory.sync.requests import PrepareRequest, Scope, SessionLearning
+from dm_memory.requests import PrepareRequest, Scope, SessionLearning
 from dm_memory.text.timestamps import from_iso
 from tests.sync.conftest import BRAND, Bench, insight
 from tests.sync.memory_layer import DictLayer

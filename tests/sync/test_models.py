@@ -7,7 +7,7 @@ import pytest
 from dm_memory.api import Memory
 from dm_memory.layers.qdrant_edge import QdrantEdgeLayer
 from dm_memory.settings import Settings
-from dm_memory.sync.requests import SyncRequest
+from dm_memory.requests import SyncRequest
 from tests.support.embedders import ConstantEmbedder
 from tests.sync.conftest import BRAND, Bench
 

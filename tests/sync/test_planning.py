@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from dm_memory.items import ContentType
-from dm_memory.sync.requests import Scope, SessionLearning
-from dm_memory.sync.results import Action
+from dm_memory.requests import Scope, SessionLearning
+from dm_memory.results import Action
 from tests.sync.conftest import Bench, insight
 
 pytestmark = pytest.mark.anyio

@@ -9,7 +9,7 @@ import pytest
 from dm_memory.api import Memory
 from dm_memory.items import ContentType
 from dm_memory.settings import Settings
-from dm_memory.sync.requests import PrepareRequest, SearchRequest, SessionLearning, SyncRequest
+from dm_memory.requests import PrepareRequest, SearchRequest, SessionLearning, SyncRequest
 from tests.sync.conftest import BRAND, Bench, insight
 
 pytestmark = pytest.mark.anyio

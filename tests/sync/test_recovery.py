@@ -12,8 +12,8 @@ import pytest
 from dm_memory.errors import BrandNotFoundError, ErrorClass, InputError, LayerError
 from dm_memory.items import ContentType
 from dm_memory.sync import runs
-from dm_memory.sync.requests import PrepareRequest, SessionLearning, SyncRequest
-from dm_memory.sync.results import Action
+from dm_memory.requests import PrepareRequest, SessionLearning, SyncRequest
+from dm_memory.results import Action
 from dm_memory.text import hashing
 from tests.sync.conftest import BRAND, Bench, insight
 

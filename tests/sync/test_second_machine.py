@@ -18,8 +18,8 @@ from dm_memory.services.turso.schema import Table
 from dm_memory.services.turso.service import DurableLayer
 from dm_memory.services.turso.sqlite import open_sqlite_store
 from dm_memory.settings import Settings
-from dm_memory.sync.requests import SessionLearning, SyncRequest
-from dm_memory.sync.results import SyncResult
+from dm_memory.requests import SessionLearning, SyncRequest
+from dm_memory.results import SyncResult
 from tests.cache.sqld import Server, running_server
 from tests.sync.conftest import BRAND, Bench, insight, opened
 from tests.sync.memory_layer import DictLayer

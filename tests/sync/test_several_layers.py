@@ -9,7 +9,7 @@ import pytest
 from dm_memory.errors import ErrorClass, LayerError
 from dm_memory.items import Payload
 from dm_memory.services.protocol import Capabilities, Capacity, Outcome
-from dm_memory.sync.requests import SessionLearning
+from dm_memory.requests import SessionLearning
 from tests.sync.conftest import Bench
 from tests.sync.memory_layer import DictLayer
 

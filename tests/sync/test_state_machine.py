@@ -13,8 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from dm_memory.errors import ErrorClass, LayerError
 from dm_memory.items import ContentType, Payload, storage_id
-from dm_memory.sync.requests import PrepareRequest, SessionLearning
-from dm_memory.sync.results import SyncResult
+from dm_memory.requests import PrepareRequest, SessionLearning
+from dm_memory.results import SyncResult
 from dm_memory.text.hashing import content_hash
 from tests.sync.conftest import BRAND, Bench, insight
 

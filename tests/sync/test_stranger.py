@@ -10,7 +10,7 @@ import pytest
 from dm_memory.errors import ErrorClass, InputError, LayerError
 from dm_memory.items import ContentType, Priority
 from dm_memory.report import prepare_report, sync_report
-from dm_memory.sync.requests import PrepareRequest
+from dm_memory.requests import PrepareRequest
 from tests.sync.conftest import BRAND, Bench
 
 pytestmark = pytest.mark.anyio

@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 
 from dm_memory.errors import InputError
 from dm_memory.items import ContentType, Priority, Source
-from dm_memory.sync.requests import PrepareRequest, Scope, SearchRequest, SessionLearning, SyncRequest
+from dm_memory.requests import PrepareRequest, Scope, SearchRequest, SessionLearning, SyncRequest
 
 __all__ = [
     "Brand",

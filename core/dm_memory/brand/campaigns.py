@@ -1,46 +1,97 @@
-"""campaigns/{campaign_id}.json -> items, one per lesson: plan, results, retrospective points, decisions, learnings.
+"""campaigns/* -> items, one per lesson: plan, figures, results, retrospective points, decisions, learnings.
 
 A campaign file is whatever the assistant put into it: any key can be missing, any value a text, list or object. So a
-section is walked by the shape it has, not by a schema, and keys nobody foresaw become items too.
+section is walked by the shape it has, not by a schema, and keys nobody foresaw become items too. What means nothing
+alone (an owner, a region) is a line of the plan; figures stand together with their currency and period.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from dm_memory.brand.files import Limits, broken, parse_json
+from dm_memory.brand.context import BrandContext
+from dm_memory.brand.documents import read_document
+from dm_memory.brand.files import Limits, broken
 from dm_memory.brand.parsed import Collector, ParsedFile, SourceFile
-from dm_memory.brand.text import NestedTooDeeplyError, block, capitalised, inline, is_empty, label, labels, stamp, words
+from dm_memory.brand.text import (
+    NestedTooDeeplyError,
+    block,
+    canonical,
+    capitalised,
+    fields_of,
+    inline,
+    is_empty,
+    is_placeholder,
+    label,
+    labels,
+    says_something,
+    stamp,
+    word_set,
+    words,
+)
+from dm_memory.brand.units import is_metric, with_units
 from dm_memory.items import ContentType, Kind, Value
+from dm_memory.text.channels import channels_named
+from dm_memory.text.dates import read_date
 
-__all__ = ["parse_campaign"]
+__all__ = ["is_about_lessons", "parse_campaign"]
 
-_PLAN = (
-    "status",
-    "channels",
-    "budget",
-    "goals",
-    "kpis",
-    "timeline",
-    "segments",
-    "strategy_summary",
-    "notes",
+_PLAN = frozenset(
+    {"status", "channels", "budget", "goals", "kpis", "timeline", "segments", "strategy_summary", "objective", "period"}
 )
-_LISTS_OF_POINTS = frozenset({"retrospective", "strategy_decisions", "learnings", "results"})
+_LABEL_LISTS = frozenset(
+    {"keywords", "hashtags", "urls", "links", "assets", "countries", "markets", "regions", "products", "team", "files"}
+)
+_LESSONS = word_set("""
+    learnings learning key_learnings lessons lessons_learned key_lessons insights key_insights takeaways key_takeaways
+    findings key_findings observations recommendations retrospective retro post_mortem postmortem what_worked
+    what_failed worked failed what_didnt_work next_time notes strategy_decisions decisions results erkenntnisse lehren
+    lernpunkte notizen entscheidungen ergebnisse enseignements leçons apprentissages constats notes décisions
+    aprendizajes lecciones conclusiones decisiones notas lezioni apprendimenti decisioni note lições aprendizados
+    decisões inzichten lessen beslissingen wnioski lekcje decyzje 学び 教訓 気づき 经验 教训 결론 выводы уроки
+""")
 # What identifies or versions the file itself; the name stands in every text, the tags on every item.
-_NOT_REMEMBERED = frozenset(
-    {"campaign_id", "id", "name", "created_at", "updated_at", "brand", "brand_slug", "schema_version", "tags"}
+_NOT_REMEMBERED = word_set("""
+    campaign_id id name campaign_name created_at updated_at last_updated brand brand_slug brand_name schema_version
+    version tags slug
+""")
+_LESSON_WORDS = word_set("""
+    learned learning learnings lesson lessons worked failed insights takeaways findings decisions recommendations
+    erkenntnisse gelernt lehren enseignements leçons aprendizajes lecciones lezioni lições lessen wnioski
+""")
+_LEADS = (
+    *("learning", "lesson", "insight", "decision", "text", "point", "finding", "note", "observation", "takeaway"),
+    *("recommendation", "erkenntnis", "hallazgo", "constat", "title", "description", "summary", "what"),
 )
-_LEADS = ("learning", "lesson", "insight", "decision", "text", "point", "finding", "title", "description", "summary")
-_DATES = ("date", "recorded_at", "decided_at", "created_at")
-_NAMES = {"kpis": "KPIs", "roi": "ROI"}
-_SINGULAR = {"strategy_decisions": "strategy decision", "learnings": "learning"}
+_ONE_POINT = frozenset({"decision", "learning", "lesson", "insight", "finding", "takeaway", "observation", "erkenntnis"})
+_TEST = frozenset({"variants", "variant", "variant_a", "variant_b", "winner", "hypothesis", "control", "winning_variant"})
+_DATES = ("date", "recorded_at", "decided_at", "created_at", "timestamp", "datum", "fecha")
+_NAMES = {"kpis": "KPIs", "roi": "ROI", "ctr": "CTR", "cpa": "CPA", "cpc": "CPC", "roas": "ROAS", "cpm": "CPM"}
+_SINGULAR = {
+    "strategy_decisions": "strategy decision",
+    "decisions": "decision",
+    "learnings": "learning",
+    "key_learnings": "key learning",
+    "lessons": "lesson",
+    "lessons_learned": "lesson learned",
+    "insights": "insight",
+    "findings": "finding",
+    "takeaways": "takeaway",
+    "recommendations": "recommendation",
+    "observations": "observation",
+    "notes": "note",
+    "segments": "segment",
+}
+_MAX_FIGURE = 60
+_MAX_PLAN_LINE = 120
+_SENTENCE_WORDS = 5
+_POINT_WORDS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class _Campaign:
-    """What every item of one campaign carries."""
+    """What every item of one campaign, or of one channel in it, carries."""
 
     collector: Collector
     campaign_id: str
@@ -48,124 +99,279 @@ class _Campaign:
     created_at: str
     facts: dict[str, Value]
     tags: tuple[str, ...]
+    order: str
+
+    def key(self, path: str) -> str:
+        """Return the key of a section."""
+        return f"campaign/{self.campaign_id}#{path}"
+
+    def content(self, name: str, text: str) -> str:
+        """Name campaign and section before the text: an item must be understood alone."""
+        return f"{self.name}, {name}:{chr(10) if chr(10) in text else ' '}{text}"
+
+    def below(self, name: str) -> _Campaign:
+        """Return the same for what stands below ``name``: a channel's learnings are tagged by that channel alone."""
+        channels = channels_named(words(name))
+        return replace(self, facts={**self.facts, "channels": [words(name)]}) if channels else self
 
 
-def parse_campaign(file: SourceFile, data: bytes, limits: Limits) -> ParsedFile:
-    """Return the items of one campaign file.
+def parse_campaign(file: SourceFile, data: bytes, context: BrandContext, limits: Limits) -> ParsedFile:
+    """Return the items of a campaign file: one campaign, a list of them, or several by their ids.
 
     Raises:
-        BrandFileError: The file is not JSON, or no object.
+        BrandFileError: The file can't be read, or holds no campaign.
     """
-    document = parse_json(data, file.path)
-    if not isinstance(document, dict):
+    document = read_document(file, data)
+    collector = Collector(file, Kind.CAMPAIGN, limits, findings=document.findings, whole=document.whole)
+    if not isinstance(document.value, dict | list):
         raise broken(file.path, "is not a campaign: an object is expected")
-    campaign = _campaign(Collector(file.path, Kind.CAMPAIGN, limits), document, file.stem)
-    _add_plan(campaign, document)
-    for section, value in document.items():
-        if section in _NOT_REMEMBERED or section in _PLAN or isinstance(value, int | float) or is_empty(value):
+    entries = 0
+    for campaign_id, value in _campaigns(document.value, file.stem):
+        if not isinstance(value, dict):
+            collector.malformed(campaign_id, "is not a campaign")
             continue
-        _add_section(campaign, section, value)
-    return campaign.collector.result(len(document))
-
-
-def _campaign(collector: Collector, document: dict[str, object], stem: str) -> _Campaign:
-    campaign_id = label(document.get("campaign_id")) or stem
-    name = label(document.get("name")) or campaign_id
-    facts: dict[str, Value] = {"campaign_id": campaign_id, "campaign_name": name}
-    if status := label(document.get("status")):
-        facts["campaign_status"] = status
-    if channels := labels(document.get("channels")):
-        facts["channels"] = channels
-    tags = tuple(labels(document.get("tags")))
-    # Not updated_at: it moves with every save and would make each item of the campaign look changed.
-    return _Campaign(collector, campaign_id, name, stamp(document.get("created_at")), facts, tags)
-
-
-def _add_plan(campaign: _Campaign, document: dict[str, object]) -> None:
-    """One item for what was planned, with every bare number of the file (it says nothing on its own)."""
-    lines = []
-    for name, value in document.items():
-        bare = isinstance(value, int | float) and name not in _NOT_REMEMBERED
-        if not (name in _PLAN or bare) or is_empty(value):
-            continue
+        entries += len(value)
+        before = len(collector.items)
         try:
-            text = inline(value)
+            units = with_units(value)
+            assert isinstance(units, dict)  # noqa: S101  # an object stays one
+            _add_campaign(collector, fields_of(units), campaign_id, context.date_order)
         except NestedTooDeeplyError:
-            campaign.collector.malformed(name, "is nested too deeply")
-            continue
-        if text:
-            lines.append(f"{_NAMES.get(name) or capitalised(name)}: {text}")
-    if lines:
-        facts = {**campaign.facts, "section": "plan"}
-        _add(campaign, "plan", _content(campaign, "plan", "\n".join(lines)), campaign.created_at, facts)
+            collector.malformed(campaign_id, "is nested too deeply")
+        if len(collector.items) == before:
+            collector.nothing(f"the campaign {campaign_id}")
+    return collector.result(entries)
 
 
-def _add_section(campaign: _Campaign, section: str, value: object) -> None:
-    facts = {**campaign.facts, "section": label(section)}
-    for path, name, point in _points(section, value):
-        try:
-            text, recorded_at = _point_text(point)
-        except NestedTooDeeplyError:
-            campaign.collector.malformed(path, "is nested too deeply")
-            continue
-        if text:
-            _add(campaign, path, _content(campaign, name, text), recorded_at or campaign.created_at, facts)
-
-
-def _content(campaign: _Campaign, name: str, text: str) -> str:
-    """Name campaign and section before the text: an item must be understood alone."""
-    separator = "\n" if "\n" in text else " "
-    return f"{campaign.name}, {name}:{separator}{text}"
-
-
-def _add(campaign: _Campaign, path: str, content: str, recorded_at: str, facts: dict[str, Value]) -> None:
-    key = f"campaign/{campaign.campaign_id}#{path}"
-    content_type = ContentType.PERFORMANCE_INSIGHT if path.startswith("results") else ContentType.CAMPAIGN_LEARNING
-    campaign.collector.add(key, content, content_type, recorded_at, facts, campaign.tags)
-
-
-def _points(section: str, value: object) -> Iterator[tuple[str, str, object]]:
-    """Yield (path in the file, name in words, value) for each lesson in a section."""
-    name = _SINGULAR.get(section) or words(section)
-    if isinstance(value, list) and (section in _LISTS_OF_POINTS or any(isinstance(entry, dict) for entry in value)):
+def _campaigns(value: object, stem: str) -> Iterator[tuple[str, object]]:
+    """Yield (id, campaign) of a document; a campaign inside says its own id."""
+    if isinstance(value, list):
         for position, entry in enumerate(value):
-            yield f"{section}/{position}", name, entry
-    elif isinstance(value, dict) and section in _LISTS_OF_POINTS and not _is_one_point(value):
-        yield from _members(section, name, value)
+            yield from _campaigns(entry, stem if len(value) == 1 else f"{stem}-{position + 1}")
+        return
+    if not isinstance(value, dict):
+        yield stem, value
+        return
+    fields = fields_of(value)
+    inner = fields.get("campaigns", fields.get("campaign"))
+    if isinstance(inner, list):
+        yield from _campaigns(inner, stem)
+    elif isinstance(inner, dict) and not isinstance(fields.get("name"), str):
+        yield from _by_id(inner) if "campaigns" in fields else _campaigns(inner, stem)
+    elif value and all(isinstance(entry, dict) and _is_campaign(entry) for entry in value.values()):
+        yield from _by_id(value)
     else:
-        yield section, name, value
+        yield label(fields.get("campaign_id")) or label(fields.get("id")) or stem, value
 
 
-def _is_one_point(value: dict[str, object]) -> bool:
-    return any(isinstance(value.get(lead), str) for lead in ("decision", "learning", "lesson"))
+def _by_id(value: dict[str, object]) -> Iterator[tuple[str, object]]:
+    for name, entry in value.items():
+        own = fields_of(entry) if isinstance(entry, dict) else {}
+        yield label(own.get("campaign_id")) or label(own.get("id")) or name, entry
 
 
-def _members(section: str, name: str, value: dict[str, object]) -> Iterator[tuple[str, str, object]]:
-    """Yield the parts of an object: nested sets and points alone, the bare figures of results together."""
-    figures = {}
-    for member, entry in value.items():
-        if section == "results" and not isinstance(entry, dict | list):
-            figures[member] = entry
-            continue
-        path, title = f"{section}/{member}", words(member)
-        title = f"results, {title}" if section == "results" else title
-        if isinstance(entry, list) and section != "results":
-            for position, point in enumerate(entry):
-                yield f"{path}/{position}", title, point
-        else:
-            yield path, title, entry
+def _is_campaign(entry: dict[str, object]) -> bool:
+    return not {"campaign_id", "learnings", "status", "strategy_summary"}.isdisjoint(fields_of(entry))
+
+
+def _add_campaign(collector: Collector, fields: dict[str, object], campaign_id: str, order: str) -> None:
+    created = next((date for name in ("created_at", "date", "start_date", "start") if (date := stamp(fields.get(name), order))), "")
+    updated = next((date for name in ("updated_at", "last_updated") if (date := stamp(fields.get(name), order))), "")
+    collector.updated_at = updated or created
+    name = label(fields.get("name")) or label(fields.get("campaign_name")) or label(fields.get("title")) or campaign_id
+    facts: dict[str, Value] = {"campaign_id": campaign_id, "campaign_name": name}
+    if status := label(fields.get("status")):
+        facts["campaign_status"] = status
+    if channels := labels(fields.get("channels")) or labels(fields.get("channel")):
+        facts["channels"] = channels
+    tags = tuple(labels(fields.get("tags")))
+    # Not updated_at: it moves with every save and would make each item of the campaign look changed.
+    campaign = _Campaign(collector, campaign_id, name, created, facts, tags, order)
+    plan, figures, sections = _divided(fields)
+    if plan:
+        _add(campaign, "plan", "plan", "\n".join(plan), "plan")
     if figures:
-        yield section, name, figures
+        period = inline(fields.get("period"))
+        title = f"results, {period}" if period else "results"
+        _add(campaign, "figures", title, "\n".join(figures), "results")
+    for section, value in sections:
+        try:
+            _walk(campaign, section, section, _SINGULAR.get(section) or words(section), value)
+        except NestedTooDeeplyError:
+            collector.malformed(section, "is nested too deeply")
 
 
-def _point_text(point: object) -> tuple[str, str]:
-    """Return a point's text and its own date, or ""; an object leads with its statement, its date becomes a date."""
-    if isinstance(point, str):
-        return point.strip(), ""
+def _divided(fields: dict[str, object]) -> tuple[list[str], list[str], list[tuple[str, object]]]:
+    """Return the lines of the plan, the lines of figures, and the sections to walk."""
+    plan: list[str] = []
+    figures: list[str] = []
+    sections: list[tuple[str, object]] = []
+    for name, value in fields.items():
+        if name in _NOT_REMEMBERED or is_empty(value) or (isinstance(value, str) and is_placeholder(value)):
+            continue
+        text = _line(name, value)
+        if text is None:
+            sections.append((name, value))
+        elif text and _is_figure(name, value):
+            figures.append(text)
+        elif text:
+            plan.append(text)
+        if name in {"channels", "segments"} and text and _says_more(value):
+            sections.append((name, value))
+    return plan, figures, sections
+
+
+def _line(name: str, value: object) -> str | None:
+    """Return a key's line in the plan or among the figures, or None where its value is a section of its own."""
+    title = _NAMES.get(name) or capitalised(name)
+    if name in {"channels", "segments"}:
+        names = labels(value) if isinstance(value, dict) or _says_more(value) else []
+        text = ", ".join(names) or inline(value)
+    elif name in _PLAN or not isinstance(value, str | list | dict):
+        text = inline(value)
+    elif name in _LABEL_LISTS and isinstance(value, list):
+        text = ", ".join(labels(value))
+    elif isinstance(value, str) and name not in _LESSONS and len(value) <= _MAX_PLAN_LINE and not _is_sentence(value):
+        text = value.strip()
+    else:
+        return None
+    return f"{title}: {text}" if text else ""
+
+
+def _says_more(value: object) -> bool:
+    """Return whether a list of channels or segments has more to it than names."""
+    entries = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+    return any(isinstance(entry, dict | list) and entry for entry in entries)
+
+
+def _is_figure(name: str, value: object) -> bool:
+    if name in _PLAN or isinstance(value, bool) or "budget" in name or "target" in name or "goal" in name:
+        return False
+    if isinstance(value, int | float):
+        return True
+    return isinstance(value, str) and is_metric(name) and len(value) <= _MAX_FIGURE and any(map(str.isdigit, value))
+
+
+def _is_sentence(text: str) -> bool:
+    return len(text.split()) >= _SENTENCE_WORDS or "\n" in text.strip() or (len(text) > 20 and says_something(text) and " " not in text)  # noqa: PLR2004
+
+
+def _walk(campaign: _Campaign, section: str, path: str, name: str, value: object) -> None:
+    """Add what ``value``, at ``path``, says; ``name`` is its place in words."""
+    if isinstance(value, dict) and (_is_one_point(fields_of(value)) or (_is_test(fields_of(value)) and path != section)):
+        _add_point(campaign, section, path, name, value)
+    elif isinstance(value, dict):
+        _walk_members(campaign, section, path, name, value)
+    elif isinstance(value, list) and _is_list_of_points(section, path, value):
+        for entry in value:
+            if isinstance(entry, str) and (not says_something(entry) or is_placeholder(entry)):
+                continue  # "yes", "5", "[TBD]" are no memories
+            _add_point(campaign, section, path, name, entry, in_list=True)
+    else:
+        _add_point(campaign, section, path, name, value)
+
+
+def _walk_members(campaign: _Campaign, section: str, path: str, name: str, value: dict[str, object]) -> None:
+    """Add the parts of an object: nested sets, lists and sentences alone, its bare values together."""
+    together: dict[str, object] = {}
+    for member, entry in value.items():
+        if is_empty(entry) or (isinstance(entry, str) and is_placeholder(entry)):
+            continue
+        alone = isinstance(entry, dict | list) or (isinstance(entry, str) and (_is_sentence(entry) or canonical(member) in _LESSONS))
+        if not alone or (isinstance(entry, list) and not _is_list_of_points(section, member, entry)):
+            together[member] = entry
+            continue
+        _walk(campaign.below(member), section, f"{path}/{member}", _member_name(section, path, name, member), entry)
+    if together:
+        figures = section == "results" or any(is_metric(member) for member in together)
+        _add_point(campaign.below(path.rpartition("/")[2]), "results" if figures else section, path, name, together)
+
+
+def _member_name(section: str, path: str, name: str, member: str) -> str:
+    """Return the words for a member: outcomes of a retrospective by themselves, everything else below its set."""
+    if path == section and section not in {"results", "channels"} and section in _LESSONS:
+        return words(member)
+    return f"{words(member)}" if path == section == "channels" else f"{name}, {_SINGULAR.get(canonical(member)) or words(member)}"
+
+
+def _is_list_of_points(section: str, path: str, value: list[object]) -> bool:
+    member = canonical(path.rpartition("/")[2])
+    if any(isinstance(entry, dict) for entry in value):
+        return True
+    if member in _LABEL_LISTS:
+        return False
+    texts = [entry for entry in value if isinstance(entry, str)]
+    if section in _LESSONS or member in _LESSONS:
+        return bool(texts)
+    return any(len(text.split()) >= _POINT_WORDS or (says_something(text) and " " not in text) for text in texts)
+
+
+def _is_one_point(fields: dict[str, object]) -> bool:
+    return any(isinstance(fields.get(lead), str) for lead in _ONE_POINT)
+
+
+def _is_test(fields: dict[str, object]) -> bool:
+    """Return whether an object is an A/B test: its variants and its winner mean nothing apart."""
+    return len(_TEST & fields.keys()) > 0 or {"a", "b"} <= fields.keys()
+
+
+def is_about_lessons(heading: str) -> bool:
+    """Return whether a heading announces what was learned, decided, or worked and failed."""
+    name = canonical(heading)
+    return name in _LESSONS or any(part in _LESSON_WORDS for part in name.split("_"))
+
+
+def _add_point(campaign: _Campaign, section: str, path: str, name: str, point: object, *, in_list: bool = False) -> None:
+    """Add one lesson, decision or set of figures, with its own date, channels and tags where it has them."""
+    text, recorded_at, own, tags = _point_text(point, campaign.order)
+    if is_empty(text) or is_placeholder(text):
+        return
+    facts = {**campaign.facts, "section": label(section), **own}
+    content_type = ContentType.PERFORMANCE_INSIGHT if section == "results" else ContentType.CAMPAIGN_LEARNING
+    add = campaign.collector.add_entry if in_list else campaign.collector.add
+    add(
+        campaign.key(path),
+        campaign.content(name, text),
+        content_type,
+        recorded_at=recorded_at or campaign.created_at,
+        facts=facts,
+        tags=(*campaign.tags, *tags),
+    )
+
+
+def _add(campaign: _Campaign, path: str, name: str, text: str, section: str) -> None:
+    content_type = ContentType.PERFORMANCE_INSIGHT if section == "results" else ContentType.CAMPAIGN_LEARNING
+    campaign.collector.add(
+        campaign.key(path),
+        campaign.content(name, text),
+        content_type,
+        recorded_at=campaign.created_at,
+        facts={**campaign.facts, "section": section},
+        tags=campaign.tags,
+    )
+
+
+def _point_text(point: object, order: str) -> tuple[str, str, dict[str, Value], list[str]]:
+    """Return a point's text, its own date or "", its facts and tags. An object leads with its statement.
+
+    A date that names a day becomes the point's date; one that does not ("Q2 2026", "after the review") stays in the
+    text as well.
+    """
     if not isinstance(point, dict):
-        return block(point), ""
-    lead = next((name for name in _LEADS if name in point and isinstance(point[name], str) and point[name].strip()), "")
-    date = next((name for name in _DATES if name in point and stamp(point[name])), "")
-    rest = block({name: value for name, value in point.items() if name not in (lead, date)})
-    text = "\n".join(part for part in (inline(point[lead]) if lead else "", rest) if part)
-    return text, stamp(point.get(date)) if date else ""
+        return (point.strip() if isinstance(point, str) else block(point)), "", {}, []
+    fields = fields_of(point)
+    lead = next((name for name in _LEADS if isinstance(fields.get(name), str) and not is_empty(fields[name])), "")
+    date = next((name for name in _DATES if not is_empty(fields.get(name))), "")
+    value = fields.get(date)
+    written = read_date(value, order) if isinstance(value, str | int | float) else None
+    left_out = {lead, "tags"} | ({date} if written and written.exact else set())
+    rest = block({name: entry for name, entry in fields.items() if name not in left_out and not _is_blank(entry)})
+    text = "\n".join(part for part in (inline(fields[lead]) if lead else "", rest) if part)
+    own: dict[str, Value] = {}
+    if channels := labels(fields.get("channels") or fields.get("channel")):
+        own["channels"] = channels
+    return text, written.iso if written else "", own, labels(fields.get("tags"))
+
+
+def _is_blank(value: object) -> bool:
+    return is_empty(value) or (isinstance(value, str) and is_placeholder(value))

@@ -9,19 +9,27 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass, fields, replace
+from pathlib import PurePosixPath
 
 import orjson
 
-from dm_memory.brand.files import BrandFileError, Limits, parse_json, read_brand_file, read_inside
-from dm_memory.brand.guidelines import Restrictions, parse_restrictions
+from dm_memory.brand.documents import read_document
+from dm_memory.brand.files import BrandFileError, Limits, read_brand_file, read_inside
 from dm_memory.brand.home import Home
+from dm_memory.brand.pages import read_page
+from dm_memory.brand.parsed import SourceFile, SourceKind
 from dm_memory.brand.profile import Profile
-from dm_memory.brand.text import labels
+from dm_memory.brand.restrictions import Restrictions, read_restrictions, restrictions_in_value
+from dm_memory.brand.text import fields_of, labels
 from dm_memory.findings import Finding, Severity
+from dm_memory.text.languages import language_codes, languages_of_markets
+from dm_memory.text.markets import is_month_first
 
 __all__ = ["BrandContext", "load_context"]
 
-_RESTRICTIONS = "guidelines/restrictions.md"
+_PAGES = frozenset({".md", ".markdown", ".mdx", ".txt"})
+_VALUES = frozenset({".json", ".yaml", ".yml"})
+_MAX_GUIDELINES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +40,11 @@ class BrandContext:
         industry: The primary industry.
         competitors: Names, from the profile and from competitors.json.
         goals: One readable text per goal.
-        avoid_words: What the brand's voice avoids; a matter of taste, unlike ``banned_words``.
-        banned_words / restricted_claims: From guidelines/restrictions.md.
+        avoid_words: What the brand's voice and guidelines avoid; a matter of taste, unlike ``banned_words``.
+        banned_words / restricted_claims: From the guidelines.
+        preferred: (word in lower case, what to write instead), where the brand says so.
+        languages: ISO 639-1 codes, the primary first; where the profile names none, those of its markets.
+        date_order: ``dmy`` or ``mdy`` where it is known how the brand writes "03/04/2026", else "".
         sop_names: The agency's operating procedures.
         findings: What was wrong with the files this was read from.
         fingerprint: Hex digest of everything above but the findings: another value means tags or flags may differ.
@@ -53,8 +64,11 @@ class BrandContext:
     tone_keywords: tuple[str, ...] = ()
     avoid_words: tuple[str, ...] = ()
     prefer_words: tuple[str, ...] = ()
+    preferred: tuple[tuple[str, str], ...] = ()
     banned_words: tuple[str, ...] = ()
     restricted_claims: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+    date_order: str = ""
     sop_names: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     fingerprint: str = ""
@@ -69,11 +83,16 @@ def load_context(home: Home, slug: str, limits: Limits) -> BrandContext:
     reader = _Reader(home, slug, limits)
     profile = reader.profile()
     restrictions = reader.restrictions()
+    context = _from_profile(slug, profile)
+    banned = {word.casefold() for word in restrictions.banned_words}
+    avoided = dict.fromkeys((*context.avoid_words, *restrictions.avoid_words))
     context = replace(
-        _from_profile(slug, profile),
+        context,
         competitors=tuple(dict.fromkeys((*profile.texts("competitors"), *reader.competitors()))),
+        avoid_words=tuple(word for word in avoided if word.casefold() not in banned),
         banned_words=restrictions.banned_words,
         restricted_claims=restrictions.restricted_claims,
+        preferred=tuple(dict((*context.preferred, *restrictions.preferred)).items()),
         sop_names=reader.sop_names(),
     )
     context = replace(context, findings=(*reader.findings, *profile.findings))
@@ -83,6 +102,11 @@ def load_context(home: Home, slug: str, limits: Limits) -> BrandContext:
 def _from_profile(slug: str, profile: Profile) -> BrandContext:
     industry = profile.group("industry", main="primary")
     voice = profile.group("brand_voice")
+    markets = profile.texts("target_markets")
+    prefer, preferred = voice.replacements("prefer_words")
+    language = profile.group("language", main="primary_language")
+    kinds = ("primary_language", "secondary_languages", "content_languages")
+    names = [name for kind in kinds for name in language.texts(kind)]
     return BrandContext(
         slug=slug,
         name=profile.text("brand_name") or slug,
@@ -91,13 +115,27 @@ def _from_profile(slug: str, profile: Profile) -> BrandContext:
         regulated=industry.flag("regulated"),
         regulation_codes=industry.texts("regulation_codes"),
         compliance_notes=industry.prose("compliance_notes"),
-        target_markets=profile.texts("target_markets"),
+        target_markets=markets,
         channels_active=profile.group("channels", main="active").texts("active"),
         goals=profile.statements("goals"),
         tone_keywords=voice.texts("tone_keywords"),
         avoid_words=voice.texts("avoid_words"),
-        prefer_words=voice.texts("prefer_words"),
+        prefer_words=prefer,
+        preferred=preferred,
+        languages=language_codes(names) or languages_of_markets(markets),
+        date_order=_date_order(language, markets),
     )
+
+
+def _date_order(language: Profile, markets: tuple[str, ...]) -> str:
+    """Return how the brand writes days and months: as its profile says, else as its one market does."""
+    written = language.group("locale_formatting", main="date_format").text("date_format").lower()
+    day, month = written.find("d"), written.find("m")
+    if day >= 0 and month >= 0:
+        return "dmy" if day < month else "mdy"
+    orders = {is_month_first(market) for market in markets}
+    known = orders.pop() if len(orders) == 1 else None
+    return "" if known is None else "mdy" if known else "dmy"
 
 
 def _fingerprint(context: BrandContext) -> str:
@@ -122,41 +160,80 @@ class _Reader:
             self._defaults("The brand has no profile.json; defaults are used.", remedy)
             return Profile({}, "profile.json", [])
         try:
-            data = read_brand_file(self._folder, "profile.json", self._limits)
-            document = parse_json(data, "profile.json")
+            document = self._document("profile.json", SourceKind.PROFILE)
         except BrandFileError as error:
             self._defaults(f"{error.problem} Defaults are used.", error.remedy)
-            document = {}
+            return Profile({}, "profile.json", [])
         if not isinstance(document, dict):
             self._defaults("profile.json holds no object; defaults are used.", remedy)
-            document = {}
-        return Profile(document, "profile.json", [])
+            return Profile({}, "profile.json", [])
+        return Profile(fields_of(document), "profile.json", [])
 
     def competitors(self) -> tuple[str, ...]:
         """Return the names in competitors.json."""
         document = self._optional_json("competitors.json")
+        if isinstance(document, dict):
+            inner = next((value for value in document.values() if isinstance(value, list)), None)
+            document = inner if inner is not None else list(document)
         return Profile({"competitors": document}, "competitors.json", self.findings).texts("competitors")
 
     def restrictions(self) -> Restrictions:
-        """Return what guidelines/restrictions.md forbids."""
-        if not os.path.lexists(self._folder / _RESTRICTIONS):
-            return Restrictions()
-        try:
-            return parse_restrictions(read_brand_file(self._folder, _RESTRICTIONS, self._limits))
-        except BrandFileError as error:
-            self.findings.append(error.finding)
-            return Restrictions()
+        """Return what the guidelines forbid: restrictions.md, and lists of words in the others."""
+        found = Restrictions()
+        for path in self._guidelines():
+            name = PurePosixPath(path).stem.casefold()
+            about = "restriction" in name or "banned" in name or "verbot" in name or "interdi" in name
+            try:
+                own = self._restrictions_in(path, about=about)
+            except BrandFileError as error:
+                if about:
+                    self.findings.append(error.finding)
+                continue
+            if about and own is not None and not own:
+                self._not_understood(path)
+            found = found.joined(own or Restrictions())
+        return found
+
+    def _guidelines(self) -> list[str]:
+        found: list[str] = []
+        for folder in ("guidelines", "guidelines/custom"):
+            try:
+                with os.scandir(self._folder / folder) as entries:
+                    found += [f"{folder}/{entry.name}" for entry in entries if entry.name[0] not in "._#~"]
+            except OSError:
+                continue
+        known = _PAGES | _VALUES
+        readable = sorted(path for path in found if PurePosixPath(path).suffix.lower() in known and path.isprintable())
+        return readable[:_MAX_GUIDELINES]
+
+    def _restrictions_in(self, path: str, *, about: bool) -> Restrictions | None:
+        """Return what one guideline forbids, or None for an empty one."""
+        data = read_brand_file(self._folder, path, self._limits)
+        file = SourceFile(path, SourceKind.GUIDELINE)
+        if file.suffix in _VALUES:
+            return restrictions_in_value(read_document(file, data).value) if about else None
+        page = read_page(file, data)
+        if not page.text.strip():
+            return None
+        return read_restrictions(page.sections(), whole_file=about)
+
+    def _not_understood(self, path: str) -> None:
+        message = f"{path} names no word or claim that could be understood; nothing is checked against it."
+        remedy = "List the words as bullets or in a table below a heading such as “Banned words” or “Restricted claims”."
+        self.findings.append(Finding("restrictions-not-understood", Severity.WARNING, message, remedy, path))
 
     def sop_names(self) -> tuple[str, ...]:
         """Return the names of the operating procedures: those of the manifest, else of the files."""
         folder = self._home.root / "sops"
+        file = SourceFile("_manifest.json", SourceKind.SOP)
         try:
-            document = parse_json(read_inside(self._home.root, folder, "_manifest.json", self._limits))
+            document = read_document(file, read_inside(self._home.root, folder, file.path, self._limits)).value
         except BrandFileError:
             document = None  # the files themselves are as good
         if isinstance(document, dict):
-            document = next((value for value in document.values() if isinstance(value, list)), None)
-        if isinstance(document, list) and (names := labels(document)):
+            lists = [value for value in document.values() if isinstance(value, list | dict) and value]
+            document = next(iter(lists), None)
+        if isinstance(document, list | dict) and (names := labels(document)):
             return tuple(names)
         try:
             found = sorted(path.stem for path in folder.iterdir() if path.suffix == ".md" and path.name[0] not in "._")
@@ -168,10 +245,14 @@ class _Reader:
         if not os.path.lexists(self._folder / relative):
             return None
         try:
-            return parse_json(read_brand_file(self._folder, relative, self._limits), relative)
+            return self._document(relative, SourceKind.COMPETITORS)
         except BrandFileError as error:
             self.findings.append(replace(error.finding, severity=Severity.WARNING))
             return None
+
+    def _document(self, relative: str, kind: SourceKind) -> object:
+        """Return a file's value; what was repaired in it is reported by its own reading as a source."""
+        return read_document(SourceFile(relative, kind), read_brand_file(self._folder, relative, self._limits)).value
 
     def _defaults(self, message: str, remedy: str) -> None:
         self.findings.append(Finding("profile-defaults", Severity.WARNING, message, remedy, path="profile.json"))

@@ -15,7 +15,19 @@ import orjson
 from dm_memory.errors import DmMemoryError
 from dm_memory.findings import Finding, Severity
 
-__all__ = ["BrandFileError", "Limits", "decode_text", "parse_json", "read_brand_file", "read_inside", "stays_inside"]
+__all__ = [
+    "BrandFileError",
+    "Limits",
+    "broken",
+    "clean_json_text",
+    "decode_text",
+    "no_number",
+    "parse_json",
+    "read_brand_file",
+    "read_inside",
+    "read_outside",
+    "stays_inside",
+]
 
 # Neither is known on Windows; there the explicit check for a link decides alone.
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
@@ -71,9 +83,23 @@ def read_brand_file(brand_dir: Path, relative: str, limits: Limits) -> bytes:
     return read_inside(brand_dir.parent.parent, brand_dir, relative, limits)
 
 
-def read_inside(home: Path, folder: Path, relative: str, limits: Limits) -> bytes:
+def read_outside(path: Path, shown: str, limits: Limits) -> bytes:
+    """Return the bytes of a file that a setting names, wherever it lies; ``shown`` is how errors call it.
+
+    Raises:
+        BrandFileError: ``file-too-large`` or ``unreadable-file``.
+    """
+    try:
+        descriptor = os.open(os.path.realpath(path, strict=True), _FLAGS)
+    except (OSError, ValueError) as error:
+        raise _unreadable(shown, error) from None
+    return _read_descriptor(descriptor, shown, limits)
+
+
+def read_inside(home: Path, folder: Path, relative: str, limits: Limits, *, shown: str = "") -> bytes:
     """Return the bytes of ``folder/relative`` under the same rules, for any ``folder`` of the home."""
     path = _checked_path(home, folder, relative)
+    relative = shown or relative
     try:
         descriptor = os.open(path, _FLAGS)
     except (OSError, ValueError) as error:
@@ -185,7 +211,8 @@ def parse_json(data: bytes, path: str = "") -> object:
     """Return the value that ``data`` holds; every text in it is free of NUL and of lone surrogates.
 
     orjson reads what is strictly JSON. What it refuses and a person would still call readable (a byte order mark,
-    UTF-16, lone surrogate escapes, raw control characters, NaN) is repaired and read a second time.
+    UTF-16, lone surrogate escapes, raw control characters, NaN) is repaired and read a second time. What people and
+    assistants write beyond that is read by ``documents.read_document``.
 
     Raises:
         BrandFileError: ``broken-file``; ``path`` names the file in it.
@@ -195,14 +222,19 @@ def parse_json(data: bytes, path: str = "") -> object:
             return orjson.loads(data)
         except orjson.JSONDecodeError:
             pass  # the careful reading below decides
-    text = _ESCAPE.sub(_mend_escape, decode_text(data))
+    text = clean_json_text(data)
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
         return _parse_leniently(text, path)
 
 
-def _mend_escape(match: re.Match[str]) -> str:
+def clean_json_text(data: bytes) -> str:
+    """Return JSON as text whose escapes hold neither NUL nor lone surrogates."""
+    return _ESCAPE.sub(_repaired_escape, decode_text(data))
+
+
+def _repaired_escape(match: re.Match[str]) -> str:
     if match["lone"]:
         return "\\ufffd"
     return "" if match["nul"] else match[0]
@@ -212,7 +244,7 @@ def _parse_leniently(text: str, path: str) -> object:
     if not text.strip():
         raise broken(path, "is empty")
     try:
-        return json.loads(text, strict=False, parse_constant=_no_number)
+        return json.loads(text, strict=False, parse_constant=no_number)
     except json.JSONDecodeError as error:
         raise broken(path, f"is not valid JSON (line {error.lineno}, column {error.colno})") from None
     except RecursionError:
@@ -221,8 +253,8 @@ def _parse_leniently(text: str, path: str) -> object:
         raise broken(path, "holds a number that is too long") from None
 
 
-def _no_number(_name: str) -> None:
-    """NaN and the infinities mean "no value": no layer could store them."""
+def no_number(_name: str) -> None:
+    """NaN and the infinities mean "no value": nothing could store them."""
 
 
 def decode_text(data: bytes) -> str:

@@ -1,92 +1,102 @@
-"""guidelines/*.md -> one item per heading section; restrictions.md -> the words and claims a brand must not use."""
+"""guidelines/ and the agency's sops/ -> one item per heading section; what is kept as data or a table likewise."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-
+from dm_memory.brand.context import BrandContext
+from dm_memory.brand.documents import read_document
 from dm_memory.brand.files import Limits, decode_text
-from dm_memory.brand.markdown import bullets, sections
-from dm_memory.brand.parsed import Collector, ParsedFile, SourceFile
-from dm_memory.brand.text import label
+from dm_memory.brand.pages import Page, add_sections, read_page, without_double_encoding
+from dm_memory.brand.parsed import Collector, ParsedFile, SourceFile, SourceKind
+from dm_memory.brand.tables import read_table, table_pieces
+from dm_memory.brand.text import NestedTooDeeplyError, block, canonical, inline, is_empty, label, title_of, words
 from dm_memory.items import ContentType, Kind, Value
 
-__all__ = ["Restrictions", "parse_guideline", "parse_restrictions"]
+__all__ = ["add_page", "parse_guideline", "parse_page_or_data"]
 
-# \u2013 and \u2014 are the dashes that set a remark apart.
-_MARKED = re.compile(r"""(?:\*\*|__|[`"“„«*])(.+?)(?:\*\*|__|[`"”“»*])(?=$|[\s,;:.(\u2013\u2014-])""")
-_REMARK = re.compile(r"\s+[\u2013\u2014-]+\s+|\s*[:(→]|\s+->")
-_DASH = re.compile(r"\s[\u2013\u2014-]+\s")
-_MAX_WORDS = 4
+_DATA = frozenset({".json", ".jsonl", ".ndjson", ".yaml", ".yml"})
+_TABLES = frozenset({".csv", ".tsv"})
 
 
-@dataclass(frozen=True, slots=True)
-class Restrictions:
-    """What restrictions.md forbids."""
+def parse_guideline(file: SourceFile, data: bytes, context: BrandContext, limits: Limits) -> ParsedFile:
+    """Return one item per section of a guideline or an operating procedure; sections without text give none.
 
-    banned_words: tuple[str, ...] = ()
-    restricted_claims: tuple[str, ...] = ()
+    Raises:
+        BrandFileError: A data file can't be read.
+    """
+    collector = Collector(file, Kind.GUIDELINE, limits)
+    if file.kind is SourceKind.SOP:
+        facts: dict[str, Value] = {"insight_type": "sop", "insight_source": "sop"}
+        return parse_page_or_data(collector, data, context, "sop", "", ContentType.GUIDELINE, facts, "Procedure")
+    return parse_page_or_data(collector, data, context, "guideline", "guidelines/", ContentType.GUIDELINE, {}, "")
 
 
-def parse_guideline(file: SourceFile, data: bytes, limits: Limits) -> ParsedFile:
-    """Return one item per section of a Markdown file; sections without text below their heading give none."""
-    name = file.path.removeprefix("guidelines/")
-    collector = Collector(file.path, Kind.GUIDELINE, limits)
+def parse_page_or_data(  # noqa: PLR0917  # what tells guidelines, procedures and assets apart
+    collector: Collector,
+    data: bytes,
+    context: BrandContext,
+    prefix: str,
+    folder: str,
+    content_type: ContentType,
+    facts: dict[str, Value],
+    lead: str,
+    *,
+    templates: bool = False,
+) -> ParsedFile:
+    """Return the items of a file by what it is: a page, an object with its members as sections, a table."""
+    file = collector.file
+    if file.suffix not in _DATA | _TABLES:
+        page = read_page(file, data, context.date_order, folder)
+        return add_page(collector, page, context, prefix, folder, content_type, facts, lead, templates=templates)
+    name = file.name.removeprefix(folder)
+    title = title_of(file.stem)
+    common: dict[str, Value] = {**facts, "name": label(name)}
+    if file.suffix in _TABLES:
+        before, header, rows = read_table(without_double_encoding(decode_text(data)))
+        for piece in table_pieces(header, rows):
+            text = "\n".join([", ".join([title, *before]), piece])
+            collector.add_entry(f"{prefix}/{name}#rows", text, content_type, facts={**common, "section": "rows"})
+        return collector.result(len(rows))
+    document = read_document(file, data)
+    collector.findings += document.findings
+    collector.whole &= document.whole
+    values = document.value if isinstance(document.value, dict) else {"": document.value}
     found = 0
-    for section in sections(decode_text(data)):
-        if not section.body:
+    for member, value in values.items():
+        if is_empty(value) or canonical(member) in {"schema_version", "version", "updated_at", "created_at", "brand"}:
             continue
         found += 1
-        heading = " > ".join(section.path)
-        facts: dict[str, Value] = {"name": label(name), "section": label(heading or "intro")}
-        content = f"{heading}\n\n{section.body}" if heading else section.body
-        key = f"guideline/{name}#{'/'.join(section.path) or 'intro'}"
-        collector.add(key, content, ContentType.GUIDELINE, "", facts)
+        try:
+            # A short value stays as it is written beside its name: "tone: dry".
+            text = f"{words(member)}: {inline(value)}" if member and not isinstance(value, dict | list) else block(value)
+        except NestedTooDeeplyError:
+            collector.malformed(member, "is nested too deeply")
+            continue
+        heading = f"{title} > {words(member)}" if member and isinstance(value, dict | list) else title
+        key = f"{prefix}/{name}#{member or 'intro'}"
+        section: dict[str, Value] = {**common, "section": label(words(member) or "intro")}
+        if text:
+            collector.add(key, f"{lead}{': ' if lead else ''}{heading}\n\n{text}", content_type, facts=section)
+    if not found:
+        collector.nothing()
     return collector.result(found)
 
 
-def parse_restrictions(data: bytes) -> Restrictions:
-    """Return the bullets below headings that contain "Banned" or "Restricted claims", freed of marks and remarks.
-
-    ``- **cheap** - say "affordable"`` bans ``cheap``; ``- cheap, budget`` bans both.
-    """
-    banned: list[str] = []
-    claims: list[str] = []
-    for section in sections(decode_text(data)):
-        nearest = next((kind for title in reversed(section.path) if (kind := _kind(title))), "")
-        for bullet in bullets(section.body) if nearest else ():
-            if nearest == "banned":
-                banned += _phrases(bullet)
-            else:
-                claims.append(_phrase(bullet))
-    return Restrictions(_distinct(banned), _distinct(claims))
-
-
-def _kind(title: str) -> str:
-    title = title.casefold()
-    if "restricted claim" in title or "banned claim" in title:
-        return "claims"
-    return "banned" if "banned" in title else ""
-
-
-def _phrase(bullet: str) -> str:
-    marked = _MARKED.match(bullet)
-    return _clean(marked[1] if marked else _REMARK.split(bullet, maxsplit=1)[0])
-
-
-def _phrases(bullet: str) -> list[str]:
-    if _MARKED.match(bullet):
-        statement = _DASH.split(bullet, maxsplit=1)[0]
-        return [_clean(match[1]) for match in _MARKED.finditer(statement)]
-    phrase = _phrase(bullet)
-    parts = [_clean(part) for part in phrase.split(",")]
-    short = all(len(part.split()) <= _MAX_WORDS for part in parts)
-    return parts if short else [phrase]
-
-
-def _clean(text: str) -> str:
-    return text.strip(" \t*_`\"'“”„«».,;:").strip()
-
-
-def _distinct(texts: list[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(label(text) for text in texts if text))
+def add_page(  # noqa: PLR0917  # as above
+    collector: Collector,
+    page: Page,
+    context: BrandContext,
+    prefix: str,
+    folder: str,
+    content_type: ContentType,
+    facts: dict[str, Value],
+    lead: str,
+    *,
+    templates: bool = False,
+) -> ParsedFile:
+    """Return the items of a page's sections."""
+    name = collector.file.name.removeprefix(folder)
+    order = context.date_order
+    found = add_sections(
+        collector, page, prefix, name, content_type, facts=facts, order=order, templates=templates, lead=lead
+    )
+    return collector.result(found)

@@ -1,89 +1,201 @@
-"""insights.json -> items, one per entry."""
+"""insights.json -> items, one per entry. Entries roll out of the file; what left it stays in memory."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 
-from dm_memory.brand.files import Limits, broken, parse_json
+from dm_memory.brand.context import BrandContext
+from dm_memory.brand.documents import read_document
+from dm_memory.brand.files import Limits, broken
 from dm_memory.brand.parsed import Collector, ParsedFile, SourceFile
-from dm_memory.brand.text import NestedTooDeeplyError, block, is_empty, label, stamp
+from dm_memory.brand.text import (
+    NestedTooDeeplyError,
+    block,
+    capitalised,
+    fields_of,
+    inline,
+    is_empty,
+    is_placeholder,
+    label,
+    labels,
+    raw_stamp,
+    says_something,
+)
+from dm_memory.brand.units import with_units
 from dm_memory.items import ContentType, Kind, Value
+from dm_memory.text.dates import read_date
 
-__all__ = ["content_type_of", "parse_insights"]
+__all__ = ["content_type_of", "lists_of", "parse_insights", "statement_of", "with_contexts"]
 
-_LEARNING = ContentType.CAMPAIGN_LEARNING
-_CONTENT_TYPES = {
-    "competitor_insight": ContentType.COMPETITIVE_INTEL,
-    "competitive_alert": ContentType.COMPETITIVE_INTEL,
-    "performance_discovery": ContentType.PERFORMANCE_INSIGHT,
-    "benchmark": ContentType.PERFORMANCE_INSIGHT,
-    "anomaly": ContentType.PERFORMANCE_INSIGHT,
-}
+_COMPETITIVE = frozenset(
+    {"competitor_insight", "competitive_alert", "competitive_insight", "competitive_intel", "competitor", "competition"}
+)
+_LEARNING = frozenset({"strategy_adjustment", "strategy_decision", "decision", "strategy", "campaign_learning"})
+_GUIDELINE = frozenset({"guideline", "brand_rule"})
+_TEXTS = (
+    *("insight", "finding", "learning", "lesson", "text", "note", "observation", "takeaway", "statement", "message"),
+    *("content", "description", "summary", "erkenntnis", "hallazgo", "constat", "aprendizaje", "aprendizado"),
+)
+_DATES = ("recorded_at", "date", "timestamp", "created_at", "time", "datum", "fecha", "data", "updated_at")
+_IDS = frozenset({"id", "insight_id", "brand", "brand_slug", "schema_version", "version"})
+_CONTEXT_MARK = "\n\nContext: "
 
 
 def content_type_of(insight_type: str) -> ContentType:
-    """Return the content type of an insight type; unknown ones are learnings."""
-    return _CONTENT_TYPES.get(insight_type.strip().lower(), _LEARNING)
+    """Return the content type of an insight type: an insight is a performance insight unless its type says otherwise."""
+    name = insight_type.strip().lower().replace("-", "_").replace(" ", "_")
+    if name in _COMPETITIVE or name.startswith(("competit", "wettbewerb")):
+        return ContentType.COMPETITIVE_INTEL
+    if name in _LEARNING:
+        return ContentType.CAMPAIGN_LEARNING
+    return ContentType.GUIDELINE if name in _GUIDELINE else ContentType.PERFORMANCE_INSIGHT
 
 
-def parse_insights(file: SourceFile, data: bytes, limits: Limits) -> ParsedFile:
+def parse_insights(file: SourceFile, data: bytes, context: BrandContext, limits: Limits) -> ParsedFile:
     """Return the items of insights.json. Entries recorded at the same instant share a key; ordinals come later.
 
     Raises:
-        BrandFileError: The file is not JSON, or no array.
+        BrandFileError: The file can't be read, or is no list in any shape.
     """
-    document = parse_json(data, file.path)
-    if not isinstance(document, list):
+    document = read_document(file, data)
+    entries = lists_of(document.value)
+    if entries is None:
         raise broken(file.path, "is not a list of insights")
-    collector = Collector(file.path, Kind.INSIGHT, limits)
-    for position, entry in enumerate(document):
+    collector = Collector(file, Kind.INSIGHT, limits, rolling=True, findings=document.findings, whole=document.whole)
+    for position, entry in enumerate(entries):
+        if isinstance(entry, str):
+            entry = {"insight": entry} if says_something(entry) else {}  # noqa: PLW2901  # an entry in its full form
         if not isinstance(entry, dict):
             collector.malformed(f"position {position}", "is not an object")
             continue
         try:
-            _add_insight(collector, entry, position)
+            _add_insight(collector, entry, position, context.date_order)
         except NestedTooDeeplyError:
             collector.malformed(f"position {position}", "is nested too deeply")
-    return collector.result(len(document))
+    return collector.result(len(entries))
 
 
-def _add_insight(collector: Collector, entry: dict[str, object], position: int) -> None:
-    text = entry.get("insight")
+def lists_of(value: object) -> list[object] | None:
+    """Return the entries of a document: a list, the lists inside an object, or the objects it has by their dates or ids."""
+    if isinstance(value, list):
+        return value
+    if not isinstance(value, dict):
+        return None
+    fields = fields_of(value)
+    if any(not is_empty(fields.get(name)) and not isinstance(fields.get(name), list | dict) for name in _TEXTS):
+        return [value]
+    found: list[object] = []
+    for name, entry in value.items():
+        if isinstance(entry, list):
+            found += entry
+        elif isinstance(entry, dict):
+            dated = read_date(name) is not None and not any(read in fields_of(entry) for read in _DATES)
+            inner = lists_of(entry) if not _is_insight(entry) else None
+            found += inner if inner is not None else [{**entry, "date": name} if dated else entry]
+    return found
+
+
+def _is_insight(entry: dict[str, object]) -> bool:
+    return any(name in fields_of(entry) for name in _TEXTS)
+
+
+def _add_insight(collector: Collector, entry: dict[str, object], position: int, order: str) -> None:
+    fields = fields_of(entry)
+    name = next((name for name in _TEXTS if not is_empty(fields.get(name))), "")
+    text = fields.get(name)
     if isinstance(text, bool):
         collector.malformed(f"position {position}", "has a yes or no where its text belongs")
         return
     text = block(text)
-    if not text:
+    if not text or is_placeholder(text):
         collector.empty(f"position {position}")
         return
-    recorded_at = stamp(entry.get("recorded_at"))
-    facts = _facts(entry)
-    content_type = content_type_of(str(facts.get("insight_type", "")))
-    content = text + _context(entry)
-    if recorded_at:
-        collector.add(f"insight/{recorded_at}", content, content_type, recorded_at, facts, shared_key=True)
-    else:
-        digest = hashlib.sha256(text.encode()).hexdigest()[:12]
-        collector.add(f"insight/undated-{digest}", content, content_type, "", facts)
+    date_name = next((name for name in _DATES if raw_stamp(fields.get(name))), "")
+    raw, written = raw_stamp(fields.get(date_name)), read_date(_hashable(fields.get(date_name)), order)
+    facts, tags = _facts(fields)
+    content = _headed(fields, name, text) + _context(fields, order)
+    content += _rest({other: value for other, value in fields.items() if other not in {name, date_name, "title"}})
+    if raw and (written is None or not written.exact):
+        content += f"\n\nDate: {raw}"
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    collector.add(
+        f"insight/{raw}" if raw else f"insight/undated-{digest}",
+        content,
+        content_type_of(str(facts.get("insight_type", ""))),
+        recorded_at=written.iso if written else "",
+        facts=facts,
+        tags=tags,
+        shared_key=bool(raw),
+    )
 
 
-def _facts(entry: dict[str, object]) -> dict[str, Value]:
+def _hashable(value: object) -> object:
+    return value if isinstance(value, str | int | float) else None
+
+
+def _headed(fields: dict[str, object], name: str, text: str) -> str:
+    title = label(fields.get("title")) if name != "title" else ""
+    return f"{title}: {text}" if title and title.casefold() not in text.casefold() else text
+
+
+def _facts(fields: dict[str, object]) -> tuple[dict[str, Value], tuple[str, ...]]:
+    """Return what becomes metadata: facts by their names, and the entry's own tags."""
     facts: dict[str, Value] = {}
-    if insight_type := label(entry.get("type")):
-        facts["insight_type"] = insight_type
-    if source := label(entry.get("source")):
-        facts["insight_source"] = source
-    actionable = entry.get("actionable")
+    for name, fact in (("type", "insight_type"), ("source", "insight_source"), ("campaign_id", "campaign_id")):
+        if text := label(fields.get(name)):
+            facts[fact] = text
+    if campaign := label(fields.get("campaign") or fields.get("campaign_name")):
+        facts["campaign_name"] = campaign
+    if channels := labels(fields.get("channels") or fields.get("channel")):
+        facts["channels"] = channels
+    for name in ("confidence", "metric", "impact", "priority"):
+        value = fields.get(name)
+        if isinstance(value, str | int | float) and (text := label(value)):
+            facts[name] = text
+    actionable = fields.get("actionable")
     if isinstance(actionable, bool):
         facts["actionable"] = actionable
-    return facts
+    return facts, tuple(labels(fields.get("tags")))
 
 
-def _context(entry: dict[str, object]) -> str:
-    context, action = entry.get("context"), entry.get("actionable")
+_SHOWN_ELSEWHERE = frozenset(
+    {"type", "source", "tags", "context", "actionable", "campaign_id", "recorded_at", "created_at", "updated_at"}
+)
+
+
+def _context(fields: dict[str, object], _order: str) -> str:
+    context, action = fields.get("context"), fields.get("actionable")
     text = ""
     if not is_empty(context) and (words := block(context)):
-        text = f"\n\nContext: {words}" if "\n" not in words else f"\n\nContext:\n{words}"
+        text = f"{_CONTEXT_MARK}{words}" if "\n" not in words else f"\n\nContext:\n{words}"
     if not isinstance(action, bool | int | float) and not is_empty(action) and (words := block(action)):
         text += f"\nAction: {words}" if text else f"\n\nAction: {words}"
     return text
+
+
+def _rest(fields: dict[str, object]) -> str:
+    """Return what stands beside the text as lines of their own: evidence, metrics, confidence, whatever it is called."""
+    shown = with_units({name: value for name, value in fields.items() if name not in _SHOWN_ELSEWHERE | _IDS})
+    lines = [f"{capitalised(name)}: {text}" for name, text in _lines(shown)]
+    return "\n\n" + "\n".join(lines) if lines else ""
+
+
+def _lines(fields: object) -> Iterator[tuple[str, str]]:
+    for name, value in fields.items() if isinstance(fields, dict) else ():
+        text = "" if is_empty(value) else inline(value)
+        if text and not is_placeholder(text):
+            yield name, text
+
+
+def statement_of(content: str) -> str:
+    """Return an insight's text without its context: what the session's hook and an assistant have in common."""
+    return content.partition("\n\nContext:")[0].strip()
+
+
+def with_contexts(content: str, others: list[str]) -> str:
+    """Return ``content`` with the contexts that other records of the same statement have."""
+    statement = statement_of(content)
+    found = [text.removeprefix(statement).strip() for text in (content, *others)]
+    contexts = list(dict.fromkeys(text for text in found if text))
+    return "\n\n".join([statement, *contexts])

@@ -1,4 +1,4 @@
-"""Markdown cut into its heading sections: ATX and setext headings, never those inside a code fence or front matter.
+"""Markdown cut into its heading sections: ATX and setext headings, never those inside a code fence.
 
 Follows CommonMark 0.31 as far as headings and fences go; ``tests/brand`` compares it with markdown-it-py.
 """
@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-__all__ = ["Section", "bullets", "sections"]
+__all__ = ["Section", "bullets", "front_matter", "sections"]
 
 # The title is cut out by hand: an expression for its optional closing marks is quadratic on a long line of blanks.
 _ATX = re.compile(r" {0,3}(#{1,6})(?=[ \t]|$)")
@@ -18,6 +18,8 @@ _FENCE = re.compile(r" {0,3}(`{3,}(?=[^`]*$)|~{3,})")
 _SETEXT = re.compile(r" {0,3}(=+|-+)[ \t]*$")
 # What a setext underline can't turn into a heading: lists, quotes, tables, indented code, rules.
 _NO_PARAGRAPH = re.compile(r"(?: {4}|\t| {0,3}(?:[-+*>|]|\d+[.)]\s|`{3}|~{3}|_{3}))")
+_FIELD = re.compile(r"([^\s:#-][^:\n]{0,80}):(?:\s+(.*))?$")
+_NUMBERED = re.compile(r"( *)\d{1,3}[.)][ \t]+(.+)$")
 _BULLET = re.compile(r"( *)[-*+][ \t]+(.+)$")
 
 
@@ -31,7 +33,7 @@ class Section:
 
 def sections(text: str) -> Iterator[Section]:
     """Yield every section of ``text`` in order, empty ones too."""
-    lines = _without_front_matter(text.splitlines())
+    lines = text.splitlines()
     open_headings: list[tuple[int, str]] = []
     body: list[str] = []
     for level, line in _classified(lines):
@@ -47,10 +49,11 @@ def sections(text: str) -> Iterator[Section]:
 
 
 def bullets(body: str) -> Iterator[str]:
-    """Yield the text of each bullet in ``body``; bullets below a bullet comment on it and are left out."""
+    """Yield the text of each bullet or numbered line; those below another comment on it and are left out."""
     indent: int | None = None
     for line in body.splitlines():
-        if match := _BULLET.match(line.replace("\t", "    ")):
+        plain = line.replace("\t", "    ")
+        if match := _BULLET.match(plain) or _NUMBERED.match(plain):
             indent = len(match[1]) if indent is None else min(indent, len(match[1]))
             if len(match[1]) <= indent + 1:
                 yield match[2].strip()[:_MAX_BULLET]
@@ -105,9 +108,19 @@ def _closes(line: str, fence: str) -> bool:
     return len(text) >= len(fence) and set(text) == {fence[0]} and len(line) - len(line.lstrip(" ")) <= 3  # noqa: PLR2004  # CommonMark 4.5
 
 
-def _without_front_matter(lines: list[str]) -> list[str]:
-    if lines and lines[0].rstrip() == "---":
-        for position, line in enumerate(lines[1:], 1):
-            if line.rstrip() in {"---", "..."}:
-                return lines[position + 1 :]
-    return lines
+def front_matter(text: str) -> tuple[dict[str, object], str]:
+    """Return a page's YAML front matter and the text behind it; one that is no YAML counts line by line."""
+    lines = text.splitlines()
+    if not lines or lines[0].rstrip() != "---":
+        return {}, text
+    end = next((at for at, line in enumerate(lines[1:], 1) if line.rstrip() in {"---", "..."}), 0)
+    block = lines[1:end]
+    if not end or not any(_FIELD.match(line) for line in block):
+        return {}, text
+    from dm_memory.brand.yaml_text import YamlTextError, read_yaml  # noqa: PLC0415  # 50 ms, only for such a page
+
+    try:
+        value = read_yaml("\n".join(block))
+    except YamlTextError:
+        value = {match[1]: (match[2] or "").strip() for line in block if (match := _FIELD.match(line))}
+    return (value if isinstance(value, dict) else {}), "\n".join(lines[end + 1 :])

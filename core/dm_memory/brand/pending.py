@@ -1,21 +1,22 @@
-"""memory/pending/*.json: payloads the plugin's memory-manager.py, or our own prepare_store, left for the next sync."""
+"""memory/pending/ and memory/stored/: payloads that the plugin's memory-manager.py or our prepare_store left there."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from dm_memory.brand.files import BrandFileError, Limits, broken, parse_json
 from dm_memory.brand.parsed import ParsedFile
-from dm_memory.brand.text import label, labels, stamp
+from dm_memory.brand.text import is_empty, label, labels, stamp
 from dm_memory.findings import Finding, Severity
-from dm_memory.items import ContentType, Item, Kind, Priority, Source
+from dm_memory.items import ContentType, Item, Kind, Priority, Source, Value
 
-__all__ = ["GRAPH_PREFIX", "PendingFiles", "parse_pending", "pending_files"]
+__all__ = ["GRAPH_PREFIX", "PendingFiles", "parse_pending", "parse_stored", "pending_files", "stored_files"]
 
 _M = TypeVar("_M", Source, Priority)
 _PREPARED = re.compile(r"[0-9a-f]{16}\.json")
@@ -40,14 +41,18 @@ def pending_files(memory_dir: Path) -> PendingFiles:
     Raises:
         BrandFileError: The folder can't be listed.
     """
+    return _files_in(memory_dir, "pending")
+
+
+def _files_in(memory_dir: Path, folder: str) -> PendingFiles:
     try:
-        with os.scandir(memory_dir / "pending") as entries:
+        with os.scandir(memory_dir / folder) as entries:
             names = [entry.name for entry in entries]
     except FileNotFoundError:
         return PendingFiles()
     except OSError as error:
-        message = f"memory/pending can't be listed ({os.strerror(error.errno or 0)})."
-        finding = Finding("unreadable-file", Severity.ERROR, message, "Check its permissions.", "memory/pending")
+        message = f"memory/{folder} can't be listed ({os.strerror(error.errno or 0)})."
+        finding = Finding("unreadable-file", Severity.ERROR, message, "Check its permissions.", f"memory/{folder}")
         raise BrandFileError(finding) from None
     prepared = sorted(name for name in names if _PREPARED.fullmatch(name))
     return PendingFiles(tuple(prepared), tuple(sorted(name for name in names if _GRAPH.fullmatch(name))))
@@ -62,7 +67,10 @@ def parse_pending(name: str, data: bytes, limits: Limits) -> ParsedFile:
         BrandFileError: The file is not JSON, or no payload.
     """
     path = f"memory/pending/{name}"
-    document = parse_json(data, path)
+    return _parsed(path, name, parse_json(data, path), limits)
+
+
+def _parsed(path: str, name: str, document: object, limits: Limits) -> ParsedFile:
     if not isinstance(document, dict) or not isinstance(document.get("content"), str):
         raise broken(path, "is not a prepared payload: an object with a text as its content is expected")
     content: str = document["content"]
@@ -87,8 +95,49 @@ def parse_pending(name: str, data: bytes, limits: Limits) -> ParsedFile:
     return ParsedFile([item], findings, 1)
 
 
+def stored_files(memory_dir: Path) -> PendingFiles:
+    """Return what lies in ``memory_dir/stored``: our own exports, and what the plugin's script stored before us.
+
+    Raises:
+        BrandFileError: The folder can't be listed.
+    """
+    return _files_in(memory_dir, "stored")
+
+
+def parse_stored(name: str, data: bytes, limits: Limits, is_ours: Callable[[str], bool]) -> ParsedFile:
+    """Return the item in a file of ``memory/stored/``; none if it is our own export.
+
+    It has the key of the payload it once was, so that the same text still pending is no second entry.
+
+    Args:
+        name: The file's name.
+        data: Its bytes.
+        limits: The limits for a text.
+        is_ours: Returns whether a ``storage_id`` is one of ours.
+
+    Raises:
+        BrandFileError: The file is not JSON, or no payload.
+    """
+    path = f"memory/stored/{name}"
+    document = parse_json(data, path)
+    stored_id = label(document.get("storage_id")) if isinstance(document, dict) else ""
+    if stored_id and is_ours(stored_id):
+        return ParsedFile([], [], 1)
+    parsed = _parsed(path, name, document, limits)
+    facts: dict[str, Value] = {}
+    for field, fact in (("vector_db", "stored_in"), ("storage_id", "stored_id"), ("stored_at", "stored_at")):
+        if isinstance(document, dict) and (text := label(document.get(field))):
+            facts[fact] = text
+    return replace(parsed, items=[replace(item, facts=facts, source=_source(document)) for item in parsed.items])
+
+
+def _source(document: object) -> Source:
+    value = document.get("source") if isinstance(document, dict) else None
+    return _member(Source, value, Source.IMPORT)
+
+
 def _refusal(content: str, path: str, limits: Limits) -> Finding | None:
-    if not content.strip():
+    if is_empty(content):
         return Finding("empty-text", Severity.INFO, f"{path} has no text; there is nothing to remember.", path=path)
     if len(content) > limits.max_content_chars:
         message = f"{path} holds {len(content):,} characters, more than the limit of {limits.max_content_chars:,}."

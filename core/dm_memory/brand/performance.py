@@ -1,59 +1,186 @@
-"""performance/*.json -> one item per snapshot."""
+"""performance/* -> an item per snapshot, per piece of an export's table, and per sentence somebody wrote beside figures.
+
+The period is part of a snapshot's identity: July's figures in the file of June are another snapshot, not an edit.
+"""
 
 from __future__ import annotations
 
-from dm_memory.brand.files import Limits, broken, parse_json
+from collections.abc import Iterator
+
+from dm_memory.brand.context import BrandContext
+from dm_memory.brand.documents import read_document
+from dm_memory.brand.files import Limits, broken, decode_text
 from dm_memory.brand.parsed import Collector, ParsedFile, SourceFile
-from dm_memory.brand.text import NestedTooDeeplyError, capitalised, inline, is_empty, label, stamp
+from dm_memory.brand.tables import read_table, table_pieces
+from dm_memory.brand.text import (
+    NestedTooDeeplyError,
+    capitalised,
+    fields_of,
+    inline,
+    is_empty,
+    is_placeholder,
+    label,
+    labels,
+    stamp,
+    title_of,
+    words,
+)
+from dm_memory.brand.units import with_units
 from dm_memory.items import ContentType, Kind, Value
+from dm_memory.text.dates import dates_in_heading, read_date
 
 __all__ = ["parse_performance"]
 
+_PERFORMANCE = ContentType.PERFORMANCE_INSIGHT
 _IN_HEADING = frozenset(
-    {"snapshot_id", "recorded_at", "campaign_id", "period", "brand", "brand_slug", "schema_version"}
+    {"snapshot_id", "recorded_at", "campaign_id", "period", "brand", "brand_slug", "schema_version", "tags", "id"}
 )
 _NAMES = {"vs_kpi": "Against the targets", "channel_breakdown": "By channel"}
+_DATES = ("recorded_at", "date", "created_at", "timestamp", "end_date", "period_end", "updated_at")
+_SENTENCE_WORDS = 5
+_LONG_LIST = 5
 
 
-def parse_performance(file: SourceFile, data: bytes, limits: Limits) -> ParsedFile:
-    """Return the item of one snapshot file; a file that holds a list of snapshots gives one each.
+def parse_performance(file: SourceFile, data: bytes, context: BrandContext, limits: Limits) -> ParsedFile:
+    """Return the items of one file: a snapshot, a list of them, or the rows of an export.
 
     Raises:
-        BrandFileError: The file is not JSON, or neither an object nor a list.
+        BrandFileError: The file can't be read, or is neither an object nor a list.
     """
-    document = parse_json(data, file.path)
-    if not isinstance(document, dict | list):
+    collector = Collector(file, Kind.PERFORMANCE, limits)
+    if file.suffix in {".csv", ".tsv"}:
+        return _table(collector, decode_text(data), context.date_order)
+    document = read_document(file, data)
+    if not isinstance(document.value, dict | list):
         raise broken(file.path, "is not a performance snapshot: an object is expected")
-    snapshots = document if isinstance(document, list) else [document]
-    collector = Collector(file.path, Kind.PERFORMANCE, limits)
+    collector.findings, collector.whole = document.findings, document.whole
+    snapshots = _snapshots(document.value)
     for position, snapshot in enumerate(snapshots):
         if not isinstance(snapshot, dict):
             collector.malformed(f"position {position}", "is not an object")
             continue
         try:
-            _add_snapshot(collector, snapshot, file.stem)
+            units = with_units(snapshot)
+            assert isinstance(units, dict)  # noqa: S101  # an object stays one
+            _add_snapshot(collector, fields_of(units), context.date_order)
         except NestedTooDeeplyError:
             collector.malformed(f"position {position}", "is nested too deeply")
     return collector.result(len(snapshots))
 
 
-def _add_snapshot(collector: Collector, snapshot: dict[str, object], stem: str) -> None:
-    snapshot_id = label(snapshot.get("snapshot_id")) or stem
-    campaign_id, period = label(snapshot.get("campaign_id")), inline(snapshot.get("period"))
-    lines = [
-        f"{_NAMES.get(name) or capitalised(name)}: {text}"
-        for name, value in snapshot.items()
-        if name not in _IN_HEADING and not is_empty(value) and (text := inline(value))
-    ]
-    if not lines:
-        collector.empty(snapshot_id)
-        return
+def _snapshots(value: dict[str, object] | list[object]) -> list[object]:
+    if isinstance(value, list):
+        return value
+    fields = fields_of(value)
+    inner = fields.get("snapshots", fields.get("reports"))
+    return inner if isinstance(inner, list) and any(isinstance(entry, dict) for entry in inner) else [value]
+
+
+def _add_snapshot(collector: Collector, fields: dict[str, object], order: str) -> None:
+    snapshot_id = label(fields.get("snapshot_id"))
+    campaign_id, period = label(fields.get("campaign_id")), inline(fields.get("period"))
+    known = snapshot_id or collector.file.stem
+    date = next((date for name in _DATES if (date := stamp(fields.get(name), order))), "")
+    in_period = read_date(period, order)
+    key = f"performance/{known}" if snapshot_id or not period else f"performance/{known}@{label(period)}"
     facts: dict[str, Value] = {"section": "snapshot"}
     if campaign_id:
         facts["campaign_id"] = campaign_id
     if period:
         facts["period"] = label(period)
-    heading = f"Performance of {campaign_id or snapshot_id}{f', {period}' if period else ''}"
-    content = "\n".join((heading, *lines))
-    recorded_at = stamp(snapshot.get("recorded_at"))
-    collector.add(f"performance/{snapshot_id}", content, ContentType.PERFORMANCE_INSIGHT, recorded_at, facts)
+    heading = f"Performance of {campaign_id or known}{f', {period}' if period else ''}"
+    recorded_at = date or (in_period.iso if in_period else "") or _date_in_name(collector.file.stem, order)
+    collector.updated_at = stamp(fields.get("updated_at"), order) or date
+    # Without an id of its own a file is written again for the next period; its figures then leave it, and stay true.
+    rolling = not snapshot_id and bool(period)
+    lines: list[str] = []
+    notes: list[tuple[str, str]] = []
+    tables: list[tuple[str, list[str]]] = []
+    for name, value in fields.items():
+        if name in _IN_HEADING or is_empty(value) or (isinstance(value, str) and is_placeholder(value)):
+            continue
+        if sentences := list(_sentences(value)):
+            notes += [(words(name), text) for text in sentences]
+        elif rows := _rows(value):
+            tables.append((words(name), rows))
+        elif text := inline(value):
+            lines.append(f"{_NAMES.get(name) or capitalised(name)}: {text}")
+    tags = labels(fields.get("tags"))
+    if not (lines or notes or tables):
+        collector.empty(known)
+        return
+    if lines:
+        content = "\n".join((heading, *lines))
+        collector.add(key, content, _PERFORMANCE, recorded_at=recorded_at, facts=facts, tags=tags, rolling=rolling)
+    for name, text in notes:
+        own = {**facts, "section": name}
+        collector.add_entry(
+            f"{key}#{name}",
+            f"{heading}, {name}: {text}",
+            _PERFORMANCE,
+            recorded_at=recorded_at,
+            facts=own,
+            tags=tags,
+            rolling=rolling,
+        )
+    for name, rows in tables:
+        for piece in _grouped(rows):
+            collector.add_entry(
+                f"{key}#{name}",
+                f"{heading}, {name}:\n{piece}",
+                _PERFORMANCE,
+                recorded_at=recorded_at,
+                facts=facts,
+                tags=tags,
+                rolling=rolling,
+            )
+
+
+def _sentences(value: object) -> Iterator[str]:
+    """Yield what somebody wrote beside the figures: sentences, alone or in a list; a list with figures has none."""
+    entries = value if isinstance(value, list) else [value]
+    texts = [entry.strip() for entry in entries if isinstance(entry, str) and len(entry.split()) >= _SENTENCE_WORDS]
+    if texts and len(texts) == len([entry for entry in entries if not is_empty(entry)]):
+        yield from texts
+
+
+def _rows(value: object) -> list[str]:
+    """Return the rows of a long list of objects, each with the names of its columns; [] for what fits into a line."""
+    if not isinstance(value, list) or len(value) <= _LONG_LIST or not all(isinstance(entry, dict) for entry in value):
+        return []
+    return [text for entry in value if (text := inline(entry))]
+
+
+def _grouped(rows: list[str]) -> Iterator[str]:
+    lines: list[str] = []
+    for row in rows:
+        if lines and sum(map(len, lines)) + len(row) > 1200:  # noqa: PLR2004  # what a reader takes in at once
+            yield "\n".join(lines)
+            lines = []
+        lines.append(f"- {row}")
+    if lines:
+        yield "\n".join(lines)
+
+
+def _table(collector: Collector, text: str, order: str) -> ParsedFile:
+    """An export: what stands before its header names it, every piece of its rows carries the header."""
+    from dm_memory.brand.pages import without_double_encoding  # noqa: PLC0415  # only for such a file
+
+    before, header, rows = read_table(without_double_encoding(text))
+    stem = collector.file.stem
+    found = [date for line in [*before, stem] if (date := dates_in_heading(line, order))]
+    recorded_at = found[0].iso if found else ""
+    heading = ", ".join([f"Performance report {title_of(stem)}", *before])
+    facts: dict[str, Value] = {"section": "report", "name": label(title_of(stem))}
+    for piece in table_pieces(header, rows):
+        content = f"{heading}\n{piece}"
+        key = f"performance/{collector.file.name.removeprefix('performance/')}#rows"
+        collector.add_entry(key, content, _PERFORMANCE, recorded_at=recorded_at, facts=facts)
+    if not collector.items:
+        collector.nothing()
+    return collector.result(len(rows))
+
+
+def _date_in_name(stem: str, order: str) -> str:
+    written = dates_in_heading(stem, order)
+    return written.iso if written else ""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
-from dm_memory.brand.text import NestedTooDeeplyError, inline, is_empty, label, label_of, labels, words
+from dm_memory.brand.text import NestedTooDeeplyError, fields_of, inline, is_empty, label, label_of, labels, words
 from dm_memory.findings import Finding, Severity
 
 __all__ = ["Profile"]
@@ -27,7 +28,7 @@ class Profile:
         """Return the object ``name``; a value in its place is understood as the group's ``main`` value."""
         value = self.values.get(name)
         if isinstance(value, dict):
-            return Profile(value, self.path, self.findings)
+            return Profile(fields_of(value), self.path, self.findings)
         if not is_empty(value) and not main:
             self._dropped(name, "an object")
         return Profile({main: value} if main else {}, self.path, self.findings)
@@ -52,6 +53,25 @@ class Profile:
         if lost or not found:
             self._dropped(name, "a list of texts", partly=bool(found))
         return tuple(found)
+
+    def replacements(self, name: str) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+        """Return the words of a list, and for those that stand for another one (word in lower case, what to write).
+
+        ``guests (not customers)``, ``guests instead of customers`` and ``{"use": "guests", "instead_of": "customers"}``
+        are read.
+        """
+        value = self.values.get(name)
+        entries = value if isinstance(value, list) else list(value.items()) if isinstance(value, dict) else []
+        words: list[str] = []
+        pairs: dict[str, str] = {}
+        for entry in entries:
+            better, instead = _replacement(entry)
+            if better:
+                words.append(better)
+            pairs.update({word.casefold(): better for word in instead if better})
+        if not entries:
+            return self.texts(name), ()
+        return tuple(dict.fromkeys(words)), tuple(pairs.items())
 
     def prose(self, name: str) -> str:
         """Return a text of any shape as one."""
@@ -86,3 +106,22 @@ class Profile:
         message = f"{self.path}: {name} should be {expected}; it is {what}."
         remedy = f"Correct {name} in {self.path}."
         self.findings.append(Finding("profile-value", Severity.WARNING, message, remedy, path=self.path))
+
+
+_NOT = re.compile(r"\s*(?:\(\s*)?(?:,\s*)?(?:\bnot\b|\binstead of\b|\brather than\b|\bstatt\b|\bnicht\b|≠)\s*(.+?)\)?\s*$", re.IGNORECASE)
+
+
+def _replacement(entry: object) -> tuple[str, list[str]]:
+    """Return a word to prefer and the words it stands for."""
+    if isinstance(entry, tuple):  # a member of {"customers": "guests"}
+        return (label(entry[1]), [str(entry[0])]) if label(entry[1]) else (str(entry[0]), [])
+    if isinstance(entry, dict):
+        fields = fields_of(entry)
+        better = next((text for key in ("use", "prefer", "say", "word", "this", "better") if (text := label(fields.get(key)))), "")
+        keys = ("instead_of", "not", "avoid", "replaces", "over")
+        return better or label_of(entry), [word for key in keys for word in labels(fields.get(key))]
+    text = label(entry)
+    match = _NOT.search(text)
+    if match is None:
+        return text, []
+    return text[: match.start()].strip(" \"'“”"), [word.strip(" \"'“”") for word in re.split(r",|\bor\b", match[1])]

@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from functools import lru_cache
+
+from dm_memory.text.dates import read_date
 
 __all__ = [
     "NestedTooDeeplyError",
     "block",
     "bounded_key",
+    "canonical",
     "capitalised",
+    "fields_of",
     "inline",
     "is_empty",
+    "is_placeholder",
     "label",
     "label_of",
     "labels",
+    "number",
+    "says_something",
+    "slug_of",
     "stamp",
+    "title_of",
+    "word_set",
+    "words",
 ]
 
 MAX_KEY = 512
@@ -23,6 +38,27 @@ _MAX_LABEL = 200
 _MAX_LABELS = 50
 _MAX_STAMP = 64
 _SHORT = 60
+_MAX_DECIMALS = 4
+
+INVISIBLE = (
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0"
+)
+"""Characters that show nothing: soft hyphens, zero-width signs, marks of direction, fillers, variation selectors."""
+
+_INVISIBLE = re.compile(rf"[\s{INVISIBLE}]+")
+_CAMEL = re.compile(r"[a-z][a-z0-9]+(?:[A-Z]+[a-z0-9]*)+")
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_GAPS = re.compile(r"[\s_\-.]+")
+# Scripts without a space between words: one "word" can be a sentence.
+_UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_FIELD_WORDS = r"(?:tbd|todo|tba|insert|add|your|enter|fill|describe|e\.g\.|name|date|brand|company|x+)\b"
+_PLACEHOLDER = re.compile(
+    rf"\s*(?:\[\s*(?i:{_FIELD_WORDS})[^\]]*\]|<\s*(?i:your|insert|add|enter)\b[^<>]*>"
+    r"|\[[A-Z][A-Z0-9 _/-]+\]|<[A-Z][A-Z0-9 _-]+>|\[\s*(?:\.{3}|\u2026|_*)\s*\]"
+    r"|\{\{[^{}]*\}\}|<%[^%]*%>|\$\{[^{}]*\}"
+    r"|(?i:tbd|tba|todo|n/?a|xxx+)|_{2,}|\.{3,}|\u2026|-+|\u2014|\?+)(?:[\s.,;:|*_]+|$)"
+)
 
 
 class NestedTooDeeplyError(ValueError):
@@ -30,21 +66,78 @@ class NestedTooDeeplyError(ValueError):
 
 
 def is_empty(value: object) -> bool:
-    """Return whether ``value`` says nothing: missing, blank, or a list or object of such alone at its first level."""
+    """Return whether ``value`` says nothing: missing, invisible, or an empty list or object."""
     if isinstance(value, str):
-        return not value.strip()
+        return not value.strip() or (not value.isascii() and not _INVISIBLE.sub("", value))
     return value is None or (isinstance(value, list | dict) and not value)
 
 
+def is_placeholder(text: str) -> bool:
+    """Return whether ``text`` is nothing but what a template leaves to be filled in: ``[TBD]``, ``{{TAGLINE}}``."""
+    position = 0
+    while position < len(text):
+        match = _PLACEHOLDER.match(text, position)
+        if match is None:
+            return False
+        position = match.end()
+    return bool(text.strip())
+
+
+def says_something(text: str) -> bool:
+    """Return whether a list's entry can be a memory: more than one word, or a sentence in a script without spaces."""
+    pieces = _INVISIBLE.split(text.strip(".,;:!?-*\u2022 \t\n"))
+    if len([piece for piece in pieces if piece]) > 1:
+        return True
+    return len(_UNSPACED.findall(text)) > 3  # noqa: PLR2004  # "抹茶" is a word, four signs begin to be a sentence
+
+
+@lru_cache(maxsize=8192)
 def words(name: str) -> str:
-    """Return a JSON key as words: ``open_rate`` -> ``open rate``."""
+    """Return a JSON key as words: ``open_rate`` and ``openRate`` -> ``open rate``."""
+    if _CAMEL.fullmatch(name):
+        name = " ".join(part if part.isupper() else part.lower() for part in _HUMP.split(name))
     return " ".join(name.replace("_", " ").split())
 
 
+@lru_cache(maxsize=8192)
+def canonical(name: str) -> str:
+    """Return a key in the one spelling by which parsers know it: ``campaignId``, ``Campaign ID`` -> ``campaign_id``."""
+    return _GAPS.sub("_", words(name).strip()).casefold()
+
+
+def fields_of(value: Mapping[str, object]) -> dict[str, object]:
+    """Return an object by the canonical spelling of its keys; of two that are one, the first that says something."""
+    found: dict[str, object] = {}
+    for name, entry in value.items():
+        known = canonical(name)
+        if known not in found or is_empty(found[known]):
+            found[known] = entry
+    return found
+
+
+@lru_cache(maxsize=8192)
 def capitalised(name: str) -> str:
     """Return a JSON key as words that begin a line: ``open_rate`` -> ``Open rate``."""
     text = words(name)
     return text[:1].upper() + text[1:]
+
+
+def title_of(stem: str) -> str:
+    """Return a file's name as a title: ``voice-and-tone`` -> ``Voice and tone``."""
+    return capitalised(stem.replace("-", " "))
+
+
+def number(value: float) -> str:
+    """Return a number as people write it: no exponent, no more than four decimals; "" for what is no number."""
+    if isinstance(value, int):
+        return str(value)
+    if value != value or value in {float("inf"), float("-inf")}:  # noqa: PLR0124  # NaN
+        return ""
+    exact = Decimal(repr(value))
+    if -int(exact.as_tuple().exponent) > _MAX_DECIMALS:
+        exact = Decimal(repr(round(value, 2) if abs(value) >= 1 else float(f"{value:.4g}")))
+    text = f"{exact:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def inline(value: object, depth: int = 0) -> str:
@@ -54,7 +147,7 @@ def inline(value: object, depth: int = 0) -> str:
         NestedTooDeeplyError: See there.
     """
     if isinstance(value, str):
-        return value.strip()
+        return "" if is_empty(value) else value.strip()
     if isinstance(value, bool):
         return "yes" if value else "no"
     if value is None:
@@ -65,7 +158,7 @@ def inline(value: object, depth: int = 0) -> str:
         return _joined([text for entry in value if (text := inline(entry, depth + 1))])
     if isinstance(value, dict):
         return ", ".join(text for name, entry in value.items() if (text := _named(name, entry, depth + 1)))
-    return str(value)
+    return number(value) if isinstance(value, int | float) else str(value)
 
 
 def _named(name: str, value: object, depth: int) -> str:
@@ -99,6 +192,8 @@ def block(value: object) -> str:
 def label(value: object) -> str:
     """Return a text, number or flag as one short line for metadata; anything else as ""."""
     if isinstance(value, str):
+        if is_empty(value):
+            return ""
         return value.strip() if len(value) <= _MAX_LABEL else value.strip()[:_MAX_LABEL].rstrip()
     if isinstance(value, int | float):
         return inline(value)[:_MAX_LABEL]
@@ -125,17 +220,37 @@ def label_of(entry: object) -> str:
     return label(entry)
 
 
-def stamp(value: object) -> str:
-    """Return a date as its source wrote it, or "" for what can't be one."""
+def stamp(value: object, order: str = "") -> str:
+    """Return a date as ISO-8601 (as its source wrote it, where that is such), or "" for what is none."""
+    try:
+        written = read_date(value if isinstance(value, str | int | float) else None, order)
+    except OverflowError:  # an integer beyond any moment
+        return ""
+    return written.iso if written else ""
+
+
+def raw_stamp(value: object) -> str:
+    """Return a moment as its source wrote it, for keys: "" for what is too long or no scalar."""
     if isinstance(value, str):
         text = value.strip()
-        return text if len(text) <= _MAX_STAMP else ""
+        return text if len(text) <= _MAX_STAMP and not is_empty(text) else ""
     return label(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
+
+
+def word_set(text: str) -> frozenset[str]:
+    """Return the words in ``text``: a set of many names stays readable."""
+    return frozenset(text.split())
+
+
+def slug_of(name: str) -> str:
+    """Return a name as the last part of a key: lower case, hyphens, every script."""
+    slug = re.sub(r"[^\w]+", "-", name.casefold().replace("_", "-")).strip("-")[:80]
+    return slug or hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
 def bounded_key(key: str) -> str:
     """Return ``key``, shortened to 512 characters with a hash of the whole where it is longer."""
     if len(key) <= MAX_KEY:
         return key
-    digest = hashlib.sha256(key.encode()).hexdigest()[:16]
+    digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:16]
     return f"{key[: MAX_KEY - len(digest) - 1]}~{digest}"

@@ -1,6 +1,6 @@
-"""The port behind the cache: an ordered key-value store in one file.
+"""The protocol of an engine behind the cache: an ordered key-value store in one file.
 
-Contract, held by ``tests/storage/test_cache_engines.py`` for every engine:
+Contract, checked by ``tests/cache/engines/`` for every engine:
 
 * Keys are ordered bytes; a scan takes its start and leaves its end.
 * ``write`` is one transaction over any tables: all of it is stored when the block ends, nothing where it raises.
@@ -11,7 +11,7 @@ Contract, held by ``tests/storage/test_cache_engines.py`` for every engine:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from enum import StrEnum
 from typing import Protocol
@@ -29,6 +29,7 @@ __all__ = [
     "Reader",
     "Space",
     "Writer",
+    "pages",
 ]
 
 Pair = tuple[bytes, bytes]
@@ -123,3 +124,35 @@ class Engine(Reader, Protocol):
 
     def close(self) -> None:
         """Let go of the file. Idempotent."""
+
+
+def pages(
+    reader: Reader,
+    table: str,
+    start: bytes | None = None,
+    end: bytes | None = None,
+    *,
+    size: int = 1000,
+    reverse: bool = False,
+) -> Iterator[list[Pair]]:
+    """Yield the entries from ``start`` (in) to ``end`` (out) in pages.
+
+    Raises:
+        CacheDamagedError: The keys do not come in order: in a damaged file an engine may go round in circles.
+    """
+    while entries := reader.scan(table, start, end, limit=size, reverse=reverse):
+        keys = [key for key, _ in entries]
+        if sorted(set(keys), reverse=reverse) != keys or not _inside(keys, start, end):
+            raise CacheDamagedError(
+                "The local cache is damaged: its keys are out of order.",
+                "Run storage_sync: it sets the file aside and fills a new one from the durable store.",
+            )
+        yield entries
+        if reverse:
+            end = keys[-1]
+        else:
+            start = keys[-1] + b"\x00"
+
+
+def _inside(keys: list[bytes], start: bytes | None, end: bytes | None) -> bool:
+    return (start is None or min(keys) >= start) and (end is None or max(keys) < end)

@@ -1,10 +1,11 @@
-"""The cache's files: where they are, who holds them, and the quarantine for damaged ones."""
+"""The cache's files: where they are, who uses them, what is set aside; and what can be wrong with them, in words."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import stat
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,12 +18,24 @@ from dm_memory.cache.engine import (
     CacheDamagedError,
     CacheUnavailableError,
 )
-from dm_memory.cache.findings import quarantined
-from dm_memory.findings import Finding
+from dm_memory.findings import Finding, Severity
+from dm_memory.services.turso.schema import Table
 
-__all__ = ["CacheFiles", "busy", "closed", "damaged", "quarantine", "unavailable"]
+__all__ = [
+    "CacheFiles",
+    "broken_index",
+    "busy",
+    "closed",
+    "damaged",
+    "damaged_file",
+    "damaged_value",
+    "orphan",
+    "quarantine",
+    "special",
+    "unavailable",
+]
 
-_FORMAT = 1
+_FORMAT = 2
 """Part of the file's name: other versions of this program use other files, and take none for damaged."""
 
 _KEPT = 2
@@ -55,25 +68,63 @@ class CacheFiles:
     def _note(self) -> Path:
         return self.folder / f"cache.v{_FORMAT}.{self.engine}.holder.json"
 
+    def make_folder(self) -> None:
+        """Make the folder if it is missing; refuse what is no folder or file in it. Nothing special is ever opened.
+
+        Raises:
+            CacheUnavailableError: The folder can't be made, or something there is a link, a folder, a pipe or a device.
+        """
+        try:
+            if stat.S_ISLNK(self._mode(self.folder)):
+                raise special(self, self.folder, "is a link")
+            for folder in (self.folder.parent, self.folder):
+                folder.mkdir(mode=0o700, exist_ok=True)
+            for path in (*self.all(), self.turn, self._lock, self._note, self._making, self._request):
+                mode = self._mode(path)
+                if mode and not stat.S_ISREG(mode):
+                    raise special(self, path, "is a link" if stat.S_ISLNK(mode) else "is no file")
+        except OSError as error:
+            raise unavailable(self, error.strerror or type(error).__name__) from None
+
+    def _mode(self, path: Path) -> int:
+        """Return the mode of what is there; 0 if nothing is."""
+        try:
+            return path.lstat().st_mode
+        except FileNotFoundError:
+            return 0
+
+    def remove_older(self) -> None:
+        """Remove the files of older versions of this program: nobody reads them any more."""
+        for version in range(1, _FORMAT):
+            for path in self.folder.glob(f"cache.v{version}.*"):
+                with contextlib.suppress(OSError):
+                    path.unlink()
+
+    @property
+    def turn(self) -> Path:
+        """The lock of whoever fills the cache, whichever its engine."""
+        return self.folder / ".storage-sync.lock"
+
+    @property
+    def _lock(self) -> Path:
+        return self.folder / f"cache.v{_FORMAT}.{self.engine}.lock"
+
     def lock(self) -> filelock.BaseFileLock:
-        """Return the lock under which files are made and moved; held for moments, never while the cache is used."""
+        """Return the lock under which files are made and moved; kept for moments, never while the cache is used."""
         # The lock file stays: unlinking it between two processes that are about to lock it would let both in.
-        path = self.folder / f"cache.v{_FORMAT}.{self.engine}.lock"
         return filelock.FileLock(
-            path, mode=0o600, thread_local=False, poll_interval=_POLL_SECONDS, preserve_lock_file=True
+            self._lock, mode=0o600, thread_local=False, poll_interval=_POLL_SECONDS, preserve_lock_file=True
         )
 
     def make(self) -> bool:
-        """Make the database's file, empty and private, where there is none. Return whether it did.
+        """Make the database's file, empty and private, if there is none. Return whether it did.
 
         Raises:
-            CacheUnavailableError: It can't be made, or is a link: links out of the home are refused.
+            CacheUnavailableError: It can't be made.
         """
         try:
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o600)
         except FileExistsError:
-            if self.path.is_symlink():
-                raise unavailable(self, "it is a link") from None
             return False
         except OSError as error:
             raise unavailable(self, error.strerror or type(error).__name__) from None
@@ -87,7 +138,7 @@ class CacheFiles:
     def begin_making(self) -> None:
         """Note that the database is being made, so that one whose maker was killed is not taken for a damaged one.
 
-        To be called under ``lock``. What such a maker left behind never held anything, and goes.
+        To be called under ``lock``. What such a maker left behind is empty, and goes.
 
         Raises:
             OSError: The folder can't be written.
@@ -121,7 +172,7 @@ class CacheFiles:
             seal.write_text(self._appearance())
 
     def is_sealed(self) -> bool:
-        """Tell whether the database looks as it did when it was closed in order, and no log holds changes to it."""
+        """Return whether the database looks as it did when it was closed in order, and no log has changes to it."""
         try:
             log = self.beside("-wal")
             changes = log.stat().st_size if log.exists() else 0
@@ -138,12 +189,12 @@ class CacheFiles:
         return self.folder / f"cache.v{_FORMAT}.{self.engine}.wanted"
 
     def ask(self) -> None:
-        """Ask whoever holds the file to let go of it for a moment."""
+        """Ask whoever has the file open to close it for a moment."""
         with contextlib.suppress(OSError):
             self._request.touch(0o600)
 
     def is_asked_for(self) -> bool:
-        """Tell whether somebody waits for the file."""
+        """Return whether somebody waits for the file."""
         return self._request.exists()
 
     def withdraw(self) -> None:
@@ -152,7 +203,7 @@ class CacheFiles:
             self._request.unlink()
 
     def write_note(self) -> None:
-        """Say who holds the file. A note that can't be written is only missing from an error message."""
+        """Say who has the file open. A note that can't be written is only missing from an error message."""
         note = {"pid": os.getpid(), "since": datetime.now(UTC).isoformat()}
         with contextlib.suppress(OSError):
             self._note.touch(0o600)
@@ -165,7 +216,7 @@ class CacheFiles:
                 self._note.unlink()
 
     def holder(self) -> str:
-        """Say in words who holds the file, as far as the note tells; that of a killed process may linger."""
+        """Say in words who has the file open, as far as the note tells; that of a killed process may linger."""
         noted = self._noted()
         try:
             return f"process {int(str(noted['pid']))} since {datetime.fromisoformat(str(noted['since'])):%H:%M:%S} UTC"
@@ -204,7 +255,7 @@ def quarantine(files: CacheFiles, identity: int, deadline: float) -> Finding:
         raise busy(files) from None
     except OSError as error:
         raise unavailable(files, error.strerror or type(error).__name__) from None
-    return quarantined(place.name)
+    return _quarantined(place.name)
 
 
 def _move(files: CacheFiles, place: Path) -> None:
@@ -243,6 +294,71 @@ def unavailable(files: CacheFiles, why: str) -> CacheUnavailableError:
     )
 
 
+def special(files: CacheFiles, path: Path, what: str) -> CacheUnavailableError:
+    """Return the error for something in the place of a file that is none of ours."""
+    return CacheUnavailableError(
+        f"The local cache {files.path} can't be used: {path.name} {what}.",
+        f"Remove {path}, then run storage_sync again: it fills the cache from the durable store.",
+    )
+
+
 def closed(files: CacheFiles) -> CacheClosedError:
     """Return the error for the use of a cache after its end."""
     return CacheClosedError(f"The local cache {files.path} was already closed.", "Open it again.")
+
+
+# Findings -----------------------------------------------------------------------------------------------------------
+
+
+def _quarantined(name: str) -> Finding:
+    """Return the finding for a cache that was set aside under ``name``."""
+    return Finding(
+        code="cache-quarantined",
+        severity=Severity.WARNING,
+        message="The local cache was damaged; it was set aside, and a new one begun.",
+        remedy="Nothing is lost: run storage_sync, which fills the cache from the durable store.",
+        path=name,
+    )
+
+
+def damaged_value(space: str, key: bytes) -> Finding:
+    """Return the finding for a value whose checksum or version is wrong."""
+    return Finding(
+        code="cache-value-damaged",
+        severity=Severity.WARNING,
+        message=f"A value in the local cache's {space} is damaged and was left out.",
+        remedy="Run storage_sync with repair: it reads what is damaged from the durable store again.",
+        key=f"{space}/{key.decode(errors='backslashreplace')}",
+    )
+
+
+def damaged_file() -> Finding:
+    """Return the finding for a file that the engine says is not intact."""
+    return Finding(
+        code="cache-damaged",
+        severity=Severity.ERROR,
+        message="The local cache's file is damaged.",
+        remedy="Run storage_sync: it sets the file aside and fills a new one from the durable store.",
+    )
+
+
+def broken_index(table: Table, missing: int, left_over: int) -> Finding:
+    """Return the finding for an index that does not match its table."""
+    return Finding(
+        code="cache-index",
+        severity=Severity.WARNING,
+        message=f"The index of the local cache's {table} lacks {missing} entries and has {left_over} left over.",
+        remedy="Run storage_sync with full, which fills the cache again.",
+        key=table.value,
+    )
+
+
+def orphan(key: str) -> Finding:
+    """Return the finding for an embedding whose episode or pattern is not there."""
+    return Finding(
+        code="cache-orphan",
+        severity=Severity.WARNING,
+        message="An embedding in the local cache belongs to nothing that is there.",
+        remedy="Run storage_sync with repair, which removes it.",
+        key=f"{Table.EMBEDDINGS}/{key}",
+    )

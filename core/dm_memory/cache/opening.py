@@ -3,28 +3,53 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import filelock
 
+from dm_memory.cache.cache import Cache
 from dm_memory.cache.engine import CacheBusyError, CacheDamagedError, CacheError, Engine
 from dm_memory.cache.files import CacheFiles, busy, damaged, quarantine, unavailable
-from dm_memory.cache.protocol import Cache
-from dm_memory.cache.sharing import SharingEngine
 from dm_memory.errors import ConfigurationError
 from dm_memory.findings import Finding
 
-__all__ = ["EngineChoice", "cache_path", "open_cache"]
+__all__ = ["CachePlace", "EngineChoice", "cache_place", "open_cache"]
 
 EngineChoice = Literal["auto", "redb", "sqlite"]
 
 _POLL_SECONDS = 0.01
 _ATTEMPTS = 3
 """A new file that is damaged again means a failing disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class CachePlace:
+    """Where a brand's cache is. ``deadline``: seconds to wait for another process that uses it."""
+
+    folder: Path
+    engine: EngineChoice = "auto"
+    deadline: float = 10.0
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is something to open. Raises ``ConfigurationError``."""
+        return os.path.lexists(self.files.path)
+
+    @property
+    def files(self) -> CacheFiles:
+        """The cache's files. Raises ``ConfigurationError``."""
+        return CacheFiles(self.folder, _engine_name(self.engine))
+
+
+def cache_place(memory_dir: Path) -> CachePlace:
+    """Return where a brand's cache is: redb if its package is installed, else SQLite."""
+    return CachePlace(memory_dir / "cache")
 
 
 def open_cache(
@@ -36,22 +61,22 @@ def open_cache(
     set_aside: bool = True,
     share: bool = False,
 ) -> Cache:
-    """Open the cache in ``folder``; make it where there is none. Blocks: call it on a worker thread.
+    """Open the cache in ``folder``; make it if there is none. Blocks: call it on a worker thread.
 
     A file that is damaged, cut short, empty, of an older format or of another kind is set aside, and an empty cache
     returned whose ``findings`` say so.
 
     Args:
-        folder: The brand's memory folder or one in it; made (0700) where missing.
-        engine: ``auto`` takes redb where its package is installed, else SQLite.
+        folder: The brand's memory folder or one in it; made (0700) if missing.
+        engine: ``auto`` takes redb if its package is installed, else SQLite.
         deadline: Seconds to wait for another process, here and in later writes.
-        verify: Read the whole file and check it; None: where it was not closed in order, or was changed since.
+        verify: Read the whole file and check it; None: if it was not closed in order, or was changed since.
             Without it damage shows when it is met.
         set_aside: False: a damaged file stays where it is, and is an error.
         share: Let other processes in between, where the engine admits only one; for whoever keeps the cache for long.
 
     Raises:
-        CacheBusyError: Another process had it for longer than the deadline. Names it where it can.
+        CacheBusyError: Another process had it for longer than the deadline. Names it if it can.
         CacheDamagedError: The file is damaged, and is not to be set aside.
         CacheUnavailableError: The folder or the file can't be used.
         ConfigurationError: redb was asked for and is not installed.
@@ -60,7 +85,7 @@ def open_cache(
     make = _maker(files.engine)
     until = time.monotonic() + deadline
     findings: list[Finding] = []
-    _make_folder(files)
+    files.make_folder()
     for _ in range(_ATTEMPTS):
         identity = files.identity()
         try:
@@ -73,14 +98,11 @@ def open_cache(
             findings.append(quarantine(files, identity, _left(until)))
             continue
         if share and files.engine == "redb":
+            from dm_memory.cache.redb import SharingEngine  # noqa: PLC0415  # an extra
+
             opened = SharingEngine(files, opened, partial(_reopen, files, make, deadline, identity))
         return Cache(opened, files, identity, findings, doubtful=doubtful)
     raise unavailable(files, "it is damaged each time it is made")
-
-
-def cache_path(folder: Path, engine: EngineChoice = "auto") -> Path:
-    """Return the file that ``open_cache`` opens or makes. Raises ``ConfigurationError``."""
-    return CacheFiles(folder, _engine_name(engine)).path
 
 
 def _engine_name(engine: EngineChoice) -> str:
@@ -104,13 +126,6 @@ def _maker(engine: str) -> Callable[[CacheFiles, float], Engine]:
     return SqliteEngine
 
 
-def _make_folder(files: CacheFiles) -> None:
-    try:
-        files.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise unavailable(files, error.strerror or type(error).__name__) from None
-
-
 def _open(
     files: CacheFiles, make: Callable[[CacheFiles, float], Engine], deadline: float, until: float
 ) -> tuple[Engine, int]:
@@ -122,6 +137,7 @@ def _open(
                 raise damaged(files)
             opened = _wait(files, lambda: make(files, deadline), until)
             files.end_making()
+            files.remove_older()
             return opened, files.identity()
     except filelock.Timeout:
         raise busy(files) from None

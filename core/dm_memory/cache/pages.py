@@ -10,11 +10,12 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
-from dm_memory.cache.protocol import Packed, Record, pack
-from dm_memory.cache.sync_records import key_of, records_of
-from dm_memory.services.turso.protocol import DurableStore, Key, Page
+from dm_memory.cache.cache import Packed, pack
+from dm_memory.cache.records import Record, key_of, records_of
+from dm_memory.services.turso.protocol import Key, Page
 from dm_memory.services.turso.schema import Table
-from dm_memory.sync.worker import worker_thread
+from dm_memory.services.turso.store import DurableStore
+from dm_memory.store.worker import worker_thread
 
 __all__ = ["Batch", "Range", "ahead", "as_fetched", "batches", "packed_ahead"]
 
@@ -33,7 +34,7 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What is cached together: rows, and the embeddings that belong to them where they were asked for."""
+    """What is cached together: rows, and the embeddings that belong to them if they were asked for."""
 
     page: Page
     embeddings: Page
@@ -47,7 +48,7 @@ def as_fetched(batch: Batch) -> Batch:
 
 
 def packed_ahead(table: Table, batch: Batch) -> Batch:
-    """Return the batch with its rows as they go into a cache that holds none of them."""
+    """Return the batch with its rows as they go into a cache that has none of them."""
     records = {table: records_of(table, batch.page)}
     if batch.embeddings.rows:
         records[Table.EMBEDDINGS] = records_of(Table.EMBEDDINGS, batch.embeddings)
@@ -69,7 +70,7 @@ async def batches(
     At most ``parallel`` pages (of a file: two) are on their way or waiting, so memory does not grow with the range.
 
     Raises:
-        LayerError: The store failed; every page before the trouble was yielded.
+        ServiceError: The store failed; every page before that was yielded.
     """
     # One thread: each further one would keep the memory of the largest page it ever made.
     async with worker_thread("dm-memory-pages") as thread:
@@ -124,7 +125,7 @@ async def _side_by_side(
         async for found in fetched:
             for batch in found:
                 yield batch
-    # What is behind the last seam has no known length: beyond its first page it is fetched page by page, not held.
+    # What is behind the last seam has no known length: beyond its first page it is fetched page by page.
     if found and len(found[-1].page.rows) >= size and (after := key_of(found[-1].page.rows[-1])) != last.through:
         async for batch in stretch(replace(last, after=after)):
             yield batch
@@ -133,7 +134,7 @@ async def _side_by_side(
 async def _between(
     store: DurableStore, span: Range, size: int, *, with_embeddings: bool, prepare: Callable[[Batch], Awaitable[Batch]]
 ) -> AsyncGenerator[Batch, None]:
-    """Yield the pages of a stretch; more than one where rows came in since the seams were asked for."""
+    """Yield the pages of a stretch; more than one if rows came in since the seams were asked for."""
     after = span.after
     while True:
         page = await store.page(span.table, after, limit=size, through=span.through)

@@ -1,30 +1,45 @@
-"""What the cache keeps: records as values, and their form on disk, in which damage shows.
+"""What the cache stores: rows of the durable store as values, and their form on disk, in which damage shows.
 
 A value on disk is a frame: version (1 byte), CRC-32 (4), moment (8, signed), length of the parent's id (4), that id,
 the payload; numbers big-endian. The checksum covers the key as well, so that a value under another's key is damage.
 CRC-32 from zlib takes 0.5 microseconds for 2 KB, BLAKE2b 2.3, and nobody forges values in their own cache.
+
+The payload is JSON, then, if the row has blobs, a zero byte and the blobs one after the other; JSON contains no zero
+byte. A blob's place in the JSON has its length. Rows of our own tables are a list in the table's order; those of other
+programs name their columns, which differ from version to version.
 """
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zlib import crc32
 
-from dm_memory.services.turso.schema import Table
+import orjson
+
+from dm_memory.services.turso.protocol import Key
+from dm_memory.services.turso.protocol import Page as StorePage
+from dm_memory.services.turso.rows import row_checksum
+from dm_memory.services.turso.schema import NATIVE, Row, SqlValue, Table
 
 __all__ = [
     "Page",
     "Record",
     "Watermark",
+    "checksum_of",
     "child_key",
     "children_prefix",
     "decode",
     "encode",
     "key_bytes",
+    "key_of",
     "order_key",
+    "place_of",
+    "records_of",
+    "row_of",
     "watermark_of",
     "watermark_record",
 ]
@@ -51,7 +66,7 @@ class Record(NamedTuple):
     parent: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Watermark:
     """How far a stream of changes was read: the last row's moment (microseconds since 1970) and id."""
 
@@ -114,6 +129,11 @@ def order_key(key: bytes, record: Record) -> bytes:
     return (record.recorded_at + _MIDDLE).to_bytes(8, "big") + key
 
 
+def place_of(entry: bytes) -> Watermark:
+    """Return the moment and the id that an entry of the index by moment stands for."""
+    return Watermark(int.from_bytes(entry[:8], "big") - _MIDDLE, entry[8:].decode("utf-8", "surrogatepass"))
+
+
 def child_key(key: bytes, record: Record) -> bytes:
     """Return the key under which an embedding stands in the index by parent."""
     return children_prefix(key_bytes(record.parent)) + key
@@ -122,3 +142,70 @@ def child_key(key: bytes, record: Record) -> bytes:
 def children_prefix(parent: bytes) -> bytes:
     """Return what the index keys of a parent's embeddings begin with. The length keeps "a" apart from "ab"."""
     return len(parent).to_bytes(4, "big") + parent
+
+
+# Rows ---------------------------------------------------------------------------------------------------------------
+
+_COLUMNS = {table: ("id", "updated_at", *layout.columns) for table, layout in NATIVE.tables.items()}
+
+
+def key_of(row: Row) -> Key:
+    """Return a row's place in the order of changes."""
+    return int(row[1] or 0), str(row[0])
+
+
+def records_of(table: Table, page: StorePage) -> list[Record]:
+    """Return the cache's records of a page. Episodes are ordered by when they changed, as in the durable store."""
+    names = None if page.columns == _COLUMNS[table] else page.columns
+    if names is None and table is Table.EPISODES:  # texts and integers, and most of what is cached
+        return [Record(str(row[0]), orjson.dumps(row), int(row[1] or 0)) for row in page.rows]
+    owner = 0
+    if table is Table.EMBEDDINGS and page.rows:
+        owner = next(page.columns.index(name) for name in ("item_id", "episode_id") if name in page.columns)
+    return [
+        Record(str(row[0]), _pack(row, names), int(row[1] or 0), str(row[owner]) if owner else "") for row in page.rows
+    ]
+
+
+def _pack(row: Row, names: Sequence[str] | None) -> bytes:
+    blobs = [value for value in row if type(value) is bytes]
+    values = [_plain(value) for value in row] if blobs or float in map(type, row) else row
+    text = orjson.dumps(values if names is None else {"columns": names, "values": values})
+    return b"\0".join((text, b"".join(blobs))) if blobs else text
+
+
+def _plain(value: SqlValue) -> Any:  # noqa: ANN401  # what JSON carries
+    if type(value) is bytes:
+        return {"blob": len(value)}
+    if type(value) is float and not math.isfinite(value):
+        return {"float": repr(value)}
+    return value
+
+
+def row_of(table: Table, record: Record) -> dict[str, SqlValue]:
+    """Return a record's row by column. Raises ``ValueError`` if it is no such row.
+
+    If another program has a column ``updated_at`` of its own, that one counts; our moment is the record's.
+    """
+    return dict(zip(*_unpack(table, record), strict=True))
+
+
+def checksum_of(table: Table, record: Record) -> str:
+    """Return the checksum that ``DurableStore.checksums`` has for the same row; "" if the value can't be read."""
+    try:
+        return row_checksum(_unpack(table, record)[1])
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
+def _unpack(table: Table, record: Record) -> tuple[Sequence[str], list[SqlValue]]:
+    text, _, blobs = record.value.partition(b"\0")
+    found = orjson.loads(text)
+    names, values = (found["columns"], found["values"]) if isinstance(found, dict) else (_COLUMNS[table], found)
+    start = 0
+    for place, value in enumerate(values):
+        if isinstance(value, dict):
+            length = value.get("blob")
+            values[place] = float(value["float"]) if length is None else blobs[start : start + length]
+            start += length or 0
+    return names, values

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from dm_memory.errors import LayerError
+from dm_memory.errors import ServiceError
 from dm_memory.findings import Finding, Severity
 from dm_memory.services.turso.schema import Table
 
@@ -22,7 +22,7 @@ class StorageSyncRequest:
         batch_size: Rows of a page; a page is fetched in one request and cached in one transaction.
         full: Read everything again, and remove what the store does not hold.
         validate_only: Compare cache and store, change nothing.
-        repair: Check, and mend what the check found.
+        repair: Check, and repair what the check found.
         as_before: Cache as much as the cache was last asked to; what is said here counts for a new one only.
     """
 
@@ -72,12 +72,12 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class StoreFacts:
-    """The durable store, as it answered; without counts where it did not."""
+    """The durable store, as it answered; without counts if it did not."""
 
     engine: str
     layout: str = ""
     counts: Mapping[Table, int] = field(default_factory=dict)
-    error: LayerError | None = None
+    error: ServiceError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +96,11 @@ class StorageSyncResult:
 
     Attributes:
         mode: ``full`` also where the run found that only a full one would do.
-        behind: Changes in the durable store that the cache does not have yet, or None where the store did not say.
-        retry_after: Seconds after which to try again, where the store failed.
+        behind: Changes in the durable store that the cache does not have yet, or None if the store did not say.
+        retry_after: Seconds after which to try again, if the store failed and that can help.
         findings: What was met and what the validation found, in that order.
-        validated: True where the cache was compared with the store at the end.
+        validated: The cache was compared with the store at the end.
+        asked: The request, as it was carried out.
     """
 
     brand: str
@@ -114,9 +115,21 @@ class StorageSyncResult:
     retry_after: float | None = None
     findings: tuple[Finding, ...] = ()
     validated: bool = False
+    asked: StorageSyncRequest = StorageSyncRequest()
+
+    @property
+    def hints(self) -> tuple[str, ...]:
+        """What to change if this was too slow, or took too much memory."""
+        asked = self.asked
+        slow = (
+            f"Too slow? Use a larger batch_size (now {asked.batch_size:,}: fewer requests) or a smaller"
+            f" max_episodes_cache (now {asked.max_episodes_cache:,}: less to read)."
+        )
+        large = f"Too much memory? Use a smaller batch_size (now {asked.batch_size:,}): less is read at once."
+        return slow, large
 
     @property
     def exit_code(self) -> int:
-        """1 where the store failed or the cache is not what it should be, else 0."""
+        """1 if the store failed or the cache is not what it should be, else 0."""
         unwell = any(finding.severity is Severity.ERROR for finding in self.findings)
         return 1 if unwell or self.status in {Status.SKIPPED, Status.INTERRUPTED} else 0

@@ -10,20 +10,18 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 
 import filelock
 
-from dm_memory.cache.apply import Applier, Tell
+from dm_memory.cache.apply import Applier, Tell, apply_full
+from dm_memory.cache.cache import Cache
 from dm_memory.cache.engine import CacheDamagedError, CacheUnavailableError
-from dm_memory.cache.findings import damaged_file
-from dm_memory.cache.full import apply_full
-from dm_memory.cache.opening import EngineChoice, cache_path, open_cache
-from dm_memory.cache.plan import Plan, forecast, has_silent_edits, make_plan
-from dm_memory.cache.protocol import Cache
+from dm_memory.cache.files import damaged_file
+from dm_memory.cache.opening import CachePlace, open_cache
+from dm_memory.cache.plan import CacheState, Mark, Plan, conclude, forecast, make_plan, note_examination, read_state
 from dm_memory.cache.results import (
     CacheFacts,
     Mode,
@@ -33,38 +31,25 @@ from dm_memory.cache.results import (
     StorageSyncResult,
     StoreFacts,
 )
-from dm_memory.cache.state import CacheState, Mark, conclude, note_examination, read_state
 from dm_memory.cache.validation import validate, validate_counts
-from dm_memory.errors import LayerError, LockTimeoutError
+from dm_memory.errors import ErrorClass, LockTimeoutError, ServiceError
 from dm_memory.findings import Finding, Severity
-from dm_memory.services.turso.protocol import START, DurableStore, Survey
+from dm_memory.services.turso.protocol import START, Survey
 from dm_memory.services.turso.schema import Table
-from dm_memory.sync.files import make_private_folder
-from dm_memory.sync.together import all_of
-from dm_memory.sync.worker import Worker, worker_thread
+from dm_memory.services.turso.store import DurableStore
+from dm_memory.store.worker import Worker, worker_thread
 
-__all__ = ["CachePlace", "sync_storage"]
+__all__ = ["sync_storage"]
 
 _RETRY_SECONDS = 60.0
+_LASTING = frozenset({ErrorClass.AUTH, ErrorClass.VALIDATION})
+"""What is the same in a minute: a token that is refused, a layout that nobody knows, a newer schema."""
+
 _LOCK_POLL = 0.05
 _REBUILD = {"cache-damaged", "cache-index"}
-"""What the check finds that only a new file mends."""
+"""What the check finds that only a new file repairs."""
 
 _NOTHING = CacheState("", 0, dict.fromkeys(Table, 0), {})
-
-
-@dataclass(frozen=True, slots=True)
-class CachePlace:
-    """Where a brand's cache is. ``deadline``: seconds to wait for another process that uses it."""
-
-    folder: Path
-    engine: EngineChoice = "auto"
-    deadline: float = 10.0
-
-    @property
-    def exists(self) -> bool:
-        """True where there is something to open."""
-        return cache_path(self.folder, self.engine).exists()
 
 
 async def sync_storage(
@@ -81,7 +66,7 @@ async def sync_storage(
 
     Args:
         store: The durable store; stays open.
-        place: The cache; made where there is none, except by a dry run or a check.
+        place: The cache; made if there is none, except by a dry run or a check.
         request: What to do.
         brand: The brand's slug, for the result.
         tell: Progress.
@@ -105,9 +90,8 @@ async def sync_storage(
 async def _turn(place: CachePlace) -> AsyncIterator[None]:
     """Let one process at a time fill the cache; readers are not concerned."""
     try:
-        make_private_folder(place.folder.parent)
-        make_private_folder(place.folder)
-        lock = filelock.FileLock(place.folder / ".storage-sync.lock", mode=0o600, thread_local=False)
+        place.files.make_folder()
+        lock = filelock.FileLock(place.files.turn, mode=0o600, thread_local=False)
         until = time.monotonic() + place.deadline
         while True:
             try:
@@ -129,7 +113,7 @@ async def _turn(place: CachePlace) -> AsyncIterator[None]:
 
 
 class _Run:
-    """One run. Its methods return the result; troubles of the durable store are results as well."""
+    """One run. Its methods return the result; errors of the durable store are results as well."""
 
     def __init__(
         self,
@@ -154,12 +138,12 @@ class _Run:
         self.findings: list[Finding] = []
 
     async def write(self, worker: Worker) -> StorageSyncResult:
-        """Sync, and start over once with a new file where the old one turns out to be damaged."""
+        """Sync, and start over once with a new file if the old one turns out to be damaged."""
         for _ in range(2):
             cache: Cache = await worker.run(self._open)
             try:
                 if self.request.repair:
-                    cache = await self._mended(cache, worker)
+                    cache = await self._repaired(cache, worker)
                 return await self._sync(cache, worker)
             except CacheDamagedError:
                 self.findings.append(await worker.run(cache.quarantine, self.place.deadline))
@@ -175,10 +159,10 @@ class _Run:
         self.findings += [finding for finding in cache.findings if finding not in self.findings]
         return cache
 
-    async def _mended(self, cache: Cache, worker: Worker) -> Cache:
-        """Check the file; where only a new one helps, set it aside. The full run that follows mends the rest."""
+    async def _repaired(self, cache: Cache, worker: Worker) -> Cache:
+        """Check the file; if only a new one helps, set it aside. The full run that follows repairs the rest."""
         found: list[Finding] = await worker.run(cache.check)
-        self.findings += [_mended(finding) for finding in found]
+        self.findings += [_repaired(finding) for finding in found]
         self.request = replace(self.request, full=True)
         if not _REBUILD & {finding.code for finding in found}:
             await worker.run(note_examination, cache, self.now())
@@ -192,7 +176,7 @@ class _Run:
         if broken := [finding for finding in found if finding.code in _REBUILD]:
             raise CacheDamagedError(broken[0].message, broken[0].remedy)
         if found:
-            self.findings += [_mended(finding) for finding in found]
+            self.findings += [_repaired(finding) for finding in found]
             self.request = replace(self.request, full=True)
         await worker.run(note_examination, cache, self.now())
 
@@ -219,16 +203,18 @@ class _Run:
                 parallel=self.parallel,
                 tell=self.tell,
             )
-            await all_of([self._is_ours_to_read(), applier.begin()])
+            for outcome in await asyncio.gather(self._is_ours_to_read(), applier.begin(), return_exceptions=True):
+                if outcome is not None:
+                    raise outcome
             await self._apply(applier, plan)
             return await self._validated(applier, worker, plan)
-        except LayerError as error:
+        except ServiceError as error:
             moved = applier.moved if applier else Moved()
             status = Status.INTERRUPTED if moved.pages else Status.SKIPPED
             return await self._result(cache, worker, status, error=error, moved=moved)
 
     async def _is_ours_to_read(self) -> None:
-        """Raise where a newer program made the store: what its columns mean is not known here."""
+        """Raise if a newer program made the store: what its columns mean is not known here."""
         await self.store.ping()
 
     async def _survey(self, state: CacheState, *, exact: bool = False) -> Survey:
@@ -259,8 +245,8 @@ class _Run:
     async def _validated(self, applier: Applier, worker: Worker, plan: Plan) -> StorageSyncResult:
         cache = applier.cache
         survey, behind, found = await self._compared(applier, worker)
-        if has_silent_edits(survey.layout) and not plan.full and _is_wrong(found):
-            await apply_full(applier)  # one edit that left no time behind shows in the sample: others need not
+        if not plan.full and _is_wrong(found):
+            await apply_full(applier)  # what shows in the sample, or in the numbers, need not be all
             plan = replace(plan, full=True)
             survey, behind, found = await self._compared(applier, worker)
         self.findings += found
@@ -313,7 +299,7 @@ class _Run:
                 moved = forecast(self.request, state, survey, plan)
             else:
                 validated = await self._check(cache, worker, survey, plan)
-        except LayerError as error:
+        except ServiceError as error:
             return await self._result(cache, worker, Status.SKIPPED, mode=mode, error=error)
         status = Status.PLANNED if mode is Mode.DRY_RUN else Status.CHECKED
         return await self._result(
@@ -328,7 +314,7 @@ class _Run:
         )
 
     async def _check(self, cache: Cache | None, worker: Worker, survey: Survey, plan: Plan) -> bool:
-        """Examine the file; where it should be what the store is, compare the two and return True."""
+        """Examine the file; if it should be what the store is, compare the two and return True."""
         if cache is None:
             self.findings += [_NO_CACHE] if not self.findings else []
             return False
@@ -357,7 +343,7 @@ class _Run:
         survey: Survey | None = None,
         moved: Moved | None = None,
         behind: int | None = None,
-        error: LayerError | None = None,
+        error: ServiceError | None = None,
         validated: bool = False,
     ) -> StorageSyncResult:
         state: CacheState = _NOTHING if cache is None else await worker.run(read_state, cache)
@@ -373,18 +359,25 @@ class _Run:
             cache=CacheFacts(state.engine, state.file_bytes, state.counts, synced),
             moved=moved or Moved(),
             behind=behind,
-            retry_after=None if error is None else error.retry_after or _RETRY_SECONDS,
+            retry_after=_retry_after(error),
             findings=tuple(self.findings),
             validated=validated,
+            asked=self.request,
         )
+
+
+def _retry_after(error: ServiceError | None) -> float | None:
+    if error is None or error.error_class in _LASTING or error.code == "newer-schema":
+        return None
+    return error.retry_after or _RETRY_SECONDS
 
 
 def _is_wrong(found: list[Finding]) -> bool:
     return any(finding.severity is Severity.ERROR for finding in found)
 
 
-def _mended(finding: Finding) -> Finding:
-    return Finding(finding.code, Severity.INFO, f"Mended: {finding.message}", "", finding.path, finding.key)
+def _repaired(finding: Finding) -> Finding:
+    return Finding(finding.code, Severity.INFO, f"Repaired: {finding.message}", "", finding.path, finding.key)
 
 
 def _locked(place: CachePlace) -> LockTimeoutError:

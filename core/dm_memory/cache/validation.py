@@ -1,34 +1,41 @@
-"""Is the cache what the durable store says it should be? Typed findings; nothing is mended here."""
+"""Is the cache what the durable store says it should be? Typed findings; nothing is repaired here."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from zlib import crc32
 
+from dm_memory.cache.cache import Cache
 from dm_memory.cache.plan import expected
-from dm_memory.cache.protocol import Cache, Record
+from dm_memory.cache.records import Record, checksum_of, records_of
 from dm_memory.cache.results import StorageSyncRequest
-from dm_memory.cache.sync_records import checksum_of, records_of
 from dm_memory.findings import Finding, Severity
-from dm_memory.services.turso.protocol import START, DurableStore, Key, Page, Survey
+from dm_memory.services.turso.protocol import START, Key, Page, Survey
 from dm_memory.services.turso.rows import row_checksum
-from dm_memory.services.turso.schema import Table
-from dm_memory.sync.worker import Worker
+from dm_memory.services.turso.schema import NATIVE, Table
+from dm_memory.services.turso.store import DurableStore
+from dm_memory.store.worker import Worker
 
 __all__ = ["validate", "validate_counts"]
 
 _NEWEST = 20
 _SAMPLE = 50
+_LATEST = 20
+"""Written rows per table that are also asked for once more."""
+_AT_ONCE = 1000
 _REPAIR = "Run storage_sync with repair."
+_REMEDIES = {NATIVE.name: "Run a sync with repair, which stores the entries again that are missing there."}
+_OTHERS = "Correct that database with the program that wrote it."
 
 
 def validate_counts(cache: Cache, survey: Survey, request: StorageSyncRequest) -> list[Finding]:
     """Compare numbers and the newest episode with an answer the store has given; costs no round trip. Blocks."""
     found = []
-    wanted, held = expected(survey, request), cache.count(Table.EPISODES)
-    if wanted != held:
-        found.append(_count(Table.EPISODES, wanted, held))
+    wanted, cached = expected(survey, request), cache.count(Table.EPISODES)
+    if wanted != cached:
+        found.append(_count(Table.EPISODES, wanted, cached))
     if request.sync_patterns and survey.counts[Table.PATTERNS] != cache.count(Table.PATTERNS):
         found.append(_count(Table.PATTERNS, survey.counts[Table.PATTERNS], cache.count(Table.PATTERNS)))
     newest = survey.newest[Table.EPISODES]
@@ -44,31 +51,40 @@ async def validate(
     *,
     survey: Survey,
     request: StorageSyncRequest,
-    touched: Mapping[Table, list[str]],
+    touched: Mapping[Table, Mapping[str, int]],
 ) -> list[Finding]:
-    """Compare cache and store: numbers, the newest episodes, and the checksums of a sample.
+    """Compare cache and store: numbers, the newest episodes, orphans on both sides, and checksums.
+
+    What was written is read back (of more than some thousand rows, the last); a sample of all is asked for once more.
 
     Args:
         store: The durable store.
         cache: The cache, filled from it.
         worker: The cache's thread.
-        request: What the cache should hold.
+        request: What the cache should have.
         survey: The store's numbers as of now, when nobody had changed anything since the cache was filled.
-        touched: Rows that belong into the sample.
+        touched: By id the CRC-32 of each row that was written.
 
     Raises:
-        LayerError: The store failed.
+        ServiceError: The store failed.
         CacheError: The cache failed.
     """
     looked: _Look = await worker.run(_look, cache, survey, request, touched)
     newest = min(_NEWEST, request.max_episodes_cache) if expected(survey, request) else 0
     tables = [table for table, sample in looked.sample.items() if sample]
-    keys, *pages = await asyncio.gather(
+    keys, lost, pages = await asyncio.gather(
         store.newest_episodes(newest),
-        *(store.rows(table, [record.key for record in looked.sample[table]]) for table in tables),
+        store.lost_embeddings(),
+        asyncio.gather(*(store.rows(table, [record.key for record in looked.sample[table]]) for table in tables)),
     )
-    compared: list[Finding] = await worker.run(_compare, cache, looked, keys, dict(zip(tables, pages, strict=True)))
-    return compared
+    settled = {table: survey.newest[table][0] if _is_followed(table, request) else 0 for table in Table}
+    answers = dict(zip(tables, pages, strict=True))
+    compared: list[Finding] = await worker.run(_compare, cache, looked, keys, answers, settled)
+    return [*compared, *_lost(*lost, _REMEDIES.get(survey.layout, _OTHERS))]
+
+
+def _is_followed(table: Table, request: StorageSyncRequest) -> bool:
+    return {Table.PATTERNS: request.sync_patterns, Table.EMBEDDINGS: request.sync_embeddings}.get(table, True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +95,32 @@ class _Look:
     sample: dict[Table, list[Record]]
 
 
-def _look(cache: Cache, survey: Survey, request: StorageSyncRequest, touched: Mapping[Table, list[str]]) -> _Look:
-    findings = [*validate_counts(cache, survey, request), *orphans(cache)]
-    return _Look(findings, {table: _sample(cache, table, touched.get(table, [])) for table in Table})
+def _look(
+    cache: Cache, survey: Survey, request: StorageSyncRequest, touched: Mapping[Table, Mapping[str, int]]
+) -> _Look:
+    spoiled = [_wrong(table, key) for table, written in touched.items() for key in _spoiled(cache, table, written)]
+    findings = [*validate_counts(cache, survey, request), *orphans(cache), *spoiled]
+    return _Look(findings, {table: _sample(cache, table, [*touched.get(table, {})][-_LATEST:]) for table in Table})
 
 
-def _compare(cache: Cache, looked: _Look, newest: list[Key], pages: Mapping[Table, Page]) -> list[Finding]:
+def _spoiled(cache: Cache, table: Table, written: Mapping[str, int]) -> Iterable[str]:
+    """Yield what was written and reads otherwise. What went since (evicted, swept) is a matter of the numbers."""
+    keys = [*written]
+    for start in range(0, len(keys), _AT_ONCE):
+        found = cache.get_many(table, keys[start : start + _AT_ONCE])
+        yield from (key for key, record in found.items() if crc32(record.value) != written[key])
+
+
+def _compare(
+    cache: Cache, looked: _Look, newest: list[Key], pages: Mapping[Table, Page], settled: Mapping[Table, int]
+) -> list[Finding]:
     absent = [finding for finding in _missing(cache, newest) if finding not in looked.findings]
-    wrong = [finding for table, page in pages.items() for finding in _differing(table, looked.sample[table], page)]
+    wrong = [
+        finding
+        for table, page in pages.items()
+        for finding in _differing(table, looked.sample[table], page, settled[table])
+        if finding not in looked.findings
+    ]
     return [*looked.findings, *absent, *wrong]
 
 
@@ -120,21 +154,21 @@ def _sample(cache: Cache, table: Table, touched: list[str]) -> list[Record]:
     return list(records.values())
 
 
-def _differing(table: Table, sample: list[Record], page: Page) -> list[Finding]:
-    """Compare rows. One that is gone or newer in the store changed this moment: the next run's business."""
+def _differing(table: Table, sample: list[Record], page: Page, settled: int) -> list[Finding]:
+    """Compare rows. One that is gone, or changed in the store since ``settled``, is the next run's business."""
     stored = {record.key: (record, row) for record, row in zip(records_of(table, page), page.rows, strict=True)}
     pairs = [(cached, *stored[cached.key]) for cached in sample if cached.key in stored]
     return [
         _wrong(table, cached.key)
         for cached, record, row in pairs
         if cached != record
-        and record.recorded_at <= cached.recorded_at
+        and (record.recorded_at <= cached.recorded_at or record.recorded_at < settled)
         and row_checksum(row) != checksum_of(table, cached)  # another version may have packed the same row differently
     ]
 
 
-def _count(table: Table, wanted: int, held: int) -> Finding:
-    message = f"The cache holds {held} {table.value} where the durable store says {wanted}."
+def _count(table: Table, wanted: int, cached: int) -> Finding:
+    message = f"The cache has {cached} {table.value}, but should have {wanted} according to the durable store."
     return Finding("cache-count", Severity.ERROR, message, _REPAIR, key=table.value)
 
 
@@ -148,6 +182,15 @@ def _orphaned(count: int, first: str) -> Finding:
     return Finding("cache-orphan", Severity.ERROR, message, _REPAIR, key=first)
 
 
+def _lost(count: int, first: str, remedy: str) -> list[Finding]:
+    """Return a finding about embeddings of the durable store itself, which no run of the cache removes."""
+    if not count:
+        return []
+    verb = "embedding belongs" if count == 1 else "embeddings belong"
+    message = f"In the durable store {count} {verb} to no episode and no pattern; the cache leaves them out."
+    return [Finding("durable-orphan", Severity.WARNING, message, remedy, key=first)]
+
+
 def _wrong(table: Table, key: str) -> Finding:
-    message = f"A row of {table.value} in the cache is not what the durable store holds."
+    message = f"A row of {table.value} in the cache is not what it is in the durable store."
     return Finding("cache-checksum", Severity.ERROR, message, _REPAIR, key=key)

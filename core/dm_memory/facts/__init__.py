@@ -1,1 +1,1 @@
-"""See docs/architecture.md."""
+"""From entries to entities, facts and patterns: pure functions, without a model and without a clock."""

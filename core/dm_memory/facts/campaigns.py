@@ -2,19 +2,30 @@
 
 The layouts are those of ``brand/campaigns.py`` and ``brand/performance.py``: a heading that names campaign and section,
 then lines ``Name: value``. A text that was laid out otherwise states itself and nothing more.
+
+Figures stand on a line of their own (``Open rate: 51 percent``), in one line (``signups: 438, spend: 7,900 euros``) or
+nested one level (``email (signups: 251), podcast (signups: 53)``).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
-from dm_memory.facts.draft import Draft, text_of
-from dm_memory.facts.figures import Figure, figures_in, groups_in, lines_of, measured, more_is_better, quantity
+from dm_memory.facts.draft import Draft, section_of, text_of
 from dm_memory.facts.model import Entity, EntityType, GraphPiece, Relation, make_entity, normal_name, utc_moment
 from dm_memory.items import Payload
 
-__all__ = ["read_campaign", "read_performance"]
+__all__ = [
+    "Figure",
+    "figures_in",
+    "metrics_named",
+    "more_is_better",
+    "quantity",
+    "read_campaign",
+    "read_performance",
+]
 
 _MAX_AUDIENCES = 20
 _MAX_AUDIENCE = 80
@@ -22,6 +33,7 @@ _SINGULAR = {"learnings": "learning", "strategy_decisions": "strategy decision"}
 _LESSONS = frozenset({"retrospective", "learnings"})
 _AFTERWARDS = frozenset({"results", "retrospective"})
 _AUDIENCES = ("Segments", "Audiences", "Audience", "Target audience")
+_AUDIENCE_SECTIONS = frozenset({"segments", "audiences", "target_audience"})
 _NAMED_PARTS = frozenset({"name", "segment", "audience", "title"})
 
 
@@ -38,6 +50,8 @@ def read_campaign(payload: Payload) -> GraphPiece:
         _read_plan(draft, campaign, body)
     elif section == "results":
         _read_results(draft, campaign, body)
+    elif section in _AUDIENCE_SECTIONS and (name := _lines_of(body).get("Name")):
+        draft.state(Relation.TARGETED, draft.entity(EntityType.AUDIENCE, name))
     else:
         _read_point(draft, section, body)
     return draft.piece()
@@ -49,7 +63,7 @@ def read_performance(payload: Payload) -> GraphPiece:
     draft = Draft.of(payload, campaign)
     subject, period = draft.subject, text_of(payload, "period")
     draft.state(Relation.ACHIEVED, draft.entity(EntityType.TOPIC, "performance"))
-    lines = lines_of(payload.content)
+    lines = _lines_of(payload.content)
     _achieved(draft, subject, figures_in(lines.get("Metrics", "")), period)
     _by_channel(draft, subject, lines.get("By channel", ""), period)
     for name, value in figures_in(lines.get("Against the targets", "")):
@@ -77,7 +91,7 @@ def _body(payload: Payload, name: str) -> str:
 
 def _read_plan(draft: Draft, campaign: Entity, body: str) -> None:
     draft.state(Relation.DECIDED, campaign, draft.brand)
-    lines = lines_of(body)
+    lines = _lines_of(body)
     status = text_of(draft.payload, "campaign_status")
     text = f"The campaign {campaign.name} of {draft.brand.name} is {status}." if status else ""
     text = text or f"{draft.brand.name} ran the campaign {campaign.name}."
@@ -127,7 +141,7 @@ def _audience(part: str) -> str:
 
 
 def _read_targets(draft: Draft, campaign: Entity, line: str) -> None:
-    for name, figures in groups_in(line):
+    for name, figures in _groups_in(line):
         by_name = dict(figures)
         if target := by_name.get("target"):
             baseline = f" (baseline {by_name['baseline']})" if "baseline" in by_name else ""
@@ -149,14 +163,14 @@ def _add_target(draft: Draft, campaign: Entity, name: str, target: str) -> None:
 def _read_results(draft: Draft, campaign: Entity, body: str) -> None:
     draft.state(Relation.ACHIEVED, draft.entity(EntityType.TOPIC, "results"))
     channel = _result_set(draft)
-    _achieved(draft, campaign, measured(body), channel.name if channel else "", channel, "results")
+    _achieved(draft, campaign, _measured(body), channel.name if channel else "", channel, "results")
     if channel is None:
         draft.mention(*_named(draft.tags.channels, body.casefold()))
 
 
 def _result_set(draft: Draft) -> Entity | None:
     """Return what a nested set of results belongs to: ``results/email`` to a channel, as the key says."""
-    _, _, path = draft.payload.key.partition("#results/")
+    _, _, path = section_of(draft.payload.key).partition("results/")
     name = path.partition("/")[0]
     if not name or name.isdecimal():
         return None
@@ -186,7 +200,7 @@ def _achieved(  # noqa: PLR0917  # what a figure is of, and where it stands
 
 def _by_channel(draft: Draft, subject: Entity, line: str, period: str) -> None:
     sets: dict[str, list[tuple[Entity, str]]] = {}
-    for name, figures in groups_in(line):
+    for name, figures in _groups_in(line):
         channel = draft.entity(EntityType.CHANNEL, name)
         remark = f"{name}, {period}" if period else name
         _achieved(draft, subject, figures, remark, channel)
@@ -209,12 +223,9 @@ def _compare(draft: Draft, subject: Entity, metric: str, values: Sequence[tuple[
             figures = f"{metric} {top} against {value}{_in_brackets(period)}"
             text = f"{winner.name} outperformed {loser.name} in {subject.name}: {figures}."
             pair = "|".join(sorted((winner.id, loser.id)))
-            _add_comparison(draft, winner, loser, text, f"{subject.id}|{normal_name(metric)}|{pair}")
+            slot = f"{subject.id}|{normal_name(metric)}|{pair}"
+            draft.add(winner, Relation.OUTPERFORMED, loser, text, slot)
     draft.mention(subject)
-
-
-def _add_comparison(draft: Draft, winner: Entity, loser: Entity, text: str, slot: str) -> None:
-    draft.add(winner, Relation.OUTPERFORMED, loser, text, slot)
 
 
 # Retrospectives, learnings, decisions --------------------------------------------------------------------------------
@@ -240,8 +251,8 @@ def _named(entities: Sequence[Entity], folded: str) -> list[Entity]:
 
 
 def _title(key: str, section: str) -> str:
-    """Return the topic of a point: ``retrospective/what_worked/0`` -> ``what worked``."""
-    path = [part for part in key.partition("#")[2].split("/") if not part.isdecimal()]
+    """Return the topic of a point: ``retrospective/what_worked`` -> ``what worked``."""
+    path = [part for part in section_of(key).split("/") if not part.isdecimal()]
     name = path[-1] if path else section
     return _SINGULAR.get(name) or name.replace("_", " ").strip() or "campaign"
 
@@ -265,3 +276,110 @@ def _read_replacement(draft: Draft, folded: str, body: str) -> None:
 
 def _in_brackets(remark: str) -> str:
     return f" ({remark})" if remark else ""
+
+
+# Figures -------------------------------------------------------------------------------------------------------------
+
+_MAX_FIGURE_NAME = 60
+_MAX_VALUE = 80
+_MAX_MEASURE = 40
+_DIGIT = re.compile(r"\d")
+
+_NEXT_NAME = re.compile(r"[,;] (?=[^,;:()]{1,60}(?:: | \())")
+"""A comma before another ``name: value``; commas inside a value (``7,900 euros``) have no name behind them."""
+
+_BRACKETS = re.compile(r"[()]")
+_GROUP = re.compile(r"(?:^|[,;] )([^,;:()]{1,60}) \(([^()]*)\)")
+_NUMBER = re.compile(r"[^\w.,-]*(-?\d[\d,.]*)\s*(.*)", re.DOTALL)
+_THOUSANDS = re.compile(r",(?=\d{3}(?!\d))")
+
+
+class Figure(NamedTuple):
+    """A named value: ``("signups", "438")``."""
+
+    name: str
+    value: str
+
+
+def _lines_of(text: str) -> dict[str, str]:
+    """Return the lines ``Name: value`` of a text by their names; of two with one name the first."""
+    found: dict[str, str] = {}
+    for line in text.split("\n"):
+        name, colon, value = line.partition(": ")
+        if colon and len(name) <= _MAX_FIGURE_NAME:
+            found.setdefault(name, value.strip())
+    return found
+
+
+def figures_in(line: str) -> list[Figure]:
+    """Return the figures of a line ``name: value, name: value``; what is nested or wordy is left out."""
+    parts = (part.partition(": ") for part in _NEXT_NAME.split(line))
+    return [Figure(name.strip(), value.strip()) for name, _, value in parts if _is_figure(name, value)]
+
+
+def _is_figure(name: str, value: str) -> bool:
+    return 0 < len(value) <= _MAX_VALUE and ": " not in value and not _BRACKETS.search(name + value)
+
+
+def _groups_in(line: str) -> Iterator[tuple[str, list[Figure]]]:
+    """Yield (name, figures) of each group in a line ``name (name: value, ...), ...``."""
+    for match in _GROUP.finditer(line):
+        if figures := figures_in(match[2]):
+            yield match[1].strip(), figures
+
+
+def _measured(text: str) -> list[Figure]:
+    """Return the figures in lines of their own, names in lower case; prose that happens to contain a colon is none."""
+    return [
+        Figure(name.lower(), value)
+        for name, value in _lines_of(text).items()
+        if len(value) <= _MAX_MEASURE and not _DIGIT.search(name) and quantity(value) is not None
+    ]
+
+
+def quantity(value: str) -> tuple[float, str] | None:
+    """Return the number and the unit of ``7,900 euros`` or ``6.8 percent``; None if there is no plain number.
+
+    A comma before exactly three digits separates thousands, any other one decimals.
+    """
+    match = _NUMBER.fullmatch(value)
+    if match is None:
+        return None
+    digits = _THOUSANDS.sub("", match[1].rstrip(".,")).replace(",", ".")
+    try:
+        return float(digits), match[2].strip()
+    except ValueError:  # several points: a date, a version
+        return None
+
+
+_GROWING = frozenset(
+    {
+        *("signup", "signups", "conversion", "conversions", "revenue", "sales", "orders", "clicks", "ctr", "opens"),
+        *("roas", "roi", "leads", "subscribers", "saves", "downloads", "installs", "registrations", "bookings"),
+        *("views", "shares", "replies", "purchases", "visits", "trials", "demos", "followers", "engagement"),
+    }
+)
+_RATES = frozenset({"open", "click", "conversion", "engagement", "reply", "retention", "through", "completion"})
+
+
+def more_is_better(metric: str) -> bool:
+    """Return whether the larger figure is beyond doubt the better one: signups are, costs per signup are not."""
+    words = metric.casefold().replace("-", " ").replace("_", " ").split()
+    if not words or "per" in words:
+        return False
+    if words[-1] == "rate":
+        return len(words) > 1 and words[-2] in _RATES
+    return words[-1] in _GROWING and not words[0].startswith(("lost", "cost", "un"))
+
+
+_METRICS: Sequence[str] = (
+    *("open rate", "click rate", "click-through rate", "conversion rate", "bounce rate", "unsubscribe rate"),
+    *("engagement rate", "retention rate", "churn", "cost per click", "cost per lead", "cost per acquisition"),
+    *("cost per signup", "average order value", "lifetime value", "return on ad spend", "roas", "customer acquisition"),
+)
+_METRIC_PATTERNS = {name: re.compile(rf"(?<!\w){re.escape(name)}s?(?!\w)") for name in _METRICS}
+
+
+def metrics_named(folded: str) -> list[str]:
+    """Return the metrics a text names, in our order; ``folded`` is the text in lower case."""
+    return [name for name in _METRICS if name in folded and _METRIC_PATTERNS[name].search(folded)]

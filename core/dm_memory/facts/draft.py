@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -18,7 +19,7 @@ from dm_memory.facts.model import (
 )
 from dm_memory.items import Payload
 
-__all__ = ["Draft", "TagEntities", "cut", "entities_of_tags", "statement_text", "text_of"]
+__all__ = ["Draft", "TagEntities", "cut", "section_of", "statement_text", "text_of"]
 
 MAX_FACTS = 64
 """Facts one entry may state besides its own text; a file of hundreds of figures is a table, not a graph."""
@@ -45,7 +46,7 @@ class Draft:
         brand: The brand's entity.
         subject: Whom the entry's statements are about: the brand, or one of its campaigns.
         tags: What its tags say it is about.
-        moment: Since when what it states holds: as its source dates it, else since memory met it.
+        moment: Since when what it states is valid: as its source dates it, else since memory met it.
     """
 
     payload: Payload
@@ -61,7 +62,7 @@ class Draft:
         """Return the empty draft of a payload; ``subject`` None stands for its brand."""
         brand = make_entity(payload.brand, EntityType.BRAND, payload.brand)
         moment = utc_moment(payload.recorded_at) or utc_moment(payload.created_at)
-        return cls(payload, brand, subject or brand, entities_of_tags(payload.brand, payload.tags), moment)
+        return cls(payload, brand, subject or brand, _entities_of_tags(payload.brand, payload.tags), moment)
 
     def entity(self, kind: EntityType, name: str) -> Entity:
         """Return the brand's entity of that name."""
@@ -111,20 +112,32 @@ def text_of(payload: Payload, name: str) -> str:
     return value.strip() if isinstance(value, str) else ""
 
 
+def section_of(key: str) -> str:
+    """Return the section of a campaign's file that an entry's key names, without its place in a list.
+
+    ``campaign/x#retrospective/what_worked/3f2a90c41b7d`` -> ``retrospective/what_worked``; 0.2 numbered the places.
+    """
+    return _PLACE.sub("", key.partition("#")[2])
+
+
+_PLACE = re.compile(r"/(?:\d+|[0-9a-f]{12})(?:~\d+)?\Z")
+
+
 def statement_text(content: str) -> str:
     """Return the text by which an entry states itself."""
     return cut(content.strip(), _MAX_TEXT)
 
 
 def cut(text: str, length: int) -> str:
-    """Return ``text``, cut at a word where it is longer than ``length``."""
+    """Return ``text``, cut at a word if it is longer than ``length``."""
     if len(text) <= length:
         return text
     head = text[:length]
     return (head.rpartition(" ")[0] or head).rstrip()
 
 
-def entities_of_tags(brand: str, tags: tuple[str, ...]) -> TagEntities:
+@lru_cache(maxsize=1024)  # the entries of a campaign have the same tags
+def _entities_of_tags(brand: str, tags: tuple[str, ...]) -> TagEntities:
     """Return the entities in tags of the form ``dimension:value``."""
     found: dict[EntityType, list[Entity]] = {}
     for tag in tags:

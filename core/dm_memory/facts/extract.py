@@ -2,16 +2,15 @@
 
 Every entry states its own text (campaign or brand -> learned, decided or achieved -> what it is about), so that nothing
 that is remembered is missing from the graph. Figures, channels, audiences, targets and what outperformed what become
-facts of their own where the entry's metadata or its layout names them; see ``graph_campaigns``. Nothing is guessed.
+facts of their own if the entry's metadata or its layout names them; see ``campaigns``. Nothing is guessed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dm_memory.facts.campaigns import read_campaign, read_performance
+from dm_memory.facts.campaigns import metrics_named, read_campaign, read_performance
 from dm_memory.facts.draft import Draft, text_of
-from dm_memory.facts.figures import metrics_named
 from dm_memory.facts.model import Entity, EntityType, GraphPiece, Relation
 from dm_memory.facts.prepared import is_graph_entry, read_graph_entry
 from dm_memory.items import ContentType, Kind, Payload
@@ -41,15 +40,18 @@ def facts_of(payload: Payload) -> GraphPiece:
 
 
 _LIVING = frozenset({Kind.CAMPAIGN.value, Kind.GUIDELINE.value})
+_LIVING_SOURCES = {"competitors": EntityType.COMPETITOR, "audiences": EntityType.AUDIENCE}
+"""Files about things that go on, by ``insight_source``, and what each of their entries is about."""
 
 
 def is_living(payload: Payload) -> bool:
-    """Tell whether a changed entry means that things changed, rather than that a record of them was corrected.
+    """Return whether a changed entry means that things changed, rather than that a record of them was corrected.
 
-    Campaign files and guidelines are edited as things go on, and keep the date on which they were begun: what a new
-    version says holds from the moment it is met. An insight or a snapshot says how things were at its date.
+    Campaign files, guidelines, and files about competitors and audiences are edited as things go on, and keep the date
+    on which they were begun: what a new version states is valid from the moment it is met. An insight or a snapshot
+    says how things were at its date.
     """
-    return payload.kind in _LIVING
+    return payload.kind in _LIVING or payload.facts.get("insight_source") in _LIVING_SOURCES
 
 
 def _read_guideline(payload: Payload) -> GraphPiece:
@@ -105,7 +107,10 @@ def _relation(payload: Payload, insight_type: str, metrics: Sequence[Entity]) ->
 
 
 def _about(draft: Draft, folded: str, metrics: Sequence[Entity], relation: Relation) -> Entity | None:
-    """Return what a statement is about, the most specific first: competitor, channel, metric, market."""
+    """Return what a statement is about: what its source says, else the most specific of what it names."""
+    if kind := _LIVING_SOURCES.get(text_of(draft.payload, "insight_source")):
+        name = text_of(draft.payload, "name").removeprefix("Audience ")
+        return draft.entity(kind, name.partition(" (")[0]) if name else None
     if relation is Relation.ACHIEVED:
         return metrics[0]
     for named in (draft.tags.competitors, draft.tags.channels, metrics):

@@ -1,16 +1,17 @@
-"""The model of the knowledge graph: entities, and facts that hold from one moment to another.
+"""The model of the knowledge graph: entities, facts that are valid from one moment to another, and how they change.
 
-The embedded store and the connected databases write the same values. Ids are UUIDs (version 5, RFC 9562) of names, so
-that every machine of a team gives the same thing the same id and writing again changes nothing.
+The store and the connected databases write the same values. Ids are UUIDs (version 5, RFC 9562) of names, so that every
+machine of a team gives the same thing the same id and writing again changes nothing.
 
 A fact belongs to a slot: what has one value at a time. A later fact of a slot ends the earlier one's validity
-(``invalid_at``), it never overwrites it; facts of different slots hold side by side. The validity of the facts that an
-entry states is thus a function of all facts of their slots, whatever the order in which they came: see ``succession``.
+(``invalid_at``), it never overwrites it; facts of different slots are valid side by side. Two functions decide on
+validity, both pure: ``changes`` compares what an entry states with what it stated before, ``succession`` orders all
+facts of a slot, whatever the order in which they came.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -22,17 +23,20 @@ from dm_memory.items import storage_id
 
 __all__ = [
     "BEGINNING",
+    "Change",
     "Entity",
     "EntityType",
     "Fact",
     "GraphPiece",
     "Relation",
+    "Standing",
+    "changes",
     "entity_id",
     "entry_slot",
     "make_entity",
     "make_fact",
     "normal_name",
-    "restarted",
+    "since_when",
     "succession",
     "utc_moment",
 ]
@@ -95,13 +99,13 @@ class Entity:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """An edge: one statement, and how long it held.
+    """An edge: one statement, and how long it was valid.
 
     Attributes:
         id: UUID of brand, slot, entry and text; the same for every machine.
         text: The statement, to be read and searched alone.
-        valid_at: Since when, ISO-8601 UTC with milliseconds; "" where nothing dates it.
-        invalid_at: Until when, exclusive; "" while it holds.
+        valid_at: Since when, ISO-8601 UTC with milliseconds; "" if nothing dates it.
+        invalid_at: Until when, exclusive; "" while it is valid.
         entry_id: ``Payload.id`` of the entry it was read from.
         slot: What a later fact replaces. ``entry:{entry_id}`` for what only a newer version of the entry replaces.
     """
@@ -152,7 +156,7 @@ def make_entity(brand: str, kind: EntityType, name: str, key: str = "") -> Entit
 def make_fact(
     entry_id: str, subject: Entity, relation: Relation, thing: Entity, text: str, *, valid_at: str, slot: str
 ) -> Fact:
-    """Return a fact that holds from ``valid_at`` on."""
+    """Return a fact that is valid from ``valid_at`` on."""
     fact_id = storage_id(subject.brand, f"fact/{slot}/{entry_id}/{text}")
     return Fact(fact_id, subject.brand, subject, relation, thing, text, valid_at, entry_id, slot)
 
@@ -162,26 +166,130 @@ def entry_slot(entry_id: str) -> str:
     return f"entry:{entry_id}"
 
 
-def restarted(fact: Fact, moment: str) -> Fact:
-    """Return a fact that had ended and is stated again: the same statement, another edge, from ``moment`` on."""
-    return replace(fact, id=storage_id(fact.brand, f"fact/{fact.id}/{moment}"), valid_at=moment, invalid_at="")
+# Validity ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A stored fact of the entry.
+
+    Attributes:
+        fact: With ``invalid_at`` only if the entry ceased to state it.
+        stated_at: Since when the entry states it to be valid; ``fact.valid_at`` is later if a change of the entry
+            began it.
+    """
+
+    seq: int
+    fact: Fact
+    stated_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A fact as it is to be stored: in the place of row ``seq``, or as a new row if that is None."""
+
+    seq: int | None
+    fact: Fact
+    stated_at: str
+
+
+def since_when(moment: str, before: str | None, now: str, *, is_news: bool) -> str:
+    """Return when a change of an entry took effect: at its own date, or now.
+
+    Args:
+        moment: The date of the new version, or "".
+        before: The date of the version before; None for an entry that was not stored whole, or not at all.
+        now: The present moment.
+        is_news: The entry is of a kind that is edited in place (``is_living``), and its text changed: unless it was
+            given a later date, what it states is valid from now on.
+    """
+    if before is None:
+        return moment
+    return max(moment, now) if not moment or (is_news and moment <= before) else moment
+
+
+def changes(
+    facts: Sequence[Fact], standing: Sequence[Standing], since: str, moment: str, *, again: bool = False
+) -> list[Change]:
+    """Return what to store so that an entry states ``facts`` from now on.
+
+    What it still states keeps its validity; a date that was corrected is. What it no longer states ends at ``since``.
+    What is new begins there, unless the entry gives it a date of its own, and never before what was stated in its slot
+    has ended. What had ended and is stated again continues if it ended just then, else it is another fact.
+
+    Args:
+        facts: What the new version states.
+        standing: What is stored of the entry, ended facts as well.
+        since: When the change took effect.
+        moment: The date of the new version.
+        again: The entry was retired and is current again: nothing it states is valid before ``since``.
+    """
+    known = {_statement(stood.fact): stood for stood in standing if not stood.fact.invalid_at}
+    stated = {_statement(fact) for fact in facts}
+    ending = [_ended(stood, since) for statement, stood in known.items() if statement not in stated]
+    before = [stood for stood in standing if stood.fact.invalid_at] + ending
+    made = [Change(stood.seq, stood.fact, stood.stated_at) for stood in ending]
+    for fact in facts:
+        stood = known.get(_statement(fact))
+        if stood is None:
+            start = since if fact.valid_at == moment else max(fact.valid_at, since) if again else fact.valid_at
+            made.append(_begun(fact, before, start))
+        else:
+            made.append(_kept(fact, stood, before))
+    return made
+
+
+def _statement(fact: Fact) -> tuple[str, str]:
+    return fact.slot, fact.text
+
+
+def _ended(stood: Standing, since: str) -> Standing:
+    return replace(stood, fact=replace(stood.fact, invalid_at=max(since, stood.fact.valid_at)))
+
+
+def _kept(fact: Fact, stood: Standing, before: Iterable[Standing]) -> Change:
+    start = stood.fact.valid_at
+    if fact.valid_at != stood.stated_at and start == stood.stated_at:
+        start = max(fact.valid_at, _last_end(fact, before))
+    return Change(stood.seq, replace(fact, id=stood.fact.id, valid_at=start), fact.valid_at)
+
+
+def _begun(fact: Fact, before: Sequence[Standing], since: str) -> Change:
+    start = max(since, _last_end(fact, before))
+    same = [stood for stood in before if _statement(stood.fact) == _statement(fact)]
+    for stood in same:
+        if start in {stood.fact.invalid_at, stood.fact.valid_at}:
+            return Change(stood.seq, replace(fact, id=stood.fact.id, valid_at=stood.fact.valid_at), stood.stated_at)
+    # The same statement, another edge.
+    another = storage_id(fact.brand, f"fact/{fact.id}/{start}") if same else fact.id
+    return Change(None, replace(fact, id=another, valid_at=start), fact.valid_at)
+
+
+def _last_end(fact: Fact, before: Iterable[Standing]) -> str:
+    """Return when the last fact that the entry stated in this slot ended; those taken back were never valid."""
+    ends = (
+        stood.fact.invalid_at
+        for stood in before
+        if stood.fact.slot == fact.slot and stood.fact.valid_at < stood.fact.invalid_at
+    )
+    return max(ends, default="")
 
 
 def succession(facts: Iterable[Fact]) -> list[Fact]:
-    """Return the facts of one slot in the order in which they held, each ended where the next one begins.
+    """Return the facts of one slot in the order in which they were valid, each ended when the next one begins.
 
     A pure function of the set: the order given does not count. Facts of one moment are ordered by id, and all but the
-    last of them held for no time. A fact that ended before its successor begins keeps its own end; one that was taken
-    back (it ends where it begins) ends no other.
+    last of them were valid for no time. A fact that ended before its successor begins keeps its own end; one that was
+    taken back (it ends when it begins) ends no other.
 
     Args:
-        facts: With ``invalid_at`` only where their entry ceased to state them.
+        facts: With ``invalid_at`` only if their entry ceased to state them.
     """
     ordered = sorted(facts, key=lambda fact: (fact.valid_at, fact.id))
-    held = [fact for fact in ordered if not fact.invalid_at or fact.valid_at < fact.invalid_at]
+    valid = [fact for fact in ordered if not fact.invalid_at or fact.valid_at < fact.invalid_at]
     ends = {
         fact.id: min(end for end in (fact.invalid_at, later.valid_at or BEGINNING) if end)
-        for fact, later in pairwise(held)
+        for fact, later in pairwise(valid)
     }
     return [replace(fact, invalid_at=ends[fact.id]) if fact.id in ends else fact for fact in ordered]
 

@@ -1,8 +1,11 @@
-"""What worked and what failed, merged over campaigns: a pure function over episodes.
+"""What worked and what failed, merged over campaigns: pure functions over entries.
 
 Retrospectives say it point by point (``what_worked``, ``what_failed`` and their like in a campaign file; the section
-is part of an episode's key). Points of several campaigns are one pattern where their texts are the same but for case,
-white space, Unicode form and the punctuation around them: nothing is merged by guessing.
+is part of an entry's key). Points of several campaigns are one pattern if their texts are the same but for case, white
+space, Unicode form and the punctuation around them: nothing is merged by guessing.
+
+A pattern depends on nothing but the points that have its id, so what changed entries state, and stated before, names
+all the patterns that have to be counted again; see ``store.patterns``.
 """
 
 from __future__ import annotations
@@ -12,13 +15,24 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any
 from unicodedata import category, normalize
 
-from dm_memory.items import Kind, storage_id
-from dm_memory.services.turso.rows import EpisodeRow, PatternRow
+from dm_memory.facts.draft import section_of
+from dm_memory.items import Facts, Kind, storage_id
 
-__all__ = ["Counted", "find_patterns", "normalise_point", "outcome_of", "pattern_id", "with_others"]
+__all__ = [
+    "Counted",
+    "Episode",
+    "PatternRow",
+    "Point",
+    "find_patterns",
+    "normalise_point",
+    "outcome_of",
+    "pattern_id",
+    "pattern_of",
+    "points_of",
+    "with_others",
+]
 
 _WORKED = frozenset(
     {"what_worked", "worked", "what_went_well", "went_well", "wins", "successes", "strengths", "keep", "keep_doing"}
@@ -32,13 +46,65 @@ _FAILED = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
+class Episode:
+    """What patterns need of an entry.
+
+    Attributes:
+        id: Storage id of the entry; of the one that stands for it, if it is a duplicate.
+    """
+
+    id: str
+    key: str
+    kind: str
+    content: str
+    facts: Facts
+    recorded_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One thing that worked or failed, as an entry states it. ``id`` is its pattern's."""
+
+    id: str
+    text: str
+    worked: bool
+    episode: Episode
+
+
+@dataclass(frozen=True, slots=True)
+class PatternRow:
+    """What worked or failed, merged over campaigns. ``campaigns``, ``channels`` and ``episode_ids`` are JSON lists.
+
+    Attributes:
+        outcome: ``worked``, ``failed`` or ``mixed``.
+        campaigns: Those in which it worked, then those in which it failed: ``occurrence_count`` ids, each part sorted.
+        occurrence_count: In how many campaigns it was met; one that reports both outcomes counts twice.
+        success_rate: Share of the occurrences that worked, 0 to 1.
+    """
+
+    id: str
+    brand: str
+    text: str
+    outcome: str
+    occurrence_count: int
+    worked_count: int
+    failed_count: int
+    success_rate: float
+    campaigns: str
+    channels: str
+    episode_ids: str
+    first_seen: str
+    last_seen: str
+
+
+@dataclass(frozen=True, slots=True)
 class Counted:
     """What a machine counted.
 
     Attributes:
         rows: Patterns that are to be stored.
         files: Ids of the campaigns whose files are on this machine.
-        whole: ``rows`` are all the patterns it knows: what else the store holds is looked at as well.
+        whole: ``rows`` are all the patterns it knows: what else the store contains is looked at as well.
     """
 
     rows: Sequence[PatternRow]
@@ -46,89 +112,22 @@ class Counted:
     whole: bool = False
 
 
-@dataclass(slots=True)
-class _Merged:
-    """One pattern while it is being counted. Campaigns are counted, not mentions."""
-
-    text: str
-    worked: set[str] = field(default_factory=set)
-    failed: set[str] = field(default_factory=set)
-    channels: set[str] = field(default_factory=set)
-    episodes: set[str] = field(default_factory=set)
-    moments: set[str] = field(default_factory=set)
+# Points --------------------------------------------------------------------------------------------------------------
 
 
-def find_patterns(brand: str, episodes: Iterable[EpisodeRow]) -> list[PatternRow]:
-    """Return the patterns of a brand, the most frequent first.
+def points_of(brand: str, episode: Episode) -> list[Point]:
+    """Return the points an entry states; none unless it is a part of a retrospective that says what worked or failed.
 
-    The result does not depend on the order of the episodes. Of several spellings the first in alphabetical order is
-    shown. Episodes that are no point of a retrospective count for nothing.
+    Each pattern at most once, in the spelling that comes first in alphabetical order.
     """
-    found: dict[str, _Merged] = {}
-    for episode in sorted(episodes, key=lambda episode: episode.id):
-        outcome = outcome_of(episode.key) if episode.kind == Kind.CAMPAIGN else None
-        if outcome is not None:
-            for point in _points(episode):
-                _count(found, episode, point, worked=outcome)
-    rows = [_row(brand, normal, merged) for normal, merged in found.items()]
-    return sorted(rows, key=lambda row: (-row.occurrence_count, row.text, row.id))
-
-
-def with_others(
-    own: Mapping[str, PatternRow], held: Mapping[str, PatternRow], files: Collection[str]
-) -> list[PatternRow]:
-    """Return the patterns of a team: those found here, and what the store says of campaigns whose files are elsewhere.
-
-    A text that two campaigns of one name share is stored once, so only the machine with their files can count both.
-
-    Args:
-        own: What ``find_patterns`` found on this machine, by id.
-        held: What the store holds, by id; a pattern that only campaigns of this machine bear out there is left out.
-        files: Ids of the campaigns whose files are on this machine: what it says of them counts.
-    """
-    found = [_joined(row, held.get(id_), files) for id_, row in own.items()]
-    others = (_of_others(row, files) for id_, row in held.items() if id_ not in own)
-    return [*found, *(row for row in others if row is not None)]
-
-
-def _of_others(held: PatternRow, files: Collection[str]) -> PatternRow | None:
-    """Return a stored pattern without the campaigns of this machine; None where nothing else bears it out."""
-    worked, failed = (names - set(files) for names in _campaigns(held))
-    if not worked and not failed:
-        return None
-    return _counted(held, worked, failed)
-
-
-def _joined(own: PatternRow, held: PatternRow | None, files: Collection[str]) -> PatternRow:
-    here = _campaigns(own)
-    others = held and _of_others(held, {*files, *here[0], *here[1]})
-    if not others:
-        return own
-    there = _campaigns(others)
-    joined = replace(
-        own,
-        text=min(own.text, others.text),
-        channels=_json(_union(own.channels, others.channels)),
-        episode_ids=_json(_union(own.episode_ids, others.episode_ids)),
-        first_seen=min(filter(None, (own.first_seen, others.first_seen)), default=""),
-        last_seen=max(own.last_seen, others.last_seen),
-    )
-    return _counted(joined, here[0] | there[0], here[1] | there[1])
-
-
-def _campaigns(row: PatternRow) -> tuple[set[str], set[str]]:
-    """Return in which campaigns it worked and in which it failed; nothing where the row does not tell them apart."""
-    try:
-        names = json.loads(row.campaigns)
-    except ValueError:
-        return set(), set()
-    if not isinstance(names, list) or len(names) != row.worked_count + row.failed_count:
-        return set(), set()
-    return set(names[: row.worked_count]), set(names[row.worked_count :])
-
-
-def _union(one: str, other: str) -> list[str]:
-    return sorted({*json.loads(one), *json.loads(other)})
+    outcome = outcome_of(episode.key) if episode.kind == Kind.CAMPAIGN else None
+    if outcome is None:
+        return []
+    texts: dict[str, str] = {}
+    for text in _texts(episode):
+        if normal := normalise_point(text):
+            texts[normal] = min(text, texts.get(normal, text))
+    return [Point(pattern_id(brand, normal), text, outcome, episode) for normal, text in texts.items()]
 
 
 def pattern_id(brand: str, normal: str) -> str:
@@ -148,13 +147,13 @@ def normalise_point(text: str) -> str:
 
 
 def _is_outer(character: str) -> bool:
-    """Tell white space and punctuation; not %, currency or other signs, which say something."""
+    """Return whether it is white space or punctuation; not %, currency or other signs, which say something."""
     return character.isspace() or (category(character)[0] == "P" and character != "%")
 
 
 def outcome_of(key: str) -> bool | None:
-    """Tell from a campaign item's key whether its section says what worked (True) or what failed (False)."""
-    return _outcome_in(_NUMBER.sub("", key.partition("#")[2]))
+    """Return from a campaign entry's key whether its section says what worked (True) or what failed (False)."""
+    return _outcome_in(section_of(key))
 
 
 @lru_cache(maxsize=1024)  # a brand's campaigns have the same few sections, ten thousand times
@@ -166,15 +165,12 @@ def _outcome_in(sections: str) -> bool | None:
     return None
 
 
-_NUMBER = re.compile(r"/\d+\Z")
-
-
 _LEAD = re.compile(r"\A\s*[,—-]\s*[^:\n]{1,120}:\s*")
 
 
-def _points(episode: EpisodeRow) -> list[str]:
-    """Return the points in an episode's text, without the campaign and section that lead it (``Name, section:``)."""
-    name = str(_facts(episode).get("campaign_name") or "")
+def _texts(episode: Episode) -> list[str]:
+    """Return the points in an entry's text, without the campaign and section that lead it (``Name, section:``)."""
+    name = str(episode.facts.get("campaign_name") or "")
     text = episode.content
     if name and text.startswith(name):
         text = _LEAD.sub("", text[len(name) :], count=1) or text
@@ -183,37 +179,47 @@ def _points(episode: EpisodeRow) -> list[str]:
     return [line.removeprefix("- ") for line in lines] if bulleted else [text.strip()]
 
 
-def _count(found: dict[str, _Merged], episode: EpisodeRow, point: str, *, worked: bool) -> None:
-    normal = normalise_point(point)
-    if not normal:
-        return
-    facts = _facts(episode)
-    merged = found.setdefault(normal, _Merged(point))
-    merged.text = min(merged.text, point)
-    campaign = str(facts.get("campaign_id") or episode.key.split("#", 1)[0].removeprefix("campaign/"))
-    (merged.worked if worked else merged.failed).add(campaign)
-    channels = facts.get("channels")
-    if isinstance(channels, list):
-        merged.channels.update(channel for channel in channels if isinstance(channel, str))
-    merged.episodes.add(episode.id)
-    if episode.recorded_at:
-        merged.moments.add(episode.recorded_at)
+# Patterns ------------------------------------------------------------------------------------------------------------
 
 
-def _facts(episode: EpisodeRow) -> dict[str, Any]:
-    """Return an episode's facts; damaged ones count as none, because the text is what counts here."""
-    try:
-        facts = json.loads(episode.facts)
-    except ValueError:
-        return {}
-    return facts if isinstance(facts, dict) else {}
+def find_patterns(brand: str, episodes: Iterable[Episode]) -> list[PatternRow]:
+    """Return the patterns of a brand, the most frequent first. The order of the entries does not count."""
+    found: dict[str, list[Point]] = {}
+    for episode in episodes:
+        for point in points_of(brand, episode):
+            found.setdefault(point.id, []).append(point)
+    rows = [pattern_of(brand, points) for points in found.values()]
+    return sorted(rows, key=lambda row: (-row.occurrence_count, row.text, row.id))
 
 
-def _row(brand: str, normal: str, merged: _Merged) -> PatternRow:
+@dataclass(slots=True)
+class _Merged:
+    """One pattern while it is being counted. Campaigns are counted, not mentions."""
+
+    worked: set[str] = field(default_factory=set)
+    failed: set[str] = field(default_factory=set)
+    channels: set[str] = field(default_factory=set)
+    episodes: set[str] = field(default_factory=set)
+    moments: set[str] = field(default_factory=set)
+
+
+def pattern_of(brand: str, points: Sequence[Point]) -> PatternRow:
+    """Return the pattern of all its points; of several spellings the first in alphabetical order is shown."""
+    merged = _Merged()
+    for point in points:
+        episode = point.episode
+        campaign = str(episode.facts.get("campaign_id") or episode.key.split("#", 1)[0].removeprefix("campaign/"))
+        (merged.worked if point.worked else merged.failed).add(campaign)
+        channels = episode.facts.get("channels")
+        if isinstance(channels, list):
+            merged.channels.update(channel for channel in channels if isinstance(channel, str))
+        merged.episodes.add(episode.id)
+        if episode.recorded_at:
+            merged.moments.add(episode.recorded_at)
     row = PatternRow(
-        id=pattern_id(brand, normal),
+        id=points[0].id,
         brand=brand,
-        text=merged.text,
+        text=min(point.text for point in points),
         outcome="",
         occurrence_count=0,
         worked_count=0,
@@ -243,3 +249,61 @@ def _counted(row: PatternRow, worked: set[str], failed: set[str]) -> PatternRow:
 
 def _json(values: Sequence[str]) -> str:
     return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+
+
+# Teams ---------------------------------------------------------------------------------------------------------------
+
+
+def with_others(
+    own: Mapping[str, PatternRow], stored: Mapping[str, PatternRow], files: Collection[str]
+) -> list[PatternRow]:
+    """Return the patterns of a team: those found here, and what the store says of campaigns whose files are elsewhere.
+
+    A text that two campaigns of one name share is stored once, so only the machine with their files can count both.
+
+    Args:
+        own: What was counted on this machine, by id.
+        stored: What the team's store has, by id; a pattern that only campaigns of this machine bear out is left out.
+        files: Ids of the campaigns whose files are on this machine: what it says of them counts.
+    """
+    found = [_joined(row, stored.get(id_), files) for id_, row in own.items()]
+    others = (_of_others(row, files) for id_, row in stored.items() if id_ not in own)
+    return [*found, *(row for row in others if row is not None)]
+
+
+def _of_others(stored: PatternRow, files: Collection[str]) -> PatternRow | None:
+    """Return a stored pattern without the campaigns of this machine; None if nothing else bears it out."""
+    worked, failed = (names - set(files) for names in _campaigns(stored))
+    return _counted(stored, worked, failed) if worked or failed else None
+
+
+def _joined(own: PatternRow, stored: PatternRow | None, files: Collection[str]) -> PatternRow:
+    here = _campaigns(own)
+    others = stored and _of_others(stored, {*files, *here[0], *here[1]})
+    if not others:
+        return own
+    there = _campaigns(others)
+    joined = replace(
+        own,
+        text=min(own.text, others.text),
+        channels=_json(_union(own.channels, others.channels)),
+        episode_ids=_json(_union(own.episode_ids, others.episode_ids)),
+        first_seen=min(filter(None, (own.first_seen, others.first_seen)), default=""),
+        last_seen=max(own.last_seen, others.last_seen),
+    )
+    return _counted(joined, here[0] | there[0], here[1] | there[1])
+
+
+def _campaigns(row: PatternRow) -> tuple[set[str], set[str]]:
+    """Return in which campaigns it worked and in which it failed; nothing if the row does not tell them apart."""
+    try:
+        names = json.loads(row.campaigns)
+    except ValueError:
+        return set(), set()
+    if not isinstance(names, list) or len(names) != row.worked_count + row.failed_count:
+        return set(), set()
+    return set(names[: row.worked_count]), set(names[row.worked_count :])
+
+
+def _union(one: str, other: str) -> list[str]:
+    return sorted({*json.loads(one), *json.loads(other)})

@@ -2,8 +2,8 @@
 
     {"brand", "entity", "entity_type", "relationships": [{"target", "relation_type", "temporal_context"}], "created_at"}
 
-Such a file becomes an item like any other: it is guarded, hashed, recorded and delivered to every layer. Its text says
-in words what its metadata says in fields, from which ``read_graph_entry`` makes the facts.
+Such a file becomes an item like any other: guarded, hashed, recorded and delivered to every service. Its text says in
+words what its metadata says in fields, from which ``read_graph_entry`` makes the facts.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ _BROKEN = "Correct it, or prepare it again with memory-manager.py."
 
 @dataclass(frozen=True, slots=True)
 class ParsedGraph:
-    """What a graph file holds: an item (None where nothing in it can be used), and what a person should know."""
+    """What a graph file contains: an item (None if nothing in it can be used), and what a person should know."""
 
     item: Item | None
     findings: tuple[Finding, ...] = ()
@@ -96,7 +96,7 @@ def graph_payload(name: str, data: object) -> ParsedGraph:
 
 
 def is_graph_entry(payload: Payload) -> bool:
-    """Tell whether an entry is one of ``graph_payload``'s."""
+    """Return whether an entry is one of ``graph_payload``'s."""
     return _RELATIONS in payload.facts
 
 

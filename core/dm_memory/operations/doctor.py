@@ -23,7 +23,7 @@ from dm_memory.services.protocol import Layer
 from dm_memory.settings import Settings
 from dm_memory.sync.reading import read_prepared
 from dm_memory.sync.registry import FILE_NAME, DamagedRegistryError, read_registry
-from dm_memory.sync.requests import Scope
+from dm_memory.requests import Scope
 
 __all__ = ["examine"]
 

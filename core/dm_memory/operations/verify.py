@@ -1,31 +1,37 @@
-"""Drift: what the registry believes of the layers, held against what they really hold, and mended where asked for.
+"""Drift: memory compared with itself and with what every service really has, and repaired if that is asked for.
 
-missing: The registry has it as stored, the layer does not hold it.
-stale: The layer holds it with another text or other metadata.
-unknown: The layer holds it, the registry knows nothing of it. Only layers that can list what they hold tell of these.
+missing: In memory: an entry without its words, facts or vectors. In a service: confirmed, and not there.
+stale: A text that is not what its hash says; in a service: another text or other metadata than was confirmed.
+unknown: The service has it, memory does not. Only services that can list what they have show these.
 """
 
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import time
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from dm_memory.errors import LayerError
-from dm_memory.items import Payload, storage_id
-from dm_memory.operations.maintenance import Upkeep, upkeep
-from dm_memory.services.protocol import Layer
-from dm_memory.sync.asking import answered
-from dm_memory.sync.closing import failure_of
-from dm_memory.sync.exports import mark_index_due
-from dm_memory.sync.reclaim import TellingLayer, enter_entries
-from dm_memory.sync.registry import Registry
-from dm_memory.sync.requests import Progress
-from dm_memory.sync.results import LayerDrift, VerifyResult
-from dm_memory.sync.state import Environment
-from dm_memory.text.timestamps import to_iso
+from dm_memory.embedding.batch import is_installed
+from dm_memory.errors import ServiceError
+from dm_memory.items import Payload
+from dm_memory.operations.maintenance import deliver, maintenance
+from dm_memory.requests import Progress
+from dm_memory.results import Drift, VerifyResult
+from dm_memory.services.protocol import Service, unexpected
+from dm_memory.store import entries as table
+from dm_memory.store import outbox
+from dm_memory.store.entries import EntryRow, effective, payload_of_row, version_of
+from dm_memory.store.facts import Stated, store_facts
+from dm_memory.store.words import put_words, remove_words
+from dm_memory.sync.finish import failure_of
+from dm_memory.sync.imported import Importing
+from dm_memory.sync.pipeline import model_in_use
+from dm_memory.sync.run import Environment, Run
+from dm_memory.sync.storing import Storing
+from dm_memory.text.hashing import content_hash
+from dm_memory.text.words import analyse
 
 __all__ = ["verify_brand"]
 
@@ -35,156 +41,234 @@ _EXAMPLES = 10
 
 @dataclass(slots=True)
 class _Found:
-    """What was found in one layer."""
+    """What was found in one place: ids or row numbers, with keys."""
 
     checked: int = 0
-    missing: list[tuple[int, str]] = field(default_factory=list)
-    stale: list[tuple[int, str]] = field(default_factory=list)
+    missing: dict[str, str] = field(default_factory=dict)
+    stale: dict[str, str] = field(default_factory=dict)
     unknown: list[Payload] | None = None
+    repaired: int = 0
 
-    @property
-    def differing(self) -> list[tuple[int, str]]:
-        return [*self.missing, *self.stale]
+    def drift(self, name: str, engine: str, error: ServiceError | None = None) -> Drift:
+        """Return it as the report shows it."""
+        keys = [*self.missing.values(), *self.stale.values(), *(entry.key for entry in self.unknown or ())]
+        return Drift(
+            name=name,
+            engine=engine,
+            checked=self.checked,
+            missing=len(self.missing),
+            stale=len(self.stale),
+            unknown=None if self.unknown is None else len(self.unknown),
+            examples=tuple(keys[:_EXAMPLES]),
+            repaired=self.repaired,
+            failure=failure_of(error, name) if error else None,
+        )
 
 
 async def verify_brand(
-    environment: Environment, brand: str, *, repair: bool, progress: Progress, stop: asyncio.Event
+    env: Environment, brand: str, *, repair: bool, progress: Progress, stop: asyncio.Event
 ) -> VerifyResult:
-    """Compare the registry with every layer.
+    """Compare memory with itself and with every service.
 
     Args:
-        environment: Where and how.
+        env: Where and how.
         brand: The slug.
-        repair: Store again what is missing or stale, and take up, or remove, what is unknown.
-        progress: Told of each layer.
+        repair: Restore or store again what is missing or stale, and take in what is unknown.
+        progress: Told of each part.
         stop: When set, ends after the page at hand.
 
     Raises:
-        DmMemoryError: The brand can't be held or its registry not be read. A layer that fails is in the result.
+        DmMemoryError: The brand can't be locked or its memory not be read. A service that fails is in the result.
     """
     started = time.monotonic()
-    async with upkeep(environment, brand, progress, stop) as desk:
-        layers = [await _verified(desk, layer, repair=repair) for layer in environment.layers]
-        findings = tuple(desk.outcomes.findings)
-    return VerifyResult(brand, repair, tuple(layers), time.monotonic() - started, findings)
+    async with maintenance(env, brand, progress, stop) as run:
+        await progress("Checking memory", 0, 0)
+        parts = [await run.worker.run(_memory, run, repair)]
+        for service in env.services:
+            parts.append(await _service(run, service, repair=repair))
+        findings = tuple(run.outcomes.findings)
+    return VerifyResult(brand, repair, tuple(parts), time.monotonic() - started, findings)
 
 
-async def _verified(desk: Upkeep, layer: Layer, *, repair: bool) -> LayerDrift:
-    await desk.progress(f"Comparing with {layer.engine}", 0, 0)
+# Memory itself -------------------------------------------------------------------------------------------------------
+
+
+def _memory(run: Run, repair: bool) -> Drift:  # noqa: FBT001  # run on the worker by position
     found = _Found()
-    repaired = 0
-    try:
-        await _compare(desk, layer, found)
-        if repair:  # before the listing: what is damaged may be what can't be listed
-            repaired += await _store_again(desk, layer, found)
-        await _list_unknown(desk, layer, found)
-        if repair:
-            repaired += await _take_up(desk, layer, found)
-    except LayerError as error:
-        return _drift(layer, found, repaired, error)
-    return _drift(layer, found, repaired, None)
-
-
-def _drift(layer: Layer, found: _Found, repaired: int, error: LayerError | None) -> LayerDrift:
-    keys = [key for _, key in found.differing] + [entry.key for entry in found.unknown or ()]
-    return LayerDrift(
-        name=layer.name,
-        engine=layer.engine,
-        checked=found.checked,
-        missing=len(found.missing),
-        stale=len(found.stale),
-        unknown=None if found.unknown is None else len(found.unknown),
-        examples=tuple(keys[:_EXAMPLES]),
-        repaired=repaired,
-        failure=failure_of(error, layer.name) if error else None,
-    )
-
-
-async def _compare(desk: Upkeep, layer: Layer, found: _Found) -> None:
-    """Ask the layer, a page at a time, for what the registry has as stored there."""
+    damaged: list[EntryRow] = []
+    bare: list[EntryRow] = []
+    unembedded: list[int] = []
+    model = model_in_use(run) if run.env.embedder is not None and is_installed("wordllama") else ""
     after = 0
-    while not desk.stop.is_set():
-        page = await desk.worker.run(desk.registry.tuples, _STORED, (layer.name, after, _PAGE))
+    while page := _rows(run, after):
+        after = page[-1].seq
+        found.checked += len(page)
+        with_words, with_facts, with_vectors = _derived(run, [row.seq for row in page], model)
+        for row in page:
+            if content_hash(row.content) != row.content_hash:
+                found.stale[row.id] = row.key
+                damaged.append(row)
+            elif row.seq not in with_words or row.seq not in with_facts:
+                found.missing[row.id] = row.key
+                bare.append(row)
+            elif model and row.seq not in with_vectors:
+                found.missing[row.id] = row.key
+                unembedded.append(row.seq)
+    if repair and (damaged or bare or unembedded):
+        found.repaired = _repair_memory(run, model, damaged, bare, unembedded)
+    return found.drift("memory", "Memory (memory.db)")
+
+
+def _rows(run: Run, after: int) -> list[EntryRow]:
+    columns = ", ".join(EntryRow._fields)
+    sql = f"SELECT {columns} FROM entries WHERE duplicate_of IS NULL AND seq > ? ORDER BY seq LIMIT ?"  # noqa: S608  # names of columns
+    return [EntryRow(*row) for row in run.store.rows(sql, (after, _PAGE))]
+
+
+def _derived(run: Run, seqs: Sequence[int], model: str) -> tuple[set[int], set[int], set[int]]:
+    """Return which entries have words, facts and sound vectors of the model."""
+    wanted = table.in_json(seqs)
+    words = run.store.rows("SELECT rowid FROM words WHERE rowid IN (SELECT value FROM json_each(?))", (wanted,))
+    facts = run.store.rows(
+        "SELECT DISTINCT entry FROM facts WHERE entry IN (SELECT value FROM json_each(?))", (wanted,)
+    )
+    vectors = run.store.rows(
+        "SELECT v.seq, v.crc, v.vector FROM vectors v JOIN entries e ON e.seq = v.seq AND e.content_hash = v.content_hash"
+        " WHERE v.model = ? AND v.seq IN (SELECT value FROM json_each(?))",
+        (model, wanted),
+    )
+    broken = {seq for seq, crc, vector in vectors if zlib.crc32(vector) != crc}
+    return {seq for (seq,) in words}, {seq for (seq,) in facts}, {seq for seq, _, _ in vectors} - broken
+
+
+def _repair_memory(
+    run: Run, model: str, damaged: Sequence[EntryRow], bare: Sequence[EntryRow], unembedded: Sequence[int]
+) -> int:
+    """Write again what follows from sound texts; make the sources of damaged ones be read again by the next sync."""
+    with run.store.transaction() as connection:
+        run.note_change(connection)
+        remove_words(connection, [row.seq for row in bare])
+        put_words(connection, [(row.seq, analyse(row.content, row.language)) for row in bare])
+        tags = table.tags_of(connection, [row.seq for row in bare])
+        stated = [
+            Stated(row.seq, payload_of_row(run.brand, row, effective(tags.get(row.seq, ())))) for row in bare
+        ]
+        store_facts(connection, run.brand, stated, run.now)
+        connection.executemany("UPDATE entries SET embedded = '' WHERE seq = ?", [(seq,) for seq in unembedded])
+        for row in damaged:
+            connection.execute(
+                "UPDATE entries SET content_hash = ?, source_digest = '', embedded = '' WHERE seq = ?",
+                (content_hash(row.content), row.seq),
+            )
+            connection.execute(
+                "UPDATE source_files SET digest = NULL WHERE path IN (SELECT path FROM sightings WHERE seq = ?)"
+                " OR path = ?",
+                (row.seq, row.origin),
+            )
+    restored = _restore_from_journal(run, damaged)
+    if model:
+        for _ in Storing(run, model).embed_missing():
+            pass
+    return len(bare) + len(unembedded) + restored
+
+
+def _restore_from_journal(run: Run, damaged: Sequence[EntryRow]) -> int:
+    wanted = {(row.key, row.content_hash): row.seq for row in damaged}
+    restored = 0
+    for record in run.journal.read().records if wanted else ():
+        content = record.get("content")
+        if not isinstance(content, str):
+            continue
+        digest = content_hash(content)
+        seq = wanted.pop((str(record.get("key", "")), digest), None)
+        if seq is None:
+            continue
+        with run.store.transaction() as connection:
+            connection.execute(
+                "UPDATE entries SET content = ?, content_hash = ?, embedded = '' WHERE seq = ?", (content, digest, seq)
+            )
+            remove_words(connection, [seq])
+            language = run.store.rows("SELECT language FROM entries WHERE seq = ?", (seq,))[0][0]
+            put_words(connection, [(seq, analyse(content, language))])
+        restored += 1
+    return restored
+
+
+# A connected service -------------------------------------------------------------------------------------------------
+
+
+async def _service(run: Run, service: Service, *, repair: bool) -> Drift:
+    await run.progress(f"Comparing with {service.engine}", 0, 0)
+    found = _Found()
+    try:
+        await _compare(run, service, found)
+        if repair and (found.missing or found.stale):
+            # Before the listing: what is damaged may be what can't be listed.
+            await run.worker.run(_doubt, run, service.name, [*found.missing, *found.stale])
+            delivered = await deliver(run, service)
+            if delivered.failure is not None:
+                raise delivered.failure
+            found.repaired += max(0, len(found.missing) + len(found.stale) - delivered.failed)
+        await _list_unknown(run, service, found)
+        if repair and found.unknown:
+            new, changed = await run.worker.run(Importing(run, service.name).take, found.unknown)
+            found.repaired += new + changed
+    except ServiceError as error:
+        return found.drift(service.name, service.engine, error)
+    except Exception as error:  # noqa: BLE001  # a bug in an adapter is reported, with the other parts
+        return found.drift(service.name, service.engine, unexpected(service.engine, error))
+    return found.drift(service.name, service.engine)
+
+
+async def _compare(run: Run, service: Service, found: _Found) -> None:
+    """Ask the service, a page at a time, for what it confirmed; compare texts if it can list them."""
+    after = ""
+    while not run.stop.is_set():
+        page = await run.worker.run(run.store.rows, _CONFIRMED, (service.name, after, _PAGE))
         if not page:
             return
         after = page[-1][0]
-        ids = {storage_id(desk.brand, key): (seq, key, content, metadata) for seq, key, content, metadata in page}
-        held = await answered(layer.engine, layer.fetch(list(ids)))
-        for id_, (seq, key, content, metadata) in ids.items():
-            record = held.get(id_)
+        records = await service.fetch([id_ for id_, _, _ in page])
+        for id_, key, confirmed in page:
+            record = records.get(id_)
+            state = "retired" if confirmed.endswith(":retired") else "current"
             if record is None:
-                found.missing.append((seq, key))
-            elif (record.content_hash, record.metadata_hash) != (content, metadata):
-                found.stale.append((seq, key))
+                found.missing[id_] = key
+            elif version_of(record.content_hash, record.metadata_hash, state) != confirmed:
+                found.stale[id_] = key
         found.checked += len(page)
 
 
-_STORED = (
-    "SELECT d.seq, i.key, d.content_hash, d.metadata_hash FROM deliveries d JOIN items i ON i.seq = d.seq"
-    " WHERE d.layer = ? AND d.state = 1 AND d.seq > ? ORDER BY d.seq LIMIT ?"
+_CONFIRMED = (
+    "SELECT d.id, e.key, d.confirmed FROM deliveries d JOIN entries e ON e.id = d.id"
+    " WHERE d.service = ? AND d.kind = 'entry' AND d.confirmed <> '' AND d.wanted = d.confirmed AND d.id > ?"
+    " ORDER BY d.id LIMIT ?"
 )
 
 
-async def _list_unknown(desk: Upkeep, layer: Layer, found: _Found) -> None:
-    if not isinstance(layer, TellingLayer):
+async def _list_unknown(run: Run, service: Service, found: _Found) -> None:
+    if not service.capabilities.lists:
         return
-    known = await desk.worker.run(_known_ids, desk.registry, desk.brand, layer.name)
     found.unknown = []
     after: str | None = None
-    while not desk.stop.is_set():
-        entries, after = await answered(layer.engine, layer.entries(after, _PAGE))
-        found.unknown += [entry for entry in entries if entry.id not in known]
+    while not run.stop.is_set():
+        entries, after = await service.entries(after, _PAGE)
+        known = {row[0] for row in await run.worker.run(run.store.rows, _KNOWN, (table.in_json([e.id for e in entries]),))}
+        for entry in entries:
+            if entry.id not in known:
+                found.unknown.append(entry)
+            elif content_hash(entry.content) != entry.content_hash and entry.id not in found.missing:
+                found.stale[entry.id] = entry.key
         if after is None:
             return
 
 
-def _known_ids(registry: Registry, brand: str, layer: str) -> set[str]:
-    sql = "SELECT i.key FROM deliveries d JOIN items i ON i.seq = d.seq WHERE d.layer = ?"
-    return {storage_id(brand, key) for (key,) in registry.tuples(sql, (layer,))}
+_KNOWN = (
+    "SELECT id FROM entries WHERE id IN (SELECT value FROM json_each(?1))"
+    " UNION SELECT id FROM tombstones WHERE id IN (SELECT value FROM json_each(?1))"
+)
 
 
-async def _store_again(desk: Upkeep, layer: Layer, found: _Found) -> int:
-    """Store again what is missing or stale; return how many entries were mended."""
-    if not found.differing:
-        return 0
-    seqs = [seq for seq, _ in found.differing]
-    await desk.worker.run(_make_due, desk.registry, layer.name, seqs, desk.run.number)
-    delivered = await desk.deliver(layer)
-    if delivered.failure is not None:
-        raise delivered.failure
-    return max(0, len(seqs) - delivered.failed)
-
-
-async def _take_up(desk: Upkeep, layer: Layer, found: _Found) -> int:
-    """Take up, or remove, what the registry does not know; return how many entries were mended."""
-    mended = 0
-    if found.unknown:
-        now = to_iso(desk.environment.clock())
-        mended += await desk.worker.run(enter_entries, desk.registry, layer.name, found.unknown, desk.run.number, now)
-        strays = await desk.worker.run(_strays, desk.registry, found.unknown)
-        if strays and "@" not in layer.name:  # what a shared layer holds may be another machine's
-            await answered(layer.engine, layer.delete(strays))
-            mended += len(strays)
-    return mended
-
-
-def _make_due(registry: Registry, layer: str, seqs: Sequence[int], run: int) -> None:
-    with registry.transaction() as connection:
-        connection.executemany(
-            "UPDATE deliveries SET state = 0, run = ?, action = 'forced', content_hash = '', metadata_hash = '',"
-            " stored_at = '', attempts = 0, error = '' WHERE layer = ? AND seq = ?",
-            [(run, layer, seq) for seq in seqs],
-        )
-        mark_index_due(connection)
-
-
-def _strays(registry: Registry, unknown: Sequence[Payload]) -> list[str]:
-    """Return the ids of entries whose text another entry stands for by now: their removal was never seen through."""
-    duplicates = "SELECT 1 FROM items WHERE key = ? AND duplicate_of IS NOT NULL"
-    rows: list[sqlite3.Row]
-    strays = []
-    for entry in unknown:
-        rows = registry.rows(duplicates, (entry.key,))
-        if rows:
-            strays.append(entry.id)
-    return strays
+def _doubt(run: Run, service: str, ids: Sequence[str]) -> None:
+    with run.store.transaction() as connection:
+        outbox.doubt(connection, service, ids, run.number)

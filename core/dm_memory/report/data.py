@@ -12,7 +12,7 @@ from dm_memory.findings import Finding
 from dm_memory.report.escape import scrub, visible
 from dm_memory.report.parts import capacity_alert
 from dm_memory.services.protocol import Capacity
-from dm_memory.sync.results import Action, Failure, GuardHit, ItemOutcome
+from dm_memory.results import Action, Failure, GuardHit, ItemOutcome
 
 __all__ = ["capacity_data", "counts_data", "failure_data", "finding_data", "guard_data", "item_data", "tags_data"]
 

@@ -10,7 +10,7 @@ from dm_memory.report.escape import code, inline, quote
 from dm_memory.report.words import amount, counted, percent, role_of, sentence_end, short_hash, when
 from dm_memory.services.protocol import Capacity
 from dm_memory.services.remote import limit_setting
-from dm_memory.sync.results import Action, Failure, GuardHit, ItemOutcome
+from dm_memory.results import Action, Failure, GuardHit, ItemOutcome
 
 __all__ = [
     "ALERT_PERCENT",

@@ -7,7 +7,7 @@ from dm_memory.report.escape import code, inline, quote, scrub, visible
 from dm_memory.report.model import Report
 from dm_memory.report.parts import QUOTED_NOTE, command, document, finding_text, guard_text
 from dm_memory.report.words import short_hash, when
-from dm_memory.sync.results import PrepareResult
+from dm_memory.results import PrepareResult
 
 __all__ = ["prepare_report"]
 

@@ -8,7 +8,7 @@ from dm_memory.report.model import Report
 from dm_memory.report.parts import QUOTED_NOTE, command, document, finding_text
 from dm_memory.report.words import counted, when
 from dm_memory.services.protocol import SearchHit
-from dm_memory.sync.results import SearchResult
+from dm_memory.results import SearchResult
 
 __all__ = ["relevance", "search_report"]
 

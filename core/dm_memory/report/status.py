@@ -23,7 +23,7 @@ from dm_memory.report.parts import (
 )
 from dm_memory.report.words import ago, counted, entries, listed, number, role_of, sentence_end, tally, when
 from dm_memory.services.protocol import Health
-from dm_memory.sync.results import ItemOutcome, LayerStatus, StatusResult
+from dm_memory.results import ItemOutcome, LayerStatus, StatusResult
 
 __all__ = ["status_report"]
 

@@ -30,7 +30,7 @@ from dm_memory.report.parts import (
     title,
 )
 from dm_memory.report.words import counted, duration, entries, listed, number, role_of, sentence_end, tally, when
-from dm_memory.sync.results import Action, Counts, Failure, ItemOutcome, LayerResult, SyncResult
+from dm_memory.results import Action, Counts, Failure, ItemOutcome, LayerResult, SyncResult
 
 __all__ = ["SYNC_SECTIONS", "sync_report"]
 

@@ -7,7 +7,7 @@ from dm_memory.report.escape import code, inline, scrub, visible
 from dm_memory.report.model import Report
 from dm_memory.report.parts import command, document, failure_text, finding_text
 from dm_memory.report.words import duration, entries, number, role_of
-from dm_memory.sync.results import LayerDrift, MigrateResult, VerifyResult
+from dm_memory.results import LayerDrift, MigrateResult, VerifyResult
 
 __all__ = ["migrate_report", "verify_report"]
 

@@ -1,37 +1,34 @@
-"""Which engine stands behind each layer, by the settings: embedded where nothing is configured.
+"""Which services are connected, by the settings; none where nothing is configured, or ``embedded`` is chosen.
 
-A layer over a network is guarded: deadline, retries, circuit breaker, concurrency limit. Nothing is opened, sent or
-imported here that is not configured, and nothing of it before it is used.
+A service is guarded: deadline, retries, circuit breaker, concurrency limit. Nothing is opened, sent or imported here
+that is not configured, and nothing of it before it is used. One that can't be constructed does not hide the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal, TypeVar, cast
+from typing import Any, Literal, NoReturn, TypeVar, cast
 
 from pydantic import SecretStr
 
 from dm_memory.embedding.protocol import Embedder
-from dm_memory.errors import ConfigurationError
-from dm_memory.services.graphiti.database import GraphDatabase
-from dm_memory.services.protocol import Layer
+from dm_memory.errors import ConfigurationError, ErrorClass, ServiceError
+from dm_memory.services.protocol import Capabilities, Service, ServiceBase
 from dm_memory.services.resilience import GuardPolicy, guard
-from dm_memory.services.turso.opening import durable_layer, open_durable
-from dm_memory.services.turso.protocol import DurableStore
 from dm_memory.settings import Settings
 
 __all__ = [
+    "Broken",
     "Connection",
     "VectorChoice",
-    "configured_layers",
+    "configured_services",
     "connections",
     "decided_for",
-    "durable_store",
+    "graph_choice",
     "script_name",
     "vector_choice",
-    "vector_layer",
+    "vector_service",
     "without_effect",
 ]
 
@@ -42,39 +39,184 @@ GraphChoice = Literal["embedded", "falkordb", "neo4j"]
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """What a layer is connected to, and which variable says so ("" where none does)."""
+    """A service that is connected, and which variable says so."""
 
     role: str
     service: str
     variable: str
 
 
-def configured_layers(settings: Settings, memory_dir: Path, brand: str, embedder: Embedder) -> tuple[Layer, ...]:
-    """Return a brand's layers, the vector layer first.
+class Broken(ServiceBase):
+    """A configured service that can't be constructed: every call raises the reason.
+
+    Args:
+        role: See ``Service.role``.
+        engine: What was to be connected.
+        error: Why it can't be.
+    """
+
+    capabilities = Capabilities(batch_items=1)
+
+    def __init__(self, role: str, engine: str, error: ConfigurationError) -> None:
+        self.name = f"{role}@unusable"
+        self.role = role
+        self.engine = engine
+        self.error = error
+
+    async def _fail(self, *_: Any, **__: Any) -> NoReturn:  # noqa: ANN401  # whatever the call takes
+        """Raise the ``ServiceError`` that says why there is no such service."""
+        raise ServiceError(
+            self.error.problem, self.error.remedy, error_class=ErrorClass.UNAVAILABLE, code="configuration"
+        )
+
+    prepare = fingerprint = ping = capacity = count = upsert = update_metadata = _fail
+    fetch = delete = entries = search = begin_rebuild = finish_rebuild = _fail
+
+
+def configured_services(settings: Settings, brand: str, embedder: Embedder | None) -> tuple[Service, ...]:
+    """Return a brand's connected services; a ``Broken`` one for each that can't be constructed.
+
+    Args:
+        settings: What is configured.
+        brand: The brand's slug.
+        embedder: The embedding model; None where it is not installed.
+    """
+    services = [
+        _built("vector", "Vector database", lambda: _vector(settings, brand, embedder)),
+        _built("durable", "Turso", lambda: _durable(settings, brand)),
+        _built("graph", "Graph database", lambda: _graph(settings, brand)),
+        _built("cross-session", "Supermemory", lambda: _cross_session(settings, brand)),
+    ]
+    return tuple(service for service in services if service is not None)
+
+
+def _built(role: str, engine: str, make: Callable[[], Service | None]) -> Service | None:
+    try:
+        return make()
+    except ConfigurationError as error:
+        return Broken(role, engine, error)
+
+
+def vector_service(settings: Settings, choice: VectorChoice, brand: str, embedder: Embedder | None) -> Service:
+    """Return a brand's service in one of the vector databases, whichever the settings would choose.
 
     Raises:
-        ConfigurationError: Two services are configured for one layer, a setting can't work, or an extra is missing.
+        ConfigurationError: It is not configured, or can't be constructed.
     """
-    vector = _vector(settings, memory_dir, brand, embedder)
-    durable = _durable(settings, memory_dir, brand, vector)
-    graph = _graph(settings, memory_dir, brand)
-    return (vector, durable, graph, *_cross_session(settings, brand))
+    if choice not in _configured_vectors(settings):
+        variable = _VECTOR_VARIABLES[choice]
+        raise ConfigurationError(
+            f"Nothing says how to reach {_SERVICES[choice]}: {variable} is not set.", f"Set {variable}."
+        )
+    return cast("Service", _vector(settings.model_copy(update={"vector_db": choice}), brand, embedder))
+
+
+# One of each role ----------------------------------------------------------------------------------------------------
+
+
+def _guarded(settings: Settings, service: Service, timeout: float | None = None) -> Service:
+    policy = GuardPolicy(
+        timeout=timeout or settings.layer_timeout,
+        attempts=settings.layer_attempts,
+        concurrency=settings.layer_concurrency,
+    )
+    return guard(service, policy)
+
+
+def _vector(settings: Settings, brand: str, embedder: Embedder | None) -> Service | None:
+    choice = vector_choice(settings)
+    if choice == "pinecone":
+        from dm_memory.services.pinecone.service import PineconeService  # noqa: PLC0415  # only what is configured
+
+        pinecone = PineconeService(
+            settings.pinecone_api_key or SecretStr(""),
+            settings.pinecone_index,
+            brand,
+            host=settings.pinecone_host,
+            model=settings.pinecone_model,
+            cloud=settings.pinecone_cloud,
+            region=settings.pinecone_region,
+            limit=settings.pinecone_limit,
+            timeout=settings.layer_timeout,
+        )
+        return _guarded(settings, pinecone)
+    if choice == "embedded":
+        return None
+    if embedder is None:
+        raise ConfigurationError(
+            "A Qdrant server needs an embedding model on this computer, and none is installed.",
+            "Install one (see DM_MEMORY_EMBEDDER), or set DM_MEMORY_VECTOR_DB to embedded.",
+        )
+    from dm_memory.services.qdrant.service import QdrantService  # noqa: PLC0415  # only what is configured
+
+    qdrant = QdrantService(
+        settings.qdrant_url or "",
+        settings.qdrant_api_key,
+        settings.collection_name,
+        brand,
+        embedder,
+        limit=settings.qdrant_limit,
+        timeout=settings.layer_timeout,
+    )
+    return _guarded(settings, qdrant)
+
+
+def _durable(settings: Settings, brand: str) -> Service | None:
+    if not settings.turso_database_url:
+        return None
+    from dm_memory.services.turso.service import turso_service  # noqa: PLC0415  # only what is configured
+
+    return _guarded(settings, turso_service(settings, brand), settings.storage_timeout)
+
+
+def _graph(settings: Settings, brand: str) -> Service | None:
+    if graph_choice(settings) == "embedded":
+        return None
+    from dm_memory.services.graphiti.service import graph_service  # noqa: PLC0415  # only what is configured
+
+    return _guarded(settings, graph_service(settings, brand))
+
+
+def _cross_session(settings: Settings, brand: str) -> Service | None:
+    if settings.supermemory_api_key is None:
+        return None
+    from dm_memory.services.supermemory.service import SupermemoryService  # noqa: PLC0415  # only what is configured
+
+    supermemory = SupermemoryService(
+        settings.supermemory_api_key,
+        brand,
+        url=settings.supermemory_url,
+        limit=settings.supermemory_limit,
+        timeout=settings.layer_timeout,
+    )
+    return _guarded(settings, supermemory)
+
+
+# What the settings say -----------------------------------------------------------------------------------------------
 
 
 def connections(settings: Settings) -> Iterator[Connection]:
-    """Yield what each layer is connected to. Raises ``ConfigurationError`` as ``configured_layers`` does."""
-    vector = vector_choice(settings)
-    yield Connection("vector", _SERVICES[vector], _VECTOR_VARIABLES[vector])
-    url = settings.turso_database_url
-    yield Connection("durable", "Turso" if url else "a SQLite file", "TURSO_DATABASE_URL" if url else "")
-    graph = graph_choice(settings)
-    yield Connection("graph", _SERVICES[graph] if graph != "embedded" else "a SQLite file", _GRAPH_VARIABLES[graph])
+    """Yield the services that are connected; of a role about which the settings contradict themselves nothing."""
+    vector = _undisputed(vector_choice, settings)
+    if vector != "embedded":
+        yield Connection("vector", _SERVICES[vector], _VECTOR_VARIABLES[vector])
+    if settings.turso_database_url:
+        yield Connection("durable", "Turso", "TURSO_DATABASE_URL")
+    graph = _undisputed(graph_choice, settings)
+    if graph != "embedded":
+        yield Connection("graph", _SERVICES[graph], _GRAPH_VARIABLES[graph])
     if settings.supermemory_api_key is not None:
         yield Connection("cross-session", "Supermemory", "SUPERMEMORY_API_KEY")
 
 
+def _undisputed(choose: Callable[[Settings], str], settings: Settings) -> str:
+    try:
+        return choose(settings)
+    except ConfigurationError:
+        return "embedded"
+
+
 _SERVICES = {
-    "embedded": "Qdrant's engine in this process",
     "qdrant": "a Qdrant server",
     "pinecone": "Pinecone",
     "falkordb": "the FalkorDB behind Graphiti",
@@ -119,8 +261,8 @@ _DEPENDENT: dict[str, tuple[tuple[str, ...], str, dict[str, str]]] = {
 
 
 def script_name(settings: Settings) -> str:
-    """Return the vector database's name as the plugin's own script writes it. Raises ``ConfigurationError``."""
-    return "pinecone" if vector_choice(settings) == "pinecone" else "qdrant"
+    """Return the vector database's name as the plugin's own script writes it."""
+    return "pinecone" if _undisputed(vector_choice, settings) == "pinecone" else "qdrant"
 
 
 def vector_choice(settings: Settings) -> VectorChoice:
@@ -168,140 +310,3 @@ def _chosen(wanted: str, configured: list[_Choice], variables: dict[str, str], s
             f"Set {variables[wanted]}, or {setting} to embedded.",
         )
     return cast("_Choice", wanted)
-
-
-def durable_store(settings: Settings, memory_dir: Path, brand: str) -> DurableStore:
-    """Return the durable store: a file in the brand's folder, or what ``TURSO_DATABASE_URL`` names.
-
-    Raises:
-        ConfigurationError: The URL or the token can't be used.
-    """
-    return open_durable(
-        memory_dir,
-        brand,
-        url=settings.turso_database_url,
-        token=settings.turso_auth_token,
-        timeout=settings.storage_timeout,
-    )
-
-
-def _guarded(settings: Settings, layer: Layer, timeout: float | None = None) -> Layer:
-    policy = GuardPolicy(
-        timeout=timeout or settings.layer_timeout,
-        attempts=settings.layer_attempts,
-        concurrency=settings.layer_concurrency,
-    )
-    return guard(layer, policy)
-
-
-def vector_layer(settings: Settings, choice: VectorChoice, memory_dir: Path, brand: str, embedder: Embedder) -> Layer:
-    """Return a brand's layer in one of the vector databases, whichever the settings would choose.
-
-    Raises:
-        ConfigurationError: It is not configured.
-    """
-    if choice not in {"embedded", *_configured_vectors(settings)}:
-        variable = _VECTOR_VARIABLES[choice]
-        raise ConfigurationError(
-            f"Nothing says how to reach {_SERVICES[choice]}: {variable} is not set.", f"Set {variable}."
-        )
-    return _vector(settings.model_copy(update={"vector_db": choice}), memory_dir, brand, embedder)
-
-
-def _vector(settings: Settings, memory_dir: Path, brand: str, embedder: Embedder) -> Layer:
-    choice = vector_choice(settings)
-    if choice == "qdrant":
-        return _guarded(settings, _qdrant(settings, brand, embedder))
-    if choice == "pinecone":
-        return _guarded(settings, _pinecone(settings, brand))
-    from dm_memory.layers.qdrant_edge import QdrantEdgeLayer  # noqa: PLC0415  # only what is configured is imported
-
-    return QdrantEdgeLayer(memory_dir / "vector", brand, embedder, lock_timeout=settings.lock_timeout)
-
-
-def _qdrant(settings: Settings, brand: str, embedder: Embedder) -> Layer:
-    from dm_memory.services.qdrant.server import QdrantServerLayer  # noqa: PLC0415  # only what is configured is imported
-
-    return QdrantServerLayer(
-        settings.qdrant_url or "",
-        settings.qdrant_api_key,
-        settings.collection_name,
-        brand,
-        embedder,
-        limit=settings.qdrant_limit,
-        timeout=settings.layer_timeout,
-    )
-
-
-def _pinecone(settings: Settings, brand: str) -> Layer:
-    from dm_memory.services.pinecone.service import PineconeLayer  # noqa: PLC0415  # only what is configured is imported
-
-    return PineconeLayer(
-        settings.pinecone_api_key or SecretStr(""),
-        settings.pinecone_index,
-        brand,
-        host=settings.pinecone_host,
-        model=settings.pinecone_model,
-        cloud=settings.pinecone_cloud,
-        region=settings.pinecone_region,
-        limit=settings.pinecone_limit,
-        timeout=settings.layer_timeout,
-    )
-
-
-def _durable(settings: Settings, memory_dir: Path, brand: str, vector: Layer) -> Layer:
-    url = settings.turso_database_url
-    layer = durable_layer(durable_store(settings, memory_dir, brand), url, vector)
-    return _guarded(settings, layer, settings.storage_timeout) if url else layer
-
-
-def _graph(settings: Settings, memory_dir: Path, brand: str) -> Layer:
-    choice = graph_choice(settings)
-    if choice == "embedded":
-        from dm_memory.layers.graph_sqlite import SqliteGraphLayer  # noqa: PLC0415  # only what is configured
-
-        return SqliteGraphLayer(memory_dir, brand)
-    from dm_memory.services.graphiti.service import ConnectedGraphLayer  # noqa: PLC0415  # only what is configured
-
-    database = _falkordb(settings) if choice == "falkordb" else _neo4j(settings)
-    return _guarded(settings, ConnectedGraphLayer(database, brand, group_id=settings.graphiti_group_id))
-
-
-def _cross_session(settings: Settings, brand: str) -> Iterator[Layer]:
-    if settings.supermemory_api_key is None:
-        return
-    from dm_memory.services.supermemory.service import SupermemoryLayer  # noqa: PLC0415  # only what is configured
-
-    layer = SupermemoryLayer(
-        settings.supermemory_api_key,
-        brand,
-        url=settings.supermemory_url,
-        limit=settings.supermemory_limit,
-        timeout=settings.layer_timeout,
-    )
-    yield _guarded(settings, layer)
-
-
-def _falkordb(settings: Settings) -> GraphDatabase:
-    from dm_memory.services.graphiti.falkordb import FalkorDatabase  # noqa: PLC0415  # only what is configured is imported
-
-    password = settings.falkordb_password
-    return FalkorDatabase(
-        settings.falkordb_uri or "",
-        username=settings.falkordb_username,
-        password=password.get_secret_value() if password else None,
-        timeout=settings.layer_timeout,
-    )
-
-
-def _neo4j(settings: Settings) -> GraphDatabase:
-    from dm_memory.services.graphiti.neo4j import Neo4jDatabase  # noqa: PLC0415  # only what is configured is imported
-
-    password = settings.neo4j_password
-    return Neo4jDatabase(
-        settings.neo4j_uri or "",
-        username=settings.neo4j_user,
-        password=password.get_secret_value() if password else None,
-        database=settings.neo4j_database,
-        timeout=settings.layer_timeout,
-    )

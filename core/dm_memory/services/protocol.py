@@ -1,82 +1,93 @@
-"""The port every memory layer implements.
+"""The protocol of a connected service: a database or a memory outside of dm-memory that the outbox feeds.
 
-Contract, held by ``tests/services/contract.py`` for every adapter:
+Contract, checked by ``tests/services/contract.py`` for every adapter:
 
 * ``upsert`` is idempotent: the same payload again changes nothing; a batch that failed half-way may be sent again.
-* ``upsert`` answers with one outcome per payload, in order. A payload the layer refuses is an outcome with an error;
-  trouble that concerns the whole call is a raised ``LayerError``, after which any part of the batch may have landed.
-* A confirmed outcome survives a crash of the machine: ``upsert`` returns after the engine has flushed.
-* ``fetch`` answers only for ids the layer holds; what it does not hold is absent from the mapping.
-* Adapters do not retry, log, or know of brands' files. An exception that is not a ``LayerError`` is a bug.
-* Calls may come from several tasks; an adapter serialises where its engine must be.
+* ``upsert`` answers with one outcome per payload, in order. A payload the service refuses is an outcome with an error;
+  an error that concerns the whole call is a raised ``ServiceError``, after which any part of the batch may be stored.
+* ``fetch`` answers only for ids the service has stored whole; others are absent from the mapping.
+* Adapters do not retry, log, or know of brands' files. An exception that is not a ``ServiceError`` is a bug.
+* Calls may come from several tasks of one event loop; an adapter serialises where its engine must be.
+
+What a service can do beyond that is data, its ``Capabilities``; ``ServiceBase`` has the plain answers for the rest.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
-from dm_memory.embedding.protocol import EmbeddingSpec
-from dm_memory.errors import LayerError
+from dm_memory.errors import ErrorClass, ServiceError
 from dm_memory.items import Payload
 
 __all__ = [
     "Capabilities",
     "Capacity",
     "Health",
-    "Layer",
     "Outcome",
-    "PausingLayer",
-    "SearchHit",
+    "Proposal",
     "SearchQuery",
-    "SearchableLayer",
-    "SizedLayer",
+    "Service",
+    "ServiceBase",
     "StoredRecord",
-    "VectorSource",
-    "Vectors",
+    "unexpected",
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a layer can do, as data.
+    """What a service can do, as data.
 
     Attributes:
         batch_items: Most payloads one ``upsert`` takes.
         batch_bytes: Most bytes of text one ``upsert`` takes, or None.
-        remote: True where data leaves this machine.
-        embeds: True where storing costs an embedding here.
+        counts: ``count`` is exact.
+        lists: ``entries`` returns what is stored, page by page.
+        proposes: ``search`` returns proposals.
+        rebuilds: ``begin_rebuild`` and ``finish_rebuild`` move the brand to another collection.
+        sized: ``size_of`` is in the unit of ``capacity``; elsewhere each entry counts 1.
+        embeds: Storing costs an embedding: here, where a payload comes without vectors that fit, or in the service.
+        shared: Other machines store there too, and what they stored can be read as changes.
+        keeps_retired: Retired entries stay, with their state; elsewhere the outbox deletes them.
     """
 
     batch_items: int
     batch_bytes: int | None = None
-    remote: bool = False
+    counts: bool = False
+    lists: bool = False
+    proposes: bool = False
+    rebuilds: bool = False
+    sized: bool = False
     embeds: bool = False
+    shared: bool = False
+    keeps_retired: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Whether a layer answers right now. ``detail`` is one sentence for a person; ``error`` says why it does not."""
+    """Whether a service answers right now. ``detail`` is one sentence for a person; ``error`` is why it does not."""
 
     ok: bool
     engine: str
     detail: str
-    error: LayerError | None = None
+    error: ServiceError | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """How full a layer is, in the unit its provider counts. ``limit`` None means no known limit but the disk.
+    """How full a service is, in the unit its provider counts. ``limit`` None: no limit is known.
 
     Attributes:
-        entries: Entries the layer holds for this brand, or None where it can't say.
+        entries: Entries stored for this brand, or None if the service can't count them.
+        setting: The variable that states the limit, because the service does not; "" if there is none.
     """
 
     used: int
     limit: int | None
     unit: str
     entries: int | None = None
+    setting: str = ""
 
     @property
     def percent(self) -> float | None:
@@ -89,12 +100,12 @@ class Outcome:
     """What became of one payload: stored under ``storage_id``, or not, because of ``error``."""
 
     storage_id: str
-    error: LayerError | None = None
+    error: ServiceError | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StoredRecord:
-    """What a layer holds under an id: enough to tell whether it is what the registry wants there."""
+    """What a service has stored under an id: enough to compare it with what the outbox wants there."""
 
     id: str
     content_hash: str
@@ -103,7 +114,16 @@ class StoredRecord:
 
 @dataclass(frozen=True, slots=True)
 class SearchQuery:
-    """A search over one brand's memory. Dates are ISO-8601 days, both ends included; tags are all required."""
+    """A question to a service that proposes.
+
+    Attributes:
+        text: What is looked for.
+        tags: All of them are required.
+        from_date: ISO-8601 day, included; None: any.
+        to_date: As above.
+        limit: Most proposals.
+        within: Seconds in which the answer must be there: search does not wait longer for a service.
+    """
 
     text: str
     content_type: str | None = None
@@ -111,40 +131,39 @@ class SearchQuery:
     from_date: str | None = None
     to_date: str | None = None
     limit: int = 10
+    within: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class SearchHit:
-    """One found entry, best first.
+class Proposal:
+    """An entry that a service proposes for a query. What is stored here is scored here; the rest serves the others.
 
     Attributes:
-        score: Fused rank score; comparable only inside one answer.
-        similarity: Cosine similarity of text and query in [-1, 1], or None where only words matched.
-        lexical: True where BM25 found it.
+        score: As the service gives it, higher is better; comparable only within one answer.
+        content: The text of the chunk that was found.
+        recorded_at: ISO-8601, or "".
+        brand: The brand under which the service has stored it.
     """
 
     id: str
-    key: str
+    score: float
     content: str
+    key: str
     content_type: str
-    source: str
     tags: tuple[str, ...]
     recorded_at: str
-    score: float
-    similarity: float | None
-    lexical: bool
+    brand: str
 
 
-@runtime_checkable
-class Layer(Protocol):
-    """One memory layer of one brand."""
+class Service(Protocol):
+    """One connected service of one brand."""
 
     @property
     def name(self) -> str:
-        """Under which the registry keeps what it knows of this layer.
+        """Under which the outbox knows this service: its role, ``@``, and where it is.
 
-        The role, followed for a connected service by where it is: ``vector@qdrant:host/collection``. So another place
-        is another layer, which is filled by itself. Stable, and without secrets.
+        ``vector@qdrant:host:6333/collection``. A service at another place is another service, filled on its own.
+        Stable, and without secrets.
         """
 
     @property
@@ -153,78 +172,127 @@ class Layer(Protocol):
 
     @property
     def engine(self) -> str:
-        """The engine behind it, for people: ``Qdrant Edge (embedded)``."""
+        """What it is called, for people: ``Qdrant (host)``."""
 
     @property
     def capabilities(self) -> Capabilities:
         """Limits and traits."""
 
+    async def prepare(self) -> None:
+        """Import the SDK, and whatever else takes a processor's time before the first request; on a thread.
+
+        No part of a deadline. Idempotent. Raises ``ServiceError``.
+        """
+
     async def fingerprint(self) -> str:
         """Return what stored entries depend on besides their payload (model, dimension, weights, chunking).
 
-        Entries written under another fingerprint are planned again.
+        Entries delivered under another fingerprint are due again. Raises ``ServiceError``.
         """
 
+    async def ping(self) -> str:
+        """Make one round trip and return a sentence on what answered. Raises ``ServiceError``."""
+
     async def health(self) -> Health:
-        """Ask the engine for one round trip. Never raises."""
+        """Return whether it answers. Never raises."""
 
     async def capacity(self) -> Capacity:
-        """Count what is used. Raises ``LayerError``."""
+        """Return how full it is. Raises ``ServiceError``."""
+
+    async def count(self) -> int | None:
+        """Return the exact number of this brand's entries; None if the service can't count. Raises ``ServiceError``."""
 
     async def upsert(self, payloads: Sequence[Payload]) -> list[Outcome]:
-        """Store payloads, replacing what their ids held. Raises ``LayerError`` for the whole call."""
+        """Store payloads, replacing what their ids had. Raises ``ServiceError`` for the whole call."""
 
     async def update_metadata(self, payloads: Sequence[Payload]) -> list[Outcome]:
-        """Replace everything but text and vectors; an id the layer does not hold is a validation error."""
+        """Replace everything but text and vectors; an entry that is not stored with this text is a validation error."""
 
     async def fetch(self, ids: Sequence[str]) -> Mapping[str, StoredRecord]:
-        """Tell what the layer holds under these ids. Raises ``LayerError``."""
+        """Return what is stored under these ids. Raises ``ServiceError``."""
 
     async def delete(self, ids: Sequence[str]) -> None:
-        """Remove entries; ids it does not hold are no error. Raises ``LayerError``."""
+        """Remove entries; ids that are not stored are no error. Raises ``ServiceError``."""
 
-    async def close(self) -> None:
-        """Flush and let go of files and connections. Idempotent."""
+    async def entries(self, after: str | None, limit: int) -> tuple[list[Payload], str | None]:
+        """Return at most ``limit`` entries and where to go on; None at the end. Raises ``ServiceError``."""
 
-
-@runtime_checkable
-class SearchableLayer(Layer, Protocol):
-    """A layer that can be asked by meaning and by words."""
-
-    async def search(self, query: SearchQuery) -> list[SearchHit]:
-        """Return at most ``query.limit`` entries, best first. Raises ``LayerError``."""
-
-
-@runtime_checkable
-class PausingLayer(Layer, Protocol):
-    """A layer that stops asking a service which is down."""
-
-    def ask_again(self) -> None:
-        """Let the next call try the service, unless that asked for a longer pause itself."""
-
-
-@runtime_checkable
-class SizedLayer(Layer, Protocol):
-    """A layer whose provider counts something else than entries: its capacity's unit is what sizes are in."""
+    async def search(self, query: SearchQuery) -> list[Proposal]:
+        """Return at most ``query.limit`` proposals, best first. Raises ``ServiceError``."""
 
     def size_of(self, payload: Payload) -> int:
-        """Return about what storing a payload will use of the capacity."""
+        """Return about what storing a payload uses of the capacity, in its unit."""
+
+    async def begin_rebuild(self) -> None:
+        """Direct writes into a collection of the model in use; an interrupted rebuild resumes."""
+
+    async def finish_rebuild(self) -> None:
+        """Let the brand's name mean the rebuilt collection."""
+
+    def retry_now(self) -> None:
+        """Let the next call try a service that counts as down, unless the service itself asked for a longer pause."""
+
+    async def close(self) -> None:
+        """Close connections. Idempotent; a later call opens others."""
 
 
-@dataclass(frozen=True, slots=True)
-class Vectors:
-    """The vectors of one entry, a chunk each, in order, and the content hash of the text they were made from."""
+class ServiceBase:
+    """The plain answers of a service that can no more than store, fetch and delete; see ``Service``."""
 
-    content_hash: str
-    chunks: Sequence[Sequence[float]]
+    engine: str
+
+    async def prepare(self) -> None:
+        """Nothing to import."""
+
+    async def ping(self) -> str:
+        """Make one round trip. Raises ``ServiceError``."""
+        raise NotImplementedError
+
+    async def health(self) -> Health:
+        """Return whether it answers; never raises."""
+        try:
+            return Health(ok=True, engine=self.engine, detail=await self.ping())
+        except Exception as error:  # noqa: BLE001  # health answers always; a bug is reported as one
+            known = error if isinstance(error, ServiceError) else unexpected(self.engine, error)
+            return Health(ok=False, engine=self.engine, detail=known.problem, error=known)
+
+    async def count(self) -> int | None:
+        """Return None: it can't count."""
+        return None
+
+    async def entries(self, after: str | None, limit: int) -> tuple[list[Payload], str | None]:
+        """Return nothing: it can't list."""
+        del after, limit
+        return [], None
+
+    async def search(self, query: SearchQuery) -> list[Proposal]:
+        """Return nothing: it does not propose."""
+        del query
+        return []
+
+    def size_of(self, payload: Payload) -> int:
+        """Return 1: capacity is in entries."""
+        del payload
+        return 1
+
+    async def begin_rebuild(self) -> None:
+        """Nothing to rebuild: an upsert replaces everything."""
+
+    async def finish_rebuild(self) -> None:
+        """See ``begin_rebuild``."""
+
+    def retry_now(self) -> None:
+        """Nothing is paused."""
+
+    async def close(self) -> None:
+        """Nothing to close."""
 
 
-@runtime_checkable
-class VectorSource(Layer, Protocol):
-    """A layer that embeds here and can hand out its vectors, so that the durable store keeps them too."""
-
-    async def vector_model(self) -> EmbeddingSpec:
-        """Return the model of the vectors held. Raises ``LayerError``."""
-
-    async def vectors(self, ids: Sequence[str]) -> Mapping[str, Vectors]:
-        """Return the vectors of entries that are held whole; others are absent. Raises ``LayerError``."""
+def unexpected(engine: str, error: Exception) -> ServiceError:
+    """Return the error for an exception that an adapter did not translate: a bug, which is not retried."""
+    return ServiceError(
+        f"{engine}: unexpected error {type(error).__name__}.",
+        "Sync again; report the code if it happens again.",
+        error_class=ErrorClass.UNKNOWN,
+        code=type(error).__name__,
+    )

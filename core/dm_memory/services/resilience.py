@@ -1,15 +1,17 @@
-"""A layer around a layer, for connected services: deadline, retries, circuit breaker, concurrency limit.
+"""A service around a service: deadline, retries, circuit breaker, concurrency limit.
 
-``guard`` returns a layer with the same name that keeps the same contract, and has the optional methods of the one
-inside: exactly those, so that ``isinstance`` with the protocols of layers tells the truth. Contract of the wrapper:
-
+* Before the first call the adapter prepares (imports its SDK, makes its client): that is no part of a deadline.
 * A call ends within ``timeout`` seconds of its start, all attempts and waits included. Waiting for one of
   ``concurrency`` places is not counted; it ends when the calls before it do.
-* Repeated are calls that were told to wait (and the wait fits), met a service in trouble, or got a reply that can't be
-  understood. Wrong keys, full plans, refused entries and bugs are not.
-* After a trouble that concerns the whole layer no call reaches the service for ``cool_down`` seconds, or until
-  ``ask_again``. So a dead service costs one deadline, not one for each item.
+* Repeated are calls that were asked to wait (and the wait fits), met a service that fails, or got a malformed response.
+  Wrong keys, full plans, refused entries and bugs are not.
+* After an error that concerns the whole service no call reaches it for ``cool_down`` seconds, or until ``retry_now``.
+  So a dead service costs one deadline, not one for each item.
 * Cancelling passes through. Errors are the adapter's own; the wrapper adds "did not answer in time".
+
+The wait before another attempt is random between nothing and an exponential bound, so that clients that failed together
+do not return together (Marc Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015).
+docs/decisions/0018-wrappers.md
 """
 
 from __future__ import annotations
@@ -18,43 +20,40 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from itertools import count
 from random import random as chance
-from typing import Any, Protocol, TypeVar, cast
+from typing import Generic, TypeVar
 
-from dm_memory.embedding.protocol import EmbeddingSpec
-from dm_memory.errors import LayerError
+from dm_memory.errors import ConfigurationError, ErrorClass, ServiceError
 from dm_memory.items import Payload
 from dm_memory.services.breaker import Breaker, Call
+from dm_memory.services.faults import Faults
 from dm_memory.services.protocol import (
-    Capabilities,
     Capacity,
-    Health,
-    Layer,
     Outcome,
-    SearchableLayer,
-    SearchHit,
+    Proposal,
     SearchQuery,
-    SizedLayer,
+    Service,
+    ServiceBase,
     StoredRecord,
-    Vectors,
-    VectorSource,
 )
-from dm_memory.services.remote import Service
-from dm_memory.services.retry import Retrying, Sleep
 
-__all__ = ["GuardPolicy", "GuardedLayer", "guard"]
+__all__ = ["GuardPolicy", "Guarded", "Sleep", "guard"]
 
 _Answer = TypeVar("_Answer")
+_Service = TypeVar("_Service", bound=Service)
 
-_ASKS = Call()
-_STORES = Call(stores=True)
-_EXAMINES = Call(insists=True)
+Sleep = Callable[[float], Awaitable[object]]
+
+_MAY_HELP = frozenset({ErrorClass.TIMEOUT, ErrorClass.RATE_LIMIT, ErrorClass.UNAVAILABLE, ErrorClass.MALFORMED_REPLY})
+_FIRST_BOUND = 0.5
+_CLOSING = 2.0
+"""Seconds for closing connections: a client that ends a server waits no longer before it kills it."""
 
 
 @dataclass(frozen=True, slots=True)
 class GuardPolicy:
-    """How patient a guarded layer is. All times are seconds.
+    """How patient a guarded service is. All times are seconds.
 
     Attributes:
         timeout: Within which a call must have ended, with all its attempts and waits.
@@ -72,230 +71,206 @@ class GuardPolicy:
 
 
 def guard(
-    layer: Layer,
+    service: _Service,
     policy: GuardPolicy,
     *,
     sleep: Sleep = asyncio.sleep,
     random: Callable[[], float] = chance,
     monotonic: Callable[[], float] = time.monotonic,
-) -> GuardedLayer:
-    """Return ``layer`` behind a deadline, retries, a circuit breaker and a concurrency limit.
+) -> Guarded[_Service]:
+    """Return ``service`` behind a deadline, retries, a circuit breaker and a concurrency limit.
 
     Args:
-        layer: Any layer. Where it has an attribute ``service`` (a ``remote.Service``), that words the deadline's error.
+        service: Any adapter. If it has an attribute ``faults``, that words the deadline's error.
         policy: How patient to be.
         sleep: Waits between attempts.
         random: A number in [0, 1), for jitter.
         monotonic: The clock, in seconds. The deadline itself runs on the event loop's.
     """
-    methods = frozenset(name for name in _OPTIONAL if callable(getattr(layer, name, None)))
-    made = _class_with(methods)
-    return made(layer, policy, Retrying(policy.attempts, policy.longest_wait, sleep, random, monotonic), monotonic)
+    return Guarded(service, policy, sleep, random, monotonic)
 
 
-class GuardedLayer:
-    """See ``guard``, which makes it, and ``Layer`` for the contract of its methods."""
+class Guarded(ServiceBase, Generic[_Service]):
+    """See ``guard``, which makes it, and ``Service`` for the contract of its methods.
 
-    def __init__(self, inner: Layer, policy: GuardPolicy, retrying: Retrying, monotonic: Callable[[], float]) -> None:
+    Attributes:
+        inner: The adapter.
+    """
+
+    def __init__(
+        self,
+        inner: _Service,
+        policy: GuardPolicy,
+        sleep: Sleep,
+        random: Callable[[], float],
+        monotonic: Callable[[], float],
+    ) -> None:
         self.inner = inner
-        self._timeout = policy.timeout
-        self._retrying = retrying
+        self.name, self.role, self.engine = inner.name, inner.role, inner.engine
+        self.capabilities = inner.capabilities
+        self._policy = policy
+        self._sleep = sleep
+        self._random = random
         self._monotonic = monotonic
         self._breaker = Breaker(policy.cool_down, monotonic)
         self._places = asyncio.Semaphore(policy.concurrency)
+        self._preparing: asyncio.Task[None] | None = None
 
-    @property
-    def name(self) -> str:
-        """The inner layer's name."""
-        return self.inner.name
+    async def ask(
+        self,
+        call: Callable[[_Service], Awaitable[_Answer]],
+        *,
+        stores: bool = False,
+        insists: bool = False,
+        within: float | None = None,
+    ) -> _Answer:
+        """Make a call of the adapter: the protocol's, or one of its own.
 
-    @property
-    def role(self) -> str:
-        """The inner layer's role."""
-        return self.inner.role
+        Args:
+            call: What is awaited.
+            stores: See ``Call``.
+            insists: See ``Call``.
+            within: Seconds in which everything must have ended, preparation included; then there is one attempt only.
 
-    @property
-    def engine(self) -> str:
-        """The inner layer's engine."""
-        return self.inner.engine
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """The inner layer's limits and traits."""
-        return self.inner.capabilities
-
-    def ask_again(self) -> None:
-        """See ``PausingLayer``."""
-        self._breaker.ask_again()
-
-    async def fingerprint(self) -> str:
-        """Return what stored entries depend on. Raises ``LayerError``."""
-        return await self._guarded(self.inner.fingerprint)
-
-    async def health(self) -> Health:
-        """Ask the service, also where it counts as down: an answer ends that. Never raises."""
-        answers: list[Health] = []
+        Raises:
+            ServiceError: The adapter's own, or "did not answer in time".
+        """
+        kind = Call(stores, insists)
+        self._breaker.check(kind)
+        started = self._monotonic()
         try:
-            await self._guarded(partial(_examine, self.inner, answers), _EXAMINES)
-        except LayerError as error:
-            if not answers or answers[-1].error is None:
-                return Health(ok=False, engine=self.engine, detail=error.problem, error=error)
-        return answers[-1]
+            async with asyncio.timeout(within):
+                await self.prepare()
+                await self._places.acquire()
+        except TimeoutError as error:
+            raise self._faults.timeout("starting") from error
+        try:
+            # Who waited for a place may find that the service has died meanwhile: the breaker is asked again.
+            with self._breaker.watching(kind) as trial:
+                seconds, attempts = self._policy.timeout, 1 if trial else self._policy.attempts
+                if within is not None:
+                    seconds, attempts = min(seconds, within - (self._monotonic() - started)), 1
+                return await self._attempted(call, attempts, seconds)
+        finally:
+            self._places.release()
 
-    async def capacity(self) -> Capacity:
-        """Count what is used. Raises ``LayerError``."""
-        return await self._guarded(self.inner.capacity)
-
-    async def upsert(self, payloads: Sequence[Payload]) -> list[Outcome]:
-        """Store payloads. Raises ``LayerError``."""
-        return await self._guarded(partial(self.inner.upsert, payloads), _STORES)
-
-    async def update_metadata(self, payloads: Sequence[Payload]) -> list[Outcome]:
-        """Replace everything but text and vectors. Raises ``LayerError``."""
-        return await self._guarded(partial(self.inner.update_metadata, payloads), _STORES)
-
-    async def fetch(self, ids: Sequence[str]) -> Mapping[str, StoredRecord]:
-        """Tell what the layer holds. Raises ``LayerError``."""
-        return await self._guarded(partial(self.inner.fetch, ids))
-
-    async def delete(self, ids: Sequence[str]) -> None:
-        """Remove entries. Raises ``LayerError``."""
-        await self._guarded(partial(self.inner.delete, ids))
-
-    async def close(self) -> None:
-        """Let go of connections, within the deadline. Idempotent. Raises ``LayerError``."""
-        await self._within_deadline(self.inner.close)
-
-    async def _guarded(self, ask: Callable[[], Awaitable[_Answer]], call: Call = _ASKS) -> _Answer:
-        self._breaker.check(call)
-        # Whoever waited for a place may find that the service has died meanwhile: the breaker is asked again.
-        async with self._places:
-            with self._breaker.watching(call) as trial:
-                deadline = self._monotonic() + self._timeout
-                attempt = ask if trial else partial(self._retrying.run, ask, deadline)
-                return await self._within_deadline(attempt)
-
-    async def _within_deadline(self, ask: Callable[[], Awaitable[_Answer]]) -> _Answer:
-        deadline = asyncio.timeout(self._timeout)
+    async def _attempted(
+        self, call: Callable[[_Service], Awaitable[_Answer]], attempts: int, seconds: float
+    ) -> _Answer:
+        """Return what a call returns; the error of the last attempt that ended says more than that time is up."""
+        last: ServiceError | None = None
+        end = self._monotonic() + seconds
+        deadline = asyncio.timeout(seconds)
         try:
             async with deadline:
-                return await ask()
+                for attempt in count(1):
+                    try:
+                        return await call(self.inner)
+                    except ServiceError as error:
+                        last = error
+                        wait = self._wait(error, attempt) if attempt < attempts else None
+                        if wait is None or self._monotonic() + wait >= end:
+                            raise
+                        await self._sleep(wait)
         except TimeoutError as error:
             if deadline.expired():
-                raise self._service.timeout("deadline") from error
+                raise last or self._faults.timeout("deadline") from error
             raise
+        raise AssertionError  # pragma: no cover  # count() does not end
+
+    def _wait(self, error: ServiceError, attempt: int) -> float | None:
+        """Return the seconds to wait before the next attempt, or None if there is to be none."""
+        asked = error.retry_after or 0.0
+        if error.error_class not in _MAY_HELP or asked > self._policy.longest_wait:
+            return None
+        return asked + self._random() * min(_FIRST_BOUND * 2.0 ** (attempt - 1), self._policy.longest_wait)
 
     @property
-    def _service(self) -> Service:
-        known = getattr(self.inner, "service", None)
-        return known if isinstance(known, Service) else Service(self.engine, "", key_setting="", url_setting="")
+    def _faults(self) -> Faults:
+        known = getattr(self.inner, "faults", None)
+        return known if isinstance(known, Faults) else Faults(self.engine, "", key_setting="", url_setting="")
 
+    # The protocol ----------------------------------------------------------------------------------------------------
 
-async def _examine(layer: Layer, answers: list[Health]) -> None:
-    answers.append(await layer.health())
-    if answers[-1].error is not None:
-        raise answers[-1].error
+    async def prepare(self) -> None:
+        """See ``Service``. Who stops waiting does not stop it: an import can't be stopped."""
+        if self._preparing is None or (self._preparing.done() and not _succeeded(self._preparing)):
+            self._preparing = asyncio.create_task(self._prepared())
+            self._preparing.add_done_callback(_succeeded)
+        await asyncio.shield(self._preparing)
 
+    async def _prepared(self) -> None:
+        try:
+            await self.inner.prepare()
+        except ConfigurationError as error:
+            raise ServiceError(
+                error.problem, error.remedy, error_class=ErrorClass.UNAVAILABLE, code="configuration"
+            ) from error
 
-# What only some layers can do ------------------------------------------------------------------------------------
-#
-# The protocols of rebuilding and of telling belong to the sync, which may import layers and not the other way round:
-# here are their methods. A class is composed for each set of them, because ``isinstance`` looks at classes.
+    async def fingerprint(self) -> str:
+        """Return what stored entries depend on. Raises ``ServiceError``."""
+        return await self.ask(lambda service: service.fingerprint())
 
+    async def ping(self) -> str:
+        """Make one round trip, also if the service counts as down: an answer ends that. Raises ``ServiceError``."""
+        return await self.ask(lambda service: service.ping(), insists=True)
 
-class _Searching(GuardedLayer):
-    async def search(self, query: SearchQuery) -> list[SearchHit]:
-        return await self._guarded(partial(cast("SearchableLayer", self.inner).search, query))
+    async def capacity(self) -> Capacity:
+        """Return how full it is. Raises ``ServiceError``."""
+        return await self.ask(lambda service: service.capacity())
 
+    async def count(self) -> int | None:
+        """Return the exact number of entries, or None. Raises ``ServiceError``."""
+        return await self.ask(lambda service: service.count())
 
-class _Sized(GuardedLayer):
-    def size_of(self, payload: Payload) -> int:
-        return cast("SizedLayer", self.inner).size_of(payload)
+    async def upsert(self, payloads: Sequence[Payload]) -> list[Outcome]:
+        """Store payloads. Raises ``ServiceError``."""
+        return await self.ask(lambda service: service.upsert(payloads), stores=True)
 
+    async def update_metadata(self, payloads: Sequence[Payload]) -> list[Outcome]:
+        """Replace everything but text and vectors. Raises ``ServiceError``."""
+        return await self.ask(lambda service: service.update_metadata(payloads), stores=True)
 
-class _VectorModel(GuardedLayer):
-    async def vector_model(self) -> EmbeddingSpec:
-        return await self._guarded(cast("VectorSource", self.inner).vector_model)
+    async def fetch(self, ids: Sequence[str]) -> Mapping[str, StoredRecord]:
+        """Return what is stored. Raises ``ServiceError``."""
+        return await self.ask(lambda service: service.fetch(ids))
 
+    async def delete(self, ids: Sequence[str]) -> None:
+        """Remove entries. Raises ``ServiceError``."""
+        await self.ask(lambda service: service.delete(ids))
 
-class _Vectors(GuardedLayer):
-    async def vectors(self, ids: Sequence[str]) -> Mapping[str, Vectors]:
-        return await self._guarded(partial(cast("VectorSource", self.inner).vectors, ids))
-
-
-class _CanRebuild(Protocol):
-    async def begin_rebuild(self) -> None: ...
-
-    async def finish_rebuild(self) -> None: ...
-
-
-class _BeginRebuild(GuardedLayer):
-    async def begin_rebuild(self) -> None:
-        await self._guarded(cast("_CanRebuild", self.inner).begin_rebuild, _STORES)
-
-
-class _FinishRebuild(GuardedLayer):
-    async def finish_rebuild(self) -> None:
-        await self._guarded(cast("_CanRebuild", self.inner).finish_rebuild, _STORES)
-
-
-class _CanTell(Protocol):
-    async def entries(self, after: str | None, limit: int) -> tuple[list[Payload], str | None]: ...
-
-
-class _Telling(GuardedLayer):
     async def entries(self, after: str | None, limit: int) -> tuple[list[Payload], str | None]:
-        return await self._guarded(partial(cast("_CanTell", self.inner).entries, after, limit))
+        """Return a page of entries. Raises ``ServiceError``."""
+        return await self.ask(lambda service: service.entries(after, limit))
+
+    async def search(self, query: SearchQuery) -> list[Proposal]:
+        """Return proposals within ``query.within``. Raises ``ServiceError``."""
+        return await self.ask(lambda service: service.search(query), within=query.within)
+
+    def size_of(self, payload: Payload) -> int:
+        """Return about what storing a payload uses of the capacity."""
+        return self.inner.size_of(payload)
+
+    async def begin_rebuild(self) -> None:
+        """See ``Service``. Raises ``ServiceError``."""
+        await self.ask(lambda service: service.begin_rebuild(), stores=True)
+
+    async def finish_rebuild(self) -> None:
+        """See ``Service``. Raises ``ServiceError``."""
+        await self.ask(lambda service: service.finish_rebuild(), stores=True)
+
+    def retry_now(self) -> None:
+        """Let the next call try the service."""
+        self._breaker.retry_now()
+
+    async def close(self) -> None:
+        """Close connections, within two seconds. Idempotent. Raises ``ServiceError``."""
+        preparing, self._preparing = self._preparing, None
+        if preparing is not None:
+            preparing.cancel()
+        await self._attempted(lambda service: service.close(), 1, min(_CLOSING, self._policy.timeout))
 
 
-class _CanShare(Protocol):
-    """What the durable store can do besides: others write to it, and it tells what they wrote."""
-
-    @property
-    def shared(self) -> bool: ...
-
-    async def changes(self, after: Any) -> Any: ...  # noqa: ANN401  # the sync's values, which layers only hand on
-
-    async def payloads(self, ids: Sequence[str]) -> list[Payload]: ...
-
-    async def put_patterns(self, rows: Any, gone: Sequence[str]) -> None: ...  # noqa: ANN401  # as above
-
-
-class _Changes(GuardedLayer):
-    @property
-    def shared(self) -> bool:
-        return cast("_CanShare", self.inner).shared
-
-    async def changes(self, after: Any) -> Any:  # noqa: ANN401  # as above
-        return await self._guarded(partial(cast("_CanShare", self.inner).changes, after))
-
-
-class _Payloads(GuardedLayer):
-    async def payloads(self, ids: Sequence[str]) -> list[Payload]:
-        return await self._guarded(partial(cast("_CanShare", self.inner).payloads, ids))
-
-
-class _Patterns(GuardedLayer):
-    async def put_patterns(self, rows: Any, gone: Sequence[str]) -> None:  # noqa: ANN401  # as above
-        await self._guarded(partial(cast("_CanShare", self.inner).put_patterns, rows, gone), _STORES)
-
-
-_OPTIONAL: Mapping[str, type[GuardedLayer]] = {
-    "search": _Searching,
-    "size_of": _Sized,
-    "vector_model": _VectorModel,
-    "vectors": _Vectors,
-    "begin_rebuild": _BeginRebuild,
-    "finish_rebuild": _FinishRebuild,
-    "entries": _Telling,
-    "changes": _Changes,
-    "payloads": _Payloads,
-    "put_patterns": _Patterns,
-}
-
-
-@cache
-def _class_with(methods: frozenset[str]) -> type[GuardedLayer]:
-    parts = tuple(part for name, part in _OPTIONAL.items() if name in methods)
-    made: Any = type("GuardedLayer", (*parts, GuardedLayer), {"__doc__": GuardedLayer.__doc__})
-    return cast("type[GuardedLayer]", made)
+def _succeeded(task: asyncio.Task[None]) -> bool:
+    """Return whether a finished task has succeeded; looks at its error, which is else reported as never looked at."""
+    return not task.cancelled() and task.exception() is None

@@ -1,14 +1,13 @@
-"""The JSON files beside the registry, derived from it: the checkpoint, and what the plugin's own script reads.
+"""The JSON files beside memory.db, derived from it: the checkpoint, and what the plugin's own script reads.
 
-``_index.json`` and ``_last_sync.json`` belong to the script as much as to us: entries that it wrote itself are kept.
+``_index.json`` and ``_last_sync.json`` belong to the script as much as to us: entries that it wrote itself are kept. They
+are written at most once a run, and not if nothing changed.
 """
 
 from __future__ import annotations
 
 import functools
-import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,155 +15,139 @@ import orjson
 
 from dm_memory.brand.pending import GRAPH_PREFIX
 from dm_memory.findings import Finding, Severity
-from dm_memory.items import storage_id
-from dm_memory.sync.files import write_atomic
-from dm_memory.sync.registry import Registry
-from dm_memory.sync.rows import tags_of
-from dm_memory.text.hashing import SCRIPT_DIGITS, script_hash
+from dm_memory.store.database import Store
+from dm_memory.store.files import write_atomic
+from dm_memory.text.hashing import script_hash
 from dm_memory.text.timestamps import to_local_iso
 
-__all__ = ["CHECKPOINT", "INDEX", "LAST_SYNC", "Exporter", "mark_index_due"]
+__all__ = ["CHECKPOINT", "INDEX", "LAST_SYNC", "write_checkpoint", "write_index", "write_last_sync"]
 
 CHECKPOINT = "sync-state.json"
 INDEX = "_index.json"
 LAST_SYNC = "_last_sync.json"
 
-_STAMP = "index-stamp"
-_DUE = "index-due"
-_RUN = "index-run"
+_STAMP = "index_stamp"
+_CLOCK = "index_clock"
 _PAGE = 1000
 _UUID_CHARS = 36
-_PATCHED_BYTES = 16 * 1024 * 1024
+_PATCHED_BYTES = 64 * 1024 * 1024
+
+
+def write_index(store: Store, memory_dir: Path, vector_db: str) -> list[Finding]:
+    """Bring ``_index.json`` up to date if memory or the file changed since.
+
+    Args:
+        store: Open for writing.
+        memory_dir: Where the file is.
+        vector_db: The name the script's entries carry for the engine: ``qdrant``, ``pinecone``.
+
+    Returns:
+        Findings: the file was damaged and has been rebuilt. Raises ``OSError``.
+    """
+    path = memory_dir / INDEX
+    stamp, clock = _stamp(path), store.meta("clock")
+    is_ours = bool(stamp) and stamp == store.meta(_STAMP)
+    if is_ours and clock == store.meta(_CLOCK):
+        return []
+    findings: list[Finding] = []
+    foreign: dict[str, bytes] = {}
+    if stamp and not is_ours:
+        foreign, findings = _foreign(store, path)
+    patched = _patched(store, path, vector_db) if is_ours else None
+    write_atomic(path, patched or _index(store, vector_db, foreign), durable=False)
+    with store.transaction():
+        store.set_meta(_STAMP, _stamp(path))
+        store.set_meta(_CLOCK, clock)
+    return findings
+
+
+def _foreign(store: Store, path: Path) -> tuple[dict[str, bytes], list[Finding]]:
+    """Return the entries that the script wrote itself; a file that can't be read is rebuilt from memory."""
+    try:
+        entries = orjson.loads(path.read_bytes())
+    except (OSError, ValueError):
+        entries = None
+    if not isinstance(entries, list):
+        message = "The script's index was damaged and has been rebuilt from memory."
+        return {}, [Finding("index-rebuilt", Severity.WARNING, message, path=f"memory/{INDEX}")]
+    ours = {id_ for (id_,) in store.rows("SELECT id FROM entries")}
+    return {
+        entry["content_hash"]: orjson.dumps(entry)
+        for entry in entries
+        if isinstance(entry, dict)
+        and isinstance(entry.get("content_hash"), str)
+        and entry.get("storage_id") not in ours
+    }, []
+
+
+def _patched(store: Store, path: Path, vector_db: str) -> Iterator[bytes] | None:
+    """Return our own last index with what changed since, or None if that does not add up.
+
+    Making all entries again costs more than a run that changes a few of them.
+    """
+    if path.stat().st_size > _PATCHED_BYTES:
+        return None
+    lines = path.read_bytes().split(b"\n")[1:-2]
+    entries = {_storage_id(line): line.removesuffix(b",") for line in lines}
+    since = int(store.meta(_CLOCK) or 0)
+    for (id_,) in store.rows("SELECT id FROM entries WHERE updated_at > ?", (since,)):
+        entries.pop(id_.encode(), None)
+    for _, id_, entry in _entries(store, vector_db, since):
+        entries[id_.encode()] = entry
+    if not entries or len(entries) != store.value("SELECT count(*) FROM entries WHERE duplicate_of IS NULL"):
+        return None
+    return iter((b"[\n", b",\n".join(entries.values()), b"\n]\n"))
+
+
+def _index(store: Store, vector_db: str, foreign: dict[str, bytes]) -> Iterator[bytes]:
+    """Yield the index as the script writes it: a JSON array, an entry a line."""
+    separator = b"[\n"
+    for content_hash, _, entry in _entries(store, vector_db, 0):
+        foreign.pop(content_hash, None)
+        yield separator + entry
+        separator = b",\n"
+    for entry in foreign.values():
+        yield separator + entry
+        separator = b",\n"
+    yield b"[]\n" if separator == b"[\n" else b"\n]\n"
+
+
+def _entries(store: Store, vector_db: str, since: int) -> Iterator[tuple[str, str, bytes]]:
+    """Yield script hash, id and line of each entry that changed after a moment of the store's clock."""
+    after = 0
+    local = functools.lru_cache(64)(to_local_iso)  # a batch shares one moment
+    while page := store.rows(_INDEXED, (since, after, _PAGE)):
+        after = page[-1][0]
+        for _, id_, content, content_type, tags, prepared, created_at in page:
+            own = "" if prepared.startswith(GRAPH_PREFIX) else prepared
+            content_hash = own or script_hash(content)
+            entry = {
+                "content_hash": content_hash,
+                "vector_db": vector_db,
+                "storage_id": id_,
+                "content_type": content_type,
+                "tags": orjson.loads(tags),
+                "stored_at": local(created_at),
+            }
+            yield content_hash, id_, orjson.dumps(entry)
+
+
 _INDEXED = (
-    "FROM deliveries d JOIN items i ON i.seq = d.seq WHERE d.layer = ? AND d.seq > ? AND d.run > ? AND d.state <> 3"
-    " AND d.stored_at <> '' AND i.duplicate_of IS NULL"
+    "SELECT seq, id, content, content_type, (SELECT json_group_array(tag) FROM"
+    " (SELECT tag FROM tags WHERE tags.seq = entries.seq AND removed = 0 ORDER BY tag)), prepared_hash, created_at"
+    " FROM entries WHERE duplicate_of IS NULL AND updated_at > ? AND seq > ? ORDER BY seq LIMIT ?"
 )
 
 
-def mark_index_due(connection: sqlite3.Connection) -> None:
-    """Note that memory changed, in the transaction that records the change: a kill may come before the index."""
-    connection.execute("INSERT OR REPLACE INTO meta VALUES (?, '1')", (_DUE,))
+def write_last_sync(memory_dir: Path, at: str, items: int) -> None:
+    """Tell the script when everything was last stored, and how many items that run stored. Raises ``OSError``."""
+    state = {"last_sync_at": to_local_iso(at), "items_synced": items}
+    write_atomic(memory_dir / LAST_SYNC, orjson.dumps(state, option=orjson.OPT_INDENT_2), durable=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Exporter:
-    """Writes the derived files of one brand. The caller holds the brand.
-
-    Attributes:
-        vector_db: The name the script's entries carry for the engine: ``qdrant``, ``pinecone``.
-        layer: The layer whose storage ids and times the index shows.
-    """
-
-    registry: Registry
-    brand: str
-    memory_dir: Path
-    layer: str
-    vector_db: str
-
-    def write_index(self) -> list[Finding]:
-        """Bring ``_index.json`` up to date where memory changed (see ``mark_index_due``) or the file did.
-
-        Returns findings: the file was damaged and has been rebuilt. Raises ``OSError``.
-        """
-        path = self.memory_dir / INDEX
-        stamp = _stamp(path)
-        if stamp and stamp == self.registry.meta(_STAMP) and not self.registry.meta(_DUE):
-            return []
-        is_ours = stamp != "" and stamp == self.registry.meta(_STAMP)
-        findings = self._adopt_foreign(path) if stamp and not is_ours else []
-        patched = self._patched(path) if is_ours else None
-        write_atomic(path, self._index() if patched is None else patched)
-        last_run = self.registry.value("SELECT max(id) FROM runs")
-        with self.registry.transaction() as connection:
-            connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_STAMP, _stamp(path)))
-            connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_RUN, str(last_run)))
-            connection.execute("DELETE FROM meta WHERE name = ?", (_DUE,))
-        return findings
-
-    def _adopt_foreign(self, path: Path) -> list[Finding]:
-        """Keep the entries that the script wrote since; a file that can't be read is rebuilt from the registry."""
-        try:
-            entries = orjson.loads(path.read_bytes())
-        except (OSError, ValueError):
-            entries = None
-        if not isinstance(entries, list):
-            message = "The script's index was damaged and has been rebuilt from the registry."
-            return [Finding("index-rebuilt", Severity.WARNING, message, path=f"memory/{INDEX}")]
-        strangers = [
-            (str(entry["content_hash"]), orjson.dumps(entry).decode()) for entry in entries if _is_entry(entry)
-        ]
-        ours = {row[0] for row in self._own_entries()}
-        with self.registry.transaction() as connection:
-            connection.executemany(
-                "INSERT OR REPLACE INTO foreign_index VALUES (?, ?)", [s for s in strangers if s[0] not in ours]
-            )
-        return []
-
-    def _patched(self, path: Path) -> Iterator[bytes] | None:
-        """Return our own last index with the entries that were confirmed since, or None where that does not add up.
-
-        Making all entries anew costs more than a run that changes a few items.
-        """
-        if path.stat().st_size > _PATCHED_BYTES or self.registry.value("SELECT count(*) FROM foreign_index"):
-            return None
-        lines = path.read_bytes().split(b"\n")[1:-2]
-        entries = {_storage_id(line): line.removesuffix(b",") for line in lines}
-        for _, entry in self._own_entries(after_run=int(self.registry.meta(_RUN) or 0)):
-            entries[_storage_id(entry)] = entry
-        if not entries or len(entries) != self.registry.value(f"SELECT count(*) {_INDEXED}", (self.layer, 0, -1)):
-            return None
-        return iter((b"[\n", b",\n".join(entries.values()), b"\n]\n"))
-
-    def _index(self) -> Iterator[bytes]:
-        """Yield the index as the script writes it: a JSON array, an entry a line."""
-        separator = b"[\n"
-        written = set()
-        for content_hash, entry in self._own_entries():
-            written.add(content_hash)
-            yield separator + entry
-            separator = b",\n"
-        for row in self.registry.rows("SELECT content_hash, entry FROM foreign_index ORDER BY content_hash"):
-            if row["content_hash"] not in written:
-                yield separator + row["entry"].encode()
-                separator = b",\n"
-        yield b"[]\n" if separator == b"[\n" else b"\n]\n"
-
-    def _own_entries(self, after_run: int = -1) -> Iterator[tuple[str, bytes]]:
-        """Yield the hash and the entry of each text that runs after ``after_run`` stored, a page of rows at a time.
-
-        Where a layer still holds an older text, that one's hash stands for it: calling the new one stored would make
-        the script drop it. Of the older text only our own hash is left; it is the script's but for folded white space.
-        """
-        after = 0
-        sql = (
-            "SELECT i.seq, i.key, i.content, i.content_type, i.details, i.prepared_hash, d.stored_at,"
-            " CASE d.content_hash WHEN i.content_hash THEN '' ELSE d.content_hash END"
-            f" {_INDEXED} ORDER BY d.seq LIMIT ?"
-        )
-        local = functools.lru_cache(64)(to_local_iso)  # a batch shares one moment
-        while page := self.registry.tuples(sql, (self.layer, after, after_run, _PAGE)):
-            after = page[-1][0]
-            for _, key, content, content_type, details, prepared_hash, stored_at, older in page:
-                own = "" if prepared_hash.startswith(GRAPH_PREFIX) else prepared_hash
-                content_hash = older[:SCRIPT_DIGITS] if older else own or script_hash(content)
-                entry = {
-                    "content_hash": content_hash,
-                    "vector_db": self.vector_db,
-                    "storage_id": storage_id(self.brand, key),
-                    "content_type": content_type,
-                    "tags": tags_of(details),
-                    "stored_at": local(stored_at),
-                }
-                yield content_hash, orjson.dumps(entry)
-
-    def write_last_sync(self, at: str, items: int) -> None:
-        """Tell the script when everything was last stored, and how many items that run stored. Raises ``OSError``."""
-        state = {"last_sync_at": to_local_iso(at), "items_synced": items}
-        write_atomic(self.memory_dir / LAST_SYNC, orjson.dumps(state, option=orjson.OPT_INDENT_2))
-
-    def write_checkpoint(self, state: dict[str, Any]) -> None:
-        """Write the checkpoint that a person or an agent can read. Raises ``OSError``."""
-        write_atomic(self.memory_dir / CHECKPOINT, orjson.dumps(state, option=orjson.OPT_INDENT_2))
+def write_checkpoint(memory_dir: Path, state: dict[str, Any]) -> None:
+    """Write the checkpoint that a person or an agent can read. Raises ``OSError``."""
+    write_atomic(memory_dir / CHECKPOINT, orjson.dumps(state, option=orjson.OPT_INDENT_2), durable=False)
 
 
 def _storage_id(line: bytes) -> bytes:
@@ -173,12 +156,8 @@ def _storage_id(line: bytes) -> bytes:
     return rest[:_UUID_CHARS] or line
 
 
-def _is_entry(entry: object) -> bool:
-    return isinstance(entry, dict) and isinstance(entry.get("content_hash"), str)
-
-
 def _stamp(path: Path) -> str:
-    """Return what tells our own file from one that somebody wrote since, or "" where there is none."""
+    """Return what tells our own file from one that somebody wrote since, or "" if there is none."""
     try:
         status = path.stat()
     except OSError:

@@ -10,8 +10,8 @@ from dm_memory.findings import Finding
 from dm_memory.items import Facts, Item, Kind, Value
 from dm_memory.text.flags import FLAGS_VERSION, Flags
 from dm_memory.text.guard import GUARD_VERSION, Guard, Hits, Policy, merge_hits
-from dm_memory.text.hashing import HASH_VERSION, content_hash, metadata_hash
-from dm_memory.text.tags import MAX_TAGS, TAGGING_VERSION, Tagger, TaggingContext, normalise_tags
+from dm_memory.text.hashing import HASH_VERSION, content_hash
+from dm_memory.text.tags import TAGGING_VERSION, Tagger, TaggingContext, normalise_tags
 from dm_memory.text.terms import words_of
 
 __all__ = ["Prepared", "Preparer"]
@@ -28,9 +28,8 @@ class Prepared:
         item: The item as its source states it; its content and facts are NOT masked and must not be stored.
         content: The text to store, masked; "" where the item is refused.
         content_hash: Of ``content``; for a refused item of the text it had, so that it is known the next time.
-        metadata_hash: Of the fields a layer stores beside the text.
-        content_type: The item's own, or the one that was asked for.
-        tags: Detected, the source's and the batch's; sorted, unique, at most 50.
+        detected: The tags that the text and its facts speak for; sorted.
+        given: The tags its source carries, normalised; sorted.
         facts: The item's facts, masked; ``flags`` lists what the text was flagged for. Empty where it is refused.
         guard_hits: What was masked or found, with counts; never the data itself.
         findings: Banned words and restricted claims in the text.
@@ -40,9 +39,8 @@ class Prepared:
     item: Item
     content: str
     content_hash: str
-    metadata_hash: str
-    content_type: str
-    tags: tuple[str, ...]
+    detected: tuple[str, ...]
+    given: tuple[str, ...]
     facts: Facts
     guard_hits: Hits = ()
     findings: tuple[Finding, ...] = ()
@@ -73,17 +71,13 @@ class Preparer:
         """Return the preparer with the house's own guard, tagger and flags for ``context``."""
         return cls(brand, context, Guard(policy), Tagger(context), Flags(context))
 
-    def prepare(self, item: Item, extra_tags: tuple[str, ...] = (), content_type: str | None = None) -> Prepared:
-        """Return ``item`` as it may be stored, with the batch's ``extra_tags`` and, where given, its ``content_type``.
-
-        Raises nothing: an item that must not be stored comes back with ``refused`` set.
-        """
-        kind_of_content = str(content_type or item.content_type)
+    def prepare(self, item: Item) -> Prepared:
+        """Return ``item`` as it may be stored. Raises nothing: what must not be stored has ``refused`` set."""
         words = words_of(item.content)
         guarded = self._guard.apply(item.content, words)
         facts, hits, refused = self._guarded_facts(item.facts, guarded.hits, guarded.refused)
         if refused:
-            return _refusal(item, kind_of_content, hits, refused)
+            return Prepared(item, "", content_hash(item.content), (), (), {}, hits, (), refused)
         content = guarded.text
         plain = content
         if guarded.hits:
@@ -96,17 +90,10 @@ class Preparer:
         if item.kind is not Kind.GUIDELINE and (flagged := self._flags.find(plain, words)):
             findings = self._flags.findings(flagged, item.key)
             facts = {**facts, "flags": [flag.label for flag in flagged]}
-        tags, hits = self._all_tags(item, self._tagger.tags(item, plain, words, plain_facts), extra_tags, hits)
+        given, tag_hits = self.clean_tags(item.tags) if item.tags else ((), ())
+        detected = self._tagger.tags(item, plain, words, plain_facts)
         return Prepared(
-            item,
-            content,
-            content_hash(content),
-            _metadata_hash(item, kind_of_content, tags, facts),
-            kind_of_content,
-            tags,
-            facts,
-            hits,
-            findings,
+            item, content, content_hash(content), detected, given, facts, merge_hits(hits, tag_hits), findings
         )
 
     def _guarded_facts(self, facts: Facts, hits: Hits, refused: str) -> tuple[Facts, Hits, str]:
@@ -122,18 +109,7 @@ class Preparer:
             refused = refused or result.refused
         return ({**facts, **masked} if masked else facts), hits, refused
 
-    def _all_tags(
-        self, item: Item, detected: tuple[str, ...], extra: tuple[str, ...], hits: Hits
-    ) -> tuple[tuple[str, ...], Hits]:
-        """Join the three sorts of tags. Where they exceed the limit, given tags come before detected ones."""
-        given = item.tags + extra if extra else item.tags
-        if not given:
-            return detected, hits
-        clean, tag_hits = self._clean_tags(given)
-        kept = dict.fromkeys((*clean, *detected))
-        return tuple(sorted(list(kept)[:MAX_TAGS])), merge_hits(hits, tag_hits)
-
-    def _clean_tags(self, given: tuple[str, ...]) -> tuple[tuple[str, ...], Hits]:
+    def clean_tags(self, given: tuple[str, ...]) -> tuple[tuple[str, ...], Hits]:
         """Normalise given tags; a tag that holds personal data or a credential is left out and counted."""
         known = self._tag_sets.get(given)
         if known is not None:
@@ -155,24 +131,6 @@ def _without_marks(value: Value) -> Value:
     if isinstance(value, list):
         return [part for part in value if not _MARKS.search(part)]
     return _MARKS.sub(" ", value) if isinstance(value, str) else value
-
-
-def _metadata_hash(item: Item, content_type: str, tags: tuple[str, ...], facts: Facts) -> str:
-    return metadata_hash(
-        content_type=content_type,
-        kind=item.kind,
-        source=item.source,
-        tags=tags,
-        facts=facts,
-        recorded_at=item.recorded_at,
-        priority=item.priority,
-        expires_at=item.expires_at,
-        related=item.related,
-    )
-
-
-def _refusal(item: Item, content_type: str, hits: Hits, refused: str) -> Prepared:
-    return Prepared(item, "", content_hash(item.content), "", content_type, (), {}, hits, (), refused)
 
 
 def _fingerprint(policy: str, context: str) -> str:

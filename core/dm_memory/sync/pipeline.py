@@ -1,128 +1,296 @@
-"""One run of a sync, from the lock to the result. Reads top to bottom; each stage is a function."""
+"""One run of a sync, from the hand-in to the result. Reads top to bottom; each stage is a file of this folder."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from functools import partial
 
-from dm_memory.brand.context import load_context
-from dm_memory.sync.closing import Closing
+from dm_memory.brand.context import BrandContext, load_context
+from dm_memory.brand.stored import stored_items
+from dm_memory.embedding.batch import EmbeddingError, model_tag
+from dm_memory.errors import DamagedStoreError
+from dm_memory.findings import Finding, Severity
+from dm_memory.items import Item
+from dm_memory.requests import Progress, SyncRequest
+from dm_memory.results import GuardHit, SyncResult
+from dm_memory.store import outbox
+from dm_memory.store.database import Store, open_copy
+from dm_memory.store.journal import Journal
+from dm_memory.store.locks import brand_lock
+from dm_memory.store.opening import open_or_rebuild
+from dm_memory.store.vectors import count_without
+from dm_memory.store.worker import Worker, worker_thread
+from dm_memory.sync.deliver import Delivering, DeliveryOptions
 from dm_memory.sync.exclude import Excluder
-from dm_memory.sync.lock import brand_lock
-from dm_memory.sync.outcomes import Outcomes
-from dm_memory.sync.registry import DamagedRegistryError, Registry, open_snapshot
-from dm_memory.sync.requests import Progress, SyncRequest
-from dm_memory.sync.results import SyncResult
-from dm_memory.sync.runs import Run, begin_run, open_or_rebuild
-from dm_memory.sync.stage_catch_up import catch_up
-from dm_memory.sync.stage_deliver import agree_on_generations, deliver
-from dm_memory.sync.stage_take_in import take_in
-from dm_memory.sync.state import KINDS, Call, Environment, State, is_wanted
-from dm_memory.sync.worker import Worker, worker_thread
-from dm_memory.text.flags import compliance_note
+from dm_memory.sync.feed import pull_feed, push_patterns
+from dm_memory.sync.finish import finish
+from dm_memory.sync.handin import hand_in, learnings_as_items, mark_read, unread
+from dm_memory.sync.payloads import Preparer
+from dm_memory.sync.pending import waiting_items
+from dm_memory.sync.reading import Chunk, Reading
+from dm_memory.sync.run import Delivered, Environment, Run
+from dm_memory.sync.storing import SourceItems, Storing
+from dm_memory.text.timestamps import to_iso
 
-__all__ = ["sync_brand"]
+__all__ = ["model_in_use", "sync_brand"]
 
 
 async def sync_brand(
-    environment: Environment, request: SyncRequest, brand: str, progress: Progress, stop: asyncio.Event
+    env: Environment, request: SyncRequest, brand: str, progress: Progress, stop: asyncio.Event
 ) -> SyncResult:
-    """Bring a brand's memory up to date with its files, or say what that would do.
+    """Bring a brand's memory up to date with its files, or return what that would do.
 
     Args:
-        environment: Where and how.
+        env: Where and how.
         request: What to do.
         brand: The slug that the request's ``brand`` was resolved to.
         progress: Told of each stage and every few items.
         stop: When set, the run ends after the batch at hand, with everything stored so far recorded.
 
     Raises:
-        DmMemoryError: Nothing could be done. Trouble with single files, items or layers is in the result instead.
+        DmMemoryError: Nothing could be done. Errors of single files, items or services are in the result instead.
     """
-    call = Call(environment, request, brand, progress, stop, Excluder(request.exclude))
-    try:
-        return await _attempt(call, damaged=False)
-    except DamagedRegistryError:
-        if request.dry_run:
-            raise
-        return await _attempt(call, damaged=True)
-
-
-async def _attempt(call: Call, *, damaged: bool) -> SyncResult:
     started = time.monotonic()
-    environment, request, brand, progress = call.environment, call.request, call.brand, call.progress
     async with worker_thread("dm-memory-sync") as worker:
         await progress(f"Reading {brand}'s profile and guidelines", 0, 0)
-        context = await worker.run(load_context, environment.home, brand, environment.limits)
-        async with _registry(call, worker, damaged=damaged) as (registry, run):
-            outcomes = Outcomes(brand, environment.data_items, dry_run=request.dry_run)
-            outcomes.add_findings([*context.findings, *run.findings])
-            outcomes.adopt(run.adopted.values())
-            state = State(
-                environment,
-                request,
-                brand,
-                context,
-                registry,
-                run,
-                outcomes,
-                worker,
-                progress,
-                call.stop,
-                call.excluder,
-            )
-            await catch_up(state)
-            await take_in(state)
-            generations = await agree_on_generations(state)
-            if not request.dry_run:
-                await deliver(state, generations)
-            return await worker.run(_close, state, time.monotonic() - started)
+        context = await worker.run(load_context, env.home, brand, env.limits)
+        brought = await worker.run(_hand_in, env, request, brand, context)
+        for damaged in (False, True):
+            try:
+                async with _open(env, request, brand, worker, progress, stop, damaged=damaged) as (store, waited, found):
+                    run = await worker.run(
+                        partial(Run.begin, env, request, brand, context, store, worker, progress, stop, waited)
+                    )
+                    run.outcomes.add_findings([*context.findings, *found])
+                    return await _run(run, brought, started)
+            except DamagedStoreError:
+                if damaged or request.dry_run:
+                    raise
+    raise AssertionError  # pragma: no cover  # the loop returns or raises
+
+
+class _Brought:
+    """What a call brought along, after the guard."""
+
+    def __init__(self) -> None:
+        self.items: list[Item] = []
+        self.findings: list[Finding] = []
+        self.hits: list[GuardHit] = []
+        self.excluded = 0
+
+
+def _hand_in(env: Environment, request: SyncRequest, brand: str, context: BrandContext) -> _Brought:
+    brought = _Brought()
+    if not request.session_learnings:
+        return brought
+    now = to_iso(env.clock())
+    brought.items, brought.findings = learnings_as_items(request.session_learnings, now, env.limits, request.author)
+    if request.dry_run:
+        return brought
+    journal = Journal(env.home.memory_dir(brand))
+    preparer = Preparer.of(brand, context, env.policy)
+    findings, brought.hits, brought.excluded = hand_in(
+        journal, preparer, Excluder(request.exclude), brought.items, now
+    )
+    brought.findings += findings
+    return brought
 
 
 @contextlib.asynccontextmanager
-async def _registry(call: Call, worker: Worker, *, damaged: bool) -> AsyncIterator[tuple[Registry, Run]]:
-    """Provide the registry and the run's record: under the brand's lock, or as a private copy for a dry run."""
-    environment, request = call.environment, call.request
-    memory_dir = environment.home.memory_dir(call.brand)
-    begin = partial(
-        begin_run,
-        layers=[layer.name for layer in environment.layers],
-        is_wanted=partial(is_wanted, KINDS[request.scope], call.excluder),
-    )
+async def _open(  # noqa: PLR0917  # what the two ways of opening need
+    env: Environment,
+    request: SyncRequest,
+    brand: str,
+    worker: Worker,
+    progress: Progress,
+    stop: asyncio.Event,
+    *,
+    damaged: bool,
+) -> AsyncIterator[tuple[Store, float, list[Finding]]]:
+    """Provide the memory: under the brand's lock, repaired if need be, or as a private copy for a dry run."""
+    memory_dir = env.home.memory_dir(brand)
     if request.dry_run:
-        registry = await worker.run(open_snapshot, memory_dir)
-        with contextlib.closing(registry):
-            yield registry, await worker.run(partial(begin, registry, request, environment.clock, 0.0))
-        return
-    async with brand_lock(memory_dir, environment.lock_timeout, environment.clock, call.progress, call.stop) as waited:
-        registry, findings = await worker.run(partial(open_or_rebuild, memory_dir, damaged=damaged))
+        store = await worker.run(open_copy, memory_dir, brand)
         try:
-            run = await worker.run(partial(begin, registry, request, environment.clock, waited))
-            run.findings.extend(findings)
-            run.registry_is_new |= any(finding.code == "registry-rebuilt" for finding in findings)
-            yield registry, run
+            yield store, 0.0, []
         finally:
-            await worker.run(registry.close)
+            await worker.run(store.close)
+        return
+    async with brand_lock(memory_dir, env.lock_timeout, env.clock, progress, stop) as waited:
+        store, findings = await worker.run(partial(open_or_rebuild, memory_dir, brand, env.clock, damaged=damaged))
+        try:
+            yield store, waited, findings
+        finally:
+            await worker.run(store.close)
 
 
-def _close(state: State, seconds: float) -> SyncResult:
-    closing = Closing(
-        registry=state.registry,
-        brand=state.brand,
-        memory_dir=state.memory_dir,
-        layers=state.environment.layers,
-        vector_db=state.environment.vector_db,
-        kinds=KINDS[state.request.scope],
-        request=state.request,
-        run=state.run,
-        outcomes=state.outcomes,
-        delivered=state.delivered,
-        broken=state.broken,
-        stopped=state.stop.is_set(),
-        clock=state.environment.clock,
-        pending_names=state.pending_names,
+async def _run(run: Run, brought: _Brought, started: float) -> SyncResult:
+    run.outcomes.add_findings(brought.findings)
+    run.outcomes.guard_hits += brought.hits
+    run.outcomes.counts.excluded += brought.excluded
+    run.outcomes.counts.refused += sum(hit.refused for hit in brought.hits)
+    run.broken |= any(finding.severity is Severity.ERROR for finding in brought.findings)
+    await run.worker.run(_follow_services, run)
+    await pull_feed(run)
+    model = await run.worker.run(model_in_use, run)
+    storing = Storing(run, model)
+    await run.worker.run(_take_handed_in, run, storing, brought)
+    await _read_files(run, storing)
+    await _embed_missing(run, storing, model)
+    if not run.request.dry_run:
+        await _deliver(run, model)
+    return await run.worker.run(finish, run, model, time.monotonic() - started)
+
+
+def _follow_services(run: Run) -> None:
+    """Fill services that are new or configured again, and leave alone those that are not configured any more."""
+    names = run.service_names
+    connection = run.store.connection
+    recorded = run.store.meta("services")
+    present = "\n".join(names)
+    if recorded == present:
+        return
+    with run.store.transaction():
+        outbox.park(connection, names)
+        for service in run.env.services:
+            if service.name not in recorded.split("\n"):
+                outbox.fill(connection, service.name, run.number, keeps_retired=service.capabilities.keeps_retired)
+        run.store.set_meta("services", present)
+
+
+def model_in_use(run: Run) -> str:
+    """Return the tag of the embedding model, loading it only if nobody noted which one the setting names."""
+    embedder = run.env.embedder
+    if embedder is None:
+        return ""
+    setting = str(getattr(embedder, "setting", "") or type(embedder).__qualname__)
+    known = run.store.meta(f"model:{setting}")
+    if known and hasattr(embedder, "setting"):
+        return known
+    try:
+        tag = model_tag(embedder)
+    except EmbeddingError as error:
+        run.embedding_error = error.problem
+        run.outcomes.add_findings([Finding("not-embedded", Severity.WARNING, error.problem, error.remedy)])
+        return run.store.meta("model")
+    if known != tag:
+        run.store.set_meta(f"model:{setting}", tag)
+    return tag
+
+
+def _take_handed_in(run: Run, storing: Storing, brought: _Brought) -> None:
+    """Store what the journal has and memory has not: this call's learnings, and what a killed call handed in."""
+    if run.request.dry_run:
+        storing.take([SourceItems("", brought.items)])
+        return
+    items, place = unread(run.store, run.journal)
+    if items:
+        storing.take([SourceItems("", items)])
+    taken = {item.key for item in items}
+    excluded_or_refused = brought.excluded + run.outcomes.counts.refused
+    run.outcomes.counts.unchanged += max(
+        0, sum(item.key not in taken for item in brought.items) - excluded_or_refused
     )
-    return closing.result(state.context.name, compliance_note(state.context), seconds)
+    mark_read(run.store, place)
+
+
+async def _read_files(run: Run, storing: Storing) -> None:
+    reading = await run.worker.run(Reading, run, storing.looks_at_all)
+    total = len(reading.listing.files)
+    await run.progress("Reading the brand's files", 0, total)
+    run.outcomes.add_findings(reading.listing.unread)
+    done = 0
+    chunks = reading.chunks()
+    while not run.stop.is_set() and (chunk := await run.worker.run(_take_next, run, storing, chunks)) is not None:
+        done += chunk.files
+        await run.progress("Reading the brand's files", done, total)
+    if run.stop.is_set():
+        return
+    await run.worker.run(_take_rest, run, storing, reading)
+
+
+def _take_next(run: Run, storing: Storing, chunks: Iterable[Chunk]) -> Chunk | None:
+    chunk = next(iter(chunks), None)
+    if chunk is None:
+        return None
+    run.broken |= chunk.broken
+    run.outcomes.add_findings(chunk.findings)
+    run.outcomes.counts.unchanged += chunk.unchanged
+    if chunk.sources:
+        storing.take(chunk.sources)
+    return chunk
+
+
+def _take_rest(run: Run, storing: Storing, reading: Reading) -> None:
+    """Take in what waits in ``memory/``, and retire what no file states any more."""
+    items, names, findings = waiting_items(run)
+    stored, more = stored_items(run.env.home, run.brand, run.env.limits, partial(_is_ours, run))
+    run.outcomes.add_findings([*findings, *more])
+    run.broken |= any(finding.severity is Severity.ERROR for finding in findings)
+    run.pending_names = names
+    if items or stored:
+        storing.take([SourceItems("", [*items, *stored])])
+    if vanished := reading.vanished():
+        storing.forget_files(vanished)
+    if run.gone:
+        for chunk in reading.again(storing.reread()):
+            if chunk.sources:
+                storing.take(chunk.sources)
+    storing.retire()
+    if run.request.force:
+        storing.force_rest()
+
+
+def _is_ours(run: Run, storage: str) -> bool:
+    """Return whether a file in ``memory/stored`` is our own export."""
+    return bool(run.store.value("SELECT count(*) FROM entries WHERE id = ?", (storage,)))
+
+
+async def _embed_missing(run: Run, storing: Storing, model: str) -> None:
+    """Embed what has no vectors of the model in use: another one was chosen, or the model failed."""
+    if not model or run.request.dry_run or run.embedding_error:
+        return
+    before = await run.worker.run(run.store.meta, "model")
+    due = await run.worker.run(count_without, run.store.connection, model)
+    if before != model and before and due:
+        message = f"The embedding model is {model} now (it was {before}); {due:,} entries are embedded again."
+        run.outcomes.add_findings([Finding("model-changed", Severity.INFO, message)])
+    done = 0
+    steps = storing.embed_missing()
+    while due and not run.stop.is_set():
+        await run.progress("Embedding entries", done, due)
+        step = await run.worker.run(next, steps, 0)
+        if not step:
+            break
+        done += step
+    if before != model:
+        await run.worker.run(run.store.set_meta, "model", model)
+
+
+async def _deliver(run: Run, model: str) -> None:
+    """Deliver to every service at the same time; one that fails, or that nobody foresaw, costs the others nothing."""
+
+    async def deliver(service_index: int) -> None:
+        service = run.env.services[service_index]
+        options = DeliveryOptions(run.brand, run.number, run.env.batch_items, run.request.force, model)
+        known = run.delivered.get(service.name, Delivered())
+        if known.failure is None:
+            known = await Delivering(
+                run.store,
+                run.worker,
+                service,
+                options,
+                run.outcomes,
+                run.env.clock,
+                run.progress,
+                run.stop,
+                result=known,
+            ).run()
+        run.delivered[service.name] = known
+        if service.capabilities.shared and known.failure is None:
+            await push_patterns(run, service, known)
+
+    await asyncio.gather(*(deliver(index) for index in range(len(run.env.services))))

@@ -1,20 +1,64 @@
-"""The plan: what is to be done with each item, as a pure function of the items and of what the registry knows.
+"""The plan: what is to be done with each item, as a pure function of the items and of what is in memory.
 
 Two rules that look alike are kept apart. Whether an item is *known* is decided by its key; only then are hashes
-compared. Whether a text is *stored already* is decided by its hash, but an item owns a text only while that is its own
+compared. Whether a text is *stored already* is decided by its hash, but an entry owns a text only while that is its own
 wanted text: when two items swap their texts, both are modified, and neither is a duplicate.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
+from dm_memory.requests import AUTO
+from dm_memory.results import Action
+from dm_memory.store.entries import Known, Tag, effective
 from dm_memory.sync.payloads import Prepared
-from dm_memory.sync.results import Action
-from dm_memory.sync.rows import Known, Owner
+from dm_memory.text.hashing import metadata_hash
+from dm_memory.text.tags import MAX_TAGS
 
-__all__ = ["Planned", "plan"]
+__all__ = ["Planned", "Surroundings", "Wishes", "merged_tags", "plan"]
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the caller of a run asks of every item.
+
+    Attributes:
+        force: Store what is unchanged again.
+        tags: The batch's tags, normalised: they go on what this run stores.
+        retag: Put them on everything in scope instead.
+        untag: Tags to take off everything in scope, for good.
+        content_type: A content type for everything in scope; ``auto`` lets the source and the text decide again.
+    """
+
+    force: bool = False
+    tags: tuple[str, ...] = ()
+    retag: bool = False
+    untag: tuple[str, ...] = ()
+    content_type: str = ""
+
+    @property
+    def concern_all(self) -> bool:
+        """Whether unchanged items have to be looked at as well."""
+        return bool(self.force or self.content_type or self.untag or (self.tags and self.retag))
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What is in memory around the items of a plan.
+
+    Attributes:
+        known: By key, the entries with the items' keys.
+        owners: By content hash, the current entries that stand for the items' texts.
+        tags: By ``seq``, the tags of known entries.
+        excluded: By key, the pattern that excludes an item.
+    """
+
+    known: Mapping[str, Known]
+    owners: Mapping[str, Known]
+    tags: Mapping[int, Sequence[Tag]]
+    excluded: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -22,102 +66,170 @@ class Planned:
     """One item's part of the plan.
 
     Attributes:
-        owner_key: Of a duplicate: the key of the item that stands for its text.
+        content_type: As it will be stored, with its origin (``source`` or ``user``).
+        tags: All tags the entry will have, with their origins, removed ones too.
+        owner_key: Of a duplicate: the key of the entry that stands for its text.
         reason: Why it is skipped, or "".
-        merged_tags: Tags it gains from duplicates of its text.
     """
 
     prepared: Prepared
     known: Known | None
     action: Action
+    content_type: str
+    type_origin: str
+    tags: tuple[Tag, ...]
+    metadata_hash: str
     owner_key: str = ""
     reason: str = ""
-    merged_tags: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The item's key."""
+        return self.prepared.item.key
+
+    def hashed(self) -> str:
+        """Return the hash of the metadata as it will be stored."""
+        item, row = self.prepared.item, self.known
+        keeps = row is not None and item.priority == "normal" and not item.expires_at
+        return metadata_hash(
+            content_type=self.content_type,
+            kind=item.kind,
+            source=item.source,
+            tags=effective(self.tags),
+            facts=self.prepared.facts,
+            recorded_at=item.recorded_at,
+            priority=row.priority if keeps and row is not None else item.priority,
+            expires_at=row.expires_at if keeps and row is not None else item.expires_at,
+            related=item.related,
+        )
 
 
-def plan(
-    prepared: Sequence[Prepared],
-    known: Mapping[str, Known],
-    owners: Mapping[str, Owner],
-    excluded: Mapping[str, str],
-    *,
-    force: bool = False,
-) -> list[Planned]:
-    """Decide the action for each item, in order.
-
-    Args:
-        prepared: Items with unique keys.
-        known: Registry rows by key, for those there are.
-        owners: By content hash, the registry's owners of the texts in ``prepared``.
-        excluded: By key, the pattern that excludes the item.
-        force: Store what is unchanged again.
-    """
-    wanted = {entry.item.key: entry.content_hash for entry in prepared if _takes_part(entry, excluded)}
-    claims = _standing_claims(prepared, known, wanted)
-    planner = _Planner(known, owners, excluded, force, wanted, claims)
-    return [planner.planned(entry) for entry in prepared]
+def merged_tags(before: Sequence[Tag], gained: Iterable[str], origin: str = "merged") -> tuple[Tag, ...]:
+    """Return tags with more of them, up to the limit; what was removed for good stays so unless a user gives it."""
+    rows = {tag.tag: tag for tag in before}
+    count = sum(not tag.removed for tag in before)
+    for name in sorted(gained):
+        present = rows.get(name)
+        if present is not None and (not present.removed or origin != "user"):
+            if origin == "user" and present.origin != "user":
+                rows[name] = Tag(name, "user")
+            continue
+        if count < MAX_TAGS:
+            rows[name] = Tag(name, origin)
+            count += 1
+    return tuple(rows[name] for name in sorted(rows))
 
 
-def _takes_part(entry: Prepared, excluded: Mapping[str, str]) -> bool:
-    return not entry.refused and entry.item.key not in excluded
-
-
-def _standing_claims(
-    prepared: Sequence[Prepared], known: Mapping[str, Known], wanted: Mapping[str, str]
-) -> dict[str, str]:
-    """Return who keeps a text it already owns; these come before newcomers with the same text."""
+def plan(prepared: Sequence[Prepared], around: Surroundings, wishes: Wishes) -> list[Planned]:
+    """Decide the action for each item, in order. Items have unique keys."""
+    wanted = {
+        entry.item.key: entry.content_hash
+        for entry in prepared
+        if not entry.refused and entry.item.key not in around.excluded
+    }
     claims = {}
-    if known:
-        for entry in prepared:
-            key = entry.item.key
-            row = known.get(key)
-            if row and row.duplicate_of is None and wanted.get(key) == row.content_hash:
-                claims[row.content_hash] = key
-    return claims
+    for entry in prepared:  # who keeps a text it owns comes before newcomers with the same text
+        row = around.known.get(entry.item.key)
+        if row and row.duplicate_of is None and wanted.get(row.key) == row.content_hash and row.state == "current":
+            claims[row.content_hash] = row.key
+    planner = _Planner(around, wishes, wanted, claims)
+    return [planner.planned(entry) for entry in prepared]
 
 
 @dataclass(slots=True)
 class _Planner:
-    """What all items of a plan are held against. ``claims`` grows while it works: who stands for which text."""
+    """What all items of a plan are compared with. ``claims`` grows while it works: who stands for which text."""
 
-    known: Mapping[str, Known]
-    owners: Mapping[str, Owner]
-    excluded: Mapping[str, str]
-    force: bool
+    around: Surroundings
+    wishes: Wishes
     wanted: Mapping[str, str]
     claims: dict[str, str]
 
     def planned(self, entry: Prepared) -> Planned:
         key = entry.item.key
-        row = self.known.get(key)
+        row = self.around.known.get(key)
         if entry.refused:
-            return Planned(entry, row, Action.REFUSED, reason=entry.refused)
-        if key in self.excluded:
-            return Planned(entry, row, Action.EXCLUDED, reason=f"excluded by {self.excluded[key]}")
+            return self._skipped(entry, row, Action.REFUSED, entry.refused)
+        if key in self.around.excluded:
+            return self._skipped(entry, row, Action.EXCLUDED, f"excluded by {self.around.excluded[key]}")
+        made = self._described(entry, row)
         owner = self._owner(entry.content_hash, key)
-        if owner == key:
-            return Planned(entry, row, self._action(entry, row))
-        known_already = row is not None and row.content_hash == entry.content_hash and row.duplicate_of is not None
-        action = Action.UNCHANGED if known_already else Action.DUPLICATE
-        return Planned(entry, row, action, owner_key=owner)
+        if owner != key:
+            same = row is not None and row.content_hash == entry.content_hash and row.duplicate_of is not None
+            made.action = Action.UNCHANGED if same else Action.DUPLICATE
+            made.owner_key = owner
+            return made
+        made.action = self._action(made, row)
+        if self.wishes.tags and not self.wishes.retag and made.action in _STORING:
+            self._add_batch_tags(made)
+        return made
+
+    def _described(self, entry: Prepared, row: Known | None) -> Planned:
+        """Return the item with its type and tags, those of the batch left out unless they go on everything."""
+        content_type, origin = self._type(entry, row)
+        before = self.around.tags.get(row.seq, ()) if row is not None else ()
+        tags = merged_tags(tuple(_source_tags(entry, before)), (), "detected")
+        made = Planned(entry, row, Action.UNCHANGED, content_type, origin, tags, "")
+        if self.wishes.retag:
+            made.tags = merged_tags(made.tags, self.wishes.tags, "user")
+        if self.wishes.untag:
+            removed = {name: Tag(name, "user", removed=True) for name in self.wishes.untag}
+            made.tags = tuple(removed.get(tag.tag, tag) for tag in made.tags)
+        made.metadata_hash = made.hashed()
+        return made
+
+    def _add_batch_tags(self, made: Planned) -> None:
+        made.tags = merged_tags(made.tags, self.wishes.tags, "user")
+        made.metadata_hash = made.hashed()
+
+    def _type(self, entry: Prepared, row: Known | None) -> tuple[str, str]:
+        asked = self.wishes.content_type
+        if asked and asked != AUTO:
+            return asked, "user"
+        if row is not None and row.type_origin == "user" and not asked:
+            return row.content_type, "user"
+        return entry.item.content_type.value, "source"
+
+    def _skipped(self, entry: Prepared, row: Known | None, action: Action, reason: str) -> Planned:
+        return Planned(entry, row, action, entry.item.content_type.value, "source", (), "", reason=reason)
 
     def _owner(self, text: str, key: str) -> str:
-        """Return who stands for a text: who claimed it in this plan, else its owner on record, else ``key``."""
+        """Return who stands for a text: who claimed it in this plan, else its owner in memory, else ``key``."""
         claimed = self.claims.get(text)
         if claimed is not None:
             return claimed
-        recorded = self.owners.get(text)
+        recorded = self.around.owners.get(text)
         stands = recorded is not None and self.wanted.get(recorded.key, text) == text
         owner = self.claims[text] = recorded.key if recorded is not None and stands else key
         return owner
 
-    def _action(self, entry: Prepared, row: Known | None) -> Action:
+    def _action(self, made: Planned, row: Known | None) -> Action:
         if row is None:
             return Action.NEW
-        if row.content_hash != entry.content_hash:
+        if row.state == "retired":
+            return Action.RESTORED
+        if row.content_hash != made.prepared.content_hash:
             return Action.MODIFIED
         if row.duplicate_of is not None:  # its owner is gone or changed: this item stands for the text from now on
             return Action.NEW
-        if self.force:
+        if self.wishes.force:
             return Action.FORCED
-        return Action.METADATA if row.metadata_hash != entry.metadata_hash else Action.UNCHANGED
+        return Action.METADATA if row.metadata_hash != made.metadata_hash else Action.UNCHANGED
+
+
+_STORING = frozenset({Action.NEW, Action.MODIFIED, Action.RESTORED})
+_KEPT = frozenset({"user", "merged"})
+
+
+def _source_tags(entry: Prepared, before: Sequence[Tag]) -> Iterable[Tag]:
+    """Return the tags of a text and its source together with what a user, or a duplicate, gave or took."""
+    kept = {tag.tag: tag for tag in before if tag.removed or tag.origin in _KEPT}
+    names = dict.fromkeys((*kept, *entry.given, *entry.detected))
+    given = set(entry.given)
+    count = 0
+    for name in names:
+        tag = kept.get(name) or Tag(name, "source" if name in given else "detected")
+        count += not tag.removed
+        if tag.removed or count <= MAX_TAGS:
+            yield tag
+

@@ -1,37 +1,22 @@
-"""From the source files to chunks of items: bytes that hash as they did last time are not parsed again."""
+"""Reading: from a brand's files to chunks of items. A file whose bytes hash as they did last time is not parsed again."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
-from pathlib import Path
 
-from dm_memory.brand.context import BrandContext
-from dm_memory.brand.files import BrandFileError, Limits, parse_json, read_brand_file
-from dm_memory.brand.parsed import ParsedFile, SourceFile, SourceKind
-from dm_memory.brand.pending import parse_pending, pending_files
-from dm_memory.brand.sources import parse_source
-from dm_memory.facts.prepared import graph_payload
+from dm_memory.brand.files import BrandFileError
+from dm_memory.brand.sources import Listing, SourceFile, list_sources, parse_source, read_source
 from dm_memory.findings import Finding, Severity
-from dm_memory.items import Item
-from dm_memory.sync.intake import SourceItems
-from dm_memory.sync.ordinals import ROLLING_LIMIT
-from dm_memory.sync.registry import Registry
+from dm_memory.sync.identity import ROLLING_LIMIT
+from dm_memory.sync.run import Run
+from dm_memory.sync.storing import SourceItems
 
-__all__ = ["Chunk", "FileRecord", "Reader", "file_records", "read_prepared"]
+__all__ = ["Chunk", "Reading"]
 
-_CHUNK_ITEMS = 512
+_CHUNK_ITEMS = 1024
 _CHUNK_FILES = 256
-
-
-@dataclass(frozen=True, slots=True)
-class FileRecord:
-    """What the registry knows of a source file. ``digest`` None: has to be parsed whatever it holds."""
-
-    digest: bytes | None
-    fingerprint: str
-    items: int
 
 
 @dataclass(slots=True)
@@ -39,139 +24,103 @@ class Chunk:
     """Some files' worth of reading.
 
     Attributes:
-        skipped: Paths of files that are unchanged.
-        unchanged: Items in them.
-        broken: True where a file could not be used as a whole.
+        unchanged: Entries of files that were not parsed, because their bytes are as they were.
+        files: How many files were read.
+        broken: Whether one of them could not be read or understood as a whole.
     """
 
-    sources: list[SourceItems]
-    findings: list[Finding]
-    skipped: list[str]
-    unchanged: int = 0
+    sources: list[SourceItems] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
     items: int = 0
+    unchanged: int = 0
     files: int = 0
     broken: bool = False
 
 
-def file_records(registry: Registry) -> dict[str, FileRecord]:
-    """Return what the registry knows of the source files, by path."""
-    rows = registry.rows("SELECT path, digest, fingerprint, items FROM files")
-    return {row["path"]: FileRecord(row["digest"], row["fingerprint"], row["items"]) for row in rows}
+@dataclass(slots=True)
+class _Record:
+    """What memory knows of a source file; ``digest`` None: it has to be parsed, whatever it states."""
 
-
-@dataclass(frozen=True, slots=True)
-class Reader:
-    """Reads one brand's sources.
-
-    Attributes:
-        fingerprint: What else decides how items are prepared; a change of it makes unchanged files due for parsing.
-        parse_all: Parse every file: the run was asked to do something to unchanged items.
-    """
-
-    brand_dir: Path
-    context: BrandContext
-    limits: Limits
-    records: dict[str, FileRecord]
+    digest: bytes | None
     fingerprint: str
-    parse_all: bool
+    items: int
 
-    def chunks(self, files: Sequence[SourceFile]) -> Iterator[Chunk]:
+
+class Reading:
+    """Reads one brand's sources for a run, on its worker thread."""
+
+    def __init__(self, run: Run, parse_all: bool) -> None:
+        self._run = run
+        self._parse_all = parse_all
+        self._brand_dir = run.env.home.brand_dir(run.brand)
+        self.listing: Listing = list_sources(run.env.home, run.brand, run.request.scope)
+        self._records = {
+            path: _Record(digest, fingerprint, items)
+            for path, digest, fingerprint, items in run.store.rows("SELECT * FROM source_files")
+        }
+
+    def chunks(self) -> Iterator[Chunk]:
         """Yield the files' contents, in order, some hundred items at a time."""
-        chunk = _empty()
+        yield from self._chunks(self.listing.files, parse_all=self._parse_all)
+
+    def again(self, paths: Sequence[str]) -> Iterator[Chunk]:
+        """Yield files once more, parsed even if they are unchanged."""
+        wanted = set(paths)
+        yield from self._chunks([file for file in self.listing.files if file.path in wanted], parse_all=True)
+
+    def vanished(self) -> list[str]:
+        """Return the files that memory knows and that are gone: not a matter of scope, of a placeholder or of access."""
+        present = {file.path for file in self.listing.files}
+        return [path for path in self._records if path not in present and self.listing.tells_absence(path)]
+
+    def _chunks(self, files: Sequence[SourceFile], *, parse_all: bool) -> Iterator[Chunk]:
+        chunk = Chunk()
         for file in files:
-            self._read(file, chunk)
+            self._read(file, chunk, parse_all=parse_all)
             if chunk.items >= _CHUNK_ITEMS or chunk.files >= _CHUNK_FILES:
                 yield chunk
-                chunk = _empty()
+                chunk = Chunk()
         yield chunk
 
-    def _read(self, file: SourceFile, chunk: Chunk) -> None:
+    def _read(self, file: SourceFile, chunk: Chunk, *, parse_all: bool) -> None:
         chunk.files += 1
-        record = self.records.get(file.path)
+        record = self._records.get(file.path)
+        limits = self._run.env.limits
         try:
-            data = read_brand_file(self.brand_dir, file.path, self.limits)
+            data = read_source(self._run.env.home, self._run.brand, file, limits)
             digest = sha256(data).digest()
-            if record and not self.parse_all and record.digest == digest and record.fingerprint == self.fingerprint:
-                chunk.skipped.append(file.path)
+            if (
+                record is not None
+                and not parse_all
+                and record.digest == digest
+                and record.fingerprint == self._run.preparer.fingerprint
+            ):
                 chunk.unchanged += record.items
                 return
-            parsed = parse_source(file, data, self.context, self.limits)
+            parsed = parse_source(file, data, self._run.context, limits)
         except BrandFileError as error:
             chunk.findings.append(error.finding)
             chunk.broken = True
             return
-        findings = list(parsed.findings)
-        if not parsed.items and record and record.items:
-            findings.append(_emptied(file.path, record.items))
-        chunk.findings += findings
-        settled = all(finding.severity is Severity.INFO for finding in findings)
-        rolled = file.kind is SourceKind.INSIGHTS and parsed.entries >= ROLLING_LIMIT
-        chunk.sources.append(SourceItems(file.path, parsed.items, digest if settled else None, may_have_rolled=rolled))
-        chunk.items += len(parsed.items)
-
-    def prepared(self, memory_dir: Path) -> tuple[list[Item], list[str], list[Finding]]:
-        """See ``read_prepared``."""
-        return read_prepared(self.brand_dir, memory_dir, self.limits)
-
-
-def read_prepared(brand_dir: Path, memory_dir: Path, limits: Limits) -> tuple[list[Item], list[str], list[Finding]]:
-    """Read what waits in ``memory/pending/``, graph statements included; return items, file names and findings."""
-    items: list[Item] = []
-    names: list[str] = []
-    findings: list[Finding] = []
-    try:
-        waiting = pending_files(memory_dir)
-    except BrandFileError as error:
-        return [], [], [error.finding]
-    for name in (*waiting.prepared, *waiting.graph):
-        try:
-            data = read_brand_file(brand_dir, f"memory/pending/{name}", limits)
-            parsed = _graph(name, data, brand_dir.name) if name in waiting.graph else parse_pending(name, data, limits)
-        except BrandFileError as error:
-            findings.append(error.finding)
-            continue
-        items += parsed.items
-        findings += parsed.findings
-        names.append(name)
-    return items, names, findings
-
-
-def _graph(name: str, data: bytes, brand: str) -> ParsedFile:
-    path = f"memory/pending/{name}"
-    document = parse_json(data, path)
-    parsed = graph_payload(name, document)
-    findings = list(parsed.findings)
-    named = document.get("brand") if isinstance(document, dict) else None
-    if parsed.item and isinstance(named, str) and named.strip() not in {"", brand}:
-        message = (
-            f"{path} names the brand {named.strip()[:60]!r} and lies in the folder of {brand}, where it is remembered."
+        emptied = not parsed.items and record is not None and record.items > 0
+        if emptied and record is not None:
+            chunk.findings.append(_emptied(file.path, record.items))
+        chunk.findings += parsed.findings
+        settled = all(finding.severity is Severity.INFO for finding in parsed.findings)
+        chunk.sources.append(
+            SourceItems(
+                file.path,
+                parsed.items,
+                digest if settled and not emptied else None,
+                may_have_rolled=parsed.entries >= ROLLING_LIMIT,
+                whole=parsed.whole and not self.listing.is_protected(file.path) and not file.conflict_copy,
+            )
         )
-        remedy = "If it belongs to the other brand, prepare it there and exclude it here."
-        findings.append(Finding("other-brand", Severity.WARNING, message, remedy, path))
-    return ParsedFile([parsed.item] if parsed.item else [], findings, 1)
-
-
-def _empty() -> Chunk:
-    return Chunk([], [], [])
+        chunk.items += len(parsed.items)
 
 
 def _emptied(path: str, items: int) -> Finding:
-    message = f"{path} held {items} entries at the last sync and is empty now; memory keeps them."
+    message = f"{path} had {items} entries at the last sync and has none now."
     return Finding(
         "empty-source", Severity.WARNING, message, "Restore the file if it was emptied by mistake.", path=path
     )
-
-
-def missing_sources(records: dict[str, FileRecord], paths: set[str], prefixes: Sequence[str]) -> list[Finding]:
-    """Return a finding for each source that the last sync read and that is gone now."""
-    gone = [path for path in records if path not in paths and path.startswith(tuple(prefixes)) and records[path].items]
-    return [
-        Finding(
-            "empty-source",
-            Severity.WARNING,
-            f"{path} is gone; the {records[path].items} entries read from it stay in memory.",
-            "Restore the file if it was removed by mistake.",
-            path=path,
-        )
-        for path in sorted(gone)
-    ]

@@ -1,23 +1,34 @@
-"""The privacy guard: personal data is masked, credentials are refused, before anything leaves for a store.
+"""The privacy guard: personal data is masked, lines with credentials are left out, before anything is stored.
 
-Texts are first screened by a few byte operations (about two microseconds for 200 characters); only what could hold
-something is looked at with the patterns of ``credentials`` and ``personal``.
+Texts are first screened by a few byte operations (about two microseconds for 200 characters); only what could contain
+something is folded (``folding``) and looked at with the patterns of ``credentials``, ``personal`` and ``phones``.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from hashlib import sha256
+from itertools import accumulate
 from typing import Literal
 
 from dm_memory.items import Value
-from dm_memory.text.credentials import SECRET_WORDS, find_credential
-from dm_memory.text.personal import mask_cards_and_phones, mask_emails
+from dm_memory.text.credentials import KEY_WORDS, PASSWORD_WORDS, SECRET_STEMS, find_secrets
+from dm_memory.text.folding import Folded, fold, is_folded
+from dm_memory.text.personal import Found, find_cards, find_emails, find_ibans
+from dm_memory.text.phones import find_phones
 from dm_memory.text.terms import Words, words_of
 
-__all__ = ["GUARD_VERSION", "Guard", "GuardResult", "Hits", "Policy", "ValueResult", "merge_hits"]
+__all__ = ["GUARD_VERSION", "MARKS", "Guard", "GuardHit", "GuardResult", "Hits", "Policy", "ValueResult", "merge_hits"]
 
-GUARD_VERSION = 1
+GUARD_VERSION = 2
 """Changes when the guard would decide otherwise about the same text."""
+
+MARKS = re.compile(r"\[(?:e-mail|phone|card|IBAN)\]")
+"""What takes the place of personal data."""
 
 Policy = Literal["mask", "keep"]
 Hits = tuple[tuple[str, int], ...]
@@ -25,21 +36,76 @@ Hits = tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
+class GuardHit:
+    """What of one sort was found, and where.
+
+    Attributes:
+        what: The sort, in a report's words.
+        count: How often.
+        lines: The lines of the original text, from 1, one a find, in order.
+        digests: One a find: what ``Guard.apply`` takes as ``allowed``. Digits can be guessed from a digest, so only
+            that of a find that the user allows may be written anywhere.
+        removed: Whether the lines were left out (credentials) or the finds masked.
+    """
+
+    what: str
+    count: int
+    lines: tuple[int, ...]
+    digests: tuple[str, ...] = field(repr=False)
+    removed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class GuardResult:
-    """What may be stored of a text: ``text`` with personal data masked, or "" and the reason in ``refused``."""
+    """What may be stored of a text.
+
+    Attributes:
+        text: With personal data masked and without the lines that have credentials; "" if it is refused.
+        hits: What was found, with counts.
+        refused: Why nothing of the text may be stored, or "".
+        removed_lines: How many lines were left out.
+        places: What was found, with lines.
+    """
 
     text: str
     hits: Hits = ()
     refused: str = ""
+    removed_lines: int = 0
+    places: tuple[GuardHit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ValueResult:
-    """What may be stored of a metadata value."""
+    """What may be stored of a metadata value; the attributes are those of ``GuardResult``."""
 
     value: Value
     hits: Hits = ()
     refused: str = ""
+    removed_lines: int = 0
+    places: tuple[GuardHit, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Find:
+    """A find and its lines in the original text; its positions are those of the text at hand."""
+
+    what: str
+    start: int
+    end: int
+    lines: tuple[int, ...]
+    digest: str
+    mark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Screened:
+    """What a text may contain: any secret, one beside the name of a password or a key, an address, a number."""
+
+    secret: bool
+    passwords: bool
+    keys: bool
+    email: bool
+    digits: bool
 
 
 _DIGIT_RUN = b"0" * 7
@@ -47,48 +113,88 @@ _TOKEN_RUN = b"x" * 20
 _SPACE = ord(" ")
 _ASCII_END = 128
 _DIGITS_TABLE = bytes(ord("0") if chr(code) in "0123456789" else ord("x") for code in range(256))
-_BETWEEN_DIGITS = b" \t().-/" + bytes(range(_ASCII_END, 256))
+_BETWEEN_DIGITS = b" \t().,-/_|*" + bytes(range(_ASCII_END, 256))
 """What may stand between the digits of a number; UTF-8's bytes above ASCII are the special spaces and dashes."""
 _TOKEN_TABLE = bytes(
     ord("x") if code < _ASCII_END and (chr(code).isalnum() or chr(code) in "_-") else _SPACE for code in range(256)
 )
+_AT_NAMES = frozenset(
+    (
+        "dot punkt punto ponto point punt kropka tečka nokta точка собака małpa ät arroba arobase arobas chiocciola"
+        " apenstaartje zavináč kukac miukumauku"
+    )
+    .encode()
+    .split()
+)
+_NAMES = PASSWORD_WORDS | KEY_WORDS | _AT_NAMES
+_AT = re.compile(rb"[\[({<*-] ?at ?[\])}>*-]| at [a-z0-9\-]{1,63}\.[a-z]", re.IGNORECASE)
+_FOREIGN_DIGITS = (b"\xd9", b"\xdb", b"\xe0\xa5", b"\xe0\xa7", b"\xe0\xb9")
+_DIGEST_DIGITS = 16
 _CACHED_VALUES = 8192
 _CACHED_CHARS = 120
+_MAX_TURNS = 8
+_WORD = re.compile(r"[^\W_]")
+
+
+def _screen(data: bytes, words: Words, at_sign: bool, token_run: bool, digits: bool) -> _Screened:
+    stem = not data.isascii() and any(stem in data for stem in SECRET_STEMS)
+    passwords = stem or not PASSWORD_WORDS.isdisjoint(words)
+    keys = stem or not KEY_WORDS.isdisjoint(words)
+    email = at_sign or not _AT_NAMES.isdisjoint(words)
+    return _Screened(at_sign or token_run or passwords or keys, passwords, keys, email, digits)
 
 
 class Guard:
     """Decides what of a text may be stored.
 
     Args:
-        policy: ``mask`` replaces e-mail addresses, phone numbers and payment card numbers; ``keep`` leaves them.
-            Credentials are refused under both.
+        policy: ``mask`` replaces e-mail addresses, phone numbers, payment card numbers and bank accounts; ``keep``
+            leaves them. Credentials are left out under both.
+        regions: The countries of the brand's target markets (ISO 3166-1), whose phone numbers are known without a
+            prefix; numbers of others are found by their usual forms.
     """
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy, regions: Iterable[str] = ()) -> None:
         self.policy = policy
+        self.regions = tuple(sorted({region.upper() for region in regions}))
         self._clean_values: set[str] = set()
 
-    def apply(self, text: str, words: Words | None = None) -> GuardResult:
-        """Return what may be stored of ``text``; ``words`` are ``words_of(text)``, where the caller has them."""
+    def apply(self, text: str, words: Words | None = None, allowed: frozenset[str] = frozenset()) -> GuardResult:
+        """Return what may be stored of ``text``.
+
+        Args:
+            text: As its source states it.
+            words: ``words_of(text)``, if the caller has them.
+            allowed: Digests of finds that the user allowed in this entry (``GuardHit.digests``): they stay.
+        """
         data = text.encode("utf-8", "surrogatepass")
+        if words is None:
+            words = words_of(text)
+        folded = None
+        escaped = b"&" in data or b"%" in data or b"\\" in data
+        if (escaped or len(data) != len(text)) and not is_folded(text, data):
+            folded = fold(text)
+            data = folded.text.encode("utf-8", "surrogatepass")
+            words = words_of(folded.text)
         at_sign = b"@" in data
         token_run = _TOKEN_RUN in data.translate(_TOKEN_TABLE)
-        secret_word = not SECRET_WORDS.isdisjoint(words_of(text) if words is None else words)
-        if (at_sign or token_run or secret_word) and (what := find_credential(text)):
-            return GuardResult("", ((what, 1),), f"The text holds what looks like {_article(what)} {what}.")
-        if self.policy == "keep":
+        digits = self.policy == "mask" and (
+            _DIGIT_RUN in data.translate(_DIGITS_TABLE, _BETWEEN_DIGITS) or _has_foreign_digits(text, data)
+        )
+        named = not _NAMES.isdisjoint(words) or (len(data) != len(text) and any(stem in data for stem in SECRET_STEMS))
+        spoken = b"at" in words and _AT.search(data) is not None
+        if not (at_sign or token_run or digits or named or spoken):
             return GuardResult(text)
-        digit_run = _DIGIT_RUN in data.translate(_DIGITS_TABLE, _BETWEEN_DIGITS)
-        return _masked(text, at_sign, digit_run or _has_foreign_digits(text, data))
+        screened = _screen(data, words, at_sign or spoken, token_run, digits)
+        return self._cleaned(folded or Folded(text, text), allowed, screened)
 
     def is_clean(self, value: Value) -> bool:
-        """Return True where a metadata value can be stored as it is. Short values are remembered: they repeat."""
+        """Return whether a metadata value can be stored as it is. Short values are remembered: they repeat."""
         if not isinstance(value, str):
             return not isinstance(value, list) or all(self.is_clean(part) for part in value)
         if value in self._clean_values:
             return True
-        result = self.apply(value)
-        if result.hits:
+        if self.apply(value).hits:
             return False
         if len(value) <= _CACHED_CHARS:
             if len(self._clean_values) >= _CACHED_VALUES:
@@ -96,38 +202,141 @@ class Guard:
             self._clean_values.add(value)
         return True
 
-    def apply_value(self, value: Value) -> ValueResult:
-        """Return what may be stored of a metadata value; numbers and truth values are never touched."""
+    def apply_value(self, value: Value, allowed: frozenset[str] = frozenset()) -> ValueResult:
+        """Return what may be stored of a metadata value; numbers and truth values are never touched.
+
+        A part of a list that must not be stored is left out; the list is refused if no part is left.
+        """
         if isinstance(value, str):
-            result = self.apply(value)
-            return ValueResult(result.text, result.hits, result.refused)
+            result = self.apply(value, None, allowed)
+            return ValueResult(result.text, result.hits, result.refused, result.removed_lines, result.places)
         if not isinstance(value, list):
             return ValueResult(value)
-        results = [self.apply(part) for part in value]
-        hits = merge_hits(*(result.hits for result in results))
-        refused = next((result.refused for result in results if result.refused), "")
-        return ValueResult([] if refused else [result.text for result in results], hits, refused)
+        results = [self.apply(part, None, allowed) for part in value]
+        kept: list[str] = [result.text for result in results if not result.refused]
+        return ValueResult(
+            kept,
+            merge_hits(*(result.hits for result in results)),
+            "" if kept else next((result.refused for result in results), ""),
+            sum(result.removed_lines for result in results),
+            tuple(place for result in results for place in result.places),
+        )
+
+    def _cleaned(self, folded: Folded, allowed: frozenset[str], screened: _Screened) -> GuardResult:
+        """Leave out the lines with credentials, then mask what the rest contains."""
+        lines = list(enumerate(folded.original.splitlines(keepends=True), 1))
+        secrets: list[_Find] = []
+        # Lines that come together may be read together: "password:" over what stood two lines below it.
+        for turn in range(_MAX_TURNS + 1):
+            found = _secrets(folded, lines, screened, allowed) if screened.secret else []
+            if not found:
+                break
+            secrets += found
+            gone = {number for find in found for number in find.lines}
+            lines = [line for line in lines if line[0] not in gone]
+            rest = any(_WORD.search(line) and not line.lstrip().startswith("#") for _, line in lines)
+            if not rest or turn == _MAX_TURNS:
+                return _refusal(secrets)
+            folded = fold("".join(line for _, line in lines).rstrip("\r\n"))
+        personal = _personal(folded, lines, screened, self.regions) if self.policy == "mask" else ()
+        finds = [find for find in personal if find.digest not in allowed]
+        changes = sorted((find.start, find.end, find.mark) for find in finds)
+        text = _replaced(folded.original, changes)
+        places = _places([*secrets, *finds])
+        removed = len({number for find in secrets for number in find.lines})
+        return GuardResult(text, tuple((place.what, place.count) for place in places), "", removed, places)
 
 
-def _masked(text: str, at_sign: bool, digits: bool) -> GuardResult:
-    if not at_sign and not digits:
-        return GuardResult(text)
-    emails = cards = phones = 0
-    if at_sign:
-        text, emails = mask_emails(text)
-    if digits:
-        text, cards, phones = mask_cards_and_phones(text)
-    counts = (("e-mail address", emails), ("card number", cards), ("phone number", phones))
-    return GuardResult(text, tuple(hit for hit in counts if hit[1]))
+class _Placer:
+    """Turns positions in a folded text into finds in the original, and passes over what overlaps an earlier find."""
+
+    def __init__(self, folded: Folded, lines: list[tuple[int, str]]) -> None:
+        self._folded = folded
+        self._numbers = [number for number, _ in lines]
+        self._starts = [0, *accumulate(len(line) for _, line in lines[:-1])]
+        self._claimed: list[tuple[int, int]] = []
+
+    def find(self, what: str, start: int, end: int, value: str, mark: str = "") -> _Find | None:
+        """Return the find, or None if it overlaps an earlier one."""
+        slot = bisect_right(self._claimed, (start, end))
+        neighbours = self._claimed[max(0, slot - 1) : slot + 1]
+        if any(start < other_end and other_start < end for other_start, other_end in neighbours):
+            return None
+        self._claimed.insert(slot, (start, end))
+        first, last = self._folded.position(start), self._folded.position(end)
+        top, bottom = (bisect_right(self._starts, place) for place in (first, max(first, last - 1)))
+        return _Find(what, first, last, tuple(self._numbers[top - 1 : bottom]), _digest(value), mark)
+
+
+def _secrets(folded: Folded, lines: list[tuple[int, str]], screened: _Screened, allowed: frozenset[str]) -> list[_Find]:
+    placer = _Placer(folded, lines)
+    found = find_secrets(folded.text, passwords=screened.passwords, keys=screened.keys)
+    finds = (placer.find(secret.what, secret.start, secret.end, secret.value) for secret in found)
+    return [find for find in finds if find and find.digest not in allowed]
+
+
+def _personal(
+    folded: Folded, lines: list[tuple[int, str]], screened: _Screened, regions: tuple[str, ...]
+) -> Iterator[_Find]:
+    """Yield personal data; what is found is cut out of the text that the next sort is looked for in."""
+    text, placer = folded.text, _Placer(folded, lines)
+    looks: tuple[Callable[[str], Iterator[Found]], ...] = (
+        find_ibans,
+        find_cards,
+        partial(find_phones, regions=regions),
+    )
+    for look in (*([find_emails] if screened.email else []), *(looks if screened.digits else ())):
+        marked: list[tuple[int, int, str]] = []
+        for found in sorted(look(text), key=lambda found: (found.start, -found.end)):
+            if find := placer.find(found.what, found.start, found.end, text[found.start : found.end], found.mark):
+                marked.append((found.start, found.end, "[" * (found.end - found.start)))
+                yield find
+        text = _replaced(text, marked)
+
+
+def _replaced(text: str, changes: Iterable[tuple[int, int, str]]) -> str:
+    """Return ``text`` with each (start, end) replaced; they are in order and do not overlap."""
+    parts, done = [], 0
+    for start, end, new in changes:
+        parts += [text[done:start], new]
+        done = end
+    return "".join((*parts, text[done:])) if done else text
+
+
+def _places(finds: Iterable[_Find]) -> tuple[GuardHit, ...]:
+    """Gather finds by sort, in the order in which the sorts first appear."""
+    by_sort: dict[str, list[_Find]] = {}
+    for find in finds:
+        by_sort.setdefault(find.what, []).append(find)
+    return tuple(
+        GuardHit(
+            what,
+            len(same),
+            tuple(find.lines[0] for find in same),
+            tuple(find.digest for find in same),
+            removed=not same[0].mark,
+        )
+        for what, same in by_sort.items()
+    )
+
+
+def _refusal(secrets: list[_Find]) -> GuardResult:
+    places = _places(secrets)
+    what = places[0].what
+    reason = f"The text is nothing but what looks like {'an' if what[0] in 'AaOo' else 'a'} {what}."
+    removed = len({number for find in secrets for number in find.lines})
+    return GuardResult("", tuple((place.what, place.count) for place in places), reason, removed, places)
+
+
+def _digest(value: str) -> str:
+    """Return by what a find is allowed: the same however it is spaced or capitalised."""
+    plain = "".join(char for char in value.casefold() if char.isalnum() or char in "@+")
+    return sha256(plain.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST_DIGITS]
 
 
 def _has_foreign_digits(text: str, data: bytes) -> bool:
-    """Return True where digits other than ASCII's may stand: Arabic, Persian, Devanagari, full-width."""
-    return len(data) != len(text) and any(lead in data for lead in (b"\xd9", b"\xdb", b"\xe0\xa5", b"\xef\xbc"))
-
-
-def _article(what: str) -> str:
-    return "an" if what[0] in "AaOo" else "a"
+    """Return whether digits other than ASCII's may stand in ``text``: Arabic, Persian, Indian, Thai."""
+    return len(data) != len(text) and any(lead in data for lead in _FOREIGN_DIGITS)
 
 
 def merge_hits(*groups: Hits) -> Hits:

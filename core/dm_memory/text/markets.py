@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from unicodedata import normalize
 
-__all__ = ["laws_of", "names_of"]
+__all__ = ["is_month_first", "laws_of", "market_languages", "names_of"]
 
 _GAPS = re.compile(r"[\s\-_]+")
 _GDPR = "GDPR"
@@ -175,3 +175,37 @@ def names_of(market: str) -> tuple[str, ...]:
         return ()
     names = (whole, *_MARKETS[whole][1])
     return tuple(name for name in names if name not in _NOT_IN_TEXTS and (name in _SAFE_CODES or not _is_code(name)))
+
+
+_LANGUAGES: dict[str, tuple[str, ...]] = {
+    "de": ("dach", "germany", "austria", "switzerland", "liechtenstein", "luxembourg"),
+    "fr": ("france", "belgium", "switzerland", "luxembourg", "quebec", "canada"),
+    "nl": ("netherlands", "belgium", "benelux"),
+    "es": ("spain", "mexico", "argentina", "latin america"),
+    "it": ("italy", "switzerland"),
+    "pt": ("portugal", "brazil", "latin america"),
+    "pl": ("poland",),
+    "sv": ("sweden", "nordics"),
+    "da": ("denmark", "nordics"),
+    "no": ("norway", "nordics"),
+    "fi": ("finland", "nordics"),
+    "ja": ("japan",),
+    "zh": ("china", "taiwan", "hong kong"),
+    "ko": ("south korea",),
+}
+
+
+def market_languages(market: str) -> tuple[str, ...]:
+    """Return the languages of ``market`` (ISO 639-1) beside English; () where none is known."""
+    known = _markets_in(market)
+    return tuple(code for code, markets in _LANGUAGES.items() if not set(markets).isdisjoint(known))
+
+
+def is_month_first(market: str) -> bool | None:
+    """Return whether ``market`` writes the month before the day; None where that is not known."""
+    known = _markets_in(market)
+    if not known or "canada" in known or "global" in known:
+        return None
+    american = {"united states"} | {name for name, (_laws, names) in _MARKETS.items() if any("US-" in code for code in names)}
+    first = [name in american for name in known]
+    return first[0] if len(set(first)) == 1 else None

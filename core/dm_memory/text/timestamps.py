@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-__all__ = ["Clock", "from_iso", "to_iso", "to_local_iso", "utc_now"]
+__all__ = ["Clock", "day_of", "from_iso", "to_iso", "to_local_iso", "utc_now"]
 
 Clock = Callable[[], datetime]
 """Returns the present moment, with a time zone."""
@@ -33,3 +33,9 @@ def from_iso(text: str) -> datetime | None:
         return datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError, OSError):  # the latter two: a day too near the calendar's ends to be moved
         return None
+
+
+def day_of(moment: str) -> int | None:
+    """Return the day of an ISO-8601 date or time as yyyymmdd, as it is written; None for anything else."""
+    digits = moment[:10].replace("-", "")
+    return int(digits) if len(digits) == len("yyyymmdd") and digits.isascii() and digits.isdigit() else None

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from dm_memory.cache.cache import Cache
 from dm_memory.cache.opening import EngineChoice, open_cache
-from dm_memory.cache.protocol import Cache
 from tests.support.processes import REPOSITORY, command_environment
 
 Spawn = Callable[..., "subprocess.Popen[str]"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dm_memory.cache.protocol import Page, Record, Watermark
+from dm_memory.cache.records import Page, Record, Watermark
 from dm_memory.services.turso.schema import Table
 
 __all__ = ["embedding", "embeddings", "episode", "episodes", "page"]

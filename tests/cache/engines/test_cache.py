@@ -13,9 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dm_memory.cache.cache import Cache
 from dm_memory.cache.engine import CacheClosedError
 from dm_memory.cache.opening import EngineChoice, open_cache
-from dm_memory.cache.protocol import Cache, Page, Record, Watermark
+from dm_memory.cache.records import Page, Record, Watermark
 from dm_memory.errors import ConfigurationError
 from dm_memory.services.turso.schema import Table
 from tests.cache.engines.rows import embedding, embeddings, episode, episodes, page

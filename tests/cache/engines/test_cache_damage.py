@@ -13,12 +13,11 @@ from typing import Any
 
 import pytest
 
-from dm_memory.cache.engine import CacheBusyError, CacheDamagedError, CacheError, CacheUnavailableError
+from dm_memory.cache.cache import Cache
+from dm_memory.cache.engine import CacheBusyError, CacheDamagedError, CacheError, CacheUnavailableError, pages
 from dm_memory.cache.files import CacheFiles, quarantine
 from dm_memory.cache.opening import EngineChoice, _maker, open_cache
-from dm_memory.cache.paging import pages
-from dm_memory.cache.protocol import Cache, Page
-from dm_memory.cache.records import Record, decode, encode
+from dm_memory.cache.records import Page, Record, decode, encode
 from dm_memory.services.turso.schema import Table
 from tests.cache.engines.conftest import Spawn
 from tests.cache.engines.rows import embeddings, episode, episodes, page
@@ -362,7 +361,7 @@ def test_a_link_is_refused(folder: Path, engine: EngineChoice, tmp_path: Path) -
 
 def test_a_folder_that_can_not_be_used_is_an_error_that_names_the_file(tmp_path: Path, engine: EngineChoice) -> None:
     (tmp_path / "memory").write_text("a file")
-    with pytest.raises(CacheUnavailableError, match=r"cache\.v1"):
+    with pytest.raises(CacheUnavailableError, match=r"cache\.v2"):
         open_cache(tmp_path / "memory", engine)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dm_memory.services.graphiti.database import GraphDatabase, Statement
-from dm_memory.services.graphiti.service import ConnectedGraphLayer
+from dm_memory.services.graphiti.service import GraphitiService
 from tests.services.graphiti.servers import Server, running_falkordb, running_neo4j
 from tests.services.payloads import BRAND
 
@@ -30,11 +30,11 @@ class Graphs:
         self.empty = empty
         empty()
 
-    def layer(
+    def service(
         self, brand: str = BRAND, group_id: str | None = None, clock: Callable[[], datetime] | None = None
-    ) -> ConnectedGraphLayer:
+    ) -> GraphitiService:
         options: dict[str, Any] = {} if clock is None else {"clock": clock}
-        return ConnectedGraphLayer(self.connect(), brand, group_id=group_id, **options)
+        return GraphitiService(self.connect(), brand, group_id=group_id, **options)
 
     def rows(self, cypher: str, group: str = BRAND, **parameters: Any) -> list[list[Any]]:
         """Return what another program reads."""
@@ -48,14 +48,14 @@ class Graphs:
 
         return asyncio.run(ask())
 
-    def play(self, layer: ConnectedGraphLayer, scenario: Callable[[ConnectedGraphLayer], Awaitable[Any]]) -> Any:
-        """Play a scenario on a layer in an event loop, close the layer, and return what the scenario does."""
+    def play(self, service: GraphitiService, scenario: Callable[[GraphitiService], Awaitable[Any]]) -> Any:
+        """Play a scenario on a service in an event loop, close the service, and return what the scenario does."""
 
         async def act() -> Any:
             try:
-                return await scenario(layer)
+                return await scenario(service)
             finally:
-                await layer.close()
+                await service.close()
 
         return asyncio.run(act())
 

@@ -1,4 +1,4 @@
-"""The connected graph keeps the contract of every layer, on a real FalkorDB and a real Neo4j."""
+"""The connected graph keeps the contract of every service, on a real FalkorDB and a real Neo4j."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
-from dm_memory.services.protocol import Layer
-from tests.services.contract import LayerContract
+from dm_memory.services.protocol import Service
+from tests.services.contract import ServiceContract
 from tests.services.graphiti.conftest import Graphs
 
 
-class TestConnectedGraph(LayerContract):
+class TestGraphiti(ServiceContract):
     @pytest.fixture
-    def make_layer(self, graphs: Graphs) -> Callable[[], Layer]:
-        return graphs.layer
+    def make_service(self, graphs: Graphs) -> Callable[[], Service]:
+        return graphs.service

@@ -1,4 +1,4 @@
-"""Every trouble with a graph database has its class and says what to do; nothing raw from a driver is shown."""
+"""Every error of a graph database has its class and says what to do; nothing raw from a driver is shown."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from dm_memory.errors import ConfigurationError, ErrorClass, LayerError
+from dm_memory.errors import ConfigurationError, ErrorClass, ServiceError
 from dm_memory.services.graphiti.database import GraphDatabase, Statement
 from dm_memory.services.graphiti.falkordb import FalkorDatabase
 from dm_memory.services.graphiti.neo4j import Neo4jDatabase
-from dm_memory.services.graphiti.service import ConnectedGraphLayer
+from dm_memory.services.graphiti.service import GraphitiService
 from tests.services.graphiti.conftest import Graphs
 from tests.services.graphiti.servers import free_port, running_falkordb, running_neo4j
 from tests.services.payloads import payload
@@ -69,15 +69,15 @@ async def listening(handler: Handler) -> AsyncIterator[int]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def trouble(database: GraphDatabase) -> LayerError:
-    """Return what a layer says of the trouble it meets, asked for its health first, which never raises."""
-    layer = ConnectedGraphLayer(database, "acme", group_id=None)
+async def error_of(database: GraphDatabase) -> ServiceError:
+    """Return the error a service meets, asked for its health first, which never raises."""
+    service = GraphitiService(database, "acme", group_id=None)
     try:
-        health = await layer.health()
-        with pytest.raises(LayerError) as caught:
-            await layer.upsert([payload(1)])
+        health = await service.health()
+        with pytest.raises(ServiceError) as caught:
+            await service.upsert([payload(1)])
     finally:
-        await layer.close()
+        await service.close()
     assert not health.ok
     assert health.error is not None
     assert health.error.error_class is caught.value.error_class
@@ -86,10 +86,10 @@ async def trouble(database: GraphDatabase) -> LayerError:
     return caught.value
 
 
-def trouble_with(connect: Connect, handler: Handler) -> LayerError:
-    async def meet() -> LayerError:
+def error_with(connect: Connect, handler: Handler) -> ServiceError:
+    async def meet() -> ServiceError:
         async with listening(handler) as port:
-            return await trouble(connect(port))
+            return await error_of(connect(port))
 
     return asyncio.run(meet())
 
@@ -118,7 +118,7 @@ async def dripping(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
     while True:
         writer.write(b":1\r\n")
         await writer.drain()
-        await asyncio.sleep(0.02)  # the trouble itself: a reply that comes, and never ends
+        await asyncio.sleep(0.02)  # the error itself: a reply that comes, and never ends
 
 
 async def resetting(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -132,26 +132,26 @@ async def resetting(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) 
 @pytest.mark.graphiti
 class TestNetwork:
     def test_nobody_listens(self, connect: Connect) -> None:
-        error = asyncio.run(trouble(connect(free_port())))
+        error = asyncio.run(error_of(connect(free_port())))
         assert error.error_class is ErrorClass.UNAVAILABLE
         assert "_URI" in error.remedy
 
     def test_a_connection_that_is_reset_in_mid_reply(self, connect: Connect) -> None:
-        assert trouble_with(connect, resetting).error_class in {ErrorClass.UNAVAILABLE, ErrorClass.MALFORMED_REPLY}
-        assert trouble_with(falkordb_at, resetting).error_class is ErrorClass.UNAVAILABLE
+        assert error_with(connect, resetting).error_class in {ErrorClass.UNAVAILABLE, ErrorClass.MALFORMED_REPLY}
+        assert error_with(falkordb_at, resetting).error_class is ErrorClass.UNAVAILABLE
 
     def test_a_server_that_hangs(self) -> None:
-        assert trouble_with(falkordb_at, silent).error_class is ErrorClass.TIMEOUT
+        assert error_with(falkordb_at, silent).error_class is ErrorClass.TIMEOUT
 
     def test_a_server_whose_greeting_hangs(self) -> None:
-        assert trouble_with(neo4j_at, silent).error_class is ErrorClass.UNAVAILABLE
+        assert error_with(neo4j_at, silent).error_class is ErrorClass.UNAVAILABLE
 
     def test_a_reply_that_never_ends(self) -> None:
-        assert trouble_with(falkordb_at, dripping).error_class is ErrorClass.TIMEOUT
+        assert error_with(falkordb_at, dripping).error_class is ErrorClass.TIMEOUT
 
     @pytest.mark.parametrize("reply", [b"*abc\r\n", b"$-5\r\n", b"+OK\r\n", b":1\r\n", b"*0\r\n", b"*-1\r\n"])
     def test_a_reply_of_another_server(self, connect: Connect, reply: bytes) -> None:
-        assert trouble_with(connect, answering(reply)).error_class is ErrorClass.MALFORMED_REPLY
+        assert error_with(connect, answering(reply)).error_class is ErrorClass.MALFORMED_REPLY
 
     @pytest.mark.parametrize(
         "reply",
@@ -165,7 +165,7 @@ class TestNetwork:
         ],
     )
     def test_a_reply_that_is_none_of_falkordbs(self, reply: bytes) -> None:
-        assert trouble_with(falkordb_at, answering(reply)).error_class is ErrorClass.MALFORMED_REPLY
+        assert error_with(falkordb_at, answering(reply)).error_class is ErrorClass.MALFORMED_REPLY
 
 
 REPLIES = {
@@ -191,7 +191,7 @@ REPLIES = {
 class TestFalkorDBReplies:
     @pytest.mark.parametrize(("reply", "error_class"), REPLIES.items())
     def test_an_error_reply_has_its_class(self, reply: str, error_class: ErrorClass) -> None:
-        error = trouble_with(falkordb_at, answering(f"-{reply}\r\n".encode()))
+        error = error_with(falkordb_at, answering(f"-{reply}\r\n".encode()))
         assert error.error_class is error_class
         assert reply not in str(error)
 
@@ -208,7 +208,7 @@ class TestFalkorDBReplies:
 
         with pytest.raises(Exception, match="Invalid input") as caught:
             asyncio.run(ask())
-        assert not isinstance(caught.value, LayerError)
+        assert not isinstance(caught.value, ServiceError)
 
 
 @pytest.mark.graphiti
@@ -218,56 +218,56 @@ class TestFalkorDBItself:
         with running_falkordb(tmp_path / "falkordb", "--requirepass", WORD) as server:
             port = int(server.uri.rsplit(":", 1)[1])
             for wrong in (None, "wrong"):
-                assert asyncio.run(trouble(falkordb_at(port, password=wrong))).error_class is ErrorClass.AUTH
+                assert asyncio.run(error_of(falkordb_at(port, password=wrong))).error_class is ErrorClass.AUTH
             for right in (falkordb_at(port, password=WORD), FalkorDatabase(f"falkor://:{WORD}@127.0.0.1:{port}")):
-                layer = ConnectedGraphLayer(right, "acme", group_id=None)
-                assert asyncio.run(_stores(layer))
-                assert WORD not in f"{layer.name} {layer.engine}"
+                service = GraphitiService(right, "acme", group_id=None)
+                assert asyncio.run(_stores(service))
+                assert WORD not in f"{service.name} {service.engine}"
 
     def test_a_redis_without_falkordb_says_so(self, tmp_path: Path) -> None:
         with running_falkordb(tmp_path / "redis", module=False) as server:
-            error = asyncio.run(trouble(falkordb_at(int(server.uri.rsplit(":", 1)[1]))))
+            error = asyncio.run(error_of(falkordb_at(int(server.uri.rsplit(":", 1)[1]))))
         assert "without FalkorDB" in error.problem
         assert error.error_class is ErrorClass.UNAVAILABLE
 
     def test_a_full_server_is_full_and_takes_entries_again_when_there_is_room(self, falkordb: Graphs) -> None:
         from redis import Redis  # noqa: PLC0415  # the extra graphiti may be absent
 
-        async def scenario(layer: ConnectedGraphLayer) -> None:
-            await layer.upsert([payload(1)])
+        async def scenario(service: GraphitiService) -> None:
+            await service.upsert([payload(1)])
             server.config_set("maxmemory", "1")
             try:
-                with pytest.raises(LayerError) as caught:
-                    await layer.upsert([payload(2)])
-                assert set(await layer.fetch([payload(1).id, payload(2).id])) == {payload(1).id}
+                with pytest.raises(ServiceError) as caught:
+                    await service.upsert([payload(2)])
+                assert set(await service.fetch([payload(1).id, payload(2).id])) == {payload(1).id}
             finally:
                 server.config_set("maxmemory", "0")
             assert caught.value.error_class is ErrorClass.QUOTA
-            assert (await layer.upsert([payload(2)]))[0].error is None
+            assert (await service.upsert([payload(2)]))[0].error is None
 
         with Redis.from_url(falkordb.uri) as server:
-            falkordb.play(falkordb.layer(), scenario)
+            falkordb.play(falkordb.service(), scenario)
 
 
 def test_a_call_that_is_cancelled_does_not_answer_the_next_one(graphs: Graphs) -> None:
-    async def scenario(layer: ConnectedGraphLayer) -> None:
-        await layer.upsert([payload(number) for number in range(20)])
+    async def scenario(service: GraphitiService) -> None:
+        await service.upsert([payload(number) for number in range(20)])
         for number in range(20):
-            call = asyncio.create_task(layer.fetch([payload(1).id]))
+            call = asyncio.create_task(service.fetch([payload(1).id]))
             for _ in range(number % 7):
                 await asyncio.sleep(0)
             call.cancel()
             await asyncio.gather(call, return_exceptions=True)
-            assert set(await layer.fetch([payload(number).id])) == {payload(number).id}
+            assert set(await service.fetch([payload(number).id])) == {payload(number).id}
 
-    graphs.play(graphs.layer(), scenario)
+    graphs.play(graphs.service(), scenario)
 
 
-async def _stores(layer: ConnectedGraphLayer) -> bool:
+async def _stores(service: GraphitiService) -> bool:
     try:
-        return (await layer.upsert([payload(1)]))[0].error is None
+        return (await service.upsert([payload(1)]))[0].error is None
     finally:
-        await layer.close()
+        await service.close()
 
 
 CODES = {
@@ -308,12 +308,12 @@ class FailingDriver:
 class TestNeo4jCodes:
     @pytest.mark.parametrize(("code", "error_class"), CODES.items())
     def test_a_status_code_has_its_class(self, code: str, error_class: ErrorClass) -> None:
-        assert self.trouble(FailingDriver(code)).error_class is error_class
+        assert self.error_of(FailingDriver(code)).error_class is error_class
 
     def test_a_full_plan_is_full(self) -> None:
         message = "You have exceeded the logical size limit of 200000 nodes in your database"
         driver = FailingDriver("Neo.ClientError.General.TransactionRefused", message)
-        assert self.trouble(driver).error_class is ErrorClass.QUOTA
+        assert self.error_of(driver).error_class is ErrorClass.QUOTA
 
     @pytest.mark.parametrize("code", ["Neo.ClientError.Statement.SyntaxError", "Neo.ClientError.Statement.TypeError"])
     def test_a_refused_statement_is_a_bug_and_stays_one(self, code: str) -> None:
@@ -323,11 +323,11 @@ class TestNeo4jCodes:
         with pytest.raises(type(driver.error)):
             asyncio.run(database.read("acme", Statement("X")))
 
-    def trouble(self, driver: FailingDriver) -> LayerError:
-        async def meet() -> LayerError:
+    def error_of(self, driver: FailingDriver) -> ServiceError:
+        async def meet() -> ServiceError:
             database = neo4j_at(1)
             database._driver = driver  # type: ignore[attr-defined]  # in the place of a connected one
-            with pytest.raises(LayerError) as caught:
+            with pytest.raises(ServiceError) as caught:
                 await database.read("acme", Statement("RETURN 1"))
             assert "own words" not in str(caught.value)
             return caught.value
@@ -341,25 +341,27 @@ class TestNeo4jItself:
     def test_a_wrong_password_is_refused(self, tmp_path: Path) -> None:
         with running_neo4j(tmp_path / "guarded", with_password=True) as server:
             port = int(server.uri.rsplit(":", 1)[1])
-            error = asyncio.run(trouble(neo4j_at(port, timeout=30.0)))
+            error = asyncio.run(error_of(neo4j_at(port, timeout=30.0)))
         assert error.error_class is ErrorClass.AUTH
         assert "NEO4J_PASSWORD" in error.remedy
 
     def test_a_database_that_does_not_exist_is_named(self, neo4j: Graphs) -> None:
         port = int(neo4j.uri.rsplit(":", 1)[1])
-        error = asyncio.run(trouble(neo4j_at(port, password=None, database="nowhere", timeout=30.0)))
+        error = asyncio.run(error_of(neo4j_at(port, password=None, database="nowhere", timeout=30.0)))
         assert "'nowhere'" in error.problem
         assert "NEO4J_DATABASE" in error.remedy
 
     def test_a_refused_statement_changes_nothing_of_its_write(self, neo4j: Graphs) -> None:
-        async def scenario(layer: ConnectedGraphLayer) -> None:
-            await layer.upsert([payload(1)])
+        async def scenario(service: GraphitiService) -> None:
+            await service.upsert([payload(1)])
             now = {"now": "2026-03-05T10:00:00.000+00:00"}
             with pytest.raises(Exception, match="Invalid input"):
-                await layer._database.write("acme", [Statement("MATCH (n) DETACH DELETE n", now), Statement("X", now)])
-            assert payload(1).id in await layer.fetch([payload(1).id])
+                await service._database.write(
+                    "acme", [Statement("MATCH (n) DETACH DELETE n", now), Statement("X", now)]
+                )
+            assert payload(1).id in await service.fetch([payload(1).id])
 
-        neo4j.play(neo4j.layer(), scenario)
+        neo4j.play(neo4j.service(), scenario)
 
 
 class TestSettings:
@@ -371,14 +373,14 @@ class TestSettings:
 
     @pytest.mark.graphiti
     def test_an_address_keeps_its_secrets(self) -> None:
-        layer = ConnectedGraphLayer(FalkorDatabase("redis://me:open-sesame@graph.example"), "acme", group_id=None)
-        assert layer.name == "graph@falkordb:graph.example:6379/acme"
-        named = ConnectedGraphLayer(
+        service = GraphitiService(FalkorDatabase("redis://me:open-sesame@graph.example"), "acme", group_id=None)
+        assert service.name == "graph@falkordb:graph.example:6379/acme"
+        named = GraphitiService(
             Neo4jDatabase("neo4j+s://me:open-sesame@x.example:1", username="neo4j", password=WORD, database="brands"),
             "acme",
             group_id="marketing",
         )
-        assert WORD not in f"{layer.engine} {named.engine}"
+        assert WORD not in f"{service.engine} {named.engine}"
         assert named.name == "graph@neo4j:x.example:1/brands/marketing"
 
     @pytest.mark.parametrize("make", [falkordb_at, neo4j_at])
@@ -400,9 +402,9 @@ class TestSettings:
         ],
     )
     def test_a_group_is_one_that_graphiti_takes(self, brand: str, group_id: str | None, group: str) -> None:
-        assert ConnectedGraphLayer(falkordb_at(1), brand, group_id=group_id).group == group
+        assert GraphitiService(falkordb_at(1), brand, group_id=group_id).group == group
 
     @pytest.mark.graphiti
     def test_a_group_that_graphiti_does_not_take_is_refused(self) -> None:
         with pytest.raises(ConfigurationError, match="GRAPHITI_GROUP_ID"):
-            ConnectedGraphLayer(falkordb_at(1), "acme", group_id="two words")
+            GraphitiService(falkordb_at(1), "acme", group_id="two words")

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from dm_memory.facts.model import EntityType, entity_id
-from dm_memory.services.graphiti.service import ConnectedGraphLayer
+from dm_memory.services.graphiti.service import GraphitiService
 from tests.services.graphiti.conftest import Graphs
 from tests.services.payloads import payload
 
@@ -45,11 +45,11 @@ def read(graphs: Graphs, group: str, question: str) -> dict[str, list[dict[str, 
 
 
 def test_graphiti_reads_nodes_facts_and_episodes_and_finds_them(graphs: Graphs) -> None:
-    async def store(layer: ConnectedGraphLayer) -> None:
-        await layer.upsert([OLD, *(payload(number) for number in range(2, 6))])
-        await layer.upsert([NEW])
+    async def store(service: GraphitiService) -> None:
+        await service.upsert([OLD, *(payload(number) for number in range(2, 6))])
+        await service.upsert([NEW])
 
-    graphs.play(graphs.layer(), store)
+    graphs.play(graphs.service(), store)
     read_back = read(graphs, "acme", "Which podcast sponsorships brought leads?")
 
     nodes = {node["uuid"]: node for node in read_back["nodes"]}
@@ -78,7 +78,7 @@ def test_graphiti_reads_nodes_facts_and_episodes_and_finds_them(graphs: Graphs) 
 
 
 def test_a_group_of_another_name_than_the_brand_is_found_there(graphs: Graphs) -> None:
-    layer = graphs.layer(group_id="marketing")
-    graphs.play(layer, lambda layer: layer.upsert([NEW]))
+    service = graphs.service(group_id="marketing")
+    graphs.play(service, lambda service: service.upsert([NEW]))
     read_back = read(graphs, "marketing", "podcast sponsorships")
     assert [fact["fact"] for fact in read_back["found"]] == [NEW.content]

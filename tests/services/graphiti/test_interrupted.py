@@ -1,4 +1,4 @@
-"""A write that is cut off anywhere is taken up by the next one: nothing is told of too early, lost or doubled."""
+"""A write that is cut off anywhere is resumed by the next one: nothing is returned too early, lost or doubled."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from dm_memory.items import Payload
 from dm_memory.services.graphiti.database import GraphDatabase, Statement
-from dm_memory.services.graphiti.service import ConnectedGraphLayer
+from dm_memory.services.graphiti.service import GraphitiService
 from tests.facts.pieces import SteppingClock, entry, plan, snapshot
 from tests.services.graphiti.conftest import Graphs
 from tests.services.graphiti.test_validity import EDGES, NODES, act
@@ -62,59 +62,59 @@ def state(graphs: Graphs) -> Any:
     return sorted(edges, key=str), graphs.rows(NODES)
 
 
-def cut_layer(graphs: Graphs, left: int) -> ConnectedGraphLayer:
-    return ConnectedGraphLayer(CutDatabase(graphs.connect(), left), "acme", group_id=None, clock=clock_at(2))
+def cut_service(graphs: Graphs, left: int) -> GraphitiService:
+    return GraphitiService(CutDatabase(graphs.connect(), left), "acme", group_id=None, clock=clock_at(2))
 
 
-async def held(layer: ConnectedGraphLayer, payloads: Sequence[Payload]) -> dict[str, str]:
-    return {found.id: found.content_hash for found in (await layer.fetch([p.id for p in payloads])).values()}
+async def stored(service: GraphitiService, payloads: Sequence[Payload]) -> dict[str, str]:
+    return {found.id: found.content_hash for found in (await service.fetch([p.id for p in payloads])).values()}
 
 
 @pytest.mark.parametrize("left", range(STATEMENTS))
-def test_a_write_that_was_cut_off_is_taken_up(falkordb: Graphs, left: int) -> None:
-    asyncio.run(act([falkordb.layer(clock=clock_at(1))], clock_at(1), [("store", BEFORE)]))
-    asyncio.run(act([falkordb.layer(clock=clock_at(2))], clock_at(2), [("store", AFTER)]))
+def test_a_write_that_was_cut_off_is_resumed(falkordb: Graphs, left: int) -> None:
+    asyncio.run(act([falkordb.service(clock=clock_at(1))], clock_at(1), [("store", BEFORE)]))
+    asyncio.run(act([falkordb.service(clock=clock_at(2))], clock_at(2), [("store", AFTER)]))
     wanted = state(falkordb)
     falkordb.empty()
-    asyncio.run(act([falkordb.layer(clock=clock_at(1))], clock_at(1), [("store", BEFORE)]))
+    asyncio.run(act([falkordb.service(clock=clock_at(1))], clock_at(1), [("store", BEFORE)]))
 
-    async def cut(layer: ConnectedGraphLayer) -> None:
+    async def cut(service: GraphitiService) -> None:
         with pytest.raises(CutError):
-            await layer.upsert(AFTER)
-        assert await held(layer, AFTER) == {payload.id: payload.content_hash for payload in BEFORE}
+            await service.upsert(AFTER)
+        assert await stored(service, AFTER) == {payload.id: payload.content_hash for payload in BEFORE}
 
-    falkordb.play(cut_layer(falkordb, left), cut)
-    asyncio.run(act([falkordb.layer(clock=clock_at(2))], clock_at(2), [("store", AFTER)]))
+    falkordb.play(cut_service(falkordb, left), cut)
+    asyncio.run(act([falkordb.service(clock=clock_at(2))], clock_at(2), [("store", AFTER)]))
     assert state(falkordb) == wanted
 
 
 @pytest.mark.parametrize("left", range(4))
-def test_a_removal_that_was_cut_off_is_taken_up(falkordb: Graphs, left: int) -> None:
+def test_a_removal_that_was_cut_off_is_resumed(falkordb: Graphs, left: int) -> None:
     days = [snapshot("spring", day, roas=day) for day in (1, 2, 3)]
-    asyncio.run(act([falkordb.layer()], clock_at(1), [("store", [days[0], days[2]])]))
+    asyncio.run(act([falkordb.service()], clock_at(1), [("store", [days[0], days[2]])]))
     wanted = state(falkordb)
     falkordb.empty()
-    asyncio.run(act([falkordb.layer()], clock_at(1), [("store", days)]))
+    asyncio.run(act([falkordb.service()], clock_at(1), [("store", days)]))
 
-    async def cut(layer: ConnectedGraphLayer) -> None:
+    async def cut(service: GraphitiService) -> None:
         with pytest.raises(CutError):
-            await layer.delete([days[1].id])
+            await service.delete([days[1].id])
 
-    falkordb.play(cut_layer(falkordb, left), cut)
-    asyncio.run(act([falkordb.layer()], clock_at(1), [("delete", [days[1]])]))
+    falkordb.play(cut_service(falkordb, left), cut)
+    asyncio.run(act([falkordb.service()], clock_at(1), [("delete", [days[1]])]))
     assert state(falkordb) == wanted
 
 
 @pytest.mark.parametrize("left", range(4))
 def test_an_entry_whose_removal_was_cut_off_can_be_stored_again(falkordb: Graphs, left: int) -> None:
     days = [snapshot("spring", day, roas=day) for day in (1, 2, 3)]
-    asyncio.run(act([falkordb.layer()], clock_at(1), [("store", days)]))
+    asyncio.run(act([falkordb.service()], clock_at(1), [("store", days)]))
     wanted = state(falkordb)
 
-    async def cut(layer: ConnectedGraphLayer) -> None:
+    async def cut(service: GraphitiService) -> None:
         with pytest.raises(CutError):
-            await layer.delete([days[1].id])
+            await service.delete([days[1].id])
 
-    falkordb.play(cut_layer(falkordb, left), cut)
-    asyncio.run(act([falkordb.layer()], clock_at(1), [("store", [days[1]])]))
+    falkordb.play(cut_service(falkordb, left), cut)
+    asyncio.run(act([falkordb.service()], clock_at(1), [("store", [days[1]])]))
     assert state(falkordb) == wanted

@@ -1,16 +1,15 @@
-"""How long facts hold: as in the embedded graph, whatever is stored, changed and deleted, in whatever order.
+"""How long facts are valid: as in memory.db, whatever is stored, changed, retired and deleted, in whatever order.
 
-The embedded graph is the model: it has tests of its own that state what must be true of it.
+The store is the model: it has tests of its own that state what must be true of it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import tempfile
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,9 +18,10 @@ from hypothesis import strategies as st
 
 from dm_memory.facts.model import utc_moment
 from dm_memory.items import Payload, storage_id
-from dm_memory.layers.graph_sqlite import SqliteGraphLayer
-from dm_memory.services.graphiti.service import ConnectedGraphLayer
-from tests.facts.pieces import SteppingClock, entry, plan, plans, rows, sample_payloads, snapshot, snapshots
+from dm_memory.services.graphiti.service import GraphitiService
+from dm_memory.services.protocol import Outcome
+from tests.facts.pieces import Memory, SteppingClock, entry, plan, plans, snapshot, snapshots
+from tests.facts.sample import SAMPLE, sample_payloads
 from tests.services.graphiti.conftest import Graphs
 
 FACTS = "MATCH (s)-[e:RELATES_TO]->(t) RETURN e.uuid, s.uuid, e.name, t.uuid, e.since, toString(e.invalid_at)"
@@ -45,25 +45,59 @@ payloads = st.one_of(snapshots, plans, insights)
 steps = st.lists(
     st.one_of(
         st.tuples(st.just("store"), st.lists(payloads, min_size=1, max_size=4)),
-        st.tuples(st.just("delete"), st.lists(payloads, min_size=1, max_size=2)),
+        st.tuples(st.sampled_from(["delete", "retire"]), st.lists(payloads, min_size=1, max_size=2)),
         st.tuples(st.just("wait"), st.sampled_from([1, 30, -2])),
     ),
     max_size=10,
 )
 
 
-async def act(layers: Sequence[Any], clock: SteppingClock, doings: list[tuple[str, Any]]) -> None:
-    """Do the same to every layer."""
+class Model:
+    """The store, called as a service is."""
+
+    def __init__(self, clock: SteppingClock, brand: str = "acme") -> None:
+        self.memory = Memory(brand, clock)
+
+    async def upsert(self, payloads: Sequence[Payload]) -> list[Outcome]:
+        """Store entries."""
+        self.memory.store(payloads)
+        return []
+
+    async def delete(self, ids: Sequence[str]) -> None:
+        """Forget entries."""
+        sql = "SELECT key FROM entries WHERE id IN (SELECT value FROM json_each(?))"
+        found = self.memory.connection.execute(sql, (json.dumps(ids),))
+        self.memory.forget([entry(key, "") for (key,) in found])
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+def retired(payload: Payload, clock: SteppingClock) -> Payload:
+    return replace(payload, state="retired", retired_at=clock().isoformat())
+
+
+async def act(services: Sequence[Any], clock: SteppingClock, doings: list[tuple[str, Any]]) -> None:
+    """Do the same to every service."""
+    current: dict[str, Payload] = {}
     for doing, what in doings:
-        for layer in layers:
-            if doing == "store":
-                assert all(outcome.error is None for outcome in await layer.upsert(what))
-            elif doing == "delete":
-                await layer.delete([payload.id for payload in what])
+        payloads = what
         if doing == "wait":
             clock.set((clock() + timedelta(days=what)).isoformat())
-    for layer in layers:
-        await layer.close()
+            continue
+        if doing == "retire":
+            payloads = [retired(known, clock) for each in what if (known := current.pop(each.id, None))]
+        elif doing == "store":
+            current |= {payload.id: payload for payload in what}
+        else:
+            current = {key: payload for key, payload in current.items() if key not in {each.id for each in what}}
+        for service in services:
+            if doing == "delete":
+                await service.delete([payload.id for payload in payloads])
+            else:
+                assert all(outcome.error is None for outcome in await service.upsert(payloads))
+    for service in services:
+        await service.close()
 
 
 def facts_in(graphs: Graphs) -> set[tuple[str, ...]]:
@@ -73,32 +107,28 @@ def facts_in(graphs: Graphs) -> set[tuple[str, ...]]:
     }
 
 
-def facts_of_model(folder: Path) -> set[tuple[str, ...]]:
-    found = rows(
-        folder,
-        "SELECT f.id, s.id, upper(f.relation), o.id, f.valid_at, f.invalid_at FROM facts f"
-        " JOIN entities s ON s.seq = f.subject JOIN entities o ON o.seq = f.object",
+def facts_of_model(model: Model) -> set[tuple[str, ...]]:
+    return set(
+        model.memory.rows(
+            "SELECT f.id, s.id, upper(f.relation), o.id, f.valid_at, f.invalid_at FROM facts f"
+            " JOIN entities s ON s.seq = f.subject JOIN entities o ON o.seq = f.object"
+        )
     )
-    return set(found)
 
 
 def check(graphs: Graphs, doings: list[tuple[str, Any]]) -> None:
     graphs.empty()
     clock = SteppingClock()
-    with tempfile.TemporaryDirectory() as folder:
-        # The model's file exists whatever the steps are.
-        doings = [("store", [entry("insight/0", "Bread sells.")]), *doings]
-        asyncio.run(
-            act([graphs.layer(clock=clock), SqliteGraphLayer(Path(folder), "acme", clock=clock)], clock, doings)
-        )
-        assert facts_in(graphs) == facts_of_model(Path(folder))
+    model = Model(clock)
+    asyncio.run(act([graphs.service(clock=clock), model], clock, doings))
+    assert facts_in(graphs) == facts_of_model(model)
 
 
 @pytest.mark.graphiti
 @pytest.mark.falkordb
 @patient
 @given(doings=steps)
-def test_whatever_happens_facts_hold_as_long_as_in_the_embedded_graph(
+def test_whatever_happens_facts_are_valid_as_long_as_in_the_store(
     falkordb: Graphs, doings: list[tuple[str, Any]]
 ) -> None:
     check(falkordb, doings)
@@ -126,7 +156,7 @@ def test_the_order_in_which_entries_come_does_not_count(
         falkordb.empty()
         cut = data.draw(st.integers(0, len(order)))
         doings = [("store", batch) for batch in (order[:cut], order[cut:]) if batch]
-        asyncio.run(act([falkordb.layer()], SteppingClock(), doings))
+        asyncio.run(act([falkordb.service()], SteppingClock(), doings))
         found.append(facts_in(falkordb))
     assert found[0] == found[1]
 
@@ -136,13 +166,12 @@ def scope(identity: str) -> str:
     return storage_id("acme", identity)
 
 
-def test_the_sample_brand_is_the_same_in_both_graphs(graphs: Graphs) -> None:
-    brand = "ember-and-oak"
+def test_the_sample_brand_is_the_same_in_both(graphs: Graphs) -> None:
     entries = list(sample_payloads().values())
-    with tempfile.TemporaryDirectory() as folder:
-        layers = [graphs.layer(brand, "acme"), SqliteGraphLayer(Path(folder), brand)]
-        asyncio.run(act(layers, SteppingClock(), [("store", entries)]))
-        model = facts_of_model(Path(folder))
+    clock = SteppingClock()
+    stored = Model(clock, SAMPLE)
+    asyncio.run(act([graphs.service(SAMPLE, "acme"), stored], clock, [("store", entries)]))
+    model = facts_of_model(stored)
     scoped = {
         (scope(fact), scope(subject), relation, scope(thing), *times)
         for fact, subject, relation, thing, *times in model
@@ -158,10 +187,10 @@ def test_writing_everything_again_changes_nothing(graphs: Graphs) -> None:
         ("wait", 3),
         ("store", [plan("active", "email", "sms")]),
     ]
-    asyncio.run(act([graphs.layer(clock=clock)], clock, doings))
+    asyncio.run(act([graphs.service(clock=clock)], clock, doings))
     before = sorted(graphs.rows(EDGES), key=str), graphs.rows(NODES)
     again: list[tuple[str, Any]] = [("wait", 9), ("store", [plan("active", "email", "sms"), *doings[0][1][:2]])]
-    asyncio.run(act([graphs.layer(clock=clock)], clock, again))
+    asyncio.run(act([graphs.service(clock=clock)], clock, again))
     assert (sorted(graphs.rows(EDGES), key=str), graphs.rows(NODES)) == before
 
 
@@ -172,7 +201,7 @@ def test_a_changed_value_ends_the_old_one_and_keeps_it(graphs: Graphs) -> None:
         ("wait", 10),
         ("store", [plan("active", "email")]),
     ]
-    asyncio.run(act([graphs.layer(clock=clock)], clock, doings))
+    asyncio.run(act([graphs.service(clock=clock)], clock, doings))
     status = graphs.rows(
         "MATCH (:Brand)-[e:RELATES_TO {name: 'RAN'}]->(:Campaign)"
         " RETURN e.since, toString(e.invalid_at) ORDER BY e.since"
@@ -187,29 +216,29 @@ def test_two_machines_that_write_one_slot_at_once_come_to_one_history(graphs: Gr
     days = [snapshot("spring", day, roas=day) for day in range(1, 21)]
 
     async def both() -> None:
-        layers = [graphs.layer(), graphs.layer()]
-        writes = [layers[day % 2].upsert([payload]) for day, payload in enumerate(days)]
+        services = [graphs.service(), graphs.service()]
+        writes = [services[day % 2].upsert([payload]) for day, payload in enumerate(days)]
         outcomes = await asyncio.gather(*writes)
         assert all(outcome.error is None for batch in outcomes for outcome in batch)
-        for layer in layers:
-            await layer.close()
+        for service in services:
+            await service.close()
 
     asyncio.run(both())
     racing = facts_in(graphs)
     graphs.empty()
-    asyncio.run(act([graphs.layer()], SteppingClock(), [("store", days)]))
+    asyncio.run(act([graphs.service()], SteppingClock(), [("store", days)]))
     assert racing == facts_in(graphs)
 
 
 def test_what_is_removed_leaves_no_entity_that_nothing_else_is_about(graphs: Graphs) -> None:
     kept, gone = entry("insight/1", "Bread sells."), entry("insight/2", "Posters sell.", tags=("competitor:crumb-co",))
 
-    async def scenario(layer: ConnectedGraphLayer) -> None:
-        await layer.upsert([kept, gone])
-        await layer.upsert([replace(gone, content="Billboards sell.", content_hash="1" * 64, version=2)])
-        await layer.delete([gone.id])
+    async def scenario(service: GraphitiService) -> None:
+        await service.upsert([kept, gone])
+        await service.upsert([replace(gone, content="Billboards sell.", content_hash="1" * 64, version=2)])
+        await service.delete([gone.id])
 
-    graphs.play(graphs.layer(), scenario)
+    graphs.play(graphs.service(), scenario)
     names = {name for _, name in graphs.rows("MATCH (n) WHERE n.uuid IS NOT NULL RETURN n.uuid, n.name")}
     assert names == {"acme", "campaign learning", "insight/1"}
     assert len(graphs.rows(EDGES)) == 3

@@ -1,4 +1,4 @@
-"""A fake Pinecone for the tests of its layer; held against the vendor's descriptions where they are at hand."""
+"""A fake Pinecone for the tests of its service; held against the vendor's descriptions where they are at hand."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from dm_memory.services.pinecone import index as pinecone_index
-from dm_memory.services.pinecone.service import PineconeLayer
+from dm_memory.services.pinecone.service import PineconeService
 from tests.services.payloads import BRAND
 from tests.services.pinecone.fake_pinecone import KEY
 from tests.services.pinecone.fake_server import Checker, FakeServer, serving
@@ -21,15 +21,15 @@ SHARED = "DM_MEMORY_SHARED"
 
 
 @pytest.fixture
-def play() -> Callable[[PineconeLayer, Callable[[PineconeLayer], Awaitable[Any]]], Any]:
-    """Return a function that plays a scenario on a layer in an event loop and closes the layer."""
+def play() -> Callable[[PineconeService, Callable[[PineconeService], Awaitable[Any]]], Any]:
+    """Return a function that plays a scenario on a service in an event loop and closes the service."""
 
-    def played(layer: PineconeLayer, scenario: Callable[[PineconeLayer], Awaitable[Any]]) -> Any:
+    def played(service: PineconeService, scenario: Callable[[PineconeService], Awaitable[Any]]) -> Any:
         async def act() -> Any:
             try:
-                return await scenario(layer)
+                return await scenario(service)
             finally:
-                await layer.close()
+                await service.close()
 
         return asyncio.run(act())
 
@@ -66,10 +66,10 @@ def fake(running: FakeServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
 
 
 @pytest.fixture
-def make(fake: FakeServer) -> Callable[..., PineconeLayer]:
-    """Return a function that makes layers on the fake."""
+def make(fake: FakeServer) -> Callable[..., PineconeService]:
+    """Return a function that makes services on the fake."""
 
-    def made(**changes: Any) -> PineconeLayer:
+    def made(**changes: Any) -> PineconeService:
         settings: dict[str, Any] = {
             "host": fake.url,
             "model": "multilingual-e5-large",
@@ -79,6 +79,8 @@ def make(fake: FakeServer) -> Callable[..., PineconeLayer]:
             "timeout": 10,
         }
         key = SecretStr(changes.pop("key", KEY))
-        return PineconeLayer(key, changes.pop("index", "dm-memory"), changes.pop("brand", BRAND), **settings | changes)
+        return PineconeService(
+            key, changes.pop("index", "dm-memory"), changes.pop("brand", BRAND), **settings | changes
+        )
 
     return made

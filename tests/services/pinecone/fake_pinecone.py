@@ -294,7 +294,7 @@ class FakePinecone:
         wanted = json.loads(request.body)
         query, fields = wanted["query"], wanted.get("fields")
         asked = self.embed(query["inputs"]["text"])
-        met = [
+        met: list[dict[str, Any]] = [
             {"_id": found, "_score": sum(a * b for a, b in zip(asked, record.values, strict=True)), "fields": record}
             for found, record in index.space(space).items()
             if matches(record.metadata, query.get("filter"))

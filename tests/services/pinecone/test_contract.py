@@ -1,4 +1,4 @@
-"""The Pinecone layer keeps the contract of every layer that can be searched."""
+"""The Pinecone service keeps the contract of every service that proposes."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import pytest
 
-from dm_memory.services.pinecone.service import PineconeLayer
-from tests.services.contract import SearchableLayerContract
+from dm_memory.services.pinecone.service import PineconeService
+from tests.services.contract import ProposingContract
 
 
-class TestPinecone(SearchableLayerContract):
+class TestPinecone(ProposingContract):
     """On a fake that embeds by hashed words."""
 
     @pytest.fixture
-    def make_layer(self, make: Callable[..., PineconeLayer]) -> Callable[[], PineconeLayer]:
+    def make_service(self, make: Callable[..., PineconeService]) -> Callable[[], PineconeService]:
         return make

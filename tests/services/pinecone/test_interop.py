@@ -14,7 +14,7 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 from mcp.types import TextContent
 
-from dm_memory.services.pinecone.service import PineconeLayer
+from dm_memory.services.pinecone.service import PineconeService
 from tests.services.payloads import BRAND, payload
 from tests.services.pinecone.fake_pinecone import KEY
 from tests.services.pinecone.fake_server import FakeServer
@@ -41,12 +41,12 @@ async def call(fake: FakeServer, folder: Path, tool: str, arguments: dict[str, A
 
 
 def test_search_records_finds_an_entry_with_its_metadata(
-    fake: FakeServer, make: Callable[..., PineconeLayer], play: Callable[..., Any], tmp_path: Path
+    fake: FakeServer, make: Callable[..., PineconeService], play: Callable[..., Any], tmp_path: Path
 ) -> None:
     wanted = payload(1, "Podcast sponsorships brought the cheapest leads of the year.", tags=("podcast", "q1"))
     long = payload(2, "Plain words about budgets. " * 300 + "The zebra mascot tripled dwell time.")
     others = [payload(number) for number in range(3, 30)]
-    outcomes = play(make(), lambda layer: layer.upsert([wanted, long, *others]))
+    outcomes = play(make(), lambda service: service.upsert([wanted, long, *others]))
     assert all(outcome.error is None for outcome in outcomes)
 
     def found(text: str, **conditions: Any) -> dict[str, Any]:
@@ -65,22 +65,22 @@ def test_search_records_finds_an_entry_with_its_metadata(
 
 
 def test_the_server_describes_our_index_as_one_it_can_search(
-    fake: FakeServer, make: Callable[..., PineconeLayer], play: Callable[..., Any], tmp_path: Path
+    fake: FakeServer, make: Callable[..., PineconeService], play: Callable[..., Any], tmp_path: Path
 ) -> None:
-    play(make(), lambda layer: layer.upsert([payload(1)]))
+    play(make(), lambda service: service.upsert([payload(1)]))
     shown = json.loads(asyncio.run(call(fake, tmp_path, "describe-index", {"name": "dm-memory"})))
     assert shown["embed"]["model"] == "multilingual-e5-large"
     assert shown["embed"]["fieldMap"] == {"text": "text"}
 
 
 def test_what_the_server_wrote_beside_ours_is_let_be(
-    fake: FakeServer, make: Callable[..., PineconeLayer], play: Callable[..., Any], tmp_path: Path
+    fake: FakeServer, make: Callable[..., PineconeService], play: Callable[..., Any], tmp_path: Path
 ) -> None:
-    play(make(), lambda layer: layer.upsert([payload(1)]))
+    play(make(), lambda service: service.upsert([payload(1)]))
     note = {"_id": "note-1", "text": "Learning 1: shorter subject lines", "category": "note"}
     asyncio.run(call(fake, tmp_path, "upsert-records", {"name": "dm-memory", "namespace": BRAND, "records": [note]}))
     # Its SDK calls its lines plain text, which the vendor's description does not foresee.
     fake.violations[:] = [violation for violation in fake.violations if "'text/plain'" not in violation]
     assert "note-1" in fake.pinecone.indexes["dm-memory"].space(BRAND)
-    entries, _ = play(make(), lambda layer: layer.entries(None, 100))
+    entries, _ = play(make(), lambda service: service.entries(None, 100))
     assert [entry.id for entry in entries] == [payload(1).id]

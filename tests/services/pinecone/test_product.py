@@ -1,4 +1,4 @@
-"""A brand is synced to Pinecone by the product itself, with its registry, its deliveries and its wrappers."""
+"""A brand is synced to Pinecone by the product itself, with its store, its outbox and the guard."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pydantic import SecretStr
 
 from dm_memory.api import Memory
 from dm_memory.errors import ErrorClass
+from dm_memory.requests import SyncRequest
+from dm_memory.results import ServiceResult, SyncResult
 from dm_memory.settings import Settings
-from dm_memory.sync.requests import SearchRequest, SyncRequest
-from dm_memory.sync.results import LayerResult, SearchResult, SyncResult
 from tests.services.pinecone.fake_pinecone import KEY, Record
 from tests.services.pinecone.fake_server import FakeServer, hanging, reply
 from tests.support.brands import make_home
@@ -31,8 +31,8 @@ def product(fake: FakeServer, tmp_path: Path) -> Product:
     return made
 
 
-def vector(result: SyncResult) -> LayerResult:
-    (found,) = [layer for layer in result.layers if layer.name.startswith("vector@pinecone:")]
+def vector(result: SyncResult) -> ServiceResult:
+    (found,) = [service for service in result.services if service.name.startswith("vector@pinecone:")]
     return found
 
 
@@ -49,23 +49,9 @@ def test_a_brand_is_stored_once(product: Product, fake: FakeServer) -> None:
     assert (second.status, vector(second).stored, len(fake.pinecone.embedded)) == ("complete", 0, ITEMS)
 
 
-def test_what_was_synced_is_found(product: Product) -> None:
-    product.home.write_insights([product.home.new_insight("Zebra mascots tripled the dwell time on the stand.")])
+def test_without_its_store_nothing_is_embedded_again(product: Product, fake: FakeServer) -> None:
     product.sync()
-
-    async def search() -> SearchResult:
-        memory = Memory(Settings(home=product.home.root, embedder=product.embedder, **product.settings))
-        try:
-            return await memory.search(SearchRequest("zebra mascots", brand=product.home.slug, limit=3))
-        finally:
-            await memory.close()
-
-    assert "Zebra mascots" in asyncio.run(search()).hits[0].content
-
-
-def test_without_its_registry_nothing_is_embedded_again(product: Product, fake: FakeServer) -> None:
-    product.sync()
-    for path in product.home.memory.glob("registry.db*"):
+    for path in product.home.memory.glob("memory.db*"):
         path.unlink()
     again = product.sync()
     assert again.status == "complete"

@@ -1,4 +1,4 @@
-"""Qdrant without a server: the client's local mode, shared by all layers of a test."""
+"""Qdrant without a server: the client's local mode, shared by all services of a test."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from dm_memory.embedding.protocol import Embedder
-from dm_memory.services.qdrant.server import QdrantServerLayer
+from dm_memory.services.qdrant.service import QdrantService
 from tests.services.payloads import BRAND
 from tests.services.qdrant.local import local_client
 from tests.support.embedders import HashEmbedder
 
-Scenario = Callable[[QdrantServerLayer], Awaitable[Any]]
+Scenario = Callable[[QdrantService], Awaitable[Any]]
 
 
 class Cluster:
@@ -23,25 +23,25 @@ class Cluster:
         self.client.close = self._stay
 
     async def _stay(self) -> None:
-        """Let nobody close the client: other layers of the test go on."""
+        """Let nobody close the client: other services of the test go on."""
 
-    def layer(
+    def service(
         self, brand: str = BRAND, embedder: Embedder | None = None, name: str = "dm-memory", **options: Any
-    ) -> QdrantServerLayer:
-        """Return another layer over this cluster."""
+    ) -> QdrantService:
+        """Return another service over this cluster."""
         embedder = embedder or HashEmbedder()
         options = {"client_factory": lambda: self.client} | options
-        return QdrantServerLayer("https://cloud.example", None, name, brand, embedder, **options)
+        return QdrantService("https://cloud.example", None, name, brand, embedder, **options)
 
     def play(self, scenario: Scenario, **options: Any) -> Any:
-        """Play a scenario on a layer of its own."""
+        """Play a scenario on a service of its own."""
 
         async def act() -> Any:
-            layer = self.layer(**options)
+            service = self.service(**options)
             try:
-                return await scenario(layer)
+                return await scenario(service)
             finally:
-                await layer.close()
+                await service.close()
 
         return asyncio.run(act())
 
@@ -56,9 +56,21 @@ class Cluster:
         return asyncio.run(ask())
 
     def run(self, request: Callable[[Any], Awaitable[Any]]) -> Any:
-        """Ask the cluster something behind the layers' back."""
+        """Ask the cluster something behind the services' back."""
 
         async def ask() -> Any:
             return await request(self.client)
 
         return asyncio.run(ask())
+
+
+class Line:
+    """A client whose every call is looked at first, and may be cut."""
+
+    def __init__(self, client: Any, look: Callable[[str], None]) -> None:
+        self._client = client
+        self._look = look
+
+    def __getattr__(self, name: str) -> Any:
+        self._look(name)
+        return getattr(self._client, name)

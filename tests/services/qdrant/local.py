@@ -1,4 +1,4 @@
-"""The client's local mode, with the part of the SDK's REST interface that the layer sends ready-made JSON through."""
+"""The client's local mode, with the part of the SDK's REST interface that the service sends ready-made JSON through."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def result(value: Any) -> Answer:
     return reply(200, json.dumps({"result": value, "status": "ok", "time": 0.001}).encode())
 
 
-def trouble(status: int, words: str = "details nobody should see", **headers: str) -> Answer:
+def failure(status: int, words: str = "details nobody should see", **headers: str) -> Answer:
     """Return an answer as Qdrant gives it when something is wrong."""
     return reply(status, json.dumps({"status": {"error": words}, "time": 0.001}).encode(), **headers)
 
@@ -58,7 +58,7 @@ async def drip(writer: asyncio.StreamWriter) -> None:
 
 
 def collection(*, metadata: dict[str, Any] | None = None, indexed: bool = True) -> dict[str, Any]:
-    """Return the description of a collection that the layer takes for ready."""
+    """Return the description of a collection that the service takes for ready."""
     fields = ["brand", "entry", "content_type", "tags", "chunk", "recorded_day", "expires_ts"] if indexed else []
     return {
         "status": "green",
@@ -109,7 +109,7 @@ class Stub:
         for end, value in _NORMAL.items():
             if path.endswith(end):
                 return result(value)
-        return trouble(404)
+        return failure(404)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one connection's requests."""
@@ -138,7 +138,7 @@ _NORMAL: dict[str, Any] = {
     "/points/delete": _DONE,
     "/points/scroll": {"points": [], "next_page_offset": None},
     "/points/count": {"count": 3},
-    "/points/query/batch": [{"points": []}, {"points": []}],
+    "/points/query": {"points": []},
     "/collections/dm-memory": collection(metadata=_DESCRIBED),
 }
 

@@ -12,12 +12,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from dm_memory.errors import LayerError
+from dm_memory.errors import ErrorClass, ServiceError
 from dm_memory.items import Payload, storage_id
 from dm_memory.services.protocol import SearchQuery
-from dm_memory.services.qdrant.server import QdrantServerLayer
+from dm_memory.services.qdrant.service import QdrantService
 from tests.services.payloads import payload
-from tests.services.qdrant.cluster import Cluster
+from tests.services.qdrant.cluster import Cluster, Line
 from tests.support.embedders import HashEmbedder
 
 BRANDS = ("acme", "zebra", "yeti")
@@ -39,7 +39,7 @@ class Moving(RuleBasedStateMachine):
     def begin(self) -> None:
         self.cluster = Cluster()
         self.model: dict[str, int] = {}
-        self.held: dict[str, set[int]] = {brand: set() for brand in BRANDS}
+        self.stored: dict[str, set[int]] = {brand: set() for brand in BRANDS}
         self.broken: set[str] = set()
 
     def play(self, brand: str, model: int, scenario: Any) -> Any:
@@ -50,18 +50,18 @@ class Moving(RuleBasedStateMachine):
         """An ordinary sync, perhaps with another model than the brand's: then it is told, and nothing is stored."""
         if brand in self.broken:
             return
-        trouble = self.play(brand, model, lambda layer: self.try_to_store(layer, of(brand, number)))
-        if trouble is None:
+        failure = self.play(brand, model, lambda service: self.try_to_store(service, of(brand, number)))
+        if failure is None:
             assert self.model.setdefault(brand, model) == model
-            self.held[brand].add(number)
+            self.stored[brand].add(number)
         else:
-            assert trouble == "model-mismatch"
+            assert failure == "model-mismatch"
             assert self.model.get(brand) != model
 
-    async def try_to_store(self, layer: QdrantServerLayer, entry: Payload) -> str | None:
+    async def try_to_store(self, service: QdrantService, entry: Payload) -> str | None:
         try:
-            await layer.upsert([entry])
-        except LayerError as error:
+            await service.upsert([entry])
+        except ServiceError as error:
             return error.code
         return None
 
@@ -69,8 +69,8 @@ class Moving(RuleBasedStateMachine):
     def rebuild(self, brand: str, numbers: set[int], model: int) -> None:
         """A forced sync."""
         self.broken.discard(brand)
-        self.play(brand, model, lambda layer: self.move(layer, brand, numbers))
-        self.model[brand], self.held[brand] = model, numbers
+        self.play(brand, model, lambda service: self.move(service, brand, numbers))
+        self.model[brand], self.stored[brand] = model, numbers
 
     @precondition(lambda self: len(self.broken) < len(BRANDS))
     @rule(
@@ -84,31 +84,30 @@ class Moving(RuleBasedStateMachine):
         self.broken.discard(brand)
         left = [calls]
 
-        async def scenario(layer: QdrantServerLayer) -> None:
-            connect = layer._connection.client
+        def cut(call: str) -> None:
+            left[0] -= call != "close"
+            if left[0] < 0:
+                raise ServiceError("Cut.", "Mend it.", error_class=ErrorClass.UNAVAILABLE)
 
-            async def fail_later(thread: Any) -> Any:
-                left[0] -= 1
-                if left[0] < 0:
-                    raise layer.service.unavailable()
-                return await connect(thread)
-
-            layer._connection.client = fail_later  # type: ignore[method-assign]  # the line breaks here
-            await self.move(layer, brand, numbers)
-
+        line = Line(self.cluster.client, cut)
         try:
-            self.play(brand, model, scenario)
-        except LayerError:
+            self.cluster.play(
+                lambda service: self.move(service, brand, numbers),
+                brand=brand,
+                embedder=MODELS[model],
+                client_factory=lambda: line,
+            )
+        except ServiceError:
             self.broken.add(brand)
         else:
-            self.model[brand], self.held[brand] = model, numbers
+            self.model[brand], self.stored[brand] = model, numbers
 
-    async def move(self, layer: QdrantServerLayer, brand: str, numbers: set[int]) -> None:
-        await layer.begin_rebuild()
-        held = await layer.fetch([of(brand, number).id for number in range(ENTRIES)])
-        await layer.delete([id_ for id_ in held if id_ not in {of(brand, number).id for number in numbers}])
-        await layer.upsert([of(brand, number) for number in numbers])
-        await layer.finish_rebuild()
+    async def move(self, service: QdrantService, brand: str, numbers: set[int]) -> None:
+        await service.begin_rebuild()
+        stored = await service.fetch([of(brand, number).id for number in range(ENTRIES)])
+        await service.delete([id_ for id_ in stored if id_ not in {of(brand, number).id for number in numbers}])
+        await service.upsert([of(brand, number) for number in numbers])
+        await service.finish_rebuild()
 
     @invariant()
     def every_brand_finds_what_is_its_own_and_nothing_else(self) -> None:
@@ -117,8 +116,8 @@ class Moving(RuleBasedStateMachine):
         for brand, model in self.model.items():
             if brand in self.broken:
                 continue
-            hits = self.play(brand, model, lambda layer: layer.search(SearchQuery("newsletters", limit=50)))
-            assert {hit.key for hit in hits} == {f"insight/{number}" for number in self.held[brand]}
+            hits = self.play(brand, model, lambda service: service.search(SearchQuery("newsletters", limit=50)))
+            assert {hit.key for hit in hits} == {f"insight/{number}" for number in self.stored[brand]}
 
     @invariant()
     def nothing_is_left_behind(self) -> None:
@@ -127,7 +126,7 @@ class Moving(RuleBasedStateMachine):
         _, aliases = self.cluster.names()
         assert not [alias for alias in aliases if "+" in alias]
         stored = asyncio.run(self.points())
-        assert sum(stored.values()) == sum(map(len, self.held.values()))
+        assert sum(stored.values()) == sum(map(len, self.stored.values()))
         # A line that broke right after a collection was made leaves it without a name, for the next use of its model.
         assert not [name for name, points in stored.items() if not points and name in aliases.values()]
 

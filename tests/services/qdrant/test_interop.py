@@ -1,6 +1,6 @@
 """The unmodified mcp-server-qdrant finds what we stored, and what it stores itself stays its own.
 
-It runs over stdio, on the client's local mode, on a folder that our layer wrote. ``DM_MEMORY_MCP_SERVER_QDRANT`` may
+It runs over stdio, on the client's local mode, on a folder that our service wrote. ``DM_MEMORY_MCP_SERVER_QDRANT`` may
 name its program; otherwise uvx fetches it.
 """
 
@@ -22,7 +22,7 @@ from mcp.types import TextContent
 from dm_memory.embedding.fastembed import FastembedEmbedder
 from dm_memory.embedding.protocol import Embedder
 from dm_memory.services.protocol import SearchQuery
-from dm_memory.services.qdrant.server import QdrantServerLayer
+from dm_memory.services.qdrant.service import QdrantService
 from tests.services.payloads import BRAND, payload
 from tests.services.qdrant.local import local_client
 from tests.services.qdrant.standin import StandIn
@@ -45,13 +45,11 @@ class Folder:
         self.path = path
         self._models = models
 
-    def play(
-        self, embedder: Embedder, scenario: Callable[[QdrantServerLayer], Awaitable[Any]], brand: str = BRAND
-    ) -> Any:
-        """Play a scenario on a layer over this folder."""
+    def play(self, embedder: Embedder, scenario: Callable[[QdrantService], Awaitable[Any]], brand: str = BRAND) -> Any:
+        """Play a scenario on a service over this folder."""
 
         async def act() -> Any:
-            layer = QdrantServerLayer(
+            service = QdrantService(
                 "http://localhost",
                 None,
                 "dm-memory",
@@ -60,9 +58,9 @@ class Folder:
                 client_factory=lambda: local_client(path=str(self.path), force_disable_check_same_thread=True),
             )
             try:
-                return await scenario(layer)
+                return await scenario(service)
             finally:
-                await layer.close()
+                await service.close()
 
         return asyncio.run(act())
 
@@ -108,8 +106,8 @@ def minilm(request: pytest.FixtureRequest, model_cache: Path, monkeypatch: pytes
 def test_the_qdrant_mcp_server_finds_what_we_stored(folder: Folder, minilm: Embedder) -> None:
     long = payload(2, "Our budget is a plan with a price. " * 60 + "The zebra mascot tripled dwell time on the stand.")
 
-    async def store(layer: QdrantServerLayer) -> None:
-        outcomes = await layer.upsert([payload(1, PODCAST), long, *(payload(number) for number in range(3, 30))])
+    async def store(service: QdrantService) -> None:
+        outcomes = await service.upsert([payload(1, PODCAST), long, *(payload(number) for number in range(3, 30))])
         assert all(outcome.error is None for outcome in outcomes)
 
     folder.play(minilm, store)
@@ -121,13 +119,13 @@ def test_the_qdrant_mcp_server_finds_what_we_stored(folder: Folder, minilm: Embe
 
 
 def test_what_the_qdrant_mcp_server_stores_is_not_taken_for_ours(folder: Folder) -> None:
-    folder.play(StandIn(), lambda layer: layer.upsert([payload(1, PODCAST)]))
+    folder.play(StandIn(), lambda service: service.upsert([payload(1, PODCAST)]))
     folder.ask("qdrant-store", information="A note about podcast leads.", metadata={"by": "an assistant"})
 
-    async def look(layer: QdrantServerLayer) -> None:
-        assert [hit.content for hit in await layer.search(SearchQuery("podcast leads"))] == [PODCAST]
-        assert (await layer.capacity()).entries == 1
-        assert len((await layer.entries(None, 10))[0]) == 1
+    async def look(service: QdrantService) -> None:
+        assert [hit.content for hit in await service.search(SearchQuery("podcast leads"))] == [PODCAST]
+        assert (await service.capacity()).entries == 1
+        assert len((await service.entries(None, 10))[0]) == 1
 
     folder.play(StandIn(), look)
     found = folder.find("podcast leads")
@@ -135,13 +133,13 @@ def test_what_the_qdrant_mcp_server_stores_is_not_taken_for_ours(folder: Folder)
 
 
 def test_after_a_rebuild_the_qdrant_mcp_server_finds_it_under_the_same_name(folder: Folder) -> None:
-    folder.play(HashEmbedder(), lambda layer: layer.upsert([payload(1, PODCAST)]))
+    folder.play(HashEmbedder(), lambda service: service.upsert([payload(1, PODCAST)]))
 
-    async def rebuild(layer: QdrantServerLayer) -> None:
-        await layer.begin_rebuild()
-        await layer.upsert([payload(1, PODCAST)])
-        await layer.finish_rebuild()
-        assert "mcp-server-qdrant" not in (await layer.health()).detail
+    async def rebuild(service: QdrantService) -> None:
+        await service.begin_rebuild()
+        await service.upsert([payload(1, PODCAST)])
+        await service.finish_rebuild()
+        assert "mcp-server-qdrant" not in (await service.health()).detail
 
     folder.play(StandIn(), rebuild)
     assert PODCAST in folder.find("cheapest leads podcast")[0]
@@ -150,10 +148,10 @@ def test_after_a_rebuild_the_qdrant_mcp_server_finds_it_under_the_same_name(fold
 def test_a_collection_that_the_qdrant_mcp_server_made_is_shared_with_it(folder: Folder) -> None:
     folder.ask("qdrant-store", information="A note about podcast leads.", metadata={"by": "an assistant"})
 
-    async def store(layer: QdrantServerLayer) -> None:
-        assert (await layer.health()).ok
-        await layer.upsert([payload(1, PODCAST)])
-        assert [hit.content for hit in await layer.search(SearchQuery("podcast leads"))] == [PODCAST]
+    async def store(service: QdrantService) -> None:
+        assert (await service.health()).ok
+        await service.upsert([payload(1, PODCAST)])
+        assert [hit.content for hit in await service.search(SearchQuery("podcast leads"))] == [PODCAST]
 
     folder.play(StandIn(), store)
     found = " ".join(folder.find("podcast leads"))

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from dm_memory.embedding.protocol import Embedder
-from dm_memory.errors import ErrorClass, LayerError
+from dm_memory.errors import ErrorClass, ServiceError
 from dm_memory.items import Payload, storage_id
 from dm_memory.services.protocol import SearchQuery
 from dm_memory.services.qdrant import collections as qdrant_collections
-from dm_memory.services.qdrant.server import QdrantServerLayer
+from dm_memory.services.qdrant.service import QdrantService
 from tests.services.payloads import payload
-from tests.services.qdrant.cluster import Cluster
+from tests.services.qdrant.cluster import Cluster, Line
 from tests.support.embedders import ConstantEmbedder, HashEmbedder
 
 pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect")
@@ -41,23 +41,23 @@ def of(brand: str, number: int, text: str = "") -> Payload:
 
 def store(cluster: Cluster, brand: str, numbers: range, embedder: Embedder = OLD) -> None:
     payloads = [of(brand, number) for number in numbers]
-    outcomes = cluster.play(lambda layer: layer.upsert(payloads), brand=brand, embedder=embedder)
+    outcomes = cluster.play(lambda service: service.upsert(payloads), brand=brand, embedder=embedder)
     assert all(outcome.error is None for outcome in outcomes)
 
 
 def rebuild(cluster: Cluster, brand: str, numbers: range, embedder: Embedder = NEW) -> None:
-    async def scenario(layer: QdrantServerLayer) -> None:
-        await layer.begin_rebuild()
-        await layer.upsert([of(brand, number) for number in numbers])
-        await layer.finish_rebuild()
-        assert (await layer.health()).ok
+    async def scenario(service: QdrantService) -> None:
+        await service.begin_rebuild()
+        await service.upsert([of(brand, number) for number in numbers])
+        await service.finish_rebuild()
+        assert (await service.health()).ok
 
     cluster.play(scenario, brand=brand, embedder=embedder)
 
 
 def found(cluster: Cluster, brand: str, embedder: Embedder) -> int:
     hits = cluster.play(
-        lambda layer: layer.search(SearchQuery("newsletters", limit=50)), brand=brand, embedder=embedder
+        lambda service: service.search(SearchQuery("newsletters", limit=50)), brand=brand, embedder=embedder
     )
     return len(hits)
 
@@ -65,20 +65,19 @@ def found(cluster: Cluster, brand: str, embedder: Embedder) -> int:
 @pytest.mark.parametrize("other", [ConstantEmbedder(name="another"), HashEmbedder(dimension=128), Retrained()])
 def test_another_model_is_refused_with_the_way_out(cluster: Cluster, other: Embedder) -> None:
     store(cluster, "acme", range(1))
-    calls: list[Callable[[QdrantServerLayer], Awaitable[Any]]] = [
-        lambda layer: layer.upsert([of("acme", 2)]),
-        lambda layer: layer.search(SearchQuery("x")),
-        lambda layer: layer.vectors([of("acme", 0).id]),
+    calls: list[Callable[[QdrantService], Awaitable[Any]]] = [
+        lambda service: service.upsert([of("acme", 2)]),
+        lambda service: service.search(SearchQuery("x")),
     ]
     for call in calls:
-        with pytest.raises(LayerError, match="Sync with force") as caught:
+        with pytest.raises(ServiceError, match="Sync with force") as caught:
             cluster.play(call, embedder=other)
         assert caught.value.error_class is ErrorClass.VALIDATION
-    health = cluster.play(lambda layer: layer.health(), embedder=other)
+    health = cluster.play(lambda service: service.health(), embedder=other)
     assert not health.ok
     assert health.error.code == "model-mismatch"
     assert "hashed (256 dimensions" in health.detail
-    assert list(cluster.play(lambda layer: layer.fetch([of("acme", 0).id]), embedder=other)) == [of("acme", 0).id]
+    assert list(cluster.play(lambda service: service.fetch([of("acme", 0).id]), embedder=other)) == [of("acme", 0).id]
 
 
 def test_a_rebuild_of_the_only_brand_moves_the_shared_name_and_drops_the_old_collection(cluster: Cluster) -> None:
@@ -90,22 +89,22 @@ def test_a_rebuild_of_the_only_brand_moves_the_shared_name_and_drops_the_old_col
     assert collections.isdisjoint(before)
     assert aliases == {"dm-memory": collections.pop()}
     assert found(cluster, "acme", NEW) == 2
-    with pytest.raises(LayerError, match="Sync with force"):
+    with pytest.raises(ServiceError, match="Sync with force"):
         found(cluster, "acme", OLD)
 
 
 def test_the_old_collection_answers_until_the_new_one_is_complete(cluster: Cluster) -> None:
     store(cluster, "acme", range(3))
 
-    async def scenario(layer: QdrantServerLayer) -> None:
-        await layer.begin_rebuild()
-        await layer.upsert([of("acme", 0)])
-        assert set(await layer.fetch([of("acme", n).id for n in range(3)])) == {of("acme", 0).id}
-        old = cluster.layer(embedder=OLD)
+    async def scenario(service: QdrantService) -> None:
+        await service.begin_rebuild()
+        await service.upsert([of("acme", 0)])
+        assert set(await service.fetch([of("acme", n).id for n in range(3)])) == {of("acme", 0).id}
+        old = cluster.service(embedder=OLD)
         assert len(await old.search(SearchQuery("newsletters"))) == 3
-        await layer.upsert([of("acme", 1)])
-        await layer.finish_rebuild()
-        assert len(await layer.search(SearchQuery("newsletters"))) == 2
+        await service.upsert([of("acme", 1)])
+        await service.finish_rebuild()
+        assert len(await service.search(SearchQuery("newsletters"))) == 2
 
     cluster.play(scenario, embedder=NEW)
 
@@ -118,7 +117,7 @@ def test_other_brands_stay_where_they_are_until_they_are_rebuilt_themselves(clus
     assert (found(cluster, "acme", NEW), found(cluster, "zebra", OLD)) == (3, 4)
     assert cluster.names()[1]["dm-memory"] == old
     store(cluster, "zebra", range(4, 6))
-    with pytest.raises(LayerError, match="Sync with force"):
+    with pytest.raises(ServiceError, match="Sync with force"):
         store(cluster, "acme", range(1))
     rebuild(cluster, "zebra", range(6))
     collections, aliases = cluster.names()
@@ -148,15 +147,15 @@ def test_a_brand_that_is_new_to_the_cluster_can_start_with_another_model(cluster
 def test_an_interrupted_rebuild_is_taken_up_where_it_stopped(cluster: Cluster) -> None:
     store(cluster, "acme", range(3))
 
-    async def interrupted(layer: QdrantServerLayer) -> None:
-        await layer.begin_rebuild()
-        await layer.upsert([of("acme", 0)])
+    async def interrupted(service: QdrantService) -> None:
+        await service.begin_rebuild()
+        await service.upsert([of("acme", 0)])
 
-    async def resumed(layer: QdrantServerLayer) -> None:
-        await layer.begin_rebuild()
-        assert set(await layer.fetch([of("acme", n).id for n in range(3)])) == {of("acme", 0).id}
-        await layer.upsert([of("acme", 1)])
-        await layer.finish_rebuild()
+    async def resumed(service: QdrantService) -> None:
+        await service.begin_rebuild()
+        assert set(await service.fetch([of("acme", n).id for n in range(3)])) == {of("acme", 0).id}
+        await service.upsert([of("acme", 1)])
+        await service.finish_rebuild()
 
     cluster.play(interrupted, embedder=NEW)
     assert found(cluster, "acme", OLD) == 3
@@ -168,15 +167,15 @@ def test_a_rebuild_with_the_same_model_keeps_nothing_that_is_not_stored_again(cl
     store(cluster, "acme", range(5))
     store(cluster, "zebra", range(2))
 
-    async def interrupted(layer: QdrantServerLayer) -> None:
-        await layer.begin_rebuild()
-        await layer.upsert([of("acme", 0)])
+    async def interrupted(service: QdrantService) -> None:
+        await service.begin_rebuild()
+        await service.upsert([of("acme", 0)])
 
-    async def resumed(layer: QdrantServerLayer) -> None:
-        await layer.begin_rebuild()
-        assert set(await layer.fetch([of("acme", n).id for n in range(5)])) == {of("acme", 0).id}
-        await layer.upsert([of("acme", 1)])
-        await layer.finish_rebuild()
+    async def resumed(service: QdrantService) -> None:
+        await service.begin_rebuild()
+        assert set(await service.fetch([of("acme", n).id for n in range(5)])) == {of("acme", 0).id}
+        await service.upsert([of("acme", 1)])
+        await service.finish_rebuild()
 
     cluster.play(interrupted, embedder=OLD)
     cluster.play(resumed, embedder=OLD)
@@ -187,39 +186,35 @@ def test_a_rebuild_with_the_same_model_keeps_nothing_that_is_not_stored_again(cl
 
 def test_a_rebuild_left_for_a_third_model_begins_anew(cluster: Cluster) -> None:
     store(cluster, "acme", range(3))
-    cluster.play(lambda layer: layer.begin_rebuild(), embedder=NEW)
+    cluster.play(lambda service: service.begin_rebuild(), embedder=NEW)
     rebuild(cluster, "acme", range(2), ConstantEmbedder(name="third"))
     assert found(cluster, "acme", ConstantEmbedder(name="third")) == 2
     assert set(cluster.names()[1]) == {"dm-memory"}
 
 
 @pytest.mark.parametrize("calls", range(1, 14))
-def test_a_switch_that_breaks_off_anywhere_is_completed_by_the_next_run(
-    cluster: Cluster, calls: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_switch_that_breaks_off_anywhere_is_completed_by_the_next_run(cluster: Cluster, calls: int) -> None:
     """The server is lost after so many calls of ``finish_rebuild``; then it is back, and the rebuild runs again."""
     store(cluster, "acme", range(3))
     store(cluster, "zebra", range(2), OLD)
     rebuild(cluster, "zebra", range(2))
-    left = [calls]
+    left = [1000]
 
-    async def scenario(layer: QdrantServerLayer) -> None:
-        await layer.begin_rebuild()
-        await layer.upsert([of("acme", n) for n in range(3)])
-        connect = layer._rebuild._connect
+    def cut(_: str) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise ServiceError("Cut.", "Mend it.", error_class=ErrorClass.UNAVAILABLE)
 
-        async def fail_later() -> Any:
-            left[0] -= 1
-            if left[0] < 0:
-                raise layer.service.unavailable()
-            return await connect()
+    async def scenario(service: QdrantService) -> None:
+        await service.begin_rebuild()
+        await service.upsert([of("acme", n) for n in range(3)])
+        left[0] = calls
+        with pytest.raises(ServiceError):
+            await service.finish_rebuild()
+        left[0] = 1
 
-        monkeypatch.setattr(layer._rebuild, "_connect", fail_later)
-        monkeypatch.setattr(layer._collections, "_connect", fail_later)
-        with pytest.raises(LayerError):
-            await layer.finish_rebuild()
-
-    cluster.play(scenario, embedder=NEW)
+    line = Line(cluster.client, cut)
+    cluster.play(scenario, embedder=NEW, client_factory=lambda: line)
     rebuild(cluster, "acme", range(3))
     collections, aliases = cluster.names()
     assert (found(cluster, "acme", NEW), found(cluster, "zebra", NEW)) == (3, 2)
@@ -234,13 +229,13 @@ def test_a_brand_that_another_process_moved_is_not_written_to_the_old_place(
     monkeypatch.setattr(qdrant_collections, "_FRESH", 0.0)
     store(cluster, "zebra", range(2))
 
-    async def scenario(stale: QdrantServerLayer) -> None:
+    async def scenario(stale: QdrantService) -> None:
         await stale.upsert([of("acme", 0)])
-        other = cluster.layer(embedder=NEW)
+        other = cluster.service(embedder=NEW)
         await other.begin_rebuild()
         await other.upsert([of("acme", 0)])
         await other.finish_rebuild()
-        with pytest.raises(LayerError, match="Sync with force"):
+        with pytest.raises(ServiceError, match="Sync with force"):
             await stale.upsert([of("acme", 1)])
         assert len(await other.search(SearchQuery("newsletters"))) == 1
 
@@ -248,10 +243,10 @@ def test_a_brand_that_another_process_moved_is_not_written_to_the_old_place(
 
 
 def test_two_processes_that_meet_an_empty_cluster_make_one_collection(cluster: Cluster) -> None:
-    async def scenario(layer: QdrantServerLayer) -> None:
-        other = cluster.layer("zebra")
-        await asyncio.gather(layer.upsert([of("acme", 1)]), other.upsert([of("zebra", 1)]))
-        assert len(await layer.search(SearchQuery("newsletters"))) == 1
+    async def scenario(service: QdrantService) -> None:
+        other = cluster.service("zebra")
+        await asyncio.gather(service.upsert([of("acme", 1)]), other.upsert([of("zebra", 1)]))
+        assert len(await service.search(SearchQuery("newsletters"))) == 1
         assert len(await other.search(SearchQuery("newsletters"))) == 1
 
     cluster.play(scenario)

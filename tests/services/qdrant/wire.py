@@ -14,9 +14,9 @@ from typing import Any
 from urllib.parse import unquote
 
 import orjson
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel
 
-from tests.services.qdrant.stub import Answer, Stub, reply, serving, trouble
+from tests.services.qdrant.stub import Answer, Stub, failure, reply, serving
 
 _Route = Callable[[Any, str, dict[str, Any]], Awaitable[Any]]
 
@@ -36,13 +36,13 @@ class Wire(Stub):
         name = parts[1] if len(parts) > 1 else ""
         route = _ROUTES.get(f"{method} {path}") or _ROUTES.get(" ".join([method, parts[0], "*", *parts[2:]]))
         if route is None:
-            return trouble(404, f"no route {method} {path}")
+            return failure(404, f"no route {method} {path}")
         try:
             value = await route(self.client, name, orjson.loads(body) if body else {})
         except ValueError as error:  # what local mode says where a server answers with a status
             words = str(error)
             status = 404 if "not found" in words else 409 if "already exists" in words else 400
-            return trouble(status, words)
+            return failure(status, words)
         return reply(200, orjson.dumps({"result": value, "status": "ok", "time": 0.001}, default=_plain))
 
 
@@ -131,8 +131,7 @@ async def _count(client: Any, name: str, body: dict[str, Any]) -> Any:
 async def _query(client: Any, name: str, body: dict[str, Any]) -> Any:
     from qdrant_client import models  # noqa: PLC0415  # as above
 
-    searches = TypeAdapter(list[models.QueryRequest]).validate_python(body["searches"])
-    return await client.query_batch_points(name, searches)
+    return (await client.query_batch_points(name, [models.QueryRequest(**body)]))[0]
 
 
 _ROUTES: dict[str, _Route] = {
@@ -149,7 +148,7 @@ _ROUTES: dict[str, _Route] = {
     "POST collections * points delete": _delete,
     "POST collections * points scroll": _scroll,
     "POST collections * points count": _count,
-    "POST collections * points query batch": _query,
+    "POST collections * points query": _query,
 }
 
 

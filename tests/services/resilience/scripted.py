@@ -1,4 +1,4 @@
-"""A layer whose every answer is scripted, behind a guard, in virtual time."""
+"""A service whose every answer is scripted, behind a guard, in virtual time."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from typing import Any
 
 import pytest
 
-from dm_memory.errors import ErrorClass, LayerError
+from dm_memory.errors import ErrorClass, ServiceError
 from dm_memory.items import Payload
-from dm_memory.services.protocol import Health, Outcome
-from dm_memory.services.remote import Service
+from dm_memory.services.faults import Faults
+from dm_memory.services.protocol import Outcome, Proposal, SearchQuery
 from dm_memory.services.resilience import GuardPolicy, guard
+from tests.services.dictionary import DictService
 from tests.services.payloads import payload
 from tests.services.resilience import virtual_time
-from tests.sync.memory_layer import DictLayer
 
 Step = Exception | float | None
 """What one call meets: an error, that many seconds until it answers, or an answer at once."""
 
-SERVICE = Service("Test service", "test.example", "TEST_KEY", "TEST_URL")
+FAULTS = Faults("Test service", "test.example", "TEST_KEY", "TEST_URL")
 
 HANGS = 1e9
 
 ALL = [payload(number) for number in range(3)]
 
 
-def trouble(error_class: ErrorClass, retry_after: float | None = None) -> LayerError:
-    return LayerError("It failed.", "Do something.", error_class=error_class, code="c", retry_after=retry_after)
+def failure(error_class: ErrorClass, retry_after: float | None = None) -> ServiceError:
+    return ServiceError("It failed.", "Do something.", error_class=error_class, code="c", retry_after=retry_after)
 
 
-class ScriptedLayer(DictLayer):
+class ScriptedService(DictService):
     """A dictionary whose calls run through ``script`` first, one step a call; after its end all is well."""
 
     def __init__(self, script: Iterable[Step] = ()) -> None:
@@ -41,6 +41,7 @@ class ScriptedLayer(DictLayer):
         self.calls: list[tuple[float, str]] = []
         self.running = 0
         self.most_running = 0
+        self.preparing: Callable[[], Coroutine[Any, Any, None]] | None = None
 
     async def step(self, name: str) -> None:
         """Play the next step."""
@@ -69,33 +70,38 @@ class ScriptedLayer(DictLayer):
         await self.step("fingerprint")
         return await super().fingerprint()
 
+    async def search(self, query: SearchQuery) -> list[Proposal]:
+        await self.step("search")
+        return await super().search(query)
+
     async def close(self) -> None:
         await self.step("close")
 
-    async def health(self) -> Health:
-        try:
-            await self.step("health")
-        except LayerError as error:
-            return Health(ok=False, engine=self.engine, detail="Not well.", error=error)
-        return Health(ok=True, engine=self.engine, detail="Well.")
+    async def ping(self) -> str:
+        await self.step("ping")
+        return await super().ping()
+
+    async def prepare(self) -> None:
+        if self.preparing is not None:
+            await self.preparing()
 
 
-class NamedServiceLayer(ScriptedLayer):
+class NamedService(ScriptedService):
     """As an adapter of a connected service: it says which."""
 
-    service = SERVICE
+    faults = FAULTS
 
 
 class Scene:
-    """A scripted layer behind a guard whose jitter is always at its bound."""
+    """A scripted service behind a guard whose jitter is always at its bound."""
 
     def __init__(self, script: list[Step], loop: asyncio.AbstractEventLoop, jitter: float = 1.0, **policy: Any) -> None:
-        self.inner = NamedServiceLayer(script)
-        self.layer = guard(self.inner, GuardPolicy(**policy), random=lambda: jitter, monotonic=loop.time)
+        self.inner = NamedService(script)
+        self.service = guard(self.inner, GuardPolicy(**policy), random=lambda: jitter, monotonic=loop.time)
         self.now = loop.time
 
-    async def error_of(self, call: Coroutine[Any, Any, Any]) -> LayerError:
-        with pytest.raises(LayerError) as caught:
+    async def error_of(self, call: Coroutine[Any, Any, Any]) -> ServiceError:
+        with pytest.raises(ServiceError) as caught:
             await call
         return caught.value
 

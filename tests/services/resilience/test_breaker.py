@@ -11,138 +11,138 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, precondition, rule
 
-from dm_memory.errors import ErrorClass, LayerError
+from dm_memory.errors import ErrorClass, ServiceError
 from dm_memory.services.breaker import Breaker, Call
-from tests.services.resilience.scripted import ALL, HANGS, Scene, play, trouble
+from tests.services.resilience.scripted import ALL, HANGS, Scene, failure, play
 
-WHOLE_LAYER = [error_class for error_class in ErrorClass if trouble(error_class).concerns_whole_layer]
-ONE_CALL = sorted(set(ErrorClass) - set(WHOLE_LAYER))
+WHOLE_SERVICE = [error_class for error_class in ErrorClass if failure(error_class).concerns_whole_service]
+ONE_CALL = sorted(set(ErrorClass) - set(WHOLE_SERVICE))
 
 
 async def holds_back(scene: Scene, at: float) -> bool:
     """Tell whether a call at that moment is held back."""
     await asyncio.sleep(at - scene.now())
     before = len(scene.inner.calls)
-    await asyncio.gather(scene.layer.upsert(ALL), return_exceptions=True)
+    await asyncio.gather(scene.service.upsert(ALL), return_exceptions=True)
     return len(scene.inner.calls) == before
 
 
-@pytest.mark.parametrize("error_class", WHOLE_LAYER)
-def test_after_a_trouble_of_the_whole_layer_calls_fail_at_once_with_the_same_error(error_class: ErrorClass) -> None:
+@pytest.mark.parametrize("error_class", WHOLE_SERVICE)
+def test_after_a_trouble_of_the_whole_service_calls_fail_at_once_with_the_same_error(error_class: ErrorClass) -> None:
     async def scenario(scene: Scene) -> None:
-        first = await scene.error_of(scene.layer.upsert(ALL))
-        again = await scene.error_of(scene.layer.upsert(ALL))
+        first = await scene.error_of(scene.service.upsert(ALL))
+        again = await scene.error_of(scene.service.upsert(ALL))
         assert (again.error_class, again.problem, again.code) == (error_class, first.problem, first.code)
         assert again is not first
         assert (scene.now(), len(scene.inner.calls)) == (0, 1)
 
-    play([trouble(error_class)], scenario, attempts=1)
+    play([failure(error_class)], scenario, attempts=1)
 
 
 @pytest.mark.parametrize("error_class", ONE_CALL)
 def test_a_trouble_of_one_call_holds_nothing_back(error_class: ErrorClass) -> None:
     async def scenario(scene: Scene) -> None:
-        await scene.error_of(scene.layer.upsert(ALL))
-        await scene.layer.upsert(ALL)
+        await scene.error_of(scene.service.upsert(ALL))
+        await scene.service.upsert(ALL)
 
-    play([trouble(error_class)], scenario, attempts=1)
+    play([failure(error_class)], scenario, attempts=1)
 
 
 def test_after_the_cool_down_one_call_tries_and_a_good_answer_lets_all_through() -> None:
     async def scenario(scene: Scene) -> None:
-        await scene.error_of(scene.layer.upsert(ALL))
+        await scene.error_of(scene.service.upsert(ALL))
         assert await holds_back(scene, 29.9)
-        trial = asyncio.ensure_future(scene.layer.upsert(ALL))
+        trial = asyncio.ensure_future(scene.service.upsert(ALL))
         await asyncio.sleep(0.2)
         assert scene.inner.running == 0
-        with pytest.raises(LayerError):
+        with pytest.raises(ServiceError):
             await trial
-        trial = asyncio.ensure_future(scene.layer.upsert(ALL))
+        trial = asyncio.ensure_future(scene.service.upsert(ALL))
         await asyncio.sleep(0.1)
         assert await holds_back(scene, scene.now())
         await trial
         assert not await holds_back(scene, scene.now())
 
-    play([trouble(ErrorClass.UNAVAILABLE), 5.0], scenario, attempts=1)
+    play([failure(ErrorClass.UNAVAILABLE), 5.0], scenario, attempts=1)
 
 
 def test_a_trial_is_one_attempt_and_its_failure_begins_another_cool_down() -> None:
     async def scenario(scene: Scene) -> None:
-        await scene.error_of(scene.layer.upsert(ALL))
+        await scene.error_of(scene.service.upsert(ALL))
         await asyncio.sleep(31)
-        await scene.error_of(scene.layer.upsert(ALL))
+        await scene.error_of(scene.service.upsert(ALL))
         assert len(scene.inner.calls) == 5
         assert await holds_back(scene, scene.now() + 29)
         assert not await holds_back(scene, scene.now() + 2)
 
-    play([trouble(ErrorClass.UNAVAILABLE)] * 5, scenario, jitter=0.0)
+    play([failure(ErrorClass.UNAVAILABLE)] * 5, scenario, jitter=0.0)
 
 
 def test_a_service_that_asks_for_a_longer_pause_gets_it_and_what_is_left_is_said() -> None:
     async def scenario(scene: Scene) -> None:
-        await scene.error_of(scene.layer.upsert(ALL))
+        await scene.error_of(scene.service.upsert(ALL))
         await asyncio.sleep(80)
-        assert (await scene.error_of(scene.layer.upsert(ALL))).retry_after == pytest.approx(20)
+        assert (await scene.error_of(scene.service.upsert(ALL))).retry_after == pytest.approx(20)
         assert not await holds_back(scene, 101)
 
-    play([trouble(ErrorClass.RATE_LIMIT, 100)], scenario)
+    play([failure(ErrorClass.RATE_LIMIT, 100)], scenario)
 
 
 def test_health_is_asked_also_while_calls_are_held_back_and_a_good_answer_ends_that() -> None:
     async def scenario(scene: Scene) -> None:
-        await scene.error_of(scene.layer.upsert(ALL))
-        assert not (await scene.layer.health()).ok
+        await scene.error_of(scene.service.upsert(ALL))
+        assert not (await scene.service.health()).ok
         assert await holds_back(scene, scene.now())
-        assert (await scene.layer.health()).ok
+        assert (await scene.service.health()).ok
         assert not await holds_back(scene, scene.now())
-        assert [name for _, name in scene.inner.calls] == ["upsert", "health", "health", "upsert"]
+        assert [name for _, name in scene.inner.calls] == ["upsert", "ping", "ping", "upsert"]
 
-    play([trouble(ErrorClass.AUTH), trouble(ErrorClass.AUTH)], scenario)
+    play([failure(ErrorClass.AUTH), failure(ErrorClass.AUTH)], scenario)
 
 
-def test_whoever_has_reason_to_ask_again_is_not_held_back_but_for_a_pause_the_service_asked_for() -> None:
+def test_whoever_has_reason_to_retry_now_is_not_held_back_but_for_a_pause_the_service_asked_for() -> None:
     async def scenario(scene: Scene) -> None:
-        await scene.error_of(scene.layer.upsert(ALL))
-        scene.layer.ask_again()
+        await scene.error_of(scene.service.upsert(ALL))
+        scene.service.retry_now()
         assert not await holds_back(scene, 1)
-        scene.layer.ask_again()
+        scene.service.retry_now()
         assert await holds_back(scene, 39)
         assert not await holds_back(scene, 42)
 
-    asked = trouble(ErrorClass.RATE_LIMIT, retry_after=40)
-    play([trouble(ErrorClass.UNAVAILABLE), asked], scenario, attempts=1)
+    asked = failure(ErrorClass.RATE_LIMIT, retry_after=40)
+    play([failure(ErrorClass.UNAVAILABLE), asked], scenario, attempts=1)
 
 
 def test_a_full_service_is_still_asked_and_room_can_be_made_in_it() -> None:
     async def scenario(scene: Scene) -> None:
-        await scene.error_of(scene.layer.upsert(ALL))
-        await scene.layer.fingerprint()
-        await scene.layer.delete([ALL[0].id])
+        await scene.error_of(scene.service.upsert(ALL))
+        await scene.service.fingerprint()
+        await scene.service.delete([ALL[0].id])
         assert await holds_back(scene, scene.now())
 
-    play([trouble(ErrorClass.QUOTA)], scenario)
+    play([failure(ErrorClass.QUOTA)], scenario)
 
 
 def test_a_trial_that_is_cancelled_leaves_the_next_call_to_try() -> None:
     async def scenario(scene: Scene) -> None:
-        await scene.error_of(scene.layer.upsert(ALL))
+        await scene.error_of(scene.service.upsert(ALL))
         await asyncio.sleep(31)
-        trial = asyncio.ensure_future(scene.layer.upsert(ALL))
+        trial = asyncio.ensure_future(scene.service.upsert(ALL))
         await asyncio.sleep(1)
         trial.cancel()
         await asyncio.wait([trial])
         assert not await holds_back(scene, scene.now())
 
-    play([trouble(ErrorClass.UNAVAILABLE), HANGS], scenario, attempts=1)
+    play([failure(ErrorClass.UNAVAILABLE), HANGS], scenario, attempts=1)
 
 
 def test_calls_that_waited_for_a_place_are_held_back_when_the_service_died_meanwhile() -> None:
     async def scenario(scene: Scene) -> None:
-        errors = await asyncio.gather(*(scene.error_of(scene.layer.upsert(ALL)) for _ in range(5)))
+        errors = await asyncio.gather(*(scene.error_of(scene.service.upsert(ALL)) for _ in range(5)))
         assert {error.error_class for error in errors} == {ErrorClass.AUTH}
         assert len(scene.inner.calls) == 1
 
-    play([trouble(ErrorClass.AUTH)] * 5, scenario, concurrency=1)
+    play([failure(ErrorClass.AUTH)] * 5, scenario, concurrency=1)
 
 
 # Every order of events ---------------------------------------------------------------------------------------
@@ -157,13 +157,13 @@ class BreakerMachine(RuleBasedStateMachine):
         super().__init__()
         self.now = 0.0
         self.breaker = Breaker(30.0, lambda: self.now)
-        self.trouble: LayerError | None = None
+        self.trouble: ServiceError | None = None
         self.until = 0.0
         self.open_calls: dict[int, tuple[AbstractContextManager[bool], bool]] = {}
         self.trials: set[int] = set()
         self.count = 0
 
-    def _bound(self, call: Call) -> LayerError | None:
+    def _bound(self, call: Call) -> ServiceError | None:
         """The trouble this call is subject to, by the promises in the module's words."""
         if self.trouble is None:
             return None
@@ -177,7 +177,7 @@ class BreakerMachine(RuleBasedStateMachine):
         held_back = bound is not None and not call.insists and (self.now < self.until or bool(self.trials))
         if held_back:
             assert bound is not None
-            with pytest.raises(LayerError) as caught:
+            with pytest.raises(ServiceError) as caught:
                 watching.__enter__()
             assert (caught.value.error_class, caught.value.problem) == (bound.error_class, bound.problem)
             return -1
@@ -203,7 +203,7 @@ class BreakerMachine(RuleBasedStateMachine):
 
     @rule(number=consumes(running), error_class=st.sampled_from([ErrorClass.VALIDATION, ErrorClass.UNKNOWN]))
     def refuse(self, number: int, error_class: ErrorClass) -> None:
-        if number in self.open_calls and self._end(number, trouble(error_class)):
+        if number in self.open_calls and self._end(number, failure(error_class)):
             self.trouble = None
 
     @rule(number=consumes(running), stop=st.sampled_from([asyncio.CancelledError(), KeyError("bug")]))
@@ -213,12 +213,12 @@ class BreakerMachine(RuleBasedStateMachine):
 
     @rule(
         number=consumes(running),
-        error_class=st.sampled_from(WHOLE_LAYER),
+        error_class=st.sampled_from(WHOLE_SERVICE),
         retry_after=st.sampled_from([None, 0.0, 5.0, 90.0]),
     )
     def fail(self, number: int, error_class: ErrorClass, retry_after: float | None) -> None:
         if number in self.open_calls:
-            error = trouble(error_class, retry_after)
+            error = failure(error_class, retry_after)
             self._end(number, error)
             self.trouble, self.until = error, self.now + max(30.0, retry_after or 0.0)
 

@@ -1,4 +1,4 @@
-"""A fake Supermemory for the tests of its layer; held against the vendor's description where that is at hand."""
+"""A fake Supermemory for the tests of its service; held against the vendor's description where that is at hand."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 import uvicorn
 from pydantic import SecretStr
 
-from dm_memory.services.supermemory.service import SupermemoryLayer
+from dm_memory.services.supermemory.service import SupermemoryService
 from tests.services.payloads import BRAND
 from tests.services.supermemory.fake_supermemory import KEY, FakeSupermemory
 
@@ -24,7 +24,7 @@ DESCRIPTION = Path("specs") / "supermemory_v5_openapi.json"
 LIST, ADD, UPDATE, DELETE = "POST list/documents", "POST document/batch", "PATCH document/id", "DELETE document"
 CALLS = {LIST, ADD, UPDATE, DELETE}
 
-Make = Callable[..., SupermemoryLayer]
+Make = Callable[..., SupermemoryService]
 
 
 @contextmanager
@@ -70,11 +70,11 @@ def fake(served: tuple[FakeSupermemory, str]) -> Iterator[FakeSupermemory]:
 
 @pytest.fixture
 def make(fake: FakeSupermemory, served: tuple[FakeSupermemory, str]) -> Make:
-    """Return a function that makes layers on the fake."""
+    """Return a function that makes services on the fake."""
     del fake
 
-    def made(**changes: Any) -> SupermemoryLayer:
+    def made(**changes: Any) -> SupermemoryService:
         settings: dict[str, Any] = {"url": served[1], "timeout": 10.0, **changes}
-        return SupermemoryLayer(SecretStr(settings.pop("key", KEY)), settings.pop("brand", BRAND), **settings)
+        return SupermemoryService(SecretStr(settings.pop("key", KEY)), settings.pop("brand", BRAND), **settings)
 
     return made

@@ -1,4 +1,4 @@
-"""Supermemory keeps the contract of every layer, and never appends to a text."""
+"""Supermemory keeps the contract of every service, and never appends to a text."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from collections.abc import Callable
 
 import pytest
 
-from dm_memory.services.resilience import GuardedLayer, GuardPolicy, guard
-from dm_memory.services.supermemory.service import SupermemoryLayer
-from tests.services.contract import LayerContract
+from dm_memory.services.resilience import Guarded, GuardPolicy, guard
+from dm_memory.services.supermemory.service import SupermemoryService
+from tests.services.contract import ServiceContract
 from tests.services.supermemory.conftest import Make
 
 pytestmark = pytest.mark.supermemory
 
 
-class TestSupermemory(LayerContract):
-    """The layer by itself."""
+class TestSupermemory(ServiceContract):
+    """The service by itself."""
 
     @pytest.fixture
-    def make_layer(self, make: Make) -> Callable[[], SupermemoryLayer]:
+    def make_service(self, make: Make) -> Callable[[], SupermemoryService]:
         return make
 
 
-class TestGuardedSupermemory(LayerContract):
-    """The layer as it is used."""
+class TestGuardedSupermemory(ServiceContract):
+    """The service as it is used."""
 
     @pytest.fixture
-    def make_layer(self, make: Make) -> Callable[[], GuardedLayer]:
+    def make_service(self, make: Make) -> Callable[[], Guarded[SupermemoryService]]:
         return lambda: guard(make(), GuardPolicy())

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from dm_memory.errors import ErrorClass, LayerError
+from dm_memory.errors import ErrorClass, ServiceError
 from dm_memory.services.protocol import Outcome
 from dm_memory.services.supermemory.documents import document_of
-from dm_memory.services.supermemory.service import SupermemoryLayer
+from dm_memory.services.supermemory.service import SupermemoryService
 from tests.services.payloads import BRAND, payload
 from tests.services.supermemory.conftest import DESCRIPTION, SHARED
 from tests.services.supermemory.fake_supermemory import KEY
@@ -62,45 +62,45 @@ def _address(lines: Iterator[str]) -> str:
 
 
 @pytest.fixture
-def play(prism: str) -> Callable[[Callable[[SupermemoryLayer], Awaitable[Any]]], Any]:
-    """Return a function that plays a scenario on a layer in front of Prism."""
+def play(prism: str) -> Callable[[Callable[[SupermemoryService], Awaitable[Any]]], Any]:
+    """Return a function that plays a scenario on a service in front of Prism."""
 
-    async def act(scenario: Callable[[SupermemoryLayer], Awaitable[Any]]) -> Any:
-        layer = SupermemoryLayer(SecretStr(KEY), BRAND, url=prism)
+    async def act(scenario: Callable[[SupermemoryService], Awaitable[Any]]) -> Any:
+        service = SupermemoryService(SecretStr(KEY), BRAND, url=prism)
         try:
-            return await scenario(layer)
+            return await scenario(service)
         finally:
-            await layer.close()
+            await service.close()
 
     return lambda scenario: asyncio.run(act(scenario))
 
 
-Play = Callable[[Callable[[SupermemoryLayer], Awaitable[Any]]], Any]
+Play = Callable[[Callable[[SupermemoryService], Awaitable[Any]]], Any]
 
 
 def test_what_is_asked_and_sent_is_as_described(play: Play) -> None:
-    assert play(lambda layer: layer.capacity()).used == 0
-    assert play(lambda layer: layer.fetch([payload(number).id for number in range(100)])) == {}
-    assert play(lambda layer: layer.entries(None, 10)) == ([], None)
-    assert play(lambda layer: layer.update_metadata([payload(1)])) == [Outcome(payload(1).id)]
-    assert play(lambda layer: layer.upsert([LATER])) == [Outcome(LATER.id)]
+    assert play(lambda service: service.capacity()).used == 0
+    assert play(lambda service: service.fetch([payload(number).id for number in range(100)])) == {}
+    assert play(lambda service: service.entries(None, 10)) == ([], None)
+    assert play(lambda service: service.update_metadata([payload(1)])) == [Outcome(payload(1).id)]
+    assert play(lambda service: service.upsert([LATER])) == [Outcome(LATER.id)]
 
 
 def test_a_mock_that_names_other_ids_is_not_believed(play: Play) -> None:
-    (outcome,) = play(lambda layer: layer.upsert([payload(1)]))
+    (outcome,) = play(lambda service: service.upsert([payload(1)]))
     assert outcome.error.error_class is ErrorClass.MALFORMED_REPLY
     assert outcome.error.code == "no-answer"
 
 
-ERRORS: list[tuple[int, ErrorClass, Callable[[SupermemoryLayer], Awaitable[Any]]]] = [
-    (400, ErrorClass.VALIDATION, lambda layer: layer.fetch([payload(1).id])),
-    (401, ErrorClass.AUTH, lambda layer: layer.fetch([payload(1).id])),
-    (403, ErrorClass.AUTH, lambda layer: layer.capacity()),
-    (500, ErrorClass.UNAVAILABLE, lambda layer: layer.entries(None, 1)),
-    (402, ErrorClass.QUOTA, lambda layer: layer._connection.add([{"id": "a", **document_of(payload(1))}])),
-    (402, ErrorClass.QUOTA, lambda layer: layer.update_metadata([payload(1)])),
-    (409, ErrorClass.UNAVAILABLE, lambda layer: layer.update_metadata([payload(1)])),
-    (401, ErrorClass.AUTH, lambda layer: layer.delete([payload(1).id])),
+ERRORS: list[tuple[int, ErrorClass, Callable[[SupermemoryService], Awaitable[Any]]]] = [
+    (400, ErrorClass.VALIDATION, lambda service: service.fetch([payload(1).id])),
+    (401, ErrorClass.AUTH, lambda service: service.fetch([payload(1).id])),
+    (403, ErrorClass.AUTH, lambda service: service.capacity()),
+    (500, ErrorClass.UNAVAILABLE, lambda service: service.entries(None, 1)),
+    (402, ErrorClass.QUOTA, lambda service: service._connection.add([{"id": "a", **document_of(payload(1))}])),
+    (402, ErrorClass.QUOTA, lambda service: service.update_metadata([payload(1)])),
+    (409, ErrorClass.UNAVAILABLE, lambda service: service.update_metadata([payload(1)])),
+    (401, ErrorClass.AUTH, lambda service: service.delete([payload(1).id])),
 ]
 
 
@@ -110,10 +110,10 @@ def test_described_errors_have_their_class(
     monkeypatch: pytest.MonkeyPatch,
     status: int,
     error_class: ErrorClass,
-    call: Callable[[SupermemoryLayer], Awaitable[Any]],
+    call: Callable[[SupermemoryService], Awaitable[Any]],
 ) -> None:
     monkeypatch.setenv("SUPERMEMORY_CUSTOM_HEADERS", f"Prefer: code={status}")
-    with pytest.raises(LayerError) as caught:
+    with pytest.raises(ServiceError) as caught:
         play(call)
     assert (caught.value.error_class, caught.value.code) == (error_class, str(status))
 
@@ -122,5 +122,5 @@ def test_a_document_that_is_not_there_can_not_have_its_metadata_updated(
     play: Play, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SUPERMEMORY_CUSTOM_HEADERS", "Prefer: code=404")
-    (outcome,) = play(lambda layer: layer.update_metadata([payload(1)]))
+    (outcome,) = play(lambda service: service.update_metadata([payload(1)]))
     assert outcome.error.error_class is ErrorClass.VALIDATION

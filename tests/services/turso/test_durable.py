@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dm_memory.errors import ErrorClass, LayerError
-from dm_memory.facts.patterns import find_patterns
-from dm_memory.services.turso import schema
+from dm_memory.errors import ErrorClass, ServiceError
+from dm_memory.facts.patterns import Episode, find_patterns
+from dm_memory.services.turso import schema, writing
 from dm_memory.services.turso import store as durable_store
 from dm_memory.services.turso.protocol import START, Page, Table
 from dm_memory.services.turso.rows import (
@@ -26,11 +26,11 @@ from dm_memory.services.turso.rows import (
     row_checksum,
     unpack_vector,
 )
-from dm_memory.services.turso.store import SqlStore
+from dm_memory.services.turso.writing import SharedStore
 from tests.cache.conftest import Database
 from tests.services.payloads import payload
 
-Scenario = Callable[[SqlStore], Awaitable[Any]]
+Scenario = Callable[[SharedStore], Awaitable[Any]]
 
 
 def play(database: Database, scenario: Scenario, **options: Any) -> Any:
@@ -69,7 +69,7 @@ def ids(page: Page) -> list[str]:
     return [str(row[0]) for row in page.rows]
 
 
-async def everything(store: SqlStore, table: Table, limit: int) -> list[tuple[Any, ...]]:
+async def everything(store: SharedStore, table: Table, limit: int) -> list[tuple[Any, ...]]:
     rows: list[tuple[Any, ...]] = []
     after = START
     while (page := await store.page(table, after, limit=limit)).rows:
@@ -79,7 +79,7 @@ async def everything(store: SqlStore, table: Table, limit: int) -> list[tuple[An
 
 
 def test_a_store_that_was_never_written_reads_as_empty_and_stays_unmade(database: Database) -> None:
-    async def scenario(store: SqlStore) -> None:
+    async def scenario(store: SharedStore) -> None:
         assert (await store.ping()).layout == "empty"
         assert set((await store.counts()).values()) == {0}
         assert (await store.page(Table.EPISODES)).rows == []
@@ -93,9 +93,9 @@ def test_a_store_that_was_never_written_reads_as_empty_and_stays_unmade(database
 
 
 def test_the_first_write_makes_the_tables(database: Database) -> None:
-    async def scenario(store: SqlStore) -> None:
+    async def scenario(store: SharedStore) -> None:
         await store.upsert_episodes(episodes(3))
-        assert (await store.ping()).schema_version == 1
+        assert (await store.ping()).schema_version == 2
         assert (await store.counts())[Table.EPISODES] == 3
 
     play(database, scenario)
@@ -106,7 +106,7 @@ def test_an_episode_comes_back_as_the_payload_it_was(database: Database) -> None
         1, text="Zürich 🚀 'quoted'; \x00 and\nlines", facts={"n": 2**53 + 1, "x": 0.1, "b": True, "l": ["ä"]}
     )
 
-    async def scenario(store: SqlStore) -> None:
+    async def scenario(store: SharedStore) -> None:
         await store.upsert_episodes([episode_of(stored)])
         assert payload_of(episode_from(await store.page(Table.EPISODES))) == stored
 
@@ -116,7 +116,7 @@ def test_an_episode_comes_back_as_the_payload_it_was(database: Database) -> None
 def test_more_rows_than_one_transaction_takes_keep_their_order(database: Database) -> None:
     rows = [replace(row, content="x" * 2000) for row in episodes(2500)]
 
-    async def scenario(store: SqlStore) -> None:
+    async def scenario(store: SharedStore) -> None:
         await store.upsert_episodes(rows)
         assert ids(await store.page(Table.EPISODES, limit=3000)) == [row.id for row in rows]
         await store.delete(Table.EPISODES, [row.id for row in rows[1:]])
@@ -130,7 +130,7 @@ def test_a_vector_comes_back_bit_by_bit(database: Database) -> None:
     row = episodes(1)[0]
     vector = unpack_vector(pack_vector([0.1, -0.0, 1e-40, 3.4e38]))
 
-    async def scenario(store: SqlStore) -> None:
+    async def scenario(store: SharedStore) -> None:
         await store.upsert_embeddings([embedding(row, vector)])
         page = await store.embeddings_of([row.id])
         values = dict(zip(page.columns, page.rows[0], strict=True))
@@ -141,7 +141,7 @@ def test_a_vector_comes_back_bit_by_bit(database: Database) -> None:
 
 
 def test_storing_the_same_again_changes_nothing(database: Database) -> None:
-    async def scenario(store: SqlStore) -> None:
+    async def scenario(store: SharedStore) -> None:
         await store.upsert_episodes(episodes(40))
         before = (await store.page(Table.EPISODES)).rows
         await store.upsert_episodes(episodes(40))
@@ -151,7 +151,7 @@ def test_storing_the_same_again_changes_nothing(database: Database) -> None:
 
 
 def test_a_changed_row_moves_to_the_end_and_only_that_one(database: Database) -> None:
-    async def scenario(store: SqlStore) -> None:
+    async def scenario(store: SharedStore) -> None:
         rows = episodes(5)
         await store.upsert_episodes(rows)
         newest = (await store.survey({})).newest[Table.EPISODES]
@@ -168,7 +168,7 @@ def test_a_changed_row_moves_to_the_end_and_only_that_one(database: Database) ->
 def test_moments_grow_strictly_even_where_the_writers_clock_goes_back(database: Database) -> None:
     moments = iter([5_000_000, 4_000_000, 5_000_001, 1])
 
-    async def scenario(store: SqlStore) -> None:
+    async def scenario(store: SharedStore) -> None:
         await store.migrate()
         rows = episodes(4)
         for row in rows:
@@ -182,7 +182,7 @@ def test_moments_grow_strictly_even_where_the_writers_clock_goes_back(database: 
 
 
 def test_writers_at_once_never_share_a_moment(database: Database) -> None:
-    async def scenario(store: SqlStore) -> None:
+    async def scenario(store: SharedStore) -> None:
         await store.migrate()
         others = [database.store() for _ in range(4)]
         rows = episodes(60)
@@ -198,19 +198,19 @@ def test_writers_at_once_never_share_a_moment(database: Database) -> None:
 
 
 def test_processes_that_make_the_tables_at_once_all_succeed(database: Database) -> None:
-    async def scenario(store: SqlStore) -> None:
+    async def scenario(store: SharedStore) -> None:
         stores = [store, *(database.store() for _ in range(3))]
         await asyncio.gather(*(each.migrate() for each in stores))
         for other in stores[1:]:
             await other.close()
-        assert (await store.ping()).schema_version == 1
+        assert (await store.ping()).schema_version == 2
 
     play(database, scenario)
 
 
 @pytest.mark.parametrize("limit", [1, 7, 100])
 def test_pages_return_every_row_once_in_order(database: Database, limit: int) -> None:
-    async def scenario(store: SqlStore) -> None:
+    async def scenario(store: SharedStore) -> None:
         await store.upsert_episodes(episodes(20))
         rows = await everything(store, Table.EPISODES, limit)
         assert [row[0] for row in rows] == [row.id for row in episodes(20)]
@@ -219,7 +219,7 @@ def test_pages_return_every_row_once_in_order(database: Database, limit: int) ->
 
 
 def test_pages_between_splits_are_the_whole_table(database: Database) -> None:
-    async def scenario(store: SqlStore) -> None:
+    async def scenario(store: SharedStore) -> None:
         await store.upsert_episodes(episodes(50))
         seams = await store.splits(Table.EPISODES, START, 8)
         assert len(seams) == 6
@@ -236,7 +236,7 @@ def test_pages_between_splits_are_the_whole_table(database: Database) -> None:
 
 
 def test_a_watermark_can_be_read_again_inclusively(database: Database) -> None:
-    async def scenario(store: SqlStore) -> None:
+    async def scenario(store: SharedStore) -> None:
         await store.upsert_episodes(episodes(3))
         moment, identity = (await store.survey({})).newest[Table.EPISODES]
         assert ids(await store.page(Table.EPISODES, (moment, ""))) == [identity]
@@ -245,7 +245,7 @@ def test_a_watermark_can_be_read_again_inclusively(database: Database) -> None:
 
 
 def test_deleting_leaves_tombstones_and_takes_the_embeddings_along(database: Database) -> None:
-    async def scenario(store: SqlStore) -> None:
+    async def scenario(store: SharedStore) -> None:
         rows = episodes(3)
         await store.upsert_episodes(rows)
         await store.upsert_embeddings([embedding(row, [1.0, 2.0]) for row in rows])
@@ -266,7 +266,7 @@ def test_deleting_leaves_tombstones_and_takes_the_embeddings_along(database: Dat
 
 
 def test_a_row_that_is_stored_again_has_no_tombstone(database: Database) -> None:
-    async def scenario(store: SqlStore) -> None:
+    async def scenario(store: SharedStore) -> None:
         rows = episodes(2)
         await store.upsert_episodes(rows)
         await store.delete(Table.EPISODES, [rows[0].id])
@@ -281,7 +281,7 @@ def test_a_row_that_is_stored_again_has_no_tombstone(database: Database) -> None
 
 
 def test_deleting_twice_buries_once(database: Database) -> None:
-    async def scenario(store: SqlStore) -> None:
+    async def scenario(store: SharedStore) -> None:
         rows = episodes(1)
         await store.upsert_episodes(rows)
         await store.delete(Table.EPISODES, [rows[0].id])
@@ -293,7 +293,7 @@ def test_deleting_twice_buries_once(database: Database) -> None:
 
 
 def test_brands_that_share_a_database_do_not_see_each_other(database: Database) -> None:
-    async def scenario(store: SqlStore) -> None:
+    async def scenario(store: SharedStore) -> None:
         other = database.store("bolt")
         await store.upsert_episodes(episodes(2))
         await other.upsert_episodes(episodes(3, "bolt"))
@@ -308,7 +308,7 @@ def test_brands_that_share_a_database_do_not_see_each_other(database: Database) 
 
 
 def test_the_newest_episodes_are_those_that_changed_last(database: Database) -> None:
-    async def scenario(store: SqlStore) -> None:
+    async def scenario(store: SharedStore) -> None:
         rows = episodes(6)
         await store.upsert_episodes(rows)
         await store.upsert_episodes([replace(rows[0], priority="high")])
@@ -318,7 +318,7 @@ def test_the_newest_episodes_are_those_that_changed_last(database: Database) -> 
 
 
 def test_checksums_are_those_of_the_rows_as_they_are_now(database: Database) -> None:
-    async def scenario(store: SqlStore) -> None:
+    async def scenario(store: SharedStore) -> None:
         rows = episodes(2)
         await store.upsert_episodes(rows)
         copy = {row[0]: row_checksum(row) for row in (await store.page(Table.EPISODES)).rows}
@@ -332,10 +332,8 @@ def test_checksums_are_those_of_the_rows_as_they_are_now(database: Database) -> 
 
 
 def test_patterns_are_kept_with_their_rates(database: Database) -> None:
-    async def scenario(store: SqlStore) -> None:
-        point = replace(
-            episodes(1)[0], kind="campaign", key="campaign/q1#retrospective/what_worked/0", content="Short forms"
-        )
+    async def scenario(store: SharedStore) -> None:
+        point = Episode("e1", "campaign/q1#retrospective/what_worked/0", "campaign", "Short forms", {}, "2026-01-01")
         await store.upsert_patterns(find_patterns("acme", [point]))
         page = await store.page(Table.PATTERNS)
         values = dict(zip(page.columns, page.rows[0], strict=True))
@@ -345,11 +343,11 @@ def test_patterns_are_kept_with_their_rates(database: Database) -> None:
 
 
 def test_a_batch_is_whole_or_not_there(database: Database) -> None:
-    async def scenario(store: SqlStore) -> None:
+    async def scenario(store: SharedStore) -> None:
         await store.migrate()
         rows = episodes(3)
         broken = replace(rows[2], content=None)  # type: ignore[arg-type]  # what NOT NULL is for
-        with pytest.raises(LayerError) as caught:
+        with pytest.raises(ServiceError) as caught:
             await store.upsert_episodes([*rows[:2], broken])
         assert caught.value.error_class is ErrorClass.VALIDATION
         assert (await store.counts())[Table.EPISODES] == 0
@@ -358,8 +356,8 @@ def test_a_batch_is_whole_or_not_there(database: Database) -> None:
 
 
 def test_half_a_character_is_refused_before_anything_is_stored(database: Database) -> None:
-    async def scenario(store: SqlStore) -> None:
-        with pytest.raises(LayerError) as caught:
+    async def scenario(store: SharedStore) -> None:
+        with pytest.raises(ServiceError) as caught:
             await store.upsert_episodes([*episodes(1), replace(episodes(2)[1], content="broken \ud800")])
         assert caught.value.error_class is ErrorClass.VALIDATION
         assert (await store.ping()).layout == "empty"
@@ -368,7 +366,7 @@ def test_half_a_character_is_refused_before_anything_is_stored(database: Databas
 
 
 def test_long_texts_are_stored_and_read_in_as_many_pieces_as_it_takes(database: Database) -> None:
-    async def scenario(store: SqlStore) -> None:
+    async def scenario(store: SharedStore) -> None:
         rows = [replace(row, content=f"{place}" + "x" * 1_500_000) for place, row in enumerate(episodes(9))]
         await store.upsert_episodes(rows)
         page = await store.page(Table.EPISODES, limit=100)
@@ -381,13 +379,13 @@ def test_long_texts_are_stored_and_read_in_as_many_pieces_as_it_takes(database: 
 
 
 def test_a_store_of_a_newer_program_is_left_alone(database: Database) -> None:
-    async def scenario(store: SqlStore) -> None:
+    async def scenario(store: SharedStore) -> None:
         await store.migrate()
         await database.run("UPDATE dm_memory_meta SET value = 99 WHERE name = 'schema_version'")
         fresh = database.store()
         row = episodes(1)
         for act in (fresh.ping(), fresh.migrate(), fresh.upsert_episodes(row), fresh.delete(Table.EPISODES, ["e1"])):
-            with pytest.raises(LayerError, match="newer dm-memory"):
+            with pytest.raises(ServiceError, match="newer dm-memory"):
                 await act
         await fresh.close()
         assert (await store.counts())[Table.EPISODES] == 0
@@ -400,19 +398,21 @@ def test_a_store_of_an_older_program_is_brought_up_and_keeps_its_rows(
 ) -> None:
     """As if the next version added a column: what has to hold on the day when there is one."""
 
-    async def scenario(store: SqlStore) -> None:
+    async def scenario(store: SharedStore) -> None:
         await store.upsert_episodes(episodes(3))
         monkeypatch.setattr(schema, "_MIGRATIONS", (*schema._MIGRATIONS, "ALTER TABLE episodes ADD COLUMN mood TEXT"))
-        monkeypatch.setattr(durable_store, "SCHEMA_VERSION", 2)
+        for module in (durable_store, writing):
+            monkeypatch.setattr(module, "SCHEMA_VERSION", 3)
         newer = [database.store() for _ in range(3)]
         await asyncio.gather(*(each.upsert_episodes(episodes(number)) for number, each in enumerate(newer, 4)))
         await newer[0].migrate()
-        assert (await newer[0].ping()).schema_version == 2
+        assert (await newer[0].ping()).schema_version == 3
         assert (await newer[0].counts())[Table.EPISODES] == 6
         (columns,) = await newer[0]._engine.read([schema.DETECT])
         assert ("episodes", "mood") in columns
-        monkeypatch.setattr(durable_store, "SCHEMA_VERSION", 1)
-        with pytest.raises(LayerError, match="newer dm-memory"):  # the older program, which was running all the while
+        for module in (durable_store, writing):
+            monkeypatch.setattr(module, "SCHEMA_VERSION", 2)
+        with pytest.raises(ServiceError, match="newer dm-memory"):  # the older program, which was running all the while
             await store.upsert_episodes(episodes(7))
         for each in newer:
             await each.close()
@@ -422,7 +422,10 @@ def test_a_store_of_an_older_program_is_brought_up_and_keeps_its_rows(
 
 def test_a_store_that_lacks_the_newest_columns_is_known_for_our_own() -> None:
     found = {table.value: ["id", "updated_at", "brand"] for table in Table} | {"dm_memory_meta": ["name", "value"]}
-    assert schema.recognise(found) is schema.NATIVE
+    layout = schema.recognise(found)
+    assert layout is not None
+    assert (layout.name, layout.writable) == ("dm-memory", True)
+    assert layout.tables[Table.EPISODES].columns == ("brand",)
     assert schema.recognise({"dm_memory_meta": ["name", "value"]}) is schema.EMPTY
 
 
@@ -441,7 +444,7 @@ INSERT INTO embeddings VALUES ('v1', 'e2', 'episode', '[0.5]', 1, 'm', 101)
 
 
 def test_a_database_of_do_memory_is_read_through_the_same_calls(database: Database) -> None:
-    async def scenario(store: SqlStore) -> None:
+    async def scenario(store: SharedStore) -> None:
         await database.run(DO_MEMORY)
         assert (await store.ping()).layout == "do-memory"
         survey = await store.survey({Table.EPISODES: (100_000_000, "e1")})
@@ -461,7 +464,7 @@ def test_a_database_of_do_memory_is_read_through_the_same_calls(database: Databa
 
 
 def test_an_edit_without_a_timestamp_shows_in_the_checksum(database: Database) -> None:
-    async def scenario(store: SqlStore) -> None:
+    async def scenario(store: SharedStore) -> None:
         await database.run(DO_MEMORY)
         before = await store.checksums(Table.EPISODES, ["e1"])
         await database.run("UPDATE episodes SET task_description = 'other' WHERE episode_id = 'e1'")
@@ -471,10 +474,10 @@ def test_an_edit_without_a_timestamp_shows_in_the_checksum(database: Database) -
 
 
 def test_nothing_is_written_into_another_programs_database(database: Database) -> None:
-    async def scenario(store: SqlStore) -> None:
+    async def scenario(store: SharedStore) -> None:
         await database.run(DO_MEMORY)
         for act in (store.upsert_episodes(episodes(1)), store.delete(Table.EPISODES, ["e1"]), store.migrate()):
-            with pytest.raises(LayerError, match="belongs to do-memory"):
+            with pytest.raises(ServiceError, match="belongs to do-memory"):
                 await act
         assert (await store.counts())[Table.EPISODES] == 3
 
@@ -482,10 +485,10 @@ def test_nothing_is_written_into_another_programs_database(database: Database) -
 
 
 def test_tables_that_are_nobodys_are_named_as_such(database: Database) -> None:
-    async def scenario(store: SqlStore) -> None:
+    async def scenario(store: SharedStore) -> None:
         await database.run("CREATE TABLE episodes (season INTEGER, title TEXT)")
         for act in (store.ping(), store.counts(), store.upsert_episodes(episodes(1))):
-            with pytest.raises(LayerError) as caught:
+            with pytest.raises(ServiceError) as caught:
                 await act
             assert caught.value.code == "unknown-layout"
 
@@ -493,7 +496,7 @@ def test_tables_that_are_nobodys_are_named_as_such(database: Database) -> None:
 
 
 def test_names_of_columns_are_not_trusted(database: Database) -> None:
-    async def scenario(store: SqlStore) -> None:
+    async def scenario(store: SharedStore) -> None:
         await database.run(DO_MEMORY)
         await database.run('ALTER TABLE episodes ADD COLUMN "x"" FROM patterns --" TEXT')
         page = await store.page(Table.EPISODES)
@@ -508,7 +511,7 @@ def test_names_of_columns_are_not_trusted(database: Database) -> None:
 def test_any_text_survives(database: Database, text: str) -> None:
     row = replace(episodes(1)[0], content=text, key=text[:20], facts=text)
 
-    async def scenario(store: SqlStore) -> None:
+    async def scenario(store: SharedStore) -> None:
         await store.upsert_episodes([row])
         assert episode_from(await store.rows(Table.EPISODES, [row.id])) == row
 

@@ -16,14 +16,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from dm_memory.errors import ConfigurationError, ErrorClass, LayerError
+from dm_memory.errors import ConfigurationError, ErrorClass, ServiceError
+from dm_memory.services.faults import Faults
 from dm_memory.services.turso import hrana
-from dm_memory.services.turso.hrana import HranaClient, Timeouts, base_url
+from dm_memory.services.turso.hrana import HranaClient, Timeouts, base_url, open_turso_store
 from dm_memory.services.turso.protocol import START, Key, Table
 from dm_memory.services.turso.rows import episode_of
-from dm_memory.services.turso.statement import ReplyTooLargeError, Statement
-from dm_memory.services.turso.store import SqlStore
-from dm_memory.services.turso.turso import open_turso_store
+from dm_memory.services.turso.schema import ReplyTooLargeError, Statement
+from dm_memory.services.turso.wire import faults_of
+from dm_memory.services.turso.writing import SharedStore
 from tests.cache.proxy import Handler, Proxy, StubServer, answer, proxied, stubbed
 from tests.cache.sqld import Server
 from tests.services.payloads import payload
@@ -35,13 +36,13 @@ FAR = 20.0
 """Seconds in which even a slow machine is done; a hang ends here as a failure."""
 
 
-async def caught(url: str, timeouts: Timeouts = HASTY, token: str | None = TOKEN) -> LayerError:
+async def caught(url: str, timeouts: Timeouts = HASTY, token: str | None = TOKEN) -> ServiceError:
     """Return the error of one read, and hold that the error of a write is the same."""
     client = HranaClient(url, SecretStr(token) if token else None, timeouts)
     try:
         errors = []
         for act in (client.execute([ONE]), client.batch([ONE])):
-            with pytest.raises(LayerError) as raised:
+            with pytest.raises(ServiceError) as raised:
                 async with asyncio.timeout(FAR):
                     await act
             errors.append(raised.value)
@@ -51,10 +52,10 @@ async def caught(url: str, timeouts: Timeouts = HASTY, token: str | None = TOKEN
     return errors[0]
 
 
-def error_of(handler: Handler, timeouts: Timeouts = HASTY) -> LayerError:
+def error_of(handler: Handler, timeouts: Timeouts = HASTY) -> ServiceError:
     """Return what a server that treats every request like this leads to."""
 
-    async def act() -> LayerError:
+    async def act() -> ServiceError:
         async with stubbed(handler) as server:
             return await caught(server.url, timeouts)
 
@@ -78,7 +79,7 @@ class TestFaults:
     """Whatever happens is one typed error, in our words, in time."""
 
     def test_a_port_nobody_listens_on(self) -> None:
-        async def act() -> LayerError:
+        async def act() -> ServiceError:
             async with stubbed(answer(200)) as server:
                 url = server.url
             return await caught(url)
@@ -156,7 +157,8 @@ class TestFaults:
                 stubbed(answer(200)) as other,
                 stubbed(answer(307, location=f"{other.url}/v2/pipeline")) as first,
             ):
-                assert (await caught(first.url)).error_class is ErrorClass.MALFORMED_REPLY
+                error = await caught(first.url)
+                assert (error.error_class, error.code) == (ErrorClass.UNAVAILABLE, "307")
                 assert other.requests == []
 
         asyncio.run(act())
@@ -253,8 +255,8 @@ class TestFaults:
     )
     def test_any_json_is_rows_or_a_typed_error(self, document: Any) -> None:
         try:
-            rows = hrana._read_executions(orjson.dumps(document), 1)
-        except LayerError:
+            rows = hrana._read_executions(faults_of("db"), orjson.dumps(document), 1)
+        except ServiceError:
             return
         assert isinstance(rows[0], list)
 
@@ -390,9 +392,9 @@ class TestEventLoop:
         threads: list[int] = []
         read = hrana._read_executions
 
-        def watched(document: bytes, count: int) -> Any:
+        def watched(faults: Faults, document: bytes, count: int) -> Any:
             threads.append(threading.get_ident())
-            return read(document, count)
+            return read(faults, document, count)
 
         monkeypatch.setattr(hrana, "_read_executions", watched)
         large = rows_reply(1, [[{"type": "text", "value": "x" * 1000}]] * 2000)
@@ -413,7 +415,7 @@ class TestRealServer:
     """What only a real libsql-server can show."""
 
     @staticmethod
-    def play(server: Server, scenario: Callable[[Proxy, SqlStore], Awaitable[None]]) -> None:
+    def play(server: Server, scenario: Callable[[Proxy, SharedStore], Awaitable[None]]) -> None:
         async def act() -> None:
             async with proxied(server.port) as proxy:
                 store = open_turso_store(proxy.url, server.token, "acme")
@@ -435,7 +437,7 @@ class TestRealServer:
     def test_numbers_sqlite_cannot_hold_are_refused(self, sqld: Server, value: float) -> None:
         async def act() -> None:
             client = HranaClient(sqld.url)
-            with pytest.raises(LayerError) as raised:
+            with pytest.raises(ServiceError) as raised:
                 await client.execute([Statement("SELECT ?", (value,))])
             assert raised.value.error_class is ErrorClass.VALIDATION
             await client.close()
@@ -447,7 +449,7 @@ class TestRealServer:
             client = HranaClient(sqld.url)
             await client.batch([Statement("CREATE TABLE t (a INTEGER PRIMARY KEY)")])
             insert = Statement("INSERT INTO t VALUES (?)", (1,))
-            with pytest.raises(LayerError) as raised:
+            with pytest.raises(ServiceError) as raised:
                 await client.batch([insert, insert])
             assert raised.value.error_class is ErrorClass.VALIDATION
             assert await client.execute([Statement("SELECT count(*) FROM t")]) == [[(0,)]]
@@ -469,7 +471,7 @@ class TestRealServer:
             await writer.close()
             reader = open_turso_store(guarded_sqld.url, guarded_sqld.reading_token, "acme")
             assert (await reader.counts())[Table.EPISODES] == 1
-            with pytest.raises(LayerError) as raised:
+            with pytest.raises(ServiceError) as raised:
                 await reader.upsert_episodes([episode_of(payload(2))])
             assert raised.value.error_class is ErrorClass.AUTH
             await reader.close()
@@ -479,10 +481,10 @@ class TestRealServer:
     def test_what_was_committed_but_never_confirmed_is_not_written_twice(self, sqld: Server) -> None:
         rows = [episode_of(payload(number)) for number in range(10)]
 
-        async def scenario(proxy: Proxy, store: SqlStore) -> None:
+        async def scenario(proxy: Proxy, store: SharedStore) -> None:
             await store.migrate()
             proxy.lose_replies = True
-            with pytest.raises(LayerError) as raised:
+            with pytest.raises(ServiceError) as raised:
                 await store.upsert_episodes(rows)
             assert raised.value.error_class is ErrorClass.UNAVAILABLE
             proxy.lose_replies = False
@@ -494,7 +496,7 @@ class TestRealServer:
         self.play(sqld, scenario)
 
     def test_asking_what_changed_costs_one_round_trip(self, sqld: Server) -> None:
-        async def scenario(proxy: Proxy, store: SqlStore) -> None:
+        async def scenario(proxy: Proxy, store: SharedStore) -> None:
             await store.upsert_episodes([episode_of(payload(1))])
             fresh = open_turso_store(proxy.url, None, "acme")
             before = proxy.requests
@@ -508,7 +510,7 @@ class TestRealServer:
     def test_pages_travel_side_by_side(self, sqld: Server) -> None:
         rows = [episode_of(payload(number)) for number in range(80)]
 
-        async def scenario(proxy: Proxy, store: SqlStore) -> None:
+        async def scenario(proxy: Proxy, store: SharedStore) -> None:
             await store.upsert_episodes(rows)
             seams = await store.splits(Table.EPISODES, START, 10)
             proxy.latency, proxy.most_in_flight = 0.1, 0
@@ -519,7 +521,7 @@ class TestRealServer:
         self.play(sqld, scenario)
 
     @staticmethod
-    async def _stretch(store: SqlStore, low: Key, high: Key) -> list[Any]:
+    async def _stretch(store: SharedStore, low: Key, high: Key) -> list[Any]:
         return [row[0] for row in (await store.page(Table.EPISODES, low, through=high, limit=10)).rows]
 
 

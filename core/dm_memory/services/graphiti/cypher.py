@@ -2,13 +2,14 @@
 
 The layout is Graphiti's (core 0.31): ``Episodic`` nodes are the entries, ``Entity`` nodes what they are about,
 ``RELATES_TO`` edges the facts, ``MENTIONS`` edges tie an entry to its entities. Its readers name the columns they read,
-so the properties that are ours (hashes, slot, since, stated_at, withdrawn_at) do not disturb them. No embeddings are
-written: one of another dimension breaks every search in the group, and Graphiti's own queries pass over a missing one.
+so the properties that are ours (hashes, state, slot, since, stated_at, withdrawn_at) do not disturb them. No embeddings
+are written: one of another dimension breaks every search in the group, and Graphiti's own queries pass over a missing
+one.
 
 Moments are ISO-8601 texts in UTC with milliseconds, in parameters and in our own properties. ``moment(x)`` makes of one
 what Graphiti stores: a text in FalkorDB, a date and time in Neo4j; the adapters put the right function there.
 
-Facts are created where their id is missing instead of merged between their ends: most facts of a brand join a few
+Facts are created if their id is missing instead of merged between their ends: most facts of a brand join a few
 nodes, and merging compares with every edge that is there already (measured in docs/decisions/0020-graphiti.md).
 """
 
@@ -49,7 +50,7 @@ ON CREATE SET n.group_id = $group, n.brand = $brand, n.name = row.name, n.source
   n.content_hash = '', n.metadata_hash = '', n.since = '', n.entity_edges = row.facts
 ON MATCH SET n.entity_edges = n.entity_edges + [fact IN row.facts WHERE NOT fact IN n.entity_edges]
 """
-"""First of a write: which facts each entry is about to state, so that a write that was cut off can be taken up."""
+"""First of a write: which facts each entry is about to state, so that a write that was cut off can be resumed."""
 
 
 def merge_entities(label: str) -> str:
@@ -100,11 +101,11 @@ WITH e, CASE WHEN never OR later IS NULL OR ended THEN null WHEN later.since = '
 WITH e, CASE WHEN replaced IS NULL OR e.withdrawn_at < replaced THEN e.withdrawn_at ELSE replaced END AS ends
 {_END}
 """
-"""Give every fact of some slots its end: ``graph_facts.succession`` where the facts are.
+"""Give every fact of some slots its end: ``facts.model.succession`` in the database.
 
-In the database, because it is a function of all facts of a slot, whoever wrote them and when: two machines that write
-at once come to the same. A fact that was withdrawn where it began never held, and ends no other. ``$gone`` are facts
-about to be deleted: their slots are in order before they go, so that a deletion that was cut off can be taken up.
+There, because it is a function of all facts of a slot, whoever wrote them and when: two machines that write at once
+come to the same. A fact that was withdrawn when it began was never valid, and ends no other. ``$gone`` are facts about
+to be deleted: their slots are in order before they go, so that a deletion that was cut off can be resumed.
 """
 
 MENTION = """
@@ -127,9 +128,9 @@ UNWIND $entries AS row
 MATCH (n:Episodic {uuid: row.uuid})
 SET n.name = row.name, n.content = row.content, n.source_description = row.source_description,
   n.valid_at = moment(row.valid_at), n.since = row.since, n.content_hash = row.content_hash,
-  n.metadata_hash = row.metadata_hash, n.details = row.details, n.fact_count = row.fact_count
+  n.metadata_hash = row.metadata_hash, n.details = row.details, n.fact_count = row.fact_count, n.state = row.state
 """
-"""Last of a write: only now the entry is held, so that ``fetch`` never tells of one whose facts are missing."""
+"""Last of a write: only now the entry counts as stored, so that ``fetch`` never returns one whose facts are missing."""
 
 HASHES = f"""
 UNWIND $ids AS id
@@ -141,7 +142,7 @@ WITH n, count(DISTINCT e.uuid) AS facts
 WHERE facts >= coalesce(n.fact_count, 0)
 RETURN n.uuid, n.content_hash, coalesce(n.metadata_hash, '')
 """
-"""Entries that are held with all their facts: one whose facts somebody deleted is to be written again."""
+"""Entries that are stored with all their facts: one whose facts somebody deleted is to be written again."""
 
 KNOWN = """
 UNWIND $ids AS id
@@ -156,7 +157,8 @@ MATCH (n:Episodic {uuid: id})
 WHERE n.group_id = $group
 UNWIND n.entity_edges AS fact
 MATCH (s)-[e:RELATES_TO {uuid: fact}]->(t)
-RETURN id, coalesce(n.content_hash, ''), coalesce(n.since, ''), e.uuid, coalesce(e.slot, ''), coalesce(e.fact, ''),
+RETURN id, coalesce(n.content_hash, ''), coalesce(n.since, ''), coalesce(n.state, ''), e.uuid,
+  coalesce(e.slot, ''), coalesce(e.fact, ''),
   coalesce(e.since, ''), coalesce(e.stated_at, ''), coalesce(e.withdrawn_at, ''), coalesce(e.name, ''), s.uuid, t.uuid
 """
 """What entries state by now, and stated once."""

@@ -8,11 +8,20 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 from urllib.parse import SplitResult, urlsplit
 
-from dm_memory.errors import ConfigurationError
+from dm_memory.errors import ConfigurationError, ErrorClass, ServiceError
 from dm_memory.services.extras import how_to_install
-from dm_memory.services.remote import Service
+from dm_memory.services.faults import Faults
 
-__all__ = ["GraphDatabase", "Row", "Statement", "Value", "host_and_port", "require_driver", "split_address"]
+__all__ = [
+    "GraphDatabase",
+    "Row",
+    "Statement",
+    "Value",
+    "host_and_port",
+    "require_driver",
+    "split_address",
+    "unreachable",
+]
 
 Scalar: TypeAlias = str | int | float | bool | None
 Row: TypeAlias = Mapping[str, Scalar | Sequence[str]]
@@ -32,15 +41,15 @@ class Statement:
 
 
 class GraphDatabase(Protocol):
-    """A graph database that holds Graphiti's groups.
+    """A graph database with Graphiti's groups.
 
-    Every method but ``close`` raises ``LayerError``; an exception that the adapter does not know is a bug and passes
+    Every method but ``close`` raises ``ServiceError``; an exception that the adapter does not know is a bug and passes
     through. Nothing is retried. Calls may come from several tasks of one event loop.
 
     Attributes:
-        kind: ``falkordb`` or ``neo4j``; a part of the layer's name.
-        place: Where it is, for people and for the layer's name; without secrets.
-        service: Its names, for messages.
+        kind: ``falkordb`` or ``neo4j``; a part of the service's name.
+        place: Where it is, for people and for the service's name; without secrets.
+        faults: Its errors.
     """
 
     @property
@@ -52,8 +61,11 @@ class GraphDatabase(Protocol):
         """See above."""
 
     @property
-    def service(self) -> Service:
+    def faults(self) -> Faults:
         """See above."""
+
+    async def load(self) -> None:
+        """Import the driver, on a thread."""
 
     async def prepare(self, group: str) -> None:
         """Make the indexes that writing needs. Idempotent."""
@@ -62,7 +74,7 @@ class GraphDatabase(Protocol):
         """Run statements in order; the first that fails ends it. Whether those before it stay is the database's way."""
 
     async def read(self, group: str, statement: Statement) -> list[list[Any]]:
-        """Return the rows of a statement that changes nothing; none where the group does not exist."""
+        """Return the rows of a statement that changes nothing; none if the group does not exist."""
 
     async def close(self) -> None:
         """Let go of connections. Idempotent; a later call connects again."""
@@ -90,7 +102,7 @@ def split_address(uri: str, schemes: Mapping[str, str], setting: str) -> SplitRe
         setting: The variable it came from, for the message.
 
     Raises:
-        ConfigurationError: It is no such address. The message does not quote it: it can hold a password.
+        ConfigurationError: It is no such address. The message does not quote it: it can contain a password.
     """
     try:
         parts = urlsplit(uri.strip())
@@ -109,3 +121,13 @@ def host_and_port(parts: SplitResult, default_port: int) -> str:
     """Return ``host:port`` of an address, without user and password."""
     host = parts.hostname or ""
     return f"{f'[{host}]' if ':' in host else host}:{parts.port or default_port}"
+
+
+def unreachable(faults: Faults, code: str) -> ServiceError:
+    """Return the error of a database that no connection can be made to, or whose connection broke."""
+    return ServiceError(
+        f"{faults.name} ({faults.where}) can't be reached.",
+        f"Check that it runs and {faults.url_setting}, then sync again: what is missing is queued.",
+        error_class=ErrorClass.UNAVAILABLE,
+        code=code,
+    )

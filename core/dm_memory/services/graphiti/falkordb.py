@@ -1,7 +1,7 @@
-"""FalkorDB, where Graphiti keeps each group in a graph of that name.
+"""FalkorDB, in which Graphiti keeps each group in a graph of that name.
 
-FalkorDB is a module of Redis, so the driver is ``redis`` (asyncio), imported on first use. FalkorDB's own package is a
-layer over it that asks the server in its constructor over a blocking connection: see docs/decisions/0020-graphiti.md.
+FalkorDB is a module of Redis, so the driver is ``redis`` (asyncio), imported on first use. FalkorDB's own package wraps
+it, and asks the server in its constructor over a blocking connection: see docs/decisions/0020-graphiti.md.
 """
 
 from __future__ import annotations
@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dm_memory.errors import ErrorClass, LayerError
+from dm_memory.errors import ErrorClass, ServiceError
+from dm_memory.services.faults import Faults, load
 from dm_memory.services.graphiti.database import (
     Statement,
     Value,
     host_and_port,
     require_driver,
     split_address,
+    unreachable,
 )
-from dm_memory.services.remote import Service, load
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -50,8 +51,8 @@ class FalkorDatabase:
 
     Args:
         uri: ``redis://[user:password@]host:port``, ``rediss://`` with TLS; ``falkor://`` and ``falkors://`` likewise.
-        username: Used where the address has none.
-        password: Used where the address has none.
+        username: Used if the address has none.
+        password: Used if the address has none.
         timeout: Seconds to wait for a connection, and for each part of a reply.
 
     Raises:
@@ -66,12 +67,16 @@ class FalkorDatabase:
         require_driver("redis", "FalkorDB")
         parts = split_address(uri, _SCHEMES, "FALKORDB_URI")
         self.place = host_and_port(parts, _PORT)
-        self.service = Service("FalkorDB", self.place, "FALKORDB_PASSWORD", "FALKORDB_URI")
+        self.faults = Faults("FalkorDB", self.place, "FALKORDB_PASSWORD", "FALKORDB_URI")
         self._uri = parts.geturl()
         self._username = username
         self._password = password
         self._timeout = timeout
         self._redis: Redis | None = None
+
+    async def load(self) -> None:
+        """Import the driver."""
+        await load("redis.asyncio", "redis.exceptions")
 
     async def prepare(self, group: str) -> None:
         """Make Graphiti's indexes and one on slots."""
@@ -105,10 +110,10 @@ class FalkorDatabase:
         try:
             return _rows(reply)
         except (TypeError, ValueError) as error:
-            raise self.service.malformed() from error
+            raise self.faults.malformed() from error
 
     async def _send(self, *command: str) -> object:
-        await load("redis.asyncio", "redis.exceptions")
+        await self.load()
         from redis import exceptions  # noqa: PLC0415  # the extra graphiti; imported on first use
 
         try:
@@ -118,7 +123,7 @@ class FalkorDatabase:
         except (exceptions.RedisError, OSError) as error:
             raise self._of_connection(error) from error
         except ValueError as error:  # the reply's lengths are no numbers, or its text is not UTF-8
-            raise self.service.malformed() from error
+            raise self.faults.malformed() from error
         return reply
 
     def _client(self) -> Redis:
@@ -135,7 +140,7 @@ class FalkorDatabase:
                 decode_responses=True,
                 socket_timeout=self._timeout,
                 socket_connect_timeout=self._timeout,
-                retry=Retry(NoBackoff(), 0),  # the layer's wrapper retries
+                retry=Retry(NoBackoff(), 0),  # the guard retries
                 driver_info=None,
             )
         return self._redis
@@ -147,15 +152,15 @@ class FalkorDatabase:
 
         match error:
             case exceptions.TimeoutError() | TimeoutError():
-                return self.service.timeout()
+                return self.faults.timeout()
             case exceptions.AuthenticationError() | exceptions.AuthorizationError():
-                return self.service.auth("NOAUTH")
+                return self.faults.auth("NOAUTH")
             case exceptions.BusyLoadingError():
-                return self.service.unavailable("LOADING")
+                return self.faults.unavailable("LOADING")
             case exceptions.InvalidResponse():
-                return self.service.malformed()
+                return self.faults.malformed()
             case exceptions.ConnectionError() | OSError():
-                return self.service.unavailable()
+                return unreachable(self.faults, type(error).__name__)
             case _:
                 return error
 
@@ -164,18 +169,18 @@ class FalkorDatabase:
         from redis import exceptions  # noqa: PLC0415  # as above
 
         if isinstance(error, exceptions.OutOfMemoryError):
-            return self.service.quota("OOM")
+            return self.faults.quota("OOM")
         if isinstance(error, exceptions.NoPermissionError):
-            return self.service.auth("NOPERM")
+            return self.faults.auth("NOPERM")
         if isinstance(error, exceptions.ReadOnlyError | exceptions.ClusterError | exceptions.AskError):
-            return self.service.unavailable(type(error).__name__)
+            return self.faults.unavailable(type(error).__name__)
         text = str(error)
         known = next((meaning for words, meaning in _REPLIES.items() if words in text), None)
         return known(self) if known else error
 
-    def no_falkordb(self) -> LayerError:
-        """Return what is wrong where the server does not know FalkorDB's commands."""
-        return LayerError(
+    def no_falkordb(self) -> ServiceError:
+        """Return what is wrong if the server does not know FalkorDB's commands."""
+        return ServiceError(
             f"At {self.place} there is a Redis without FalkorDB.",
             "Point FALKORDB_URI at the FalkorDB that Graphiti uses.",
             error_class=ErrorClass.UNAVAILABLE,
@@ -194,13 +199,13 @@ class _NoSuchGraphError(Exception):
 _REPLIES: Mapping[str, Callable[[FalkorDatabase], Exception]] = {
     "already indexed": lambda _: _AlreadyIndexedError(),
     "empty key": lambda _: _NoSuchGraphError(),
-    "Query timed out": lambda database: database.service.timeout("TIMEOUT"),
+    "Query timed out": lambda database: database.faults.timeout("TIMEOUT"),
     # Half of the batch may fit.
-    "mem consumption exceeded": lambda database: database.service.refused("QUERY_MEM_CAPACITY"),
-    "Max pending queries": lambda database: database.service.rate_limited(code="MAX_QUEUED_QUERIES"),
-    "MISCONF": lambda database: database.service.unavailable("MISCONF"),
-    "NOREPLICAS": lambda database: database.service.unavailable("NOREPLICAS"),
-    "WRONGTYPE": lambda database: database.service.unavailable("WRONGTYPE"),
+    "mem consumption exceeded": lambda database: database.faults.refused("QUERY_MEM_CAPACITY"),
+    "Max pending queries": lambda database: database.faults.rate_limited(code="MAX_QUEUED_QUERIES"),
+    "MISCONF": lambda database: database.faults.unavailable("MISCONF"),
+    "NOREPLICAS": lambda database: database.faults.unavailable("NOREPLICAS"),
+    "WRONGTYPE": lambda database: database.faults.unavailable("WRONGTYPE"),
     "unknown command": lambda database: database.no_falkordb(),
 }
 """Words of error replies that have no class of their own in the driver, and what they mean."""

@@ -1,4 +1,4 @@
-"""Neo4j, where Graphiti keeps all groups in one database. Its driver is imported on first use."""
+"""Neo4j, in which Graphiti keeps all groups in one database. Its driver is imported on first use."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from dm_memory.errors import ErrorClass, LayerError
-from dm_memory.services.graphiti.database import Statement, host_and_port, require_driver, split_address
-from dm_memory.services.remote import Service, load
+from dm_memory.errors import ErrorClass, ServiceError
+from dm_memory.services.faults import Faults, load
+from dm_memory.services.graphiti.database import Statement, host_and_port, require_driver, split_address, unreachable
 
 if TYPE_CHECKING:
     from neo4j import AsyncDriver, AsyncTransaction
@@ -35,7 +35,7 @@ _TAKE_TURNS = Statement("MERGE (w:DmMemoryWriter {group_id: $group}) SET w.writt
 class Neo4jDatabase:
     """A Neo4j server. See ``GraphDatabase`` for the contract of its methods.
 
-    A write is one transaction. The driver has no time limit for a reply: the layer's wrapper has.
+    A write is one transaction. The driver has no time limit for a reply: the guard has.
 
     Args:
         uri: ``bolt://host:port``, ``neo4j://host:port``; ``+s`` and ``+ssc`` with TLS.
@@ -57,12 +57,16 @@ class Neo4jDatabase:
         parts = split_address(uri, _SCHEMES, "NEO4J_URI")
         address = host_and_port(parts, _PORT)
         self.place = address if database == "neo4j" else f"{address}/{database}"
-        self.service = Service("Neo4j", self.place, "NEO4J_USER and NEO4J_PASSWORD", "NEO4J_URI")
+        self.faults = Faults("Neo4j", self.place, "NEO4J_USER and NEO4J_PASSWORD", "NEO4J_URI")
         self._uri = f"{parts.scheme}://{address}{f'?{parts.query}' if parts.query else ''}"
         self._auth = (username, password) if password is not None else None
         self._name = database
         self._timeout = timeout
         self._driver: AsyncDriver | None = None
+
+    async def load(self) -> None:
+        """Import the driver."""
+        await load("neo4j", "neo4j.exceptions")
 
     async def prepare(self, group: str) -> None:  # noqa: ARG002  # the indexes are for all groups
         """Make the indexes, each in a transaction of its own, as Neo4j wants it."""
@@ -93,8 +97,8 @@ class Neo4jDatabase:
 
     @asynccontextmanager
     async def _transaction(self, *, read_only: bool = False) -> AsyncIterator[AsyncTransaction]:
-        """Yield a transaction; it is committed where the block ends well."""
-        await load("neo4j", "neo4j.exceptions")
+        """Yield a transaction; it is committed if the block ends well."""
+        await self.load()
         import neo4j  # noqa: PLC0415  # the extra graphiti; imported on first use
         from neo4j.exceptions import DriverError, Neo4jError  # noqa: PLC0415  # as above
 
@@ -128,18 +132,18 @@ class Neo4jDatabase:
     # Errors ------------------------------------------------------------------------------------------------------
 
     def _of_connection(self, error: Exception) -> Exception:
-        """Return what the driver's own trouble means; one that is not known is a bug and stays as it is."""
+        """Return what an error of the driver's own means; one that is not known is a bug and stays as it is."""
         from neo4j import exceptions  # noqa: PLC0415  # as above
 
         match error:
             case exceptions.ConnectionAcquisitionTimeoutError() | TimeoutError():
-                return self.service.timeout()
+                return self.faults.timeout()
             case exceptions.AuthConfigurationError():
-                return self.service.auth()
+                return self.faults.auth()
             case exceptions.UnsupportedServerProduct():
-                return self.service.malformed()
+                return self.faults.malformed()
             case exceptions.ServiceUnavailable() | exceptions.SessionExpired() | OSError():
-                return self.service.unavailable()
+                return unreachable(self.faults, type(error).__name__)
             case _:
                 return error
 
@@ -147,13 +151,13 @@ class Neo4jDatabase:
         """Return what the server's word means; one that is not known is a bug and stays as it is."""
         code = str(error.code or "")
         if "logical size limit" in str(error.message):
-            return self.service.quota(code)
+            return self.faults.quota(code)
         known = next((meaning for words, meaning in _CODES.items() if words in code), None)
         return known(self, code) if known else error
 
-    def no_database(self, code: str) -> LayerError:
-        """Return what is wrong where the server has no database of that name."""
-        return LayerError(
+    def no_database(self, code: str) -> ServiceError:
+        """Return what is wrong if the server has no database of that name."""
+        return ServiceError(
             f"Neo4j ({self.place}) has no database {self._name!r}.",
             "Correct NEO4J_DATABASE.",
             error_class=ErrorClass.UNAVAILABLE,
@@ -162,17 +166,17 @@ class Neo4jDatabase:
 
 
 _CODES: Mapping[str, Callable[[Neo4jDatabase, str], Exception]] = {
-    "Security.AuthenticationRateLimit": lambda database, code: database.service.rate_limited(code=code),
-    ".Security.": lambda database, code: database.service.auth(code),
-    "TransactionTimedOut": lambda database, code: database.service.timeout(code),
-    "LockClientStopped": lambda database, code: database.service.timeout(code),
+    "Security.AuthenticationRateLimit": lambda database, code: database.faults.rate_limited(code=code),
+    ".Security.": lambda database, code: database.faults.auth(code),
+    "TransactionTimedOut": lambda database, code: database.faults.timeout(code),
+    "LockClientStopped": lambda database, code: database.faults.timeout(code),
     # Half of the batch may fit.
-    "OutOfMemory": lambda database, code: database.service.refused(code),
+    "OutOfMemory": lambda database, code: database.faults.refused(code),
     "DatabaseNotFound": lambda database, code: database.no_database(code),
-    "ReadOnly": lambda database, code: database.service.unavailable(code),
-    "Neo.TransientError.": lambda database, code: database.service.unavailable(code),
-    "Neo.DatabaseError.": lambda database, code: database.service.unavailable(code),
-    "Cluster.NotALeader": lambda database, code: database.service.unavailable(code),
+    "ReadOnly": lambda database, code: database.faults.unavailable(code),
+    "Neo.TransientError.": lambda database, code: database.faults.unavailable(code),
+    "Neo.DatabaseError.": lambda database, code: database.faults.unavailable(code),
+    "Cluster.NotALeader": lambda database, code: database.faults.unavailable(code),
 }
 """What the first part of a status code that fits means."""
 

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
 
-from dm_memory.facts.changes import Change, Standing, changes
 from dm_memory.facts.extract import facts_of, is_living
-from dm_memory.facts.model import Entity, EntityType, Fact, Relation, entry_slot, utc_moment
+from dm_memory.facts.model import (
+    Change,
+    Entity,
+    EntityType,
+    Fact,
+    Relation,
+    Standing,
+    changes,
+    entry_slot,
+    since_when,
+    utc_moment,
+)
 from dm_memory.items import Payload, storage_id
 from dm_memory.services.graphiti.database import Row
 
@@ -35,18 +45,20 @@ class Known:
 
     Attributes:
         content_hash: Of the version that was stored whole last, or "".
-        moment: Since when what that version states holds.
-        facts: All it ever stated, ``invalid_at`` where it ceased to; ids are the group's.
+        moment: Since when what that version states is valid.
+        state: Its state, or "".
+        facts: All it ever stated, ``invalid_at`` if it ceased to; ids are the group's.
         edges: Name and ends of the facts, in the same order.
     """
 
     content_hash: str
     moment: str
+    state: str
     facts: list[Standing] = field(default_factory=list)
     edges: list[tuple[str, str, str]] = field(default_factory=list)
 
     def add(self, uuid: str, slot: str, text: str, times: Sequence[str], edge: tuple[str, str, str]) -> None:
-        """Add a fact; ``times`` are since when it holds, since when the entry says it does, and until when it said so.
+        """Add a fact; ``times`` are since when it is valid, since when the entry states that, and until when it did.
 
         Its ends are not made entities again: changes are found by slot, text and times.
         """
@@ -69,7 +81,7 @@ class Written:
         entities: What it is about.
         created: Rows of facts that are not there.
         updated: Rows of facts that are there, with their times.
-        moved: UUIDs of facts that are created anew between other entities.
+        moved: UUIDs of facts that are created again between other entities.
         slots: Slots that other entries share, whose facts may have got another end.
         mentions: Rows of edges to its entities.
     """
@@ -88,7 +100,7 @@ def written(payload: Payload, known: Known | None, ids: Ids, now: str) -> Writte
     """Return what writing a payload means, given what the graph has from its entry, and the present moment.
 
     Raises:
-        TypeError, UnicodeEncodeError: It holds something no database stores: half a character pair, a number of more
+        TypeError, UnicodeEncodeError: It contains something no database stores: half a character pair, a number of more
             than 64 bits.
     """
     details = _details(payload)
@@ -107,6 +119,7 @@ def written(payload: Payload, known: Known | None, ids: Ids, now: str) -> Writte
         "content_hash": payload.content_hash,
         "metadata_hash": payload.metadata_hash,
         "details": details,
+        "state": payload.state,
         "entities": entities,
     }
     made = Written(row, known is not None, piece.entities)
@@ -118,20 +131,29 @@ def written(payload: Payload, known: Known | None, ids: Ids, now: str) -> Writte
     standing = known.facts if known else []
     # All of them: a write that was cut off may have ended facts without giving their slots' other facts their ends.
     made.slots |= {stood.fact.slot for stood in standing} - {own}
-    row["facts"] = [
-        _add(made, change, known, ids, own)
-        for change in changes(piece.facts, standing, _since(payload, known, moment, now), moment)
-    ]
+    row["facts"] = [_add(made, change, known, ids, own) for change in _changes(payload, piece.facts, known, now)]
     row["fact_count"] = len({*row["facts"], *(stood.fact.id for stood in standing)})
     return made
 
 
-def _since(payload: Payload, known: Known | None, moment: str, now: str) -> str:
-    """Return when a change took effect: at its date, or now where the entry is edited in place under an old date."""
-    if known is None or not known.content_hash:
-        return moment
-    is_news = is_living(payload) and moment <= known.moment and payload.content_hash != known.content_hash
-    return max(moment, now) if is_news or not moment else moment
+def _changes(payload: Payload, facts: Sequence[Fact], known: Known | None, now: str) -> list[Change]:
+    """Return what becomes of an entry's facts; a retired entry states nothing from the moment it was retired."""
+    moment = facts[0].valid_at
+    standing = known.facts if known else []
+    retired_at = (utc_moment(payload.retired_at) or now) if payload.state == "retired" else ""
+    again = known is not None and known.state == "retired" and not retired_at
+    is_whole = known is not None and known.content_hash and not all(stood.fact.invalid_at for stood in standing)
+    is_news = is_living(payload) and known is not None and payload.content_hash != known.content_hash
+    before = known.moment if known and is_whole else None
+    since = max(moment, now) if again else since_when(moment, before, now, is_news=is_news)
+    made = changes(facts, standing, since, moment, again=again)
+    if not retired_at:
+        return made
+    return [
+        replace(change, fact=replace(fact, invalid_at=fact.invalid_at or max(retired_at, fact.valid_at)))
+        for change in made
+        for fact in (change.fact,)
+    ]
 
 
 def _add(made: Written, change: Change, known: Known | None, ids: Ids, own: str) -> str:
@@ -139,7 +161,10 @@ def _add(made: Written, change: Change, known: Known | None, ids: Ids, own: str)
     fact = change.fact
     if change.seq is None or known is None:
         uuid = ids.of(fact.id)
-        made.created.append(_fact_row(uuid, change, ids))
+        row = _fact_row(uuid, change, ids)
+        made.created.append(row)
+        if fact.invalid_at:
+            made.updated.append({name: row[name] for name in _TIMES} | {"own": fact.slot == own})
     else:
         uuid = known.facts[change.seq].fact.id
         row = _fact_row(uuid, change, ids)
@@ -174,7 +199,7 @@ def _fact_row(uuid: str, change: Change, ids: Ids) -> dict[str, Any]:
 
 
 def offset(moment: str) -> str:
-    """Return a moment of ``graph_facts`` with its offset in digits, as Graphiti has it: Python 3.10 reads no ``Z``."""
+    """Return a moment of ``facts.model`` with its offset in digits, as Graphiti has it: Python 3.10 reads no ``Z``."""
     return f"{moment[:-1]}+00:00" if moment else ""
 
 
@@ -190,19 +215,19 @@ def _description(payload: Payload) -> str:
 
 _PLAIN_FIELDS = (
     *("key", "kind", "content_type", "source", "recorded_at", "created_at", "version", "updated_from"),
-    *("priority", "expires_at"),
+    *("priority", "expires_at", "state", "retired_at", "author"),
 )
 
 
 def _details(payload: Payload) -> str:
-    """Return everything else a payload holds, as JSON."""
+    """Return everything else in a payload, as JSON."""
     values: dict[str, Any] = {name: getattr(payload, name) for name in _PLAIN_FIELDS}
     values |= {"tags": payload.tags, "facts": dict(payload.facts), "related": payload.related}
     return orjson.dumps(values).decode()
 
 
 def payload_of(brand: str, content: str, content_hash: str, metadata_hash: str, details: str) -> Payload:
-    """Return the payload of an entry that is held.
+    """Return the payload of a stored entry.
 
     Raises:
         ValueError, KeyError, TypeError: Something else wrote its details.
@@ -217,5 +242,5 @@ def payload_of(brand: str, content: str, content_hash: str, metadata_hash: str, 
         tags=tuple(values["tags"]),
         facts=values["facts"],
         related=tuple(values["related"]),
-        **{name: values[name] for name in _PLAIN_FIELDS},
+        **{name: values[name] for name in _PLAIN_FIELDS if name in values},  # some are younger than the entry
     )

@@ -12,16 +12,18 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
-from dm_memory.errors import ConfigurationError, ErrorClass, LayerError
+from dm_memory.errors import ConfigurationError, ServiceError
 from dm_memory.facts.extract import EXTRACTION_VERSION
 from dm_memory.facts.model import BEGINNING, Entity, utc_moment
 from dm_memory.items import Payload
+from dm_memory.services.faults import NOT_STORED
 from dm_memory.services.graphiti import cypher
 from dm_memory.services.graphiti.database import GraphDatabase, Row, Statement, Value
 from dm_memory.services.graphiti.rows import Ids, Known, Written, offset, payload_of, plain, written
-from dm_memory.services.protocol import Capabilities, Capacity, Health, Outcome, StoredRecord
+from dm_memory.services.protocol import Capabilities, Capacity, Outcome, ServiceBase, StoredRecord
+from dm_memory.settings import Settings
 
-__all__ = ["ConnectedGraphLayer", "group_of"]
+__all__ = ["GraphitiService", "graph_service", "group_of"]
 
 _LAYOUT = "graphiti-1"
 _GROUP = re.compile(r"[A-Za-z0-9_-]+")
@@ -35,7 +37,7 @@ def _utc_now() -> datetime:
 
 
 def group_of(brand: str, group_id: str | None) -> str:
-    """Return the Graphiti group of a brand: ``group_id`` where it is given, else one of the brand's name.
+    """Return the Graphiti group of a brand: ``group_id`` if it is given, else one of the brand's name.
 
     Graphiti takes ASCII letters, digits, ``-`` and ``_``; a name with others is spelled with them, and told apart from
     others by a digest.
@@ -55,11 +57,11 @@ def group_of(brand: str, group_id: str | None) -> str:
     return f"{re.sub(r'[^A-Za-z0-9_-]+', '-', brand).strip('-')}-{digest}".strip("-")
 
 
-class ConnectedGraphLayer:
-    """A brand's knowledge graph in Graphiti's database. See ``Layer`` for the contract of its methods.
+class GraphitiService(ServiceBase):
+    """A brand's knowledge graph in Graphiti's database. See ``Service`` for the contract of its methods.
 
-    An entry's facts are written before the entry is held, and everything by its id, so a write that was cut off is
-    taken up by the next one. How long a confirmed entry survives is the database's setting (FalkorDB: its
+    An entry's facts are written before the entry counts as stored, and everything by its id, so that the next write
+    resumes one that was cut off. How long a confirmed entry survives is the database's setting (FalkorDB: its
     persistence).
 
     Args:
@@ -73,7 +75,7 @@ class ConnectedGraphLayer:
     """
 
     role = "graph"
-    capabilities = Capabilities(batch_items=_BATCH, remote=True)
+    capabilities = Capabilities(batch_items=_BATCH, counts=True, lists=True, keeps_retired=True)
 
     def __init__(
         self,
@@ -86,74 +88,77 @@ class ConnectedGraphLayer:
         self.brand = brand
         self.group = group_of(brand, group_id)
         self.name = f"graph@{database.kind}:{database.place}/{self.group}"
-        self.engine = f"Graphiti's {database.service.name} ({database.place})"
+        self.engine = f"Graphiti's {database.faults.name} ({database.place})"
+        self.faults = database.faults
         self._database = database
         self._ids = Ids(brand, self.group)
         self._clock = clock
-        self._prepared = False
+        self._has_indexes = False
+
+    async def prepare(self) -> None:
+        """Import the database's driver."""
+        await self._database.load()
 
     async def fingerprint(self) -> str:
         """Return the layout's version and the one by which facts are read from entries."""
         return f"{_LAYOUT}/facts-{EXTRACTION_VERSION}"
 
-    async def health(self) -> Health:
-        """Count the brand's entries. Never raises."""
-        try:
-            held = await self._count()
-        except LayerError as error:
-            return Health(ok=False, engine=self.engine, detail=error.problem, error=error)
-        except Exception as error:  # noqa: BLE001  # health answers always; what is unknown is said to be
-            return Health(ok=False, engine=self.engine, detail=_UNFORESEEN, error=_unforeseen(error))
-        detail = f"It answers and holds {held} entries in Graphiti's group {self.group}."
-        return Health(ok=True, engine=self.engine, detail=detail)
+    async def ping(self) -> str:
+        """Count the brand's entries. Raises ``ServiceError``."""
+        return f"It answers, with {await self.count()} entries in Graphiti's group {self.group}."
 
     async def capacity(self) -> Capacity:
-        """Count entries; neither database tells a limit. Raises ``LayerError``."""
-        held = await self._count()
-        return Capacity(held, None, "entries", held)
+        """Count entries; neither database states a limit. Raises ``ServiceError``."""
+        stored = await self.count()
+        return Capacity(stored, None, "entries", stored)
+
+    async def count(self) -> int:
+        """Count the brand's entries, retired ones as well. Raises ``ServiceError``."""
+        rows = await self._ask(cypher.COUNT, [int])
+        return int(rows[0][0]) if rows else 0
 
     async def upsert(self, payloads: Sequence[Payload]) -> list[Outcome]:
-        """Write entries and their facts; an entry no database can represent fails alone. Raises ``LayerError``."""
+        """Write entries and their facts; an entry no database can represent fails alone. Raises ``ServiceError``."""
         distinct = {payload.id: payload for payload in payloads}
         errors = await self._write(list(distinct.values())) if distinct else {}
         return [Outcome(payload.id, errors.get(payload.id)) for payload in payloads]
 
     async def update_metadata(self, payloads: Sequence[Payload]) -> list[Outcome]:
-        """Write entries that are held; tags and figures are facts here, so they change too. Raises ``LayerError``."""
-        held = await self.fetch([payload.id for payload in payloads])
-        outcomes = await self.upsert([payload for payload in payloads if payload.id in held])
-        errors = {outcome.storage_id: outcome.error for outcome in outcomes}
-        return [Outcome(payload.id, errors.get(payload.id, self._not_held())) for payload in payloads]
+        """Write entries that are stored; tags and figures are facts, so they change too. Raises ``ServiceError``."""
+        stored = await self.fetch([payload.id for payload in payloads])
+        known = [each for each in payloads if each.id in stored and stored[each.id].content_hash == each.content_hash]
+        errors = {outcome.storage_id: outcome.error for outcome in await self.upsert(known)}
+        return [Outcome(payload.id, errors.get(payload.id, NOT_STORED)) for payload in payloads]
 
     async def fetch(self, ids: Sequence[str]) -> Mapping[str, StoredRecord]:
-        """Return the hashes of entries that are held with all their facts. Raises ``LayerError``."""
+        """Return the hashes of entries that are stored with all their facts. Raises ``ServiceError``."""
         wanted = {self._ids.of(identity): identity for identity in ids}
         rows = await self._ask(cypher.HASHES, [str] * 3, ids=list(wanted)) if wanted else []
         return {wanted[uuid]: StoredRecord(wanted[uuid], text, metadata) for uuid, text, metadata in rows}
 
     async def delete(self, ids: Sequence[str]) -> None:
-        """Remove entries, all they ever stated, and entities nothing else is about. Raises ``LayerError``."""
+        """Remove entries, all they ever stated, and entities nothing else is about. Raises ``ServiceError``."""
         uuids = [self._ids.of(identity) for identity in ids]
         if not uuids or not await self._ask(cypher.KNOWN, [str], ids=uuids):
             return
-        stated = await self._ask(cypher.STATED, [str] * 12, ids=uuids)
+        stated = await self._ask(cypher.STATED, [str] * 13, ids=uuids)
         mentioned = await self._ask(cypher.MENTIONED, [str], ids=uuids)
-        facts = [row[3] for row in stated]
-        entities = {uuid for row in stated for uuid in row[10:]} | {row[0] for row in mentioned}
+        facts = [row[4] for row in stated]
+        entities = {uuid for row in stated for uuid in row[11:]} | {row[0] for row in mentioned}
         await self._run(
-            self._succeed({row[4] for row in stated}, facts),
+            self._succeed({row[5] for row in stated}, facts),
             self._statement(cypher.DELETE_FACTS, facts=facts),
             self._statement(cypher.DELETE_ENTRIES, ids=uuids),
             self._statement(cypher.DELETE_ORPHANS, entities=sorted(entities)),
         )
 
     async def entries(self, after: str | None, limit: int) -> tuple[list[Payload], str | None]:
-        """Return at most ``limit`` entries and where to go on; None at the end. Raises ``LayerError``."""
+        """Return at most ``limit`` entries and where to go on; None at the end. Raises ``ServiceError``."""
         rows = await self._ask(cypher.PAGE, [str] * 5, after=after or "", limit=limit)
         try:
             payloads = [payload_of(self.brand, *row[1:]) for row in rows]
         except (ValueError, KeyError, TypeError) as error:
-            raise self._database.service.malformed("details") from error
+            raise self.faults.malformed("details") from error
         return payloads, rows[-1][0] if len(rows) == limit else None
 
     async def close(self) -> None:
@@ -162,33 +167,33 @@ class ConnectedGraphLayer:
 
     # Writing -----------------------------------------------------------------------------------------------------
 
-    async def _write(self, payloads: Sequence[Payload]) -> dict[str, LayerError]:
+    async def _write(self, payloads: Sequence[Payload]) -> dict[str, ServiceError]:
         known = await self._known([payload.id for payload in payloads])
         changes, errors = await self._changes(payloads, known)
         if changes:
-            if not self._prepared:
+            if not self._has_indexes:
                 await self._database.prepare(self.group)
-                self._prepared = True
+                self._has_indexes = True
             await self._run(*self._statements(changes))
         return errors
 
     async def _changes(
         self, payloads: Sequence[Payload], known: Mapping[str, Known]
-    ) -> tuple[list[Written], dict[str, LayerError]]:
+    ) -> tuple[list[Written], dict[str, ServiceError]]:
         now = self._now()
         changes: list[Written] = []
-        errors: dict[str, LayerError] = {}
+        errors: dict[str, ServiceError] = {}
         for number, payload in enumerate(payloads, 1):
             if number % _AT_ONCE == 0:
-                await asyncio.sleep(0)  # other tasks' turn
+                await asyncio.sleep(0)  # others' turn
             try:
                 changes.append(written(payload, known.get(self._ids.of(payload.id)), self._ids, now))
             except (TypeError, UnicodeEncodeError):
-                errors[payload.id] = self._database.service.refused("encoding")
+                errors[payload.id] = self.faults.refused("encoding")
         return changes, errors
 
     def _statements(self, changes: Sequence[Written]) -> list[Statement]:
-        """Return a write in its order: what is intended, what it is about, the facts and their ends, what is held."""
+        """Return a write in its order: what is intended, what it is about, the facts and their ends, what is stored."""
         entries = [change.entry for change in changes]
         return [
             self._statement(cypher.MARK_ENTRIES, entries=[_mark(entry) for entry in entries]),
@@ -234,38 +239,18 @@ class ConnectedGraphLayer:
         rows = await self._database.read(self.group, self._statement(text, **parameters))
         wanted = list(kinds)
         if not all([type(value) for value in row] == wanted for row in rows):
-            raise self._database.service.malformed()
+            raise self.faults.malformed()
         return rows
-
-    async def _count(self) -> int:
-        rows = await self._ask(cypher.COUNT, [int])
-        return int(rows[0][0]) if rows else 0
 
     async def _known(self, ids: Sequence[str]) -> dict[str, Known]:
         found: dict[str, Known] = {}
-        for entry, content_hash, moment, uuid, slot, text, *times, name, source, target in await self._ask(
-            cypher.STATED, [str] * 12, ids=[self._ids.of(identity) for identity in ids]
+        for entry, content_hash, moment, state, uuid, slot, text, *times, name, source, target in await self._ask(
+            cypher.STATED, [str] * 13, ids=[self._ids.of(identity) for identity in ids]
         ):
             if entry not in found:
-                found[entry] = Known(content_hash, utc_moment(moment))
+                found[entry] = Known(content_hash, utc_moment(moment), state)
             found[entry].add(uuid, slot, text, times, (name, source, target))
         return found
-
-    def _not_held(self) -> LayerError:
-        return LayerError(
-            f"The entry is not in {self.engine}.",
-            "It is stored whole with the next sync.",
-            error_class=ErrorClass.VALIDATION,
-        )
-
-
-_UNFORESEEN = "The graph database failed in a way dm-memory does not know."
-
-
-def _unforeseen(error: Exception) -> LayerError:
-    return LayerError(
-        _UNFORESEEN, "Report the code with your version.", error_class=ErrorClass.UNKNOWN, code=type(error).__name__
-    )
 
 
 def _has_rows(statement: Statement) -> bool:
@@ -281,3 +266,34 @@ def _mark(entry: Row) -> Row:
 
 
 _BULK = frozenset({"content", "details"})
+
+
+def graph_service(settings: Settings, brand: str) -> GraphitiService:
+    """Return the service for the graph database that is configured, without a guard.
+
+    Raises:
+        ConfigurationError: Its driver is not installed, or its address or group can't be used.
+    """
+    database: GraphDatabase
+    if settings.falkordb_uri and settings.graph_db in {"auto", "falkordb"}:
+        from dm_memory.services.graphiti.falkordb import FalkorDatabase  # noqa: PLC0415  # only what is configured
+
+        password = settings.falkordb_password
+        database = FalkorDatabase(
+            settings.falkordb_uri,
+            username=settings.falkordb_username,
+            password=password.get_secret_value() if password else None,
+            timeout=settings.layer_timeout,
+        )
+    else:
+        from dm_memory.services.graphiti.neo4j import Neo4jDatabase  # noqa: PLC0415  # as above
+
+        password = settings.neo4j_password
+        database = Neo4jDatabase(
+            settings.neo4j_uri or "",
+            username=settings.neo4j_user,
+            password=password.get_secret_value() if password else None,
+            database=settings.neo4j_database,
+            timeout=settings.layer_timeout,
+        )
+    return GraphitiService(database, brand, group_id=settings.graphiti_group_id)

@@ -2,7 +2,7 @@
 
 A record is flat: ``_id``, the text under the name the index says, and the metadata beside it. A text that is cut into
 chunks is one record each: ``id``, ``id#1``, ``id#2``, ...; ``chunk`` is the record's number, ``chunks`` says how many
-there are where there is more than one. So a prefix lists an entry's records, and ``chunk == 0`` counts entries.
+there are if there is more than one. So a prefix lists an entry's records, and ``chunk == 0`` counts entries.
 
 Numbers are 64-bit floating point in Pinecone; an integer that does not fit becomes text, digit by digit.
 """
@@ -10,7 +10,6 @@ Numbers are 64-bit floating point in Pinecone; an integer that does not fit beco
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -19,20 +18,22 @@ from typing import Any
 import orjson
 
 from dm_memory.embedding.chunking import chunk
-from dm_memory.errors import LayerError
+from dm_memory.errors import ServiceError
 from dm_memory.items import Payload, Value
-from dm_memory.layers.edge_points import metadata_of, payload_of
-from dm_memory.services.pinecone.errors import refused
+from dm_memory.services.entries import OURS, is_entry_id, metadata_of, payload_of
+from dm_memory.services.faults import refused
 
 __all__ = [
     "BATCH_BYTES",
     "BATCH_RECORDS",
+    "TEXT_FIELD",
+    "Embedding",
     "Entry",
+    "IndexPlan",
     "Record",
     "batches",
     "chunks_of",
     "entry_of",
-    "is_entry_id",
     "is_whole",
     "prepared",
     "record_id",
@@ -53,17 +54,32 @@ RECORD_BYTES = 40_000
 
 _MOST_CHUNKS = 4096
 _EXACT = 2**53
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MARK = "#"
 _ESCAPE = "fact_"
 
-# What ``metadata_of`` can write, and the two of this module.
-_OURS = frozenset(
-    {
-        *("key", "content_type", "kind", "source", "tags", "recorded_at", "recorded_day", "created_at", "version"),
-        *("hash", "meta_hash", "priority", "updated_from", "related", "expires_at", "expires_ts", "chunk", "chunks"),
-    }
-)
+_TAKEN = OURS | {"chunk", "chunks", "id", ""}
+
+
+TEXT_FIELD = "text"
+"""The field for the text in an index we make; any other index says its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexPlan:
+    """How an index is called, and how it is made if it is missing."""
+
+    name: str
+    model: str
+    cloud: str
+    region: str
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """What an index does with texts: the model, and the field it reads."""
+
+    model: str
+    field: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +91,14 @@ class Entry:
     sizes: Sequence[int]
 
 
-def prepared(payloads: Iterable[Payload], field: str) -> tuple[list[Entry], dict[str, LayerError]]:
+def prepared(payloads: Iterable[Payload], field: str) -> tuple[list[Entry], dict[str, ServiceError]]:
     """Return the entries that can be stored, and by id why the others can't. ``field`` is the index's for the text."""
     entries: list[Entry] = []
-    errors: dict[str, LayerError] = {}
+    errors: dict[str, ServiceError] = {}
     for payload in payloads:
         try:
             entries.append(_entry(payload, field))
-        except LayerError as error:
+        except ServiceError as error:
             errors[payload.id] = error
     return entries, errors
 
@@ -100,7 +116,7 @@ def _pieces_of(text: str) -> list[str]:
 
 
 def records_of(payload: Payload, field: str, pieces: Sequence[str]) -> Entry:
-    """Return the records of a payload whose text is in pieces. Raises ``LayerError``: it can't be stored."""
+    """Return the records of a payload whose text is in pieces. Raises ``ServiceError``: it can't be stored."""
     metadata = _flat_metadata(payload, field)
     if len(pieces) == 1:
         record = {"_id": payload.id, field: pieces[0], **metadata, "chunk": 0}
@@ -118,7 +134,7 @@ def _size(record: Record) -> int:
         size = len(orjson.dumps(record))
     except TypeError as error:
         raise refused(
-            "The entry holds half a character pair, which is no text.",
+            "The entry contains an unpaired surrogate, which can't be stored.",
             "Correct the entry in its source and sync again.",
         ) from error
     if size > RECORD_BYTES:
@@ -148,11 +164,6 @@ def batches(entries: Iterable[Entry]) -> Iterator[list[Record]]:
 # Ids -----------------------------------------------------------------------------------------------------------------
 
 
-def is_entry_id(text: str) -> bool:
-    """Tell whether an id can be one of ours."""
-    return _UUID.fullmatch(text) is not None
-
-
 def record_id(entry_id: str, number: int) -> str:
     """Return the id of a chunk's record: the entry's own for chunk 0."""
     return entry_id if number == 0 else f"{entry_id}{_MARK}{number}"
@@ -169,13 +180,13 @@ def chunks_of(metadata: Mapping[str, Any] | None) -> int:
     return min(int(total), _MOST_CHUNKS) if isinstance(total, (int, float)) and total >= 1 else 1
 
 
-def is_whole(entry_id: str, held: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Tell whether all chunks of an entry are among what is held, of one text and one set of metadata."""
-    first = held.get(entry_id)
+def is_whole(entry_id: str, stored: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Return whether all chunks of an entry are among what is stored, of one text and one set of metadata."""
+    first = stored.get(entry_id)
     if not first or not isinstance(first.get("hash"), str) or not isinstance(first.get("meta_hash"), str):
         return False
     wanted = (first["hash"], first["meta_hash"])
-    rest = (held.get(record_id(entry_id, number), {}) for number in range(1, chunks_of(first)))
+    rest = (stored.get(record_id(entry_id, number), {}) for number in range(1, chunks_of(first)))
     return all((part.get("hash"), part.get("meta_hash")) == wanted for part in rest)
 
 
@@ -183,7 +194,7 @@ def is_whole(entry_id: str, held: Mapping[str, Mapping[str, Any]]) -> bool:
 
 
 def _flat_metadata(payload: Payload, field: str) -> dict[str, Any]:
-    """Return a payload's metadata as a record has it. Raises ``LayerError``: a fact can't be stored."""
+    """Return a payload's metadata as a record has it. Raises ``ServiceError``: a fact can't be stored."""
     facts = {_name(name, field): _value(name, value) for name, value in payload.facts.items()}
     if facts == payload.facts:  # nearly always; making another payload costs more than all the rest
         return metadata_of(payload)
@@ -208,7 +219,7 @@ def restored(brand: str, field: str, entry_id: str, chunks: Sequence[Mapping[str
 @lru_cache(maxsize=1024)
 def _name(name: str, field: str) -> str:
     """Return what a fact is called in a record: names that are ours or Pinecone's own are set apart."""
-    taken = name in _OURS or name in {field, "id", ""} or name.startswith(("_", "$", _ESCAPE))
+    taken = name in _TAKEN or name == field or name.startswith(("_", "$", _ESCAPE))
     return _ESCAPE + name if taken else name
 
 

@@ -1,4 +1,4 @@
-"""Which collection of a Qdrant server holds a brand's entries.
+"""Which collection of a Qdrant server contains a brand's entries.
 
 All brands share what ``COLLECTION_NAME`` names: an alias of a collection that is called after its model,
 ``NAME-<digest>``. A brand that was rebuilt with another model before the others were has an alias of its own,
@@ -7,33 +7,95 @@ at its end ``NAME@BRAND+leaving...`` from where.
 docs/decisions/0016-qdrant-server.md has the reasons.
 
 A collection that was there before under the name itself, as ``mcp-server-qdrant`` makes it, is used if it has the
-vector of the model in use.
+vector of the model in use. Importing this module imports the SDK.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from hashlib import sha256
+from typing import Any
 
-from dm_memory.embedding.model_names import qdrant_vector_name
+from qdrant_client import AsyncQdrantClient, models
+
+from dm_memory.embedding.chunking import CHUNKING_VERSION
+from dm_memory.embedding.model_names import describe, qdrant_vector_name
 from dm_memory.embedding.protocol import EmbeddingSpec
-from dm_memory.errors import LayerError
-from dm_memory.services.qdrant.errors import GONE, TAKEN, translated
-from dm_memory.services.qdrant.filters import INDEXES
-from dm_memory.services.qdrant.place import Place, collection_name, description, mismatch, read_place
-from dm_memory.services.qdrant.points import LEXICAL
-from dm_memory.services.remote import Service
+from dm_memory.errors import ErrorClass, ServiceError
+from dm_memory.services.faults import Faults
+from dm_memory.services.qdrant.errors import TAKEN, translated
+from dm_memory.services.qdrant.requests import INDEXES
 
-if TYPE_CHECKING:
-    from qdrant_client import AsyncQdrantClient
+__all__ = ["GONE", "BrandCollections", "Names", "Place"]
 
-__all__ = ["BrandCollections", "Names"]
+GONE = "404"
+"""The code of an error about a collection that is not there."""
 
 _FRESH = 30.0
-"""Seconds for which what was found holds: another process, with other settings, may move the brand meanwhile."""
+"""Seconds for which what was found is believed: another process, with other settings, may move the brand meanwhile."""
+
+_DESCRIPTION = "dm_memory"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A collection as it was found.
+
+    Attributes:
+        name: What it is asked by: an alias if there is one.
+        collection: What it is called itself.
+        vectors: Its dense vectors' lengths by name.
+        model: What its description says its vectors were made with, or None if there is none.
+        indexed: The fields that have an index.
+        points: About how many points it contains, of all brands.
+    """
+
+    name: str
+    collection: str
+    vectors: Mapping[str, int]
+    model: EmbeddingSpec | None
+    indexed: frozenset[str]
+    points: int
+
+    @classmethod
+    def read(cls, name: str, collection: str, info: models.CollectionInfo) -> Place:
+        """Return what the server says of a collection that was asked for as ``name``."""
+        vectors = info.config.params.vectors
+        try:
+            model = (info.config.metadata or {})[_DESCRIPTION]["model"]
+            spec = EmbeddingSpec(str(model["name"]), int(model["dimension"]), str(model["weights"]))
+        except (KeyError, TypeError, ValueError):
+            spec = None
+        return cls(
+            name=name,
+            collection=collection,
+            vectors={key: value.size for key, value in vectors.items()} if isinstance(vectors, dict) else {},
+            model=spec,
+            indexed=frozenset(info.payload_schema),
+            points=info.points_count or 0,
+        )
+
+    def fits(self, spec: EmbeddingSpec) -> bool:
+        """Return whether a model's vectors may go here. Without a description, the vector's name and length decide."""
+        has_vector = self.vectors.get(qdrant_vector_name(spec)) == spec.dimension
+        return has_vector and self.model in {None, spec}
+
+    def fitting(self, spec: EmbeddingSpec) -> Place:
+        """Return the place itself. Raises ``ServiceError``, class validation, if it is of another model."""
+        if self.fits(spec):
+            return self
+        names = f"vectors called {', '.join(sorted(self.vectors))}" if self.vectors else "vectors without a name"
+        raise ServiceError(
+            f"The Qdrant collection was made with {describe(self.model) if self.model else names}, the embedding model"
+            f" in use is {describe(spec)}.",
+            "Sync with force to rebuild the brand's memory in a collection of its own model,"
+            " or set DM_MEMORY_EMBEDDER back.",
+            error_class=ErrorClass.VALIDATION,
+            code="model-mismatch",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +122,11 @@ class Names:
         return f"{self.own}+leaving{collection.removeprefix(self.shared)}"
 
     def is_some_brands(self, alias: str) -> bool:
-        """Tell whether an alias is some brand's own; not one of a rebuild."""
+        """Return whether an alias is some brand's own; not one of a rebuild."""
         return alias.startswith(f"{self.shared}@") and "+" not in alias.removeprefix(self.shared)
 
     def is_this_brands(self, alias: str) -> bool:
-        """Tell whether an alias is this brand's own, or one of its rebuild."""
+        """Return whether an alias is this brand's own, or one of its rebuild."""
         return alias.partition("+")[0] == self.own
 
 
@@ -80,15 +142,15 @@ class BrandCollections:
     """Finds a brand's collections, and makes them.
 
     Args:
-        connect: Returns the client.
-        service: For messages.
+        client: The SDK's client.
+        faults: For messages.
         names: What to look for.
     """
 
-    def __init__(self, connect: Callable[[], Awaitable[AsyncQdrantClient]], service: Service, names: Names) -> None:
-        self._connect = connect
-        self._service = service
-        self._names = names
+    def __init__(self, client: AsyncQdrantClient, faults: Faults, names: Names) -> None:
+        self._client = client
+        self._faults = faults
+        self.names = names
         self._found: _Found | None = None
         self._found_at = 0.0
         self._ready: set[str] = set()
@@ -96,19 +158,14 @@ class BrandCollections:
         self.rebuilding = False
 
     def forget(self) -> None:
-        """Look anew with the next call: a collection is gone, or another process may have moved the brand."""
+        """Look again with the next call: a collection is gone, or another process may have moved the brand."""
         self._found = None
         self._ready.clear()
-
-    def close(self) -> None:
-        """Forget, and be free for another event loop."""
-        self.forget()
-        self._making = asyncio.Lock()
 
     # Finding -----------------------------------------------------------------------------------------------------
 
     async def for_reading(self) -> Place | None:
-        """Return the collection that writes go to, or None where there is none yet. Raises ``LayerError``."""
+        """Return the collection that writes go to, or None if there is none yet. Raises ``ServiceError``."""
         found = await self._look()
         return (found.building if self.rebuilding else None) or found.active
 
@@ -116,33 +173,31 @@ class BrandCollections:
         """Return the collection that searches ask: during a rebuild the old one, while its model is the one in use.
 
         Raises:
-            LayerError: Class validation: the model is another one.
+            ServiceError: Class validation: the model is another one.
         """
         found = await self._look()
         places = [place for place in (found.active, found.building) if place]
         fitting = [place for place in places if place.fits(spec)]
-        if places and not fitting:
-            raise mismatch(places[0], spec)
-        return fitting[0] if fitting else None
+        return fitting[0] if fitting else (places[0].fitting(spec) if places else None)
 
     async def examine(self) -> Place | None:
-        """Ask the server for the brand's collection: one round trip where it is known. Raises ``LayerError``."""
+        """Ask the server for the brand's collection: one round trip where it is known. Raises ``ServiceError``."""
         if self._found and (known := await self.for_reading()):
             try:
                 return await self.place(known.name, known.collection)
-            except LayerError as error:
+            except ServiceError as error:
                 if error.code != GONE:
                     raise
         self.forget()
         return await self.for_reading()
 
     async def shared(self) -> Place | None:
-        """Return the collection of the brands without an alias of their own. Raises ``LayerError``."""
-        return await self._named(self._names.shared, await self.aliases())
+        """Return the collection of the brands without an alias of their own. Raises ``ServiceError``."""
+        return await self._named(self.names.shared, await self.aliases())
 
     async def _look(self) -> _Found:
         if self._found is None or time.monotonic() - self._found_at >= _FRESH:
-            names, aliases = self._names, await self.aliases()
+            names, aliases = self.names, await self.aliases()
             active = await self._named(names.own if names.own in aliases else names.shared, aliases)
             building = await self._named(names.building, aliases) if names.building in aliases else None
             if active is None and building is None:
@@ -161,7 +216,7 @@ class BrandCollections:
         """Return the collection that writes go to, made if need be.
 
         Raises:
-            LayerError: Class validation: it holds vectors of another model.
+            ServiceError: Class validation: it contains vectors of another model.
         """
         place = await self.for_reading()
         if place is None or place.collection not in self._ready:
@@ -169,28 +224,23 @@ class BrandCollections:
                 place = await self.for_reading() or await self._first(spec)
                 if place.fits(spec):
                     await self._make_ready(place, spec)
-        if not place.fits(spec):
-            raise mismatch(place, spec)
-        return place
+        return place.fitting(spec)
 
     async def made(self, spec: EmbeddingSpec) -> str:
         """Return the name of the collection for a model, made if need be; another process may be making it as well."""
-        from qdrant_client import models  # noqa: PLC0415  # loaded already: there is a client
-
-        name = collection_name(self._names.shared, spec)
+        digest = sha256(f"{spec.name}/{spec.dimension}/{spec.weights}".encode()).hexdigest()
+        name = f"{self.names.shared}-{digest[:8]}"
         if await self.exists(name):
             return name
-        client = await self._connect()
         dense = models.VectorParams(size=spec.dimension, distance=models.Distance.COSINE)
         try:
-            with translated(self._service):
-                await client.create_collection(
+            with translated(self._faults):
+                await self._client.create_collection(
                     name,
                     vectors_config={qdrant_vector_name(spec): dense},
-                    sparse_vectors_config={LEXICAL: models.SparseVectorParams(modifier=models.Modifier.IDF)},
-                    metadata=description(spec),
+                    metadata=_description(spec),
                 )
-        except LayerError as error:
+        except ServiceError as error:
             if error.code not in TAKEN or not await self.exists(name):
                 raise
         return name
@@ -199,67 +249,64 @@ class BrandCollections:
         """Make the collection that all brands share, and give it its name."""
         collection = await self.made(spec)
         aliases = await self.aliases()
-        if self._names.shared not in aliases and self._names.own not in aliases:
-            await self.rename({self._names.shared: collection})
+        if self.names.shared not in aliases and self.names.own not in aliases:
+            await self.rename({self.names.shared: collection})
         self.forget()
         place = await self.for_reading()
         if place is None:
-            raise self._service.malformed("alias")
+            raise self._faults.malformed("alias")
         return place
 
     async def _make_ready(self, place: Place, spec: EmbeddingSpec) -> None:
         """Give a collection the indexes and the description it lacks: a newly made one, or one made by others."""
         if place.collection in self._ready:
             return
-        client = await self._connect()
-        with translated(self._service):
+        with translated(self._faults):
             for field, kind in INDEXES.items():
                 if field not in place.indexed:
-                    await client.create_payload_index(place.collection, field, _schema(kind), wait=True)
+                    await self._client.create_payload_index(place.collection, field, _schema(kind), wait=True)
             if place.model is None:
-                await client.update_collection(place.collection, metadata=description(spec))
+                await self._client.update_collection(place.collection, metadata=_description(spec))
         self._ready.add(place.collection)
 
     # The server --------------------------------------------------------------------------------------------------
 
     async def aliases(self) -> dict[str, str]:
-        """Return the collections' names by alias. Raises ``LayerError``."""
-        client = await self._connect()
-        with translated(self._service):
-            listed = (await client.get_aliases()).aliases
+        """Return the collections' names by alias. Raises ``ServiceError``."""
+        with translated(self._faults):
+            listed = (await self._client.get_aliases()).aliases
         return {alias.alias_name: alias.collection_name for alias in listed}
 
     async def exists(self, name: str) -> bool:
-        """Tell whether there is a collection, or an alias of one. Raises ``LayerError``."""
-        client = await self._connect()
-        with translated(self._service):
-            return bool(await client.collection_exists(name))
+        """Return whether there is a collection, or an alias of one. Raises ``ServiceError``."""
+        with translated(self._faults):
+            return bool(await self._client.collection_exists(name))
 
     async def place(self, name: str, collection: str) -> Place:
-        """Return what there is under a name. Raises ``LayerError``."""
-        client = await self._connect()
-        with translated(self._service):
-            info = await client.get_collection(name)
-        return read_place(name, collection, info)
+        """Return what there is under a name. Raises ``ServiceError``."""
+        with translated(self._faults):
+            info = await self._client.get_collection(name)
+        return Place.read(name, collection, info)
 
     async def rename(self, wanted: Mapping[str, str | None]) -> None:
-        """Point aliases at collections, or remove them (None), all at once. Raises ``LayerError``."""
-        from qdrant_client import models  # noqa: PLC0415  # as above
-
+        """Point aliases at collections, or remove them (None), all at once. Raises ``ServiceError``."""
         actions: list[Any] = [
             models.CreateAliasOperation(create_alias=models.CreateAlias(alias_name=alias, collection_name=collection))
             if collection
             else models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=alias))
             for alias, collection in wanted.items()
         ]
-        client = await self._connect()
-        with translated(self._service):
-            await client.update_collection_aliases(actions)
+        with translated(self._faults):
+            await self._client.update_collection_aliases(actions)
+
+
+def _description(spec: EmbeddingSpec) -> dict[str, Any]:
+    """Return the metadata of a collection that says which model its vectors were made with."""
+    model = {"name": spec.name, "dimension": spec.dimension, "weights": spec.weights}
+    return {_DESCRIPTION: {"format": 1, "model": model, "chunking": CHUNKING_VERSION}}
 
 
 def _schema(kind: str) -> Any:  # noqa: ANN401  # one of the SDK's types
-    from qdrant_client import models  # noqa: PLC0415  # as above
-
     if kind == "tenant":
         return models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True)
     return models.PayloadSchemaType(kind)

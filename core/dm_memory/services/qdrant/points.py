@@ -4,7 +4,7 @@
 by, each with an index: ``brand`` (the tenant), ``entry`` (the entry's id), ``chunk`` (a piece's number),
 ``content_type``, ``tags``, ``recorded_day`` (yyyymmdd) and ``expires_ts`` (seconds since 1970); then the number of
 ``chunks``, and both hashes.
-A collection that ``mcp-server-qdrant`` made may hold its own points as well: they have no ``brand``, and are let be.
+A collection that ``mcp-server-qdrant`` made may have its own points as well: they have no ``brand``, and are let be.
 """
 
 from __future__ import annotations
@@ -12,23 +12,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
+from dm_memory.embedding.chunking import batch_chars_of, chunk, chunk_chars_of
+from dm_memory.embedding.model_names import qdrant_vector_name
 from dm_memory.embedding.protocol import Embedder
-from dm_memory.errors import LayerError
+from dm_memory.errors import DmMemoryError, ErrorClass, ServiceError
 from dm_memory.items import Payload
-from dm_memory.layers.edge_errors import refused
-from dm_memory.layers.edge_points import Entry, chunk_id, embed_entries, metadata_of, payload_of
+from dm_memory.services.entries import chunk_id, is_entry_id, metadata_of, payload_of
+from dm_memory.services.faults import refused
 
-if TYPE_CHECKING:
-    from qdrant_client import models
-
-__all__ = ["LEXICAL", "Part", "PointMaker", "as_payload", "labels_of", "unsound"]
-
-LEXICAL = "bm25"
-"""The sparse vector of a point's words."""
+__all__ = ["as_payload", "bodies_of", "labels_of", "of_brand", "unsound"]
 
 _REQUEST_POINTS = 256
 _REQUEST_CHARS = 4_000_000
@@ -36,108 +32,153 @@ _REQUEST_CHARS = 4_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """The points of some entries, for one request, as JSON has them, and how many chunks each entry has."""
+class _Entry:
+    """A payload with its chunks and their vectors, ready to be stored."""
 
-    points: list[dict[str, Any]]
-    chunks: dict[str, int]
+    payload: Payload
+    labels: Mapping[str, Any]
+    chunks: Sequence[str]
+    vectors: Sequence[Any]
 
 
-class PointMaker:
-    """Makes points of payloads, and vectors of questions. For one thread.
+def bodies_of(
+    brand: str, embedder: Embedder, payloads: Sequence[Payload]
+) -> tuple[list[bytes], dict[str, ServiceError]]:
+    """Return the requests that store payloads, and by id why some payloads are in none. For a thread.
 
-    Args:
-        brand: The brand's slug.
-        embedder: The embedding model.
+    Vectors that came with a payload are used as they are if the same model made them; other texts are embedded. Of an
+    id that occurs twice the last payload counts.
+
+    Raises:
+        ServiceError: The model does not work at all, or there is too much to embed in one call.
     """
+    import numpy as np  # noqa: PLC0415  # a tenth of a second, on first use
 
-    def __init__(self, brand: str, embedder: Embedder) -> None:
-        self._brand = brand
-        self._embedder = embedder
-        self._bm25: Any = None
+    spec, size = embedder.spec, chunk_chars_of(embedder)
+    errors: dict[str, ServiceError] = {}
+    entries: list[_Entry] = []
+    bare: list[_Entry] = []
+    for payload in {payload.id: payload for payload in payloads}.values():
+        labels = labels_of(brand, payload)
+        if error := _unsound(payload, labels):
+            errors[payload.id] = error
+            continue
+        chunks = chunk(payload.content, size)
+        vectors = [np.frombuffer(vector, dtype="<f4") for vector in payload.vectors]
+        fit = payload.vector_model == spec.tag and len(vectors) == len(chunks)
+        fit = fit and all(vector.shape == (spec.dimension,) and np.isfinite(vector).all() for vector in vectors)
+        (entries if fit else bare).append(_Entry(payload, labels, chunks, vectors))
+    if len(bare) > 1 and sum(len(entry.payload.content) for entry in bare) > batch_chars_of(embedder):
+        # A slow model would not be done before the deadline; the caller halves the batch.
+        raise refused("The batch is too long for the embedding model.", "Send its items in smaller batches.")
+    with np.errstate(over="ignore"):  # what 32 bits can't represent becomes null in JSON, which the server refuses
+        entries += _embedded(embedder, spec.dimension, bare, errors)
+    vector = qdrant_vector_name(spec)
+    return [_body(brand, vector, group) for group in _grouped(entries)], errors
 
-    def parts(
-        self, payloads: Sequence[Payload], vector: str, *, lexical: bool
-    ) -> tuple[list[Part], dict[str, LayerError]]:
-        """Return the points of payloads, and by id why some payloads have none.
 
-        Args:
-            payloads: Of an id that occurs twice the last one counts.
-            vector: Name of the dense vector.
-            lexical: Whether the collection has the sparse vector.
+def _embedded(
+    embedder: Embedder, dimension: int, entries: Sequence[_Entry], errors: dict[str, ServiceError]
+) -> list[_Entry]:
+    """Return entries with vectors, all chunks embedded in one call of the model.
 
-        Raises:
-            LayerError: The model does not work at all.
-        """
-        distinct = list({payload.id: payload for payload in payloads}.values())
-        labels = {payload.id: labels_of(self._brand, payload) for payload in distinct}
-        unfit = {payload.id: error for payload in distinct if (error := _unsound(payload, labels[payload.id]))}
-        sound = [payload for payload in distinct if payload.id not in unfit] if unfit else distinct
-        entries, errors = embed_entries(self._embedder, sound, self._embedder.spec.dimension)
-        import numpy as np  # noqa: PLC0415  # on first use only
+    A model that raises is asked again for each half, until the text it can't take stands alone.
+    """
+    import numpy as np  # noqa: PLC0415  # as above
 
-        with np.errstate(over="ignore"):  # what 32 bits can't hold becomes null in JSON, which the server refuses
-            return list(self._grouped(entries, labels, vector, lexical=lexical)), errors | unfit
+    texts = [text for entry in entries for text in entry.chunks]
+    try:
+        vectors = np.asarray(embedder.embed_documents(texts) if texts else [], dtype=np.float32)
+    except ServiceError as error:
+        if error.concerns_whole_service:
+            raise
+        failure = error
+    except DmMemoryError as error:
+        raise ServiceError(error.problem, error.remedy, error_class=ErrorClass.UNAVAILABLE) from error
+    except Exception as error:  # noqa: BLE001  # a model is anybody's code; what it raises is reported for its item
+        failure = _failed(type(error).__name__)
+    else:
+        if not texts or vectors.shape == (len(texts), dimension):
+            return _with_vectors(entries, vectors, dimension, errors)
+        failure = _bad_vector(dimension)
+    if len(entries) == 1:
+        errors[entries[0].payload.id] = failure
+        return []
+    middle = len(entries) // 2
+    halves = entries[:middle], entries[middle:]
+    return [entry for half in halves for entry in _embedded(embedder, dimension, half, errors)]
 
-    def question(self, text: str, *, lexical: bool) -> tuple[Sequence[float], models.SparseVector | None]:
-        """Return a question's dense vector (all zeros: it has no direction) and its words (None: it has none)."""
-        dense = self._embedder.embed_query(text)
-        return dense, self._asked(text) if lexical else None
 
-    def _grouped(
-        self, entries: Sequence[Entry], labels: Mapping[str, Mapping[str, Any]], vector: str, *, lexical: bool
-    ) -> Iterator[Part]:
-        part = Part([], {})
-        size = 0
-        for entry in entries:
-            chars = sum(map(len, entry.chunks))
-            if part.points and (
-                len(part.points) + len(entry.chunks) > _REQUEST_POINTS or size + chars > _REQUEST_CHARS
-            ):
-                yield part
-                part, size = Part([], {}), 0
-            part.points.extend(self._points(entry, labels[entry.payload.id], vector, lexical=lexical))
-            part.chunks[entry.payload.id] = len(entry.chunks)
-            size += chars
-        if part.points:
-            yield part
+def _with_vectors(
+    entries: Sequence[_Entry],
+    vectors: Any,  # noqa: ANN401  # an array of numpy
+    dimension: int,
+    errors: dict[str, ServiceError],
+) -> list[_Entry]:
+    import numpy as np  # noqa: PLC0415  # as above
 
-    def _points(
-        self, entry: Entry, labels: Mapping[str, Any], vector: str, *, lexical: bool
-    ) -> Iterator[dict[str, Any]]:
-        import numpy as np  # noqa: PLC0415  # as above
+    found, start = [], 0
+    for entry in entries:
+        own = vectors[start : start + len(entry.chunks)]
+        start += len(entry.chunks)
+        if np.isfinite(own).all():
+            found.append(_Entry(entry.payload, entry.labels, entry.chunks, list(own)))
+        else:
+            errors[entry.payload.id] = _bad_vector(dimension)
+    return found
 
-        payload = entry.payload
-        common = {
-            "brand": self._brand,
-            "entry": payload.id,
-            "chunks": len(entry.chunks),
-            "hash": payload.content_hash,
-            **{name: value for name, value in labels.items() if value is not None},
-        }
-        for number, (text, dense) in enumerate(zip(entry.chunks, entry.vectors, strict=True)):
+
+def _grouped(entries: Sequence[_Entry]) -> Iterator[list[_Entry]]:
+    """Yield entries in groups of what one request takes."""
+    group: list[_Entry] = []
+    points = size = 0
+    for entry in entries:
+        chars = sum(map(len, entry.chunks))
+        if group and (points + len(entry.chunks) > _REQUEST_POINTS or size + chars > _REQUEST_CHARS):
+            yield group
+            group, points, size = [], 0, 0
+        group.append(entry)
+        points, size = points + len(entry.chunks), size + chars
+    if group:
+        yield group
+
+
+def _body(brand: str, vector: str, entries: Sequence[_Entry]) -> bytes:
+    """Return the request that stores entries' points, then removes chunks that the entries had beyond them."""
+    import numpy as np  # noqa: PLC0415  # as above
+
+    points = [
+        {
+            "id": chunk_id(entry.payload.id, number),
             # As the server keeps it: in the 9 digits of 32 bits, numbers take little more than half of a request.
-            vectors: dict[str, Any] = {vector: np.array(dense, dtype=np.float32)}
-            if lexical and (indices := (words := self._counter.embed_document(text)).indices):
-                vectors[LEXICAL] = {"indices": indices, "values": words.values}
-            content = {"document": text, "chunk": number, **common}
-            yield {"id": chunk_id(payload.id, number), "vector": vectors, "payload": content}
+            "vector": {vector: np.asarray(dense, dtype=np.float32)},
+            "payload": {
+                "document": text,
+                "chunk": number,
+                "brand": brand,
+                "entry": entry.payload.id,
+                "chunks": len(entry.chunks),
+                "hash": entry.payload.content_hash,
+                **{name: value for name, value in entry.labels.items() if value is not None},
+            },
+        }
+        for entry in entries
+        for number, (text, dense) in enumerate(zip(entry.chunks, entry.vectors, strict=True))
+    ]
+    by_count: dict[int, list[str]] = {}
+    for entry in entries:
+        by_count.setdefault(len(entry.chunks), []).append(entry.payload.id)
+    surplus = [
+        {"must": [{"key": "entry", "match": {"any": ids}}, {"key": "chunk", "range": {"gte": count}}]}
+        for count, ids in by_count.items()
+    ]
+    operations = [{"upsert": {"points": points}}, {"delete": {"filter": of_brand(brand, {"should": surplus})}}]
+    return orjson.dumps({"operations": operations}, option=orjson.OPT_SERIALIZE_NUMPY)
 
-    def _asked(self, text: str) -> models.SparseVector | None:
-        from qdrant_client import models  # noqa: PLC0415  # 1 s of CPU: on first use only
 
-        words = self._counter.embed_query(text)
-        indices = words.indices
-        return models.SparseVector.model_construct(indices=indices, values=words.values) if indices else None
-
-    @property
-    def _counter(self) -> Any:  # noqa: ANN401  # the engine ships no types for it
-        """The embedded engine's BM25, so that memory is found alike on both; the server knows the IDF."""
-        if self._bm25 is None:
-            import qdrant_edge  # noqa: PLC0415  # on first use only
-
-            self._bm25 = qdrant_edge.Bm25(qdrant_edge.Bm25Config())
-        return self._bm25
+def of_brand(brand: str, *must: Mapping[str, Any], must_not: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+    """Return a filter, as JSON has it, of one brand's points."""
+    return {"must": [{"key": "brand", "match": {"value": brand}}, *must], "must_not": [*must_not]}
 
 
 def labels_of(brand: str, payload: Payload) -> dict[str, Any]:
@@ -159,12 +200,14 @@ def as_payload(brand: str, entry_id: str, chunks: Sequence[Mapping[str, Any]]) -
     return payload_of(brand, entry_id, [{**chunks[0], "metadata": metadata}, *chunks[1:]])
 
 
-def unsound(payload: Payload) -> LayerError | None:
+def unsound(payload: Payload) -> ServiceError | None:
     """Return why a payload can't travel as JSON, or None: one such entry would make its whole request fail."""
     return _unsound(payload, labels_of(payload.brand, payload))
 
 
-def _unsound(payload: Payload, labels: Mapping[str, Any]) -> LayerError | None:
+def _unsound(payload: Payload, labels: Mapping[str, Any]) -> ServiceError | None:
+    if not is_entry_id(payload.id):
+        return refused("An entry's id is not a UUID.", "Report it: ids are made by dm-memory.")
     try:
         orjson.dumps([payload.content, labels])
     except (orjson.JSONEncodeError, ValueError):
@@ -174,6 +217,22 @@ def _unsound(payload: Payload, labels: Mapping[str, Any]) -> LayerError | None:
 
 
 _UNSOUND = refused(
-    "The entry holds text or values that can't be stored: half a character pair, or a number out of range.",
+    "The entry contains an unpaired surrogate, or a number out of range, which can't be stored.",
     "Correct it in the brand's file.",
 )
+
+
+def _bad_vector(dimension: int) -> ServiceError:
+    return refused(
+        f"The embedding model returned something else than {dimension} finite numbers for this text.",
+        "Change the text, or set DM_MEMORY_EMBEDDER to another model and sync with force.",
+    )
+
+
+def _failed(code: str) -> ServiceError:
+    return ServiceError(
+        "The embedding model failed on this text.",
+        "Change the text; the next sync tries it again.",
+        error_class=ErrorClass.UNKNOWN,
+        code=code,
+    )

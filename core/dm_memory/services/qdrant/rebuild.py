@@ -1,33 +1,31 @@
 """Moving one brand to a collection of another model, while other brands stay where they are.
 
 The brand's name moves at once. When the last brand has left the shared collection, the shared name moves after them,
-and the collection they left is dropped. A collection that holds points of others is never dropped.
+and the collection they left is dropped. A collection that contains points of others is never dropped.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+
+from qdrant_client import AsyncQdrantClient
 
 from dm_memory.embedding.protocol import EmbeddingSpec
-from dm_memory.errors import LayerError
-from dm_memory.services.qdrant.collections import BrandCollections, Names
-from dm_memory.services.qdrant.errors import GONE, translated
-from dm_memory.services.qdrant.filters import BrandFilters
-from dm_memory.services.remote import Service
-
-if TYPE_CHECKING:
-    from qdrant_client import AsyncQdrantClient
+from dm_memory.errors import ServiceError
+from dm_memory.services.faults import Faults
+from dm_memory.services.qdrant.collections import GONE, BrandCollections, Names
+from dm_memory.services.qdrant.errors import translated
+from dm_memory.services.qdrant.requests import Requests
 
 __all__ = ["Rebuild"]
 
 
 class Rebuild:
-    """Fills a collection anew for one brand.
+    """Fills another collection for one brand.
 
     Args:
-        connect: Returns the client.
-        service: For messages.
+        client: The SDK's client.
+        faults: For messages.
         names: The brand's names.
         brand: The brand's slug.
         collections: What finds and makes the brand's collections.
@@ -35,20 +33,20 @@ class Rebuild:
 
     def __init__(
         self,
-        connect: Callable[[], Awaitable[AsyncQdrantClient]],
-        service: Service,
+        client: AsyncQdrantClient,
+        faults: Faults,
         names: Names,
         brand: str,
         collections: BrandCollections,
     ) -> None:
-        self._connect = connect
-        self._service = service
+        self._client = client
+        self._faults = faults
         self._names = names
-        self._filters = BrandFilters(brand)
+        self._brand = brand
         self._collections = collections
 
     async def begin(self, spec: EmbeddingSpec) -> None:
-        """Direct writes into a collection for ``spec``, or take up a rebuild into it. Raises ``LayerError``.
+        """Direct writes into a collection for ``spec``, or resume a rebuild into it. Raises ``ServiceError``.
 
         Where the brand's own collection, or the shared one, is of this model already, the brand's entries are removed
         from it first: that collection is not dropped afterwards, so what is not stored again would stay for ever.
@@ -66,7 +64,7 @@ class Rebuild:
         await collections.for_writing(spec)
 
     async def finish(self) -> None:
-        """Let the brand's name point at the new collection, at once, and leave the others. Raises ``LayerError``.
+        """Let the brand's name point at the new collection, at once, and leave the others. Raises ``ServiceError``.
 
         No rebuild begun is no error. Interrupted, it is done again as a whole.
         """
@@ -116,22 +114,21 @@ class Rebuild:
             if await self._is_in_use(collection):
                 return
             if (await self._collections.aliases()).get(self._names.shared) == collection:
-                # The name moves before the last look: who would still write there is told of the other model.
+                # The name moves before the last look: who would still write there meets the other model.
                 await self._collections.rename(await self._gathered(target))
                 if await self._is_in_use(collection):
                     return
             await self._drop(collection)
             if collection == self._names.shared:
                 await self._collections.rename(await self._gathered(target))
-        except LayerError as error:
+        except ServiceError as error:
             if error.code != GONE:  # another process dropped it
                 raise
 
     async def _is_in_use(self, collection: str) -> bool:
-        """Tell whether a collection has points, or other brands have aliases of their own for it."""
-        client = await self._connect()
-        with translated(self._service):
-            count = (await client.count(collection, exact=True)).count
+        """Return whether a collection has points, or other brands have aliases of their own for it."""
+        with translated(self._faults):
+            count = (await self._client.count(collection, exact=True)).count
         names, aliases = self._names, await self._collections.aliases()
         return count > 0 or any(
             target == collection and alias != names.shared and not names.is_this_brands(alias)
@@ -145,13 +142,9 @@ class Rebuild:
         return {self._names.shared: target, **dict.fromkeys(own)}
 
     async def _clear(self, collection: str) -> None:
-        from qdrant_client import models  # noqa: PLC0415  # loaded already: there is a client
-
-        client = await self._connect()
-        with translated(self._service):
-            await client.delete(collection, models.FilterSelector(filter=self._filters.every()), wait=True)
+        with translated(self._faults):
+            await Requests(self._client, collection, self._brand, self._faults).clear()
 
     async def _drop(self, collection: str) -> None:
-        client = await self._connect()
-        with translated(self._service):
-            await client.delete_collection(collection)
+        with translated(self._faults):
+            await self._client.delete_collection(collection)

@@ -5,21 +5,29 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from hashlib import sha256
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from dm_memory.errors import ConfigurationError, ErrorClass, LayerError
+from dm_memory.errors import ConfigurationError, ErrorClass, ServiceError
 from dm_memory.services.extras import how_to_install
-from dm_memory.services.remote import Service
-from dm_memory.services.supermemory.errors import NOT_FOUND, RefusedError, translated
-from dm_memory.services.supermemory.replies import AddReply, DeleteReply, ListReply, Reply, UpdateReply, parsed
+from dm_memory.services.faults import Faults, retry_after
+from dm_memory.services.http import http_client, is_loopback
+from dm_memory.services.supermemory.replies import (
+    AddReply,
+    DeleteReply,
+    JunkReplyError,
+    ListReply,
+    Reply,
+    UpdateReply,
+    parsed,
+)
 
 if TYPE_CHECKING:
     import httpx
@@ -30,6 +38,9 @@ __all__ = ["Address", "Connection", "namespace_of", "parse_address"]
 _PUBLIC = "https://api.supermemory.ai"
 _NAMESPACE = re.compile(r"[a-zA-Z0-9_:-]{1,100}")
 _READABLE = 80
+_NOT_FOUND = 404
+_ELSEWHERE = frozenset({_NOT_FOUND, 405})
+_CONFLICT = 409
 
 
 def namespace_of(brand: str) -> str:
@@ -47,7 +58,6 @@ class Address:
     url: str
     place: str
     is_public: bool
-    is_loopback: bool
 
 
 def parse_address(url: str | None) -> Address:
@@ -62,21 +72,48 @@ def parse_address(url: str | None) -> Address:
         host, port = parts.hostname or "", parts.port
     except ValueError:
         parts, host, port = urlsplit(""), "", None
-    local = _is_loopback(host)
-    if not host or (parts.scheme != "https" and not (parts.scheme == "http" and local)):
+    if not host or (parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host))):
         raise ConfigurationError(
             "SUPERMEMORY_BASE_URL is not an address dm-memory can send a key to.",
             "Leave it out for the public service, or write it as https://host; http is for this machine only.",
         )
     place = f"{host}:{port}" if port else host
-    return Address(text, place + parts.path, text == _PUBLIC, local)
+    return Address(text, place + parts.path, text == _PUBLIC)
 
 
-def _is_loopback(host: str) -> bool:
+class _RefusedError(Exception):
+    """A reply with another status than success. ``retry_after`` is the header as it came, or None."""
+
+    def __init__(self, status: int, retry_after: str | None) -> None:
+        super().__init__(status)
+        self.status = status
+        self.retry_after = retry_after
+
+
+@contextmanager
+def _translated(faults: Faults) -> Iterator[None]:
+    """Turn what a call raises inside the block into a ``ServiceError``; what is not known here is a bug, and passes.
+
+    The SDK is not asked what a status means: it parses the body of an error first and raises whatever the body makes it
+    raise (``UnicodeDecodeError`` on a proxy's page in Latin-1). So replies are looked at before it sees them.
+    """
+    import httpx  # noqa: PLC0415  # loaded with the client
+    import supermemory as sdk  # noqa: PLC0415  # as above
+
     try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+        yield
+    except _RefusedError as error:
+        wait = retry_after(error.retry_after)
+        if error.status in _ELSEWHERE:  # a document that is not there is asked for before this
+            remedy = "Check the path in SUPERMEMORY_BASE_URL, or unset it to use the public address."
+            raise faults.absent("Supermemory at this address", remedy, str(error.status)) from error
+        if error.status == _CONFLICT:  # while a namespace is being merged
+            raise faults.unavailable(str(error.status), wait) from error
+        raise faults.of_status(error.status, retry_after=wait) from error
+    except (sdk.APIConnectionError, httpx.TransportError) as error:
+        raise faults.of_transport(error) from error
+    except (JunkReplyError, httpx.DecodingError) as error:
+        raise faults.malformed() from error
 
 
 _Reply = TypeVar("_Reply", bound=Reply)
@@ -99,31 +136,32 @@ _EXPECTED: ContextVar[_Expected[Any]] = ContextVar("dm_memory_supermemory_expect
 async def _receive(response: httpx.Response) -> None:
     """Look at a reply before the SDK does: it takes anything for an answer, and stumbles over pages of proxies."""
     if not response.is_success:
-        raise RefusedError(response.status_code, response.headers.get("retry-after"))
+        raise _RefusedError(response.status_code, response.headers.get("retry-after"))
     _EXPECTED.get().read(await response.aread())
 
 
 class Connection:
     """A client that is made on first use. Belongs to one event loop from then until it is closed.
 
-    Its methods raise ``LayerError``.
+    Its methods raise ``ServiceError``.
 
     Args:
         address: Where the interface is.
         api_key: The key.
         namespace: The brand's namespace.
         timeout: Seconds to wait for a connection, and for each part of a reply.
-        service: Supermemory, for messages.
+        faults: For messages.
     """
 
-    def __init__(self, address: Address, api_key: SecretStr, namespace: str, timeout: float, service: Service) -> None:
+    def __init__(self, address: Address, api_key: SecretStr, namespace: str, timeout: float, faults: Faults) -> None:
         self._address = address
-        self._api_key = api_key
+        self._key = SecretStr(api_key.get_secret_value().strip())
         self._namespace = namespace
         self._timeout = timeout
-        self._service = service
+        self._faults = faults
         self._http: httpx.AsyncClient | None = None
         self._client: AsyncSupermemory | None = None
+        self._opening = asyncio.Lock()
 
     async def add(self, documents: Sequence[dict[str, Any]]) -> AddReply:
         """Add new documents, at most 600. An id that is there already is appended to."""
@@ -135,11 +173,11 @@ class Connection:
         )
 
     async def update(self, document: str, fields: dict[str, Any]) -> UpdateReply | None:
-        """Replace the given fields of a document; None where there is no such document."""
+        """Replace the given fields of a document; None if there is no such document."""
         try:
             return await self._ask(UpdateReply, lambda sdk: sdk.documents.update(self._namespace, document, **fields))
-        except LayerError as error:
-            if error.code == str(NOT_FOUND):
+        except ServiceError as error:
+            if error.code == str(_NOT_FOUND):
                 return None
             raise
 
@@ -157,66 +195,55 @@ class Connection:
             ),
         )
 
+    async def prepare(self) -> None:
+        """Import the SDK and make its client: a third of a second, so on a thread. Raises ``ServiceError``."""
+        async with self._opening:
+            if self._client is not None:
+                return
+            key = self._key.get_secret_value()
+            if not (key and key.isascii() and key.isprintable()):
+                raise self._faults.auth("characters")  # it can't be put into a header
+            try:
+                self._http, self._client = await asyncio.to_thread(self._make)
+            except ImportError as error:
+                raise ServiceError(
+                    "Supermemory is configured, but its SDK is not installed.",
+                    f"{how_to_install('supermemory')} Or unset SUPERMEMORY_API_KEY.",
+                    error_class=ErrorClass.UNAVAILABLE,
+                    code="extra",
+                ) from error
+
     async def close(self) -> None:
         """Let go of connections. Idempotent; a later call makes another client."""
         http, self._http, self._client = self._http, None, None
+        self._opening = asyncio.Lock()  # free for another event loop
         if http is not None:
             await http.aclose()
 
     async def _ask(self, kind: type[_Reply], call: Callable[[AsyncSupermemory], Awaitable[object]]) -> _Reply:
-        client = self._client or await self._connect()
+        if self._client is None:
+            await self.prepare()
+        if (client := self._client) is None:  # it was closed meanwhile
+            raise self._faults.unavailable("closed")
         expected = _Expected(kind)
         _EXPECTED.set(expected)
-        with translated(self._service):
+        with _translated(self._faults):
             await call(client)
         if expected.reply is None:
-            raise self._service.malformed()
+            raise self._faults.malformed()
         return expected.reply
 
-    async def _connect(self) -> AsyncSupermemory:
-        if not self._key or not (self._key.isascii() and self._key.isprintable()):
-            raise self._service.auth("characters")  # it can't be put into a header
-        try:
-            http, client = await asyncio.to_thread(self._make)
-        except ImportError as error:
-            raise _not_installed() from error
-        if self._client is not None:  # another task has been here meanwhile
-            await http.aclose()
-            return self._client
-        self._http, self._client = http, client
-        return client
-
-    @property
-    def _key(self) -> str:
-        return self._api_key.get_secret_value().strip()
-
     def _make(self) -> tuple[httpx.AsyncClient, AsyncSupermemory]:
-        """Import the SDK and make its client: a third of a second, so on a thread."""
-        import httpx  # noqa: PLC0415  # on first use only
         import supermemory.documents  # noqa: PLC0415  # an extra, on first use only; loaded lazily by it
         import supermemory.raw_client  # noqa: F401, PLC0415  # as above
         from supermemory import AsyncSupermemory  # noqa: PLC0415  # as above
 
-        http = httpx.AsyncClient(
-            timeout=self._timeout,
-            follow_redirects=False,
-            trust_env=not self._address.is_loopback,  # proxies are for the world outside
-            event_hooks={"response": [_receive]},
-        )
+        http = http_client(self._address.url, timeout=self._timeout, event_hooks={"response": [_receive]})
         client = AsyncSupermemory(
-            api_key=self._key,
+            api_key=self._key.get_secret_value(),
             base_url=self._address.url,
             timeout=self._timeout,
             max_retries=0,
             http_client=http,
         )
         return http, client
-
-
-def _not_installed() -> LayerError:
-    return LayerError(
-        "Supermemory is configured, but its SDK is not installed.",
-        f"{how_to_install('supermemory')} Or unset SUPERMEMORY_API_KEY.",
-        error_class=ErrorClass.UNAVAILABLE,
-        code="extra",
-    )

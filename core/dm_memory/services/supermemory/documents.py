@@ -1,6 +1,6 @@
 """Payloads as Supermemory's documents, and back.
 
-A document's id is the entry's; its metadata is flat, with the names that the vector layer uses too. ``dm_id`` and
+A document's id is the entry's; its metadata is flat, with the names that the vector databases have too. ``dm_id`` and
 ``dm_brand`` are in it because documents can be listed by their metadata only.
 """
 
@@ -15,11 +15,11 @@ from typing import Any
 
 import orjson
 
-from dm_memory.errors import LayerError
+from dm_memory.errors import ServiceError
 from dm_memory.items import Payload
-from dm_memory.layers.edge_points import metadata_of, payload_of
+from dm_memory.services.entries import metadata_of, payload_of
+from dm_memory.services.faults import refused
 from dm_memory.services.protocol import StoredRecord
-from dm_memory.services.supermemory.errors import refused
 from dm_memory.services.supermemory.replies import Listed
 
 __all__ = ["document_of", "filter_by_brand", "filter_by_ids", "id_of", "payload_from", "record_of", "unfit"]
@@ -48,7 +48,7 @@ def _content(text: str) -> str:
 
 
 def _storable(value: Any) -> Any:  # noqa: ANN401  # a value of metadata, of the type it came in
-    """Return a value that survives the way: no NUL, no integer a double can't hold."""
+    """Return a value that survives the way: no NUL, no integer a double can't represent."""
     if isinstance(value, str):
         return _without_nul(value)
     if isinstance(value, list):
@@ -68,23 +68,23 @@ def _is_date(text: str) -> bool:
         return False
 
 
-def unfit(document: Mapping[str, Any]) -> LayerError | None:
+def unfit(document: Mapping[str, Any]) -> ServiceError | None:
     """Return why a document can't be put into JSON, or None."""
     try:
         orjson.dumps(document)
     except orjson.JSONEncodeError:
-        return _unfit("half a character pair")
+        return _unfit("an unpaired surrogate")
     if any(isinstance(value, float) and not math.isfinite(value) for value in document["metadata"].values()):
-        return _unfit("a figure that is no number")  # of which orjson makes null
+        return _unfit("a number that is not finite")  # of which orjson makes null
     return None
 
 
-def _unfit(what: str) -> LayerError:
-    return refused(f"The entry holds {what}.", "Correct it in its source and sync again.")
+def _unfit(what: str) -> ServiceError:
+    return refused(f"The entry contains {what}.", "Correct it in its source and sync again.")
 
 
 def filter_by_ids(ids: Sequence[str]) -> dict[str, Any]:
-    """Return the condition "one of these entries". At most 200 ids; a deque, as ``Connection.add`` has it."""
+    """Return the condition "one of these entries". At most 200 ids; a deque, as ``Connection.add`` takes it."""
     return {"operator": "or", "operands": deque(_equals(_ID, entry) for entry in ids)}
 
 
@@ -104,7 +104,7 @@ def id_of(listed: Listed) -> str:
 
 
 def record_of(listed: Listed) -> StoredRecord:
-    """Return the hashes of a listed document; "" where there is none, so that it differs from every entry."""
+    """Return the hashes of a listed document; "" if there is none, so that it differs from every entry."""
     metadata = listed.metadata
     return StoredRecord(id_of(listed), str(metadata.get("hash", "")), str(metadata.get("meta_hash", "")))
 

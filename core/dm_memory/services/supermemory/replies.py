@@ -6,15 +6,28 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from dm_memory.services.supermemory.errors import JunkReplyError
-
-__all__ = ["FAILED", "PROCESSED", "AddReply", "DeleteReply", "ListReply", "Listed", "Reply", "UpdateReply", "parsed"]
+__all__ = [
+    "FAILED",
+    "PROCESSED",
+    "AddReply",
+    "DeleteReply",
+    "JunkReplyError",
+    "ListReply",
+    "Listed",
+    "Reply",
+    "UpdateReply",
+    "parsed",
+]
 
 PROCESSED = frozenset({"unknown", "queued", "extracting", "chunking", "embedding", "indexing", "done"})
 """Statuses of a document that was accepted."""
 
 FAILED = frozenset({"failed", "error"})
 """Statuses of a document that was not, or could not be processed."""
+
+
+class JunkReplyError(Exception):
+    """A reply that says success and is not what was asked for."""
 
 
 class Reply(BaseModel):

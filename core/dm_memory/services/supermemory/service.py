@@ -12,10 +12,10 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from dm_memory.errors import ErrorClass, LayerError
+from dm_memory.errors import ErrorClass, ServiceError
 from dm_memory.items import Payload
-from dm_memory.services.protocol import Capabilities, Capacity, Health, Outcome, StoredRecord
-from dm_memory.services.remote import Service
+from dm_memory.services.faults import NOT_STORED, Faults
+from dm_memory.services.protocol import Capabilities, Capacity, Outcome, ServiceBase, StoredRecord
 from dm_memory.services.supermemory.connection import Connection, namespace_of, parse_address
 from dm_memory.services.supermemory.documents import (
     document_of,
@@ -26,10 +26,9 @@ from dm_memory.services.supermemory.documents import (
     record_of,
     unfit,
 )
-from dm_memory.services.supermemory.errors import refused
 from dm_memory.services.supermemory.replies import FAILED, PROCESSED, AddReply
 
-__all__ = ["SupermemoryLayer"]
+__all__ = ["SupermemoryService"]
 
 _BATCH = 200
 """Of the 600 documents a batch may have: as many ids as a condition of a list may name."""
@@ -47,8 +46,8 @@ _DID_NOTHING = frozenset({ErrorClass.AUTH, ErrorClass.QUOTA, ErrorClass.RATE_LIM
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
-    """What Supermemory holds under an id; ``failed`` where it could not process it."""
+class _Stored:
+    """What Supermemory has stored under an id; ``failed``: it could not process it."""
 
     record: StoredRecord
     failed: bool
@@ -66,23 +65,23 @@ class _Draft:
     document: dict[str, Any]
 
 
-_Verdicts = dict[str, LayerError | None]
+_Verdicts = dict[str, ServiceError | None]
 """By id: why it was not stored, None where it was."""
 
 
-class SupermemoryLayer:
-    """A brand's memory in Supermemory. See ``Layer`` for the contract of its methods.
+class SupermemoryService(ServiceBase):
+    """A brand's memory in Supermemory. See ``Service`` for the contract of its methods.
 
-    Adding to an id that is there appends to its text. So a batch is looked up first, in one call: what is held as it
-    should be is left alone, what is held otherwise is updated (which replaces), and only what is not held is added.
-    Where an earlier call got no answer the list may lag behind, and the registry may know of a version that it does
-    not show: there an update is tried first, which says itself that there is no such document.
+    Adding to an id that is there appends to its text. So a batch is looked up first, in one call: what is stored as
+    it should be is left alone, what is stored otherwise is updated (which replaces), and only what is not there is
+    added. After a call that got no answer the list may lag behind, and there may be a version that it does not show
+    yet: then an update is tried first, which reports itself that there is no such document.
 
     Args:
         api_key: The key.
         brand: The brand's slug.
         url: The address of the interface, where it is not the public one.
-        limit: Entries the user grants it; the interface tells nothing of its plans.
+        limit: Entries the user grants it; the interface states nothing of its plans.
         timeout: Seconds to wait for a connection, and for each part of a reply.
 
     Raises:
@@ -90,7 +89,7 @@ class SupermemoryLayer:
     """
 
     role = "cross-session"
-    capabilities = Capabilities(batch_items=_BATCH, remote=True)
+    capabilities = Capabilities(_BATCH, lists=True)
 
     def __init__(
         self, api_key: SecretStr, brand: str, *, url: str | None = None, limit: int | None = None, timeout: float = 30
@@ -100,7 +99,7 @@ class SupermemoryLayer:
         self.brand = brand
         self.name = f"cross-session@supermemory:{address.place}/{namespace}"
         self.engine = "Supermemory" if address.is_public else f"Supermemory ({address.place})"
-        self.service = Service(
+        self.faults = Faults(
             name="Supermemory",
             where="" if address.is_public else address.place,
             key_setting="SUPERMEMORY_API_KEY",
@@ -108,65 +107,65 @@ class SupermemoryLayer:
             plan_page="the Billing page of the Supermemory console",
         )
         self._limit = limit
-        self._connection = Connection(address, api_key, namespace, timeout, self.service)
+        self._connection = Connection(address, api_key, namespace, timeout, self.faults)
         self._in_doubt: set[str] = set()
 
     async def fingerprint(self) -> str:
         """Return the version of the document layout; what Supermemory makes of it is its own business."""
         return "supermemory-documents-1"
 
-    async def health(self) -> Health:
-        """Ask for the number of entries. Never raises."""
-        try:
-            entries = await self._count()
-        except LayerError as error:
-            return Health(ok=False, engine=self.engine, detail=error.problem, error=error)
-        except Exception as error:  # noqa: BLE001  # health answers always; what is unknown is said to be
-            unknown = _unforeseen(error)
-            return Health(ok=False, engine=self.engine, detail=unknown.problem, error=unknown)
-        return Health(ok=True, engine=self.engine, detail=f"It answers and holds {entries} entries.")
+    async def prepare(self) -> None:
+        """Import the SDK and make its client. Raises ``ServiceError``."""
+        await self._connection.prepare()
+
+    async def ping(self) -> str:
+        """Ask for the number of entries. Raises ``ServiceError``."""
+        return f"It answers and lists {await self._listed()} entries."
 
     async def capacity(self) -> Capacity:
-        """Count entries: plans are in credits, which the interface does not tell. Raises ``LayerError``."""
-        entries = await self._count()
-        return Capacity(entries, self._limit, "entries", entries)
+        """Return the number of entries it lists: plans are in credits, which the interface does not state.
+
+        Raises ``ServiceError``.
+        """
+        entries = await self._listed()
+        return Capacity(entries, self._limit, "entries", entries, "DM_MEMORY_SUPERMEMORY_LIMIT")
 
     async def upsert(self, payloads: Sequence[Payload]) -> list[Outcome]:
-        """Add what is new, update what is there and different. Raises ``LayerError``."""
+        """Add what is new, update what is there and different. Raises ``ServiceError``."""
         errors, sound = _sorted_out(payloads)
         known, new = await self._due(sound)
         if known:
             verdicts = await self._updated({draft.payload.id: draft.document for draft in known})
-            new += [draft for draft in known if verdicts[draft.payload.id] is _NOT_HELD]
+            new += [draft for draft in known if verdicts[draft.payload.id] is NOT_STORED]
             errors.update(verdicts)
         if new:
             errors.update(await self._added(new))
         return _outcomes(payloads, errors)
 
     async def update_metadata(self, payloads: Sequence[Payload]) -> list[Outcome]:
-        """Replace the metadata of documents that are held. Raises ``LayerError``."""
+        """Replace the metadata of documents that are stored. Raises ``ServiceError``."""
         errors, sound = _sorted_out(payloads)
         fields = {draft.payload.id: {"metadata": draft.document["metadata"]} for draft in sound}
         errors.update(await self._updated(fields))
         return _outcomes(payloads, errors)
 
     async def fetch(self, ids: Sequence[str]) -> Mapping[str, StoredRecord]:
-        """Return the hashes of what is held. What could not be processed is not. Raises ``LayerError``."""
-        held = await self._held(ids)
-        return {entry: found.record for entry, found in held.items() if not found.failed}
+        """Return the hashes of what is stored. What could not be processed is not. Raises ``ServiceError``."""
+        stored = await self._stored(ids)
+        return {entry: found.record for entry, found in stored.items() if not found.failed}
 
     async def delete(self, ids: Sequence[str]) -> None:
-        """Delete documents by their ids. Raises ``LayerError``."""
+        """Delete documents by their ids. Raises ``ServiceError``."""
         for batch in _batches(ids, _PAGE):
             reply = await self._connection.delete(batch)
             # Whether a document that is not there is an error, the interface does not say.
-            doubtful = [trouble.id for trouble in reply.errors]
-            if doubtful and await self._held(doubtful):
-                raise self.service.unavailable("delete")
+            doubtful = [failure.id for failure in reply.errors]
+            if doubtful and await self._stored(doubtful):
+                raise self.faults.unavailable("delete")
             self._in_doubt.difference_update(batch)
 
     async def entries(self, after: str | None, limit: int) -> tuple[list[Payload], str | None]:
-        """Return at most ``limit`` entries and where to go on; None at the end. Raises ``LayerError``."""
+        """Return at most ``limit`` entries and where to go on; None at the end. Raises ``ServiceError``."""
         page, size = int(after or 1), max(1, min(limit, _PAGE))
         reply = await self._connection.page(filter_by_brand(self.brand), page, size, content=True)
         found = [payload for listed in reply.documents if (payload := payload_from(listed)) is not None]
@@ -179,36 +178,36 @@ class SupermemoryLayer:
 
     # What is there -----------------------------------------------------------------------------------------------
 
-    async def _count(self) -> int:
+    async def _listed(self) -> int:
         return (await self._connection.page(filter_by_brand(self.brand), 1, 1)).pagination.total
 
-    async def _held(self, ids: Iterable[str]) -> dict[str, _Held]:
-        held: dict[str, _Held] = {}
+    async def _stored(self, ids: Iterable[str]) -> dict[str, _Stored]:
+        stored: dict[str, _Stored] = {}
         for batch in _batches(dict.fromkeys(ids), _BATCH):
-            held.update(await self._held_of(batch))
-        return held
+            stored.update(await self._stored_of(batch))
+        return stored
 
-    async def _held_of(self, ids: Sequence[str]) -> dict[str, _Held]:
-        """Return what is held of at most 200 ids: two pages, unless the service holds ids more than once."""
-        held: dict[str, _Held] = {}
+    async def _stored_of(self, ids: Sequence[str]) -> dict[str, _Stored]:
+        """Return what is stored of at most 200 ids: two pages, unless the service has ids more than once."""
+        stored: dict[str, _Stored] = {}
         seen = 0
         for page in range(1, _PAGES + 1):
             reply = await self._connection.page(filter_by_ids(ids), page, _PAGE)
             for listed in reply.documents:
-                held[id_of(listed)] = _Held(record_of(listed), listed.system.status in FAILED)
+                stored[id_of(listed)] = _Stored(record_of(listed), listed.system.status in FAILED)
             seen += len(reply.documents)
             if not reply.documents or seen >= reply.pagination.total:
                 break
-        return {entry: held[entry] for entry in ids if entry in held}
+        return {entry: stored[entry] for entry in ids if entry in stored}
 
     async def _due(self, drafts: Sequence[_Draft]) -> tuple[list[_Draft], list[_Draft]]:
-        """Return what is to be updated and what to be added; what is held as it should be is neither."""
-        held = await self._held(draft.payload.id for draft in drafts)
+        """Return what is to be updated and what to be added; what is stored as it should be is neither."""
+        stored = await self._stored(draft.payload.id for draft in drafts)
         known: list[_Draft] = []
         new: list[_Draft] = []
         for draft in drafts:
             payload = draft.payload
-            found = held.get(payload.id)
+            found = stored.get(payload.id)
             if found is not None and found.is_(payload):
                 self._in_doubt.discard(payload.id)
                 continue
@@ -226,7 +225,7 @@ class SupermemoryLayer:
             reply = await self._connection.add(
                 [{"id": d.payload.id, **d.document} for d in sorted(drafts, key=lambda d: d.payload.recorded_at)]
             )
-        except LayerError as error:
+        except ServiceError as error:
             if error.error_class in _DID_NOTHING:
                 self._in_doubt -= wanted.keys()
             raise
@@ -245,37 +244,37 @@ class SupermemoryLayer:
                 verdicts[entry] = self._meaning(status, result.get("error"))
         return verdicts
 
-    def _meaning(self, status: str, words: object = None) -> LayerError | None:
+    def _meaning(self, status: str, words: object = None) -> ServiceError | None:
         """Return what a document's status means; None: it is stored. Its words decide the class, and go no further."""
         if status in PROCESSED:
             return None
         if status not in FAILED:
-            return self.service.malformed("status")
+            return self.faults.malformed("status")
         is_full = isinstance(words, str) and any(word in words.lower() for word in ("credit", "quota"))
-        return self.service.quota(status) if is_full else self.service.refused(status)
+        return self.faults.quota(status) if is_full else self.faults.refused(status)
 
     async def _looked_up(self, payloads: Sequence[Payload]) -> _Verdicts:
         """Return, for documents that a reply passed over, whether they are there."""
-        held = await self._held(payload.id for payload in payloads)
+        stored = await self._stored(payload.id for payload in payloads)
         return {
             payload.id: None
-            if payload.id in held and held[payload.id].is_(payload)
-            else self.service.malformed("no-answer")
+            if payload.id in stored and stored[payload.id].is_(payload)
+            else self.faults.malformed("no-answer")
             for payload in payloads
         }
 
     async def _updated(self, fields: Mapping[str, dict[str, Any]]) -> _Verdicts:
-        """Update documents by their ids; ``_NOT_HELD`` of those that are not there."""
+        """Update documents by their ids; ``NOT_STORED`` of those that are not there."""
 
-        async def update(entry: str) -> LayerError | None:
+        async def update(entry: str) -> ServiceError | None:
             try:
                 reply = await self._connection.update(entry, fields[entry])
-            except LayerError as error:
-                if error.concerns_whole_layer:
+            except ServiceError as error:
+                if error.concerns_whole_service:
                     raise
                 return error
             self._in_doubt.discard(entry)
-            return _NOT_HELD if reply is None else self._meaning(reply.status)
+            return NOT_STORED if reply is None else self._meaning(reply.status)
 
         return dict(zip(fields, await _each(list(fields), update), strict=True))
 
@@ -296,11 +295,11 @@ def _batches(ids: Iterable[str], size: int) -> list[list[str]]:
     return [every[start : start + size] for start in range(0, len(every), size)]
 
 
-async def _each(ids: Sequence[str], call: Callable[[str], Awaitable[LayerError | None]]) -> list[LayerError | None]:
+async def _each(ids: Sequence[str], call: Callable[[str], Awaitable[ServiceError | None]]) -> list[ServiceError | None]:
     """Call for each id, a few at a time; the first exception ends the others."""
     places = asyncio.Semaphore(_PARALLEL)
 
-    async def one(entry: str) -> LayerError | None:
+    async def one(entry: str) -> ServiceError | None:
         async with places:
             return await call(entry)
 
@@ -310,15 +309,3 @@ async def _each(ids: Sequence[str], call: Callable[[str], Awaitable[LayerError |
     except ExceptionGroup as errors:
         raise errors.exceptions[0] from None
     return [task.result() for task in tasks]
-
-
-_NOT_HELD = refused("The entry is not in Supermemory.", "It is stored whole with the next sync.")
-
-
-def _unforeseen(error: Exception) -> LayerError:
-    return LayerError(
-        "Supermemory failed in a way dm-memory does not know.",
-        "Run dm-memory doctor, and report it with this code if it happens again.",
-        error_class=ErrorClass.UNKNOWN,
-        code=type(error).__name__,
-    )

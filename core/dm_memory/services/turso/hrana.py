@@ -9,7 +9,6 @@ Limits: the server answers with at most 10 MB per statement, and so much is read
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
@@ -19,12 +18,21 @@ import httpx
 import orjson
 from pydantic import SecretStr
 
-from dm_memory.errors import ConfigurationError, LayerError
-from dm_memory.services.turso.hrana_errors import http_error, malformed, refused_connection, statement_error, timed_out
-from dm_memory.services.turso.hrana_values import MalformedReply, encode_statement, read_rows
-from dm_memory.services.turso.statement import ReplyTooLargeError, Row, Statement
+from dm_memory.errors import ConfigurationError, ServiceError
+from dm_memory.services.faults import Faults
+from dm_memory.services.http import http_client, is_loopback
+from dm_memory.services.turso.schema import ReplyTooLargeError, Row, Statement
+from dm_memory.services.turso.wire import (
+    MalformedReply,
+    encode_statement,
+    faults_of,
+    http_error,
+    read_rows,
+    statement_error,
+)
+from dm_memory.services.turso.writing import SharedStore
 
-__all__ = ["HranaClient", "Timeouts", "base_url"]
+__all__ = ["HranaClient", "Timeouts", "TursoEngine", "base_url", "open_turso_store"]
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
@@ -61,6 +69,7 @@ class HranaClient:
         self._timeouts = timeouts or Timeouts()
         self._client: httpx.AsyncClient | None = None
         self._connecting = asyncio.Lock()
+        self.faults = faults_of(self.place)
 
     @property
     def host(self) -> str:
@@ -77,23 +86,31 @@ class HranaClient:
         """Run statements in one request, not in a transaction, and return each one's rows.
 
         Raises:
-            LayerError: The first error of any of them.
+            ServiceError: The first error of any of them.
         """
         requests = [{"type": "execute", "stmt": encode_statement(statement)} for statement in statements]
         reply = await self._pipeline(requests, _weight(statements))
-        return await _off_the_loop(len(reply), _read_executions, reply, len(statements))
+        return await _off_the_loop(len(reply), _read_executions, self.faults, reply, len(statements))
 
     async def batch(self, statements: Sequence[Statement]) -> None:
         """Run statements as one transaction: all of them are committed when this returns.
 
         Raises:
-            LayerError: Nothing was committed; where it is of class timeout, unavailable or malformed reply, or the
+            ServiceError: Nothing was committed; where it is of class timeout, unavailable or malformed reply, or the
                 connection broke, the transaction may have been.
         """
         weight = _weight(statements)
         steps = await _off_the_loop(weight, _transaction, statements)
         reply = await self._pipeline([{"type": "batch", "batch": {"steps": steps}}], weight)
-        _check_transaction(_response(_load(reply), 0, "batch"), len(statements))
+        _check_transaction(self.faults, _response(self.faults, _load(self.faults, reply), 0, "batch"), len(statements))
+
+    async def connect(self) -> None:
+        """Make the HTTP client, which reads the certificates of the world: 20 to 60 ms, on a thread. Sends nothing.
+
+        Raises:
+            ConfigurationError: The proxy or the certificates that the environment names can't be used.
+        """
+        await self._connected()
 
     async def close(self) -> None:
         """Close connections."""
@@ -106,14 +123,12 @@ class HranaClient:
         try:
             async with asyncio.timeout(self._timeouts.overall):
                 status, headers, reply = await self._post(body)
-        except (TimeoutError, httpx.TimeoutException):
-            raise timed_out() from None
-        except httpx.DecodingError:
-            raise malformed("encoding") from None
-        except httpx.TransportError as error:
-            raise refused_connection(type(error).__name__) from None
+        except TimeoutError:
+            raise self.faults.timeout("timeout") from None
+        except (httpx.TransportError, httpx.DecodingError) as error:
+            raise self.faults.of_transport(error) from None
         if status != httpx.codes.OK:
-            raise http_error(status, headers, reply)
+            raise http_error(self.faults, status, headers, reply)
         return reply
 
     async def _post(self, body: bytes) -> tuple[int, httpx.Headers, bytes]:
@@ -137,7 +152,6 @@ class HranaClient:
         return headers
 
     async def _connected(self) -> httpx.AsyncClient:
-        # On a thread: a client reads the certificates of the world, which takes 20 to 60 ms.
         async with self._connecting:
             if self._client is None:
                 self._client = await asyncio.to_thread(self._make_client)
@@ -145,11 +159,48 @@ class HranaClient:
 
     def _make_client(self) -> httpx.AsyncClient:
         times = self._timeouts
-        return httpx.AsyncClient(
-            base_url=self._base,
-            timeout=httpx.Timeout(times.read, connect=times.connect),
-            trust_env=not _is_loopback(self.host),  # proxies are for the world outside
-        )
+        return http_client(self._base, base_url=self._base, timeout=httpx.Timeout(times.read, connect=times.connect))
+
+
+class TursoEngine:
+    """Statements over Hrana: a read is one request, a write is one guarded transaction in one request."""
+
+    remote = True
+    batch_rows = 256
+    """What one request carries without keeping the database for long."""
+
+    def __init__(self, client: HranaClient) -> None:
+        self.client = client
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return f"Turso ({self.client.place})"
+
+    async def connect(self) -> None:
+        """Make the HTTP client."""
+        await self.client.connect()
+
+    async def read(self, statements: Sequence[Statement]) -> list[list[Row]]:
+        """Return each statement's rows."""
+        return await self.client.execute(statements)
+
+    async def write(self, statements: Sequence[Statement]) -> None:
+        """Commit all statements, or none."""
+        await self.client.batch(statements)
+
+    async def close(self) -> None:
+        """Close connections."""
+        await self.client.close()
+
+
+def open_turso_store(url: str, token: SecretStr | None, brand: str, *, timeouts: Timeouts | None = None) -> SharedStore:
+    """Return the durable store behind ``TURSO_DATABASE_URL``. Nothing is sent before it is used.
+
+    Raises:
+        ConfigurationError: The URL or the token can't be used.
+    """
+    return SharedStore(TursoEngine(HranaClient(url, token, timeouts)), brand)
 
 
 _COPY = "Copy it from the provider's page: libsql://NAME-ORGANISATION.turso.io."
@@ -168,11 +219,13 @@ def base_url(url: str) -> str:
         parts, host, port = urlsplit(""), "", None
     options = parse_qs(parts.query)
     if parts.username or parts.password or set(options) - {"tls"}:
-        raise _bad_url("holds more than an address", "Put the token into TURSO_AUTH_TOKEN and remove it from the URL.")
+        raise _bad_url(
+            "contains more than an address", "Put the token into TURSO_AUTH_TOKEN and remove it from the URL."
+        )
     if parts.scheme not in {"libsql", "turso", "https", "http"} or not host or parts.fragment:
         raise _bad_url("is no database's URL", _COPY)
     plain = parts.scheme == "http" or options.get("tls") == ["0"]
-    if plain and not _is_loopback(host):
+    if plain and not is_loopback(host):
         raise _bad_url(
             "asks for an unencrypted connection", "Use libsql:// or https://; http:// is for this machine only."
         )
@@ -190,19 +243,12 @@ def _checked(token: SecretStr | None) -> SecretStr | None:
     if not text:
         return None
     if not text.isascii() or not text.isprintable() or " " in text:
-        raise ConfigurationError("TURSO_AUTH_TOKEN holds characters no token has.", "Copy the token again, whole.")
+        raise ConfigurationError("TURSO_AUTH_TOKEN contains characters no token has.", "Copy the token again, whole.")
     return SecretStr(text)
 
 
 def _bad_url(problem: str, remedy: str) -> ConfigurationError:
     return ConfigurationError(f"TURSO_DATABASE_URL {problem}.", remedy)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _transaction(statements: Sequence[Statement]) -> list[dict[str, Any]]:
@@ -218,43 +264,43 @@ def _transaction(statements: Sequence[Statement]) -> list[dict[str, Any]]:
     return [*steps, {"condition": condition, "stmt": {"sql": "ROLLBACK"}}]
 
 
-def _check_transaction(response: Any, statements: int) -> None:  # noqa: ANN401  # whatever a server sent
+def _check_transaction(faults: Faults, response: Any, statements: int) -> None:  # noqa: ANN401  # whatever a server sent
     steps = statements + 3
     try:
         errors, results = response["result"]["step_errors"], response["result"]["step_results"]
         shaped = len(errors) == steps == len(results)
     except (KeyError, TypeError):
-        raise malformed("batch") from None
+        raise faults.malformed("batch") from None
     if not shaped:
-        raise malformed("batch")
+        raise faults.malformed("batch")
     for error in errors[:-1]:
         if error is not None:
-            raise statement_error(error)
+            raise statement_error(faults, error)
     if any(result is None for result in results[:-1]):
-        raise malformed("batch")
+        raise faults.malformed("batch")
 
 
-def _read_executions(reply: bytes, count: int) -> list[list[Row]]:
-    document = _load(reply)
+def _read_executions(faults: Faults, reply: bytes, count: int) -> list[list[Row]]:
+    document = _load(faults, reply)
     try:
-        return [read_rows(_response(document, place, "execute").get("result")) for place in range(count)]
+        return [read_rows(_response(faults, document, place, "execute").get("result")) for place in range(count)]
     except MalformedReply:
-        raise malformed("rows") from None
+        raise faults.malformed("rows") from None
 
 
-def _response(document: Any, place: int, kind: str) -> dict[str, Any]:  # noqa: ANN401  # as above
-    """Return the response to request number ``place``, of the type it must have. Raises ``LayerError``."""
+def _response(faults: Faults, document: Any, place: int, kind: str) -> dict[str, Any]:  # noqa: ANN401  # as above
+    """Return the response to request number ``place``, of the type it must have. Raises ``ServiceError``."""
     try:
         result = document["results"][place]
         if result["type"] == "error":
-            error: LayerError = statement_error(result["error"])
+            error: ServiceError = statement_error(faults, result["error"])
         elif result["type"] == "ok" and result["response"]["type"] == kind:
             response: dict[str, Any] = result["response"]
             return response
         else:
-            error = malformed("type")
+            error = faults.malformed("type")
     except (KeyError, TypeError, IndexError):
-        error = malformed("shape")
+        error = faults.malformed("shape")
     raise error
 
 
@@ -277,8 +323,8 @@ def _dump(requests: list[dict[str, Any]]) -> bytes:
     return orjson.dumps({"requests": requests})
 
 
-def _load(reply: bytes) -> Any:  # noqa: ANN401  # as above
+def _load(faults: Faults, reply: bytes) -> Any:  # noqa: ANN401  # as above
     try:
         return orjson.loads(reply)
     except orjson.JSONDecodeError:
-        raise malformed("json") from None
+        raise faults.malformed("json") from None

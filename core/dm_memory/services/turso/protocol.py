@@ -1,21 +1,22 @@
-"""The port of the durable store: where a brand's memory outlives its machine.
+"""The durable store: where a brand's memory is read from by other machines and by the cache.
 
-Contract, held by ``tests/services/turso/test_durable.py`` for both engines:
+One set of calls, ``DurableStore`` in ``store.py``, over two engines: Turso (or a libsql-server) over HTTP, and
+memory.db itself, read through its views. Contract, checked by ``tests/services/turso/test_durable.py``:
 
 * Rows have ids of ours, writes are upserts: what was sent twice is there once. A write whose answer got lost may have
   been committed; sending it again is harmless. A row that is the same already is not touched.
-* Each call that writes is one transaction, or several where it is long; each of them is whole or not there.
+* Each call that writes is one transaction, or several if it is long; each of them is whole or not there.
 * ``updated_at`` (microseconds since 1970) is the store's own: strictly increasing over its tables in the order of
   commits. Whoever has read up to a key has missed nothing below it.
 * Reading writes nothing, not even a file. A store that was never written reads as empty.
-* Every method may raise ``LayerError``. Nothing is retried here.
+* Every method may raise ``ServiceError``. Nothing is retried here.
 
 Glossary:
     key: (``updated_at``, id): the place of a row in the order of changes.
     watermark: The ``updated_at`` up to which a reader knows everything. To read again inclusively, which databases with
         coarse clocks need, start after ``(watermark, "")``: every id is above the empty one.
-    tombstone: What a deleted row leaves behind, so that copies of it can go too. A copy goes where it is older than the
-        tombstone; storing the row again takes the tombstone away.
+    tombstone: What a deleted row leaves behind, so that copies of it can go too. A copy goes if it is older than the
+        tombstone. That of something forgotten has the MAC of its content hash, and lets nobody store that text again.
 """
 
 from __future__ import annotations
@@ -24,11 +25,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from dm_memory.services.turso.rows import EmbeddingRow, EpisodeRow, PatternRow
-from dm_memory.services.turso.schema import Table
-from dm_memory.services.turso.statement import Row
+from dm_memory.services.turso.schema import Row, Statement, Table
 
-__all__ = ["START", "DurableStore", "Key", "Page", "Pong", "Survey", "Table"]
+__all__ = ["START", "Engine", "Key", "Page", "Pong", "Survey", "Table", "WritingEngine"]
 
 Key = tuple[int, str]
 
@@ -38,7 +37,7 @@ START: Key = (-1, "")
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Rows in the order of their keys. ``columns`` names what stands where: id, ``updated_at``, then the table's."""
+    """Rows in the order of their keys. ``columns`` names their values: id, ``updated_at``, then the table's."""
 
     columns: tuple[str, ...]
     rows: list[Row]
@@ -46,7 +45,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Pong:
-    """What answered: the layout (``dm-memory``, ``do-memory``, ``empty``) and its schema's version, 0 unless ours."""
+    """What answered: the name of its ``Layout`` and its schema's version, 0 unless ours."""
 
     layout: str
     schema_version: int
@@ -59,7 +58,7 @@ class Survey:
     Attributes:
         counts: Rows per table.
         changed: Rows per table above the keys that were asked about.
-        newest: The highest key per table; ``START`` where there is no row.
+        newest: The highest key per table; ``START`` if there is no row.
         tombstones: Tombstones above the key that was asked about.
     """
 
@@ -70,70 +69,33 @@ class Survey:
     tombstones: int
 
 
-class DurableStore(Protocol):
-    """The durable memory of one brand."""
+class Engine(Protocol):
+    """What runs statements that read. An answer has tuples in the order of the statement's columns."""
 
     @property
-    def engine(self) -> str:
-        """The engine, for people: ``SQLite file``, ``Turso (host:port)``. It tells one server from another."""
+    def name(self) -> str:
+        """For people: ``memory.db``, ``Turso (host:port)``. It tells one server from another."""
 
     @property
     def remote(self) -> bool:
-        """True where an answer takes its time on the way, so that asking for several at once pays."""
+        """Whether an answer takes its time on the way, so that asking for several at once pays."""
 
-    async def ping(self) -> Pong:
-        """Ask for one round trip. Raises also where the schema is newer than this program knows, or nobody's."""
-
-    async def migrate(self) -> None:
-        """Create or update the tables. Idempotent; several processes may do it at once."""
-
-    async def upsert_episodes(self, rows: Sequence[EpisodeRow]) -> None:
-        """Store episodes of this brand."""
-
-    async def upsert_patterns(self, rows: Sequence[PatternRow]) -> None:
-        """Store patterns of this brand."""
-
-    async def upsert_embeddings(self, rows: Sequence[EmbeddingRow]) -> None:
-        """Store vectors of this brand."""
-
-    async def delete(self, table: Table, ids: Sequence[str]) -> None:
-        """Remove rows, with the embeddings of episodes and patterns, and leave tombstones. Unknown ids are no error."""
-
-    async def survey(self, after: Mapping[Table, Key], tombstones_after: Key = START) -> Survey:
-        """Return counts and what changed above these keys."""
-
-    async def splits(self, table: Table, after: Key, every: int) -> list[Key]:
-        """Return the key of each ``every``-th row above ``after``: where pages fetched in parallel meet."""
-
-    async def page(self, table: Table, after: Key = START, *, limit: int = 500, through: Key | None = None) -> Page:
-        """Return the first ``limit`` rows above ``after`` (exclusive), not above ``through`` (inclusive)."""
-
-    async def rows(self, table: Table, ids: Sequence[str]) -> Page:
-        """Return the rows with these ids, in no order; unknown ids are absent."""
-
-    async def digests(self, after: Key = START, *, limit: int = 5000) -> list[Row]:
-        """Return the first episodes above ``after`` as id, ``updated_at``, key, content hash and metadata hash.
-
-        Raises for databases of other programs, which have no such columns.
-        """
-
-    async def digests_of(self, ids: Sequence[str]) -> list[Row]:
-        """Return the same of these episodes, in no order; unknown ids are absent."""
-
-    async def embeddings_of(self, item_ids: Sequence[str]) -> Page:
-        """Return the embeddings of these episodes or patterns, in no order."""
-
-    async def tombstones(self, after: Key = START, *, limit: int = 500) -> Page:
-        """Return tombstones above ``after``: rows of id, ``updated_at`` and the table's name."""
-
-    async def counts(self) -> Mapping[Table, int]:
-        """Return the number of rows per table."""
-
-    async def newest_episodes(self, limit: int) -> list[Key]:
-        """Return the keys of the episodes that changed last, newest first."""
-
-    async def checksums(self, table: Table, ids: Sequence[str]) -> Mapping[str, str]:
-        """Return ``row_checksum`` of rows, computed from what they hold now; unknown ids are absent."""
+    async def read(self, statements: Sequence[Statement]) -> list[list[Row]]:
+        """Run statements that only read, in one round trip, and return each one's rows."""
 
     async def close(self) -> None:
-        """Let go of files and connections. Idempotent."""
+        """Close files and connections. Idempotent."""
+
+
+class WritingEngine(Engine, Protocol):
+    """What also writes."""
+
+    @property
+    def batch_rows(self) -> int:
+        """Most rows of one transaction."""
+
+    async def connect(self) -> None:
+        """Make what the first request needs. Sends nothing."""
+
+    async def write(self, statements: Sequence[Statement]) -> None:
+        """Run statements in one transaction, of which all is committed or nothing."""

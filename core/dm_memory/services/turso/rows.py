@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 import sys
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from operator import attrgetter
@@ -13,16 +14,18 @@ from typing import Any
 
 import orjson
 
-from dm_memory.errors import ErrorClass, LayerError
+from dm_memory.errors import ErrorClass, ServiceError
+from dm_memory.facts.patterns import PatternRow
 from dm_memory.items import Payload, Value, storage_id
-from dm_memory.services.turso.schema import NATIVE, Table
-from dm_memory.services.turso.statement import Row, SqlValue
+from dm_memory.services.turso.schema import NATIVE, Row, SqlValue, Table
 
 __all__ = [
     "EmbeddingRow",
     "EpisodeRow",
     "PatternRow",
+    "content_mac",
     "embedding_id",
+    "episode_from_row",
     "episode_of",
     "pack_vector",
     "payload_of",
@@ -34,7 +37,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class EpisodeRow:
-    """An item, whole. ``tags`` and ``related`` are JSON lists, ``facts`` is a JSON object."""
+    """An entry, whole. ``tags`` and ``related`` are JSON lists, ``facts`` is a JSON object."""
 
     id: str
     brand: str
@@ -54,32 +57,9 @@ class EpisodeRow:
     priority: str
     expires_at: str
     related: str
-
-
-@dataclass(frozen=True, slots=True)
-class PatternRow:
-    """What worked or failed, merged over campaigns. ``campaigns``, ``channels`` and ``episode_ids`` are JSON lists.
-
-    Attributes:
-        outcome: ``worked``, ``failed`` or ``mixed``.
-        campaigns: Those in which it worked, then those in which it failed: ``occurrence_count`` ids, each part sorted.
-        occurrence_count: In how many campaigns it was met; one that reports both outcomes counts twice.
-        success_rate: Share of the occurrences that worked, 0 to 1.
-    """
-
-    id: str
-    brand: str
-    text: str
-    outcome: str
-    occurrence_count: int
-    worked_count: int
-    failed_count: int
-    success_rate: float
-    campaigns: str
-    channels: str
-    episode_ids: str
-    first_seen: str
-    last_seen: str
+    state: str = "current"
+    retired_at: str = ""
+    author: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +79,7 @@ class EmbeddingRow:
 
 DurableRow = EpisodeRow | PatternRow | EmbeddingRow
 
+_EPISODE = ("id", *NATIVE.tables[Table.EPISODES].columns)
 _VALUES = {table: attrgetter("id", *layout.columns) for table, layout in NATIVE.tables.items()}
 
 
@@ -106,7 +87,7 @@ def sql_row(table: Table, row: DurableRow) -> Row:
     """Return a row's values in the order of the table's columns, the id first.
 
     Raises:
-        LayerError: Class validation: a text holds lone surrogates, which no SQL store can keep.
+        ServiceError: Class validation: a text holds lone surrogates, which no SQL store can keep.
     """
     values: Row = _VALUES[table](row)
     try:
@@ -114,8 +95,8 @@ def sql_row(table: Table, row: DurableRow) -> Row:
             if type(value) is str and not value.isascii():
                 value.encode()
     except UnicodeEncodeError:
-        raise LayerError(
-            "The text of an entry holds half a character, which the durable store can't keep.",
+        raise ServiceError(
+            "The text of an entry contains an unpaired surrogate, which the durable store can't keep.",
             "Correct the broken character in its source, then sync again.",
             error_class=ErrorClass.VALIDATION,
             code="lone-surrogate",
@@ -124,7 +105,7 @@ def sql_row(table: Table, row: DurableRow) -> Row:
 
 
 def episode_of(payload: Payload) -> EpisodeRow:
-    """Return the episode that keeps a payload whole; ``payload_of`` is the way back."""
+    """Return the episode of a payload, without its vectors; ``payload_of`` is the way back."""
     return EpisodeRow(
         id=payload.id,
         brand=payload.brand,
@@ -144,20 +125,33 @@ def episode_of(payload: Payload) -> EpisodeRow:
         priority=payload.priority,
         expires_at=payload.expires_at,
         related=_json(payload.related),
+        state=payload.state,
+        retired_at=payload.retired_at,
+        author=payload.author,
     )
 
 
-def payload_of(episode: EpisodeRow) -> Payload:
-    """Return the payload an episode keeps.
+def episode_from_row(row: Mapping[str, object]) -> EpisodeRow:
+    """Return an episode from its columns; others are left out. A store of version 1 has no state.
 
     Raises:
-        LayerError: Class malformed reply: the JSON in it is damaged.
+        TypeError: One is missing.
+    """
+    values = {name: row[name] for name in _EPISODE if name in row}
+    return EpisodeRow(**values)  # type: ignore[arg-type]  # as the store returned them
+
+
+def payload_of(episode: EpisodeRow) -> Payload:
+    """Return the payload of an episode.
+
+    Raises:
+        ServiceError: Class malformed reply: the JSON in it is damaged.
     """
     try:
         facts: dict[str, Value] = json.loads(episode.facts)
         tags, related = json.loads(episode.tags), json.loads(episode.related)
     except ValueError:
-        raise LayerError(
+        raise ServiceError(
             "An entry in the durable store is damaged.",
             "Sync with force to store it again from its source.",
             error_class=ErrorClass.MALFORMED_REPLY,
@@ -182,6 +176,9 @@ def payload_of(episode: EpisodeRow) -> Payload:
         priority=episode.priority,
         expires_at=episode.expires_at,
         related=tuple(related),
+        state=episode.state,
+        retired_at=episode.retired_at,
+        author=episode.author,
     )
 
 
@@ -193,13 +190,18 @@ def _json(value: Any) -> str:  # noqa: ANN401  # facts are any JSON
         return json.dumps(value, separators=(",", ":"))
 
 
+def content_mac(key: bytes, content_hash: str) -> str:
+    """Return the HMAC-SHA-256 of a content hash: what a tombstone says of a text that was forgotten."""
+    return hmac.new(key, content_hash.encode(), sha256).hexdigest()
+
+
 def embedding_id(brand: str, item_id: str, model: str, chunk: int = 0) -> str:
     """Return the UUID (version 5) of a vector: one per item, model and chunk."""
     return storage_id(brand, f"embedding/{model}/{item_id}/{chunk}")
 
 
 def pack_vector(vector: Sequence[float]) -> bytes:
-    """Return a vector as 32-bit floats, little-endian: what libSQL's ``F32_BLOB`` holds too."""
+    """Return a vector as 32-bit floats, little-endian: what libSQL's ``F32_BLOB`` contains too."""
     packed = array("f", vector)
     if sys.byteorder == "big":
         packed.byteswap()
@@ -207,7 +209,7 @@ def pack_vector(vector: Sequence[float]) -> bytes:
 
 
 def unpack_vector(data: bytes) -> list[float]:
-    """Return the floats of a packed vector. Raises ``ValueError`` where its length is no multiple of four bytes."""
+    """Return the floats of a packed vector. Raises ``ValueError`` if its length is no multiple of four bytes."""
     packed = array("f")
     packed.frombytes(data)
     if sys.byteorder == "big":

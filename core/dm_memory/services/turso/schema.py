@@ -1,18 +1,19 @@
-"""The durable store's tables: their versions, and which layout a database has.
+"""The durable store's tables, their versions, and which layout a database has; and what a statement is.
 
-A layout is data, because the store also reads databases that do-memory made: same tables, other columns. It is
-recognised by the columns, so that versions of either that differ in columns nobody asks for are read as well.
+A layout is data, because the store also reads databases of other programs: tables of the same names, other columns. It
+is recognised by the columns, whether they are a table's or a view's (memory.db has views), so that versions of one
+program that differ in columns nobody asks for are read as well.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 
-from dm_memory.services.turso.statement import Statement
+from dm_memory.errors import ErrorClass, ServiceError
 
 __all__ = [
     "DETECT",
@@ -20,6 +21,11 @@ __all__ = [
     "NATIVE",
     "SCHEMA_VERSION",
     "Layout",
+    "ReplyTooLargeError",
+    "Row",
+    "SchemaMismatchError",
+    "SqlValue",
+    "Statement",
     "Table",
     "TableLayout",
     "at_version",
@@ -28,12 +34,49 @@ __all__ = [
     "version_query",
 ]
 
+SqlValue = None | int | float | str | bytes
+"""What SQLite stores. Integers have 64 bits."""
+
+Row = tuple[SqlValue, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """SQL with question marks, and the values for them."""
+
+    sql: str
+    arguments: tuple[SqlValue, ...] = ()
+
+
+class SchemaMismatchError(ServiceError):
+    """A table or column that a statement names is not in the database: another layout, or none yet."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The durable store does not have the tables that were asked for.",
+            "Run a sync, which creates them, or point TURSO_DATABASE_URL at the right database.",
+            error_class=ErrorClass.VALIDATION,
+            code="schema-mismatch",
+        )
+
+
+class ReplyTooLargeError(ServiceError):
+    """An answer is larger than the server or we allow: ask for fewer rows."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "One entry in the durable store is larger than an answer of the server may be.",
+            "Shorten that entry in its source, then sync again.",
+            error_class=ErrorClass.VALIDATION,
+            code="RESPONSE_TOO_LARGE",
+        )
+
 
 class Table(StrEnum):
-    """What is kept durably."""
+    """What is stored durably."""
 
     EPISODES = "episodes"
-    """Items: everything that is needed to build any layer anew."""
+    """Entries: everything that is needed to rebuild any service."""
     PATTERNS = "patterns"
     """What worked and what failed, merged over campaigns."""
     EMBEDDINGS = "embeddings"
@@ -42,7 +85,7 @@ class Table(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TableLayout:
-    """Where a table keeps what every reader needs.
+    """Where a table has what every reader needs.
 
     Attributes:
         id_column: The column with the row's id, a text.
@@ -65,7 +108,7 @@ class Layout:
     """The tables of one kind of database; a table that is absent reads as empty.
 
     Attributes:
-        name: ``dm-memory``, ``do-memory`` or ``empty``.
+        name: ``dm-memory``, ``do-memory``, ``timestamped`` (ids and timestamps, nothing else is known) or ``empty``.
         writable: False for databases that belong to another program.
     """
 
@@ -75,11 +118,13 @@ class Layout:
     tombstones: bool
 
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Of the tables on Turso; memory.db's views return rows of this version."""
 
 _EPISODE_COLUMNS = (
     "brand", "key", "kind", "content_type", "source", "content", "content_hash", "metadata_hash", "tags", "facts",
-    "recorded_at", "created_at", "version", "updated_from", "priority", "expires_at", "related",
+    "recorded_at", "created_at", "version", "updated_from", "priority", "expires_at", "related", "state", "retired_at",
+    "author",
 )  # fmt: skip
 _PATTERN_COLUMNS = (
     "brand", "text", "outcome", "occurrence_count", "worked_count", "failed_count", "success_rate", "campaigns",
@@ -109,8 +154,8 @@ NATIVE = Layout(
 
 EMPTY = Layout("empty", MappingProxyType({}), writable=True, tombstones=False)
 
-# Every index leads with the brand, the way every page is asked for, and holds all a split of the table needs. Ids are
-# uuid5 over the brand, so they are unique across brands that share a database.
+# Every index leads with the brand, the way every page is asked for, and has all that a split of the table needs. Ids
+# are uuid5 over the brand, so they are unique across brands that share a database.
 _VERSION_1 = """
 CREATE TABLE episodes (id TEXT PRIMARY KEY NOT NULL, updated_at INTEGER NOT NULL, brand TEXT NOT NULL, key
     TEXT NOT NULL, kind TEXT NOT NULL, content_type TEXT NOT NULL, source TEXT NOT NULL, content TEXT NOT NULL,
@@ -133,7 +178,15 @@ CREATE INDEX embeddings_of_items ON embeddings (item_id);
 CREATE INDEX tombstones_changes ON tombstones (brand, updated_at, id);
 INSERT INTO dm_memory_meta VALUES ('clock', 0);
 """
-_MIGRATIONS = (_VERSION_1,)
+_VERSION_2 = """
+ALTER TABLE episodes ADD COLUMN state TEXT NOT NULL DEFAULT 'current';
+ALTER TABLE episodes ADD COLUMN retired_at TEXT NOT NULL DEFAULT '';
+ALTER TABLE episodes ADD COLUMN author TEXT NOT NULL DEFAULT '';
+ALTER TABLE tombstones ADD COLUMN content_mac TEXT NOT NULL DEFAULT '';
+CREATE TABLE revisions (id TEXT NOT NULL, number INTEGER NOT NULL, content TEXT NOT NULL, content_hash TEXT NOT NULL,
+    recorded_at TEXT NOT NULL, replaced_at TEXT NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (id, number));
+"""
+_MIGRATIONS = (_VERSION_1, _VERSION_2)
 
 _META_TABLE = "dm_memory_meta"
 _META = "CREATE TABLE IF NOT EXISTS dm_memory_meta (name TEXT PRIMARY KEY NOT NULL, value INTEGER NOT NULL)"
@@ -163,20 +216,22 @@ def version_query() -> Statement:
 
 DETECT = Statement(
     "SELECT m.name, c.name FROM sqlite_master m JOIN pragma_table_info(m.name) c"
-    " WHERE m.type = 'table' AND m.name IN ('dm_memory_meta', 'episodes', 'patterns', 'embeddings')"
+    " WHERE m.type IN ('table', 'view') AND m.name IN ('dm_memory_meta', 'episodes', 'patterns', 'embeddings')"
     " ORDER BY m.name, c.cid"
 )
 
 
 def recognise(found: Mapping[str, Sequence[str]]) -> Layout | None:
-    """Return the layout of a database with these tables and columns; None where it is nobody's that we know."""
+    """Return the layout of a database with these tables and columns; None if it is nobody's that we know."""
     if not set(found) - {_META_TABLE}:
         return EMPTY
     # Other columns than these may differ from version to version of our own; the schema's number tells which.
     if _has(found, {_META_TABLE: {"name", "value"}, **{table.value: {"id", "updated_at", "brand"} for table in Table}}):
-        return NATIVE
+        return _own(found)
     if _has(found, {"episodes": {"episode_id", "start_time", "created_at"}}):
-        return _do_memory(found)
+        return _foreign("do-memory", found, _DO_MEMORY, _seconds)
+    if _has(found, {"episodes": {"id", "timestamp"}}):
+        return _foreign("timestamped", found, _TIMESTAMPED, _any_time)
     return None
 
 
@@ -184,31 +239,62 @@ def _has(found: Mapping[str, Sequence[str]], needed: Mapping[str, set[str]]) -> 
     return all(columns <= set(found.get(name, ())) for name, columns in needed.items())
 
 
-# do-memory's clocks tick in seconds; its INSERT OR REPLACE renews created_at with every change of an episode. It has no
-# index on these expressions, so each page scans its table: the cost of reading another program's database.
-_DO_MEMORY = {
-    Table.EPISODES: ("episode_id", ("created_at", "archived_at"), ""),
-    Table.PATTERNS: ("pattern_id", ("updated_at", "created_at"), ""),
-    Table.EMBEDDINGS: ("embedding_id", ("created_at",), "item_id"),
-}
+def _own(found: Mapping[str, Sequence[str]]) -> Layout:
+    """Return our own layout, without the columns that an older version does not have yet."""
+    tables = {
+        table: replace(layout, columns=tuple(column for column in layout.columns if column in found[table.value]))
+        for table, layout in NATIVE.tables.items()
+    }
+    return NATIVE if tables == NATIVE.tables else replace(NATIVE, tables=MappingProxyType(tables))
 
+
+# Ids, possible clocks and the owner of each table. do-memory's clocks tick in seconds; its INSERT OR REPLACE renews
+# created_at with every change of an episode. There is no index on these expressions, so each page scans its table: the
+# cost of reading another program's database.
+_DO_MEMORY = {
+    Table.EPISODES: ("episode_id", ("created_at", "archived_at"), ()),
+    Table.PATTERNS: ("pattern_id", ("updated_at", "created_at"), ()),
+    Table.EMBEDDINGS: ("embedding_id", ("created_at",), ("item_id",)),
+}
+_CLOCKS = ("timestamp", "updated_at", "created_at")
+_TIMESTAMPED = {
+    Table.EPISODES: ("id", _CLOCKS, ()),
+    Table.PATTERNS: ("id", (*_CLOCKS, "last_seen"), ()),
+    Table.EMBEDDINGS: ("id", _CLOCKS, ("item_id", "episode_id")),
+}
 
 # Names of columns go into statements; what another program's database calls its columns is not ours to trust.
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 
 
-def _do_memory(found: Mapping[str, Sequence[str]]) -> Layout:
+def _foreign(
+    name: str,
+    found: Mapping[str, Sequence[str]],
+    known: Mapping[Table, tuple[str, tuple[str, ...], tuple[str, ...]]],
+    moment: Callable[[str], str],
+) -> Layout:
     tables = {}
-    for table, (id_column, possible, item_column) in _DO_MEMORY.items():
+    for table, (id_column, possible, owners) in known.items():
         columns = found.get(table.value, ())
-        clocks = tuple(clock for clock in possible if clock in columns)
-        if id_column not in columns or not clocks or (item_column and item_column not in columns):
+        clocks = [moment(clock) for clock in possible if clock in columns]
+        owner = next((column for column in owners if column in columns), "")
+        if id_column not in columns or not clocks or (owners and not owner):
             continue
         rest = tuple(column for column in columns if column != id_column and _PLAIN_NAME.fullmatch(column))
-        tables[table] = TableLayout(table.value, id_column, _latest(clocks), rest, item_column)
-    return Layout("do-memory", MappingProxyType(tables), writable=False, tombstones=False)
+        latest = f"max({', '.join(clocks)})" if len(clocks) > 1 else clocks[0]
+        tables[table] = TableLayout(table.value, id_column, f"({latest})", rest, owner)
+    return Layout(name, MappingProxyType(tables), writable=False, tombstones=False)
 
 
-def _latest(clocks: tuple[str, ...]) -> str:
-    moments = [f"coalesce(CAST({clock} AS INTEGER), 0)" for clock in clocks]
-    return f"(max({', '.join(moments)}) * 1000000)" if len(moments) > 1 else f"({moments[0]} * 1000000)"
+def _seconds(clock: str) -> str:
+    return f"coalesce(CAST({clock} AS INTEGER), 0) * 1000000"
+
+
+def _any_time(clock: str) -> str:
+    """Return the microseconds of a column with seconds, milliseconds, microseconds or ISO-8601 text in it."""
+    number = (
+        f"CASE WHEN abs({clock}) >= 1e14 THEN CAST({clock} AS INTEGER)"
+        f" WHEN abs({clock}) >= 1e11 THEN CAST({clock} * 1000 AS INTEGER) ELSE CAST({clock} * 1000000 AS INTEGER) END"
+    )
+    text = f"CAST(round((julianday({clock}) - 2440587.5) * 86400000) AS INTEGER) * 1000"
+    return f"coalesce(CASE typeof({clock}) WHEN 'text' THEN coalesce({text}, {number}) ELSE {number} END, 0)"

@@ -5,23 +5,34 @@ Lists of ids travel as one JSON argument, so that a statement's text does not de
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import orjson
 
-from dm_memory.services.turso.schema import NATIVE, Table, TableLayout
-from dm_memory.services.turso.statement import Row, SqlValue, Statement
+from dm_memory.services.turso.schema import NATIVE, Row, SqlValue, Statement, Table, TableLayout
 
 __all__ = [
+    "KEY",
     "count",
     "delete_steps",
+    "digests",
+    "digests_of",
+    "forgotten_page",
+    "lift_tombstones",
+    "lost_embeddings",
     "newest",
+    "not_forgotten",
     "page",
+    "propose_key",
+    "put_revision_steps",
+    "revision_steps",
+    "revisions_of",
     "rows_by",
     "set_clock",
     "splits",
     "tombstone_count",
     "tombstone_page",
+    "tombstones_of",
     "upsert_steps",
 ]
 
@@ -100,7 +111,23 @@ def rows_by(layout: TableLayout, brand: str, column: str, values: Sequence[str])
     )
 
 
-_DIGEST = "SELECT id, updated_at, key, content_hash, metadata_hash FROM episodes WHERE"
+def lost_embeddings(layout: TableLayout, owners: Sequence[TableLayout], brand: str) -> Statement:
+    """Return the statement for the number of embeddings whose episode or pattern is not there, and the first of them.
+
+    What another program embeds besides episodes and patterns is not looked at.
+    """
+    scope, arguments = _scope(layout, brand)
+    kinds = "item_type IN ('episode', 'pattern') AND " if "item_type" in layout.columns else ""
+    absent = " AND ".join(
+        f"NOT EXISTS (SELECT 1 FROM {owner.name} o WHERE o.{owner.id_column} = e.{layout.item_column})"
+        for owner in owners
+    )
+    return Statement(
+        f"SELECT count(*), min(e.{layout.id_column}) FROM {layout.name} e WHERE {scope}{kinds}{absent}", arguments
+    )
+
+
+_DIGEST = "SELECT id, updated_at, key, content_hash, metadata_hash, state FROM episodes WHERE"
 
 
 def digests(brand: str, after: tuple[int, str], limit: int) -> Statement:
@@ -125,6 +152,24 @@ def tombstone_page(brand: str, after: tuple[int, str], limit: int) -> Statement:
     )
 
 
+def forgotten_page(brand: str, after: tuple[int, str], limit: int) -> Statement:
+    """Return the statement for at most ``limit`` tombstones of episodes above ``after``, with what was forgotten."""
+    return Statement(
+        "SELECT id, updated_at, content_mac FROM tombstones WHERE brand = ? AND item_table = 'episodes'"
+        " AND (updated_at, id) > (?, ?) ORDER BY updated_at, id LIMIT ?",
+        (brand, *after, limit),
+    )
+
+
+def tombstones_of(ids: Sequence[str]) -> Statement:
+    """Return the statement for the id and MAC of the tombstones of these episodes."""
+    return Statement(
+        "SELECT id, content_mac FROM tombstones WHERE item_table = 'episodes'"
+        " AND id IN (SELECT value FROM json_each(?))",
+        (_json(ids),),
+    )
+
+
 def tombstone_count(brand: str, after: tuple[int, str]) -> Statement:
     """Return the statement for the number of tombstones above ``after``."""
     return Statement("SELECT count(*) FROM tombstones WHERE brand = ? AND (updated_at, id) > (?, ?)", (brand, *after))
@@ -144,7 +189,10 @@ def set_clock(now: int) -> Statement:
 
 
 def upsert_steps(table: Table, rows: Sequence[Row]) -> Iterator[Statement]:
-    """Yield what writes ``rows`` (id, then the layout's columns). A row that is there already is left as it is."""
+    """Yield what writes ``rows`` (id, then the layout's columns). A row that is there already is left as it is.
+
+    The tombstone of what was deleted goes; that of what was forgotten stays: it is about a text, and this is another.
+    """
     layout = NATIVE.tables[table]
     places = f"(?, {_LAST} + ?, {', '.join('?' * len(layout.columns))})"
     for start in range(0, len(rows), _ROWS_PER_STATEMENT):
@@ -153,9 +201,89 @@ def upsert_steps(table: Table, rows: Sequence[Row]) -> Iterator[Statement]:
         yield Statement(_upsert_sql(layout, ", ".join([places] * len(part))), tuple(values))
     ids = _json([str(row[0]) for row in rows])
     yield Statement(
-        "DELETE FROM tombstones WHERE item_table = ? AND id IN (SELECT value FROM json_each(?))", (layout.name, ids)
+        "DELETE FROM tombstones WHERE item_table = ? AND content_mac = '' AND id IN (SELECT value FROM json_each(?))",
+        (layout.name, ids),
     )
     yield Statement("UPDATE dm_memory_meta SET value = value + ? WHERE name = 'clock'", (len(rows),))
+
+
+KEY = Statement("SELECT value FROM dm_memory_meta WHERE name = 'mac_key'")
+"""The key of the tombstones' MACs, which every machine of the team uses. A blob: a column's affinity changes digits."""
+
+
+def propose_key(key: bytes) -> Statement:
+    """Return the statement that makes ``key`` the shared one if there is none yet."""
+    return Statement("INSERT OR IGNORE INTO dm_memory_meta VALUES ('mac_key', ?)", (key,))
+
+
+def not_forgotten(macs: Mapping[str, str]) -> Statement:
+    """Return what breaks a transaction that would store a text again which was forgotten.
+
+    Args:
+        macs: By the id of each episode the MAC of its content hash. An edited text has another one, and is new.
+    """
+    pairs = orjson.dumps([*macs.items()]).decode()
+    return Statement(
+        "INSERT INTO dm_memory_meta SELECT 'forgotten', NULL WHERE EXISTS (SELECT 1 FROM json_each(?) j JOIN"
+        " tombstones t ON t.item_table = 'episodes' AND t.id = json_extract(j.value, '$[0]')"
+        " AND t.content_mac = json_extract(j.value, '$[1]'))",
+        (pairs,),
+    )
+
+
+_REVISIONS = 50
+"""Kept for an entry; the oldest go."""
+
+
+def lift_tombstones(ids: Sequence[str]) -> Statement:
+    """Return the statement that lets episodes be stored again as they were."""
+    return Statement(
+        "DELETE FROM tombstones WHERE item_table = 'episodes' AND id IN (SELECT value FROM json_each(?))", (_json(ids),)
+    )
+
+
+def revision_steps(texts: Mapping[str, str]) -> Iterator[Statement]:
+    """Yield what keeps the text that each episode has, if it is about to get another one.
+
+    Whoever writes last wins, and the text that loses is kept: the machine that overwrites it need not know it.
+
+    Args:
+        texts: The new content hash by id.
+    """
+    pairs = orjson.dumps([*texts.items()]).decode()
+    yield Statement(
+        "INSERT INTO revisions SELECT e.id, (SELECT coalesce(max(number), 0) + 1 FROM revisions r WHERE r.id = e.id),"
+        " e.content, e.content_hash, e.recorded_at, strftime('%Y-%m-%dT%H:%M:%SZ', 'now'), 'edited'"
+        " FROM json_each(?) j JOIN episodes e ON e.id = json_extract(j.value, '$[0]') WHERE e.content_hash <> json_extract(j.value, '$[1]')"
+        " AND NOT EXISTS (SELECT 1 FROM revisions r WHERE r.id = e.id AND r.content_hash = e.content_hash"
+        " AND r.recorded_at = e.recorded_at)",
+        (pairs,),
+    )
+    yield Statement(
+        "DELETE FROM revisions WHERE id IN (SELECT value FROM json_each(?)) AND number <= (SELECT max(number) FROM"
+        f" revisions r WHERE r.id = revisions.id) - {_REVISIONS}",
+        (_json([*texts]),),
+    )
+
+
+def put_revision_steps(rows: Sequence[Row]) -> Iterator[Statement]:
+    """Yield what adds revisions, numbered here: id, content, content hash, recorded at, replaced at, reason."""
+    for row in rows:
+        yield Statement(
+            "INSERT INTO revisions SELECT ?1, (SELECT coalesce(max(number), 0) + 1 FROM revisions WHERE id = ?1), ?2,"
+            " ?3, ?4, ?5, ?6 WHERE NOT EXISTS (SELECT 1 FROM revisions WHERE id = ?1 AND content_hash = ?3"
+            " AND recorded_at = ?4)",
+            row,
+        )
+
+
+def revisions_of(ids: Sequence[str]) -> Statement:
+    """Return the statement for the revisions of these episodes, oldest first."""
+    return Statement(
+        "SELECT id, number, content, content_hash, recorded_at, replaced_at, reason FROM revisions"
+        " WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id, number",
+        (_json(ids),),
+    )
 
 
 def _upsert_sql(layout: TableLayout, places: str) -> str:
@@ -169,12 +297,34 @@ def _upsert_sql(layout: TableLayout, places: str) -> str:
     )
 
 
-def delete_steps(table: Table, brand: str, ids: Sequence[str]) -> Iterator[Statement]:
-    """Yield what removes rows and leaves tombstones; the embeddings of an episode or pattern go with it."""
+def delete_steps(
+    table: Table, brand: str, ids: Sequence[str], macs: Mapping[str, str] | None = None
+) -> Iterator[Statement]:
+    """Yield what removes rows and leaves tombstones; the embeddings and revisions of an episode go with it.
+
+    Args:
+        table: Where the rows are.
+        brand: Whose they are.
+        ids: Which they are.
+        macs: What is forgotten: the MAC of the content hash by id. These tombstones are left also if the row is not
+            there: another machine may have it.
+    """
     chosen = _json(ids)
     if table is not Table.EMBEDDINGS:
         yield from _bury(Table.EMBEDDINGS, "item_id", brand, chosen)
     yield from _bury(table, "id", brand, chosen)
+    if table is not Table.EPISODES:
+        return
+    yield Statement("DELETE FROM revisions WHERE id IN (SELECT value FROM json_each(?))", (chosen,))
+    if macs:
+        yield Statement(
+            "INSERT INTO tombstones (item_table, id, updated_at, brand, content_mac) SELECT 'episodes',"
+            f" json_extract(value, '$[0]'), {_LAST} + 1 + key, ?, json_extract(value, '$[1]') FROM json_each(?)"
+            " WHERE true ON CONFLICT (item_table, id) DO UPDATE SET content_mac = excluded.content_mac,"
+            " updated_at = excluded.updated_at WHERE content_mac <> excluded.content_mac",
+            (brand, orjson.dumps([*macs.items()]).decode()),
+        )
+        yield _clock_past_tombstones(brand)
 
 
 def _bury(table: Table, column: str, brand: str, ids: str) -> Iterator[Statement]:
@@ -185,12 +335,16 @@ def _bury(table: Table, column: str, brand: str, ids: str) -> Iterator[Statement
         f" {_LAST} + row_number() OVER (ORDER BY id), brand FROM {table} WHERE {chosen}",
         (table.value, brand, ids),
     )
-    yield Statement(
+    yield _clock_past_tombstones(brand)
+    yield Statement(f"DELETE FROM {table} WHERE {chosen}", (brand, ids))
+
+
+def _clock_past_tombstones(brand: str) -> Statement:
+    return Statement(
         "UPDATE dm_memory_meta SET value = max(value, (SELECT coalesce(max(updated_at), 0) FROM tombstones"
         " WHERE brand = ?)) WHERE name = 'clock'",
         (brand,),
     )
-    yield Statement(f"DELETE FROM {table} WHERE {chosen}", (brand, ids))
 
 
 def _json(values: Sequence[str]) -> str:

@@ -1,0 +1,65 @@
+"""audiences.json and panels/*/panel.json -> an audience each: pains, motivations, what they respond to."""
+
+from __future__ import annotations
+
+from dm_memory.brand.context import BrandContext
+from dm_memory.brand.files import Limits
+from dm_memory.brand.parsed import Collector, ParsedFile, SourceFile
+from dm_memory.brand.records import date_of, first_label, lines_of, open_records, records_in
+from dm_memory.brand.text import fields_of, inline, labels, slug_of, title_of
+from dm_memory.brand.units import with_units
+from dm_memory.items import ContentType, Kind, Value
+
+__all__ = ["parse_audiences"]
+
+
+def parse_audiences(file: SourceFile, data: bytes, context: BrandContext, limits: Limits) -> ParsedFile:
+    """Return the audiences of a file.
+
+    Raises:
+        BrandFileError: The file can't be read.
+    """
+    collector, value = open_records(file, data, Kind.INSIGHT, limits)
+    if isinstance(value, dict) and isinstance(fields_of(value).get("segments"), list):
+        return _panel(collector, fields_of(value), context)
+    entries = 0
+    for given, fields in records_in(collector, value, ("audiences", "personas", "segments")):
+        entries += 1
+        name = first_label(fields, "name", "audience", "segment", "persona", "title") or given
+        lines = lines_of(fields, {"name", "audience", "segment", "persona", "title", "tags"})
+        if not name or not lines:
+            collector.empty(name or f"position {entries - 1}")
+            continue
+        collector.updated_at = date_of(fields, context.date_order, ("updated_at", "created_at", "date"))
+        _add(collector, f"audience/{slug_of(name)}", f"Audience {name}", lines, fields, date_of(fields, context.date_order))
+    return collector.result(entries)
+
+
+def _panel(collector: Collector, panel: dict[str, object], context: BrandContext) -> ParsedFile:
+    """A panel is a set of audiences: one entry each, and one for how well it was calibrated where that is known."""
+    panel_id = first_label(panel, "panel_id", "id") or collector.file.path.split("/")[-2]
+    title = first_label(panel, "panel_name", "name") or title_of(panel_id)
+    date = date_of(panel, context.date_order, ("updated_at", "created_at", "recorded_at"))
+    collector.updated_at = date
+    segments = panel["segments"]
+    assert isinstance(segments, list)  # noqa: S101  # the caller looked
+    for segment in segments:
+        fields = fields_of(units) if isinstance(units := with_units(segment), dict) else {"name": inline(segment)}
+        name = first_label(fields, "name", "segment", "audience")
+        if lines := lines_of(fields, {"name", "segment", "audience", "tags"}):
+            key = f"panel/{panel_id}/{slug_of(name or str(segments.index(segment)))}"
+            _add(collector, key, f"Audience {name} ({title})", lines, fields, date)
+    if calibrations := inline(panel.get("calibrations")):
+        text = [f"Calibrations: {calibrations}"]
+        _add(collector, f"panel/{panel_id}/calibrations", f"Panel {title}", text, {}, date)
+    return collector.result(len(segments))
+
+
+def _add(  # noqa: PLR0917  # one call a kind of audience
+    collector: Collector, key: str, heading: str, lines: list[str], fields: dict[str, object], date: str
+) -> None:
+    facts: dict[str, Value] = {"insight_type": "audience", "insight_source": "audiences", "name": heading[:200]}
+    if channels := labels(fields.get("channels")):
+        facts["channels"] = channels
+    text = "\n".join([heading, *lines])
+    collector.add(key, text, ContentType.CAMPAIGN_LEARNING, recorded_at=date, facts=facts, tags=labels(fields.get("tags")))

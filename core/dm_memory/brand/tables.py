@@ -1,0 +1,122 @@
+"""Tables: CSV exports with lines before their header, and rows as text that keeps the header with each piece."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Sequence
+
+__all__ = ["markdown_tables", "read_rows", "read_table", "row_text", "table_pieces"]
+
+_DELIMITERS = ",;\t|"
+_MAX_FIELD = 1_000_000
+_PIECE_CHARS = 1200
+_TOTAL = re.compile(r"^(?:total|totals|summe|gesamt|gesamtsumme|totale|insgesamt)\b", re.IGNORECASE)
+_SEPARATOR = re.compile(r"\s*\|?\s*:?-{1,}:?\s*(?:\|\s*:?-{1,}:?\s*)*\|?\s*")
+
+csv.field_size_limit(_MAX_FIELD)
+
+
+def read_table(text: str) -> tuple[list[str], list[str], list[list[str]]]:
+    """Return (lines before the table, header, rows) of a CSV export.
+
+    The header is the first row that is as wide as the table and has no empty cell; what stands before it (a report's
+    name, its period) is text.
+    """
+    delimiter = _delimiter(text)
+    try:
+        rows = [row for row in csv.reader(io.StringIO(text), delimiter=delimiter) if any(cell.strip() for cell in row)]
+    except csv.Error:
+        rows = [line.split(delimiter) for line in text.splitlines() if line.strip()]
+    if not rows:
+        return [], [], []
+    widths = [len(row) for row in rows]
+    width = max(set(widths), key=lambda size: (widths.count(size) * (size > 1), size))
+    first = next(
+        (at for at, row in enumerate(rows) if len(row) == width and all(cell.strip() for cell in row)),
+        next((at for at, row in enumerate(rows) if len(row) == width), 0),
+    )
+    before = [", ".join(cell.strip() for cell in row if cell.strip()) for row in rows[:first]]
+    header = [cell.strip() for cell in rows[first]]
+    return before, header, [[cell.strip() for cell in row] for row in rows[first + 1 :]]
+
+
+def read_rows(text: str) -> list[object]:
+    """Return the rows of a CSV file as objects by the header's names."""
+    _before, header, rows = read_table(text)
+    return [dict(zip(header, row, strict=False)) for row in rows]
+
+
+def row_text(header: Sequence[str], row: Sequence[str]) -> str:
+    """Return a row that says what each of its cells is: ``Fleece: CTR: 3.2%, Spend: 1.234,56``."""
+    named = [
+        f"{name}: {cell}" if name else cell for name, cell in zip(header[1:], row[1:], strict=False) if cell.strip()
+    ]
+    named += [cell for cell in row[len(header) :] if cell.strip()]
+    first = row[0].strip() if row else ""
+    if not first:
+        return ", ".join(named)
+    if not named:
+        return f"{header[0]}: {first}" if header and header[0] else first
+    return f"{first}: {', '.join(named)}"
+
+
+def table_pieces(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yield the rows as text, some at a time, each piece with the header: a piece must be understood alone."""
+    lead = f"{header[0]}: " if header and header[0] and len(header) > 1 else ""
+    top = f"Columns: {', '.join(name for name in header if name)}" if len(header) > 1 else ""
+    lines: list[str] = []
+    size = 0
+    for row in rows:
+        text = row_text(header, row)
+        if not text:
+            continue
+        line = f"- {text}" if _TOTAL.match(text) else f"- {lead}{text}"
+        if lines and size + len(line) > _PIECE_CHARS:
+            yield "\n".join([*([top] if top else []), *lines])
+            lines, size = [], 0
+        lines.append(line)
+        size += len(line)
+    if lines:
+        yield "\n".join([*([top] if top else []), *lines])
+
+
+def markdown_tables(body: str) -> Iterator[tuple[int, int, list[str], list[list[str]]]]:
+    """Yield (first line, line behind it, header, rows) of each pipe table in a Markdown text."""
+    lines = body.splitlines()
+    at = 0
+    while at + 1 < len(lines):
+        if (
+            "|" in lines[at]
+            and "-" in lines[at + 1]
+            and "|" in lines[at + 1] + lines[at]
+            and _SEPARATOR.fullmatch(lines[at + 1])
+        ):
+            end = at + 2
+            while end < len(lines) and "|" in lines[end]:
+                end += 1
+            yield at, end, _cells(lines[at]), [_cells(line) for line in lines[at + 2 : end]]
+            at = end
+        else:
+            at += 1
+
+
+def _cells(line: str) -> list[str]:
+    line = line.strip().removeprefix("|")
+    if line.endswith("|") and not line.endswith("\\|"):
+        line = line[:-1]
+    return [cell.replace("\\|", "|").strip() for cell in re.split(r"(?<!\\)\|", line)]
+
+
+def _delimiter(text: str) -> str:
+    """Return the sign that cuts most lines into the same number of cells, outside of quotes."""
+    sample = [line for line in text.splitlines()[:50] if line.strip()]
+    best, score = ",", 0
+    for sign in _DELIMITERS:
+        counts = [len(next(csv.reader([line], delimiter=sign), [])) - 1 for line in sample]
+        common = max(set(counts), key=counts.count) if counts else 0
+        found = counts.count(common) * common if common else max(counts, default=0)
+        if found > score:
+            best, score = sign, found
+    return best

@@ -1,0 +1,93 @@
+"""What the core's calls take, already validated."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from dm_memory.items import ContentType, Priority, Source
+
+__all__ = ["AUTO", "PrepareRequest", "Progress", "Scope", "SearchRequest", "SessionLearning", "SyncRequest", "no_progress"]
+
+Progress = Callable[[str, int, int], Awaitable[None]]
+"""Called with a sentence, the number of items done and the number known to be due (0 while unknown)."""
+
+
+async def no_progress(message: str, done: int, total: int) -> None:
+    """Report progress to nobody."""
+
+
+AUTO = "auto"
+"""The content type that asks for the source's and the text's own word again."""
+
+
+class Scope(StrEnum):
+    """Which sources a run reads."""
+
+    ALL = "all"
+    INSIGHTS_ONLY = "insights-only"
+    CAMPAIGNS_ONLY = "campaigns-only"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLearning:
+    """Something the session taught, handed over by the assistant."""
+
+    content: str
+    content_type: ContentType | None = None
+    tags: tuple[str, ...] = ()
+    context: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncRequest:
+    """The arguments of a sync.
+
+    Attributes:
+        content_type: For every item in scope, until ``auto`` takes it back.
+        tags: Go on what this run stores; with ``retag`` on everything in scope.
+        untag: Tags to take off everything in scope, for good.
+        retire: Retire even if that concerns more than half of a source.
+        author: Who hands the session learnings in, if that is known.
+    """
+
+    brand: str | None = None
+    scope: Scope = Scope.ALL
+    force: bool = False
+    dry_run: bool = False
+    content_type: str = ""
+    tags: tuple[str, ...] = ()
+    retag: bool = False
+    untag: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    retire: bool = False
+    author: str = ""
+    session_learnings: tuple[SessionLearning, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareRequest:
+    """The arguments of ``prepare_store``. ``expires_at`` is ISO-8601 or ""."""
+
+    content: str
+    content_type: ContentType
+    tags: tuple[str, ...] = ()
+    source: Source = Source.SESSION
+    brand: str | None = None
+    priority: Priority = Priority.NORMAL
+    expires_at: str = ""
+    related: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """The arguments of ``search_memory``. Dates are ISO-8601 days, both ends included, or ""."""
+
+    query: str
+    brand: str | None = None
+    content_type: ContentType | None = None
+    tags: tuple[str, ...] = field(default=())
+    from_date: str = ""
+    to_date: str = ""
+    limit: int = 10

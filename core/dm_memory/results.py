@@ -1,0 +1,446 @@
+"""What the core's calls return: plain values that the reports are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from dm_memory.findings import Finding
+from dm_memory.services.protocol import Capacity, Health
+
+__all__ = [
+    "Action",
+    "CheckpointState",
+    "Counts",
+    "Failure",
+    "GuardHit",
+    "ItemOutcome",
+    "NextSync",
+    "PrepareResult",
+    "ServiceResult",
+    "ServiceStatus",
+    "StatusResult",
+    "StoreResult",
+    "SyncResult",
+]
+
+
+class Action(StrEnum):
+    """What the plan says about an item."""
+
+    NEW = "new"
+    MODIFIED = "modified"
+    METADATA = "metadata"
+    UNCHANGED = "unchanged"
+    DUPLICATE = "duplicate"
+    EXCLUDED = "excluded"
+    RESUMED = "resumed"
+    RETRY = "retry"
+    FORCED = "forced"
+    """Unchanged, stored again because ``force`` was given, or because the layer's model or chunking changed."""
+    LEARNED = "learned"
+    """Stored by another machine: the durable store has it, and this machine's other layers get it."""
+    ADDED = "added"
+    """In memory already; stored in a layer that is new, or configured again."""
+    RESTORED = "restored"
+    """Retired before, and stated again by its source."""
+    RETIRED = "retired"
+    """No file states it any more: kept, and found after every current entry."""
+    MISSING = "missing"
+    """A service turned out not to have it any more."""
+    REFUSED = "refused"
+    """Never stored: credentials in the text, or nothing that could be stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an item or a layer failed, in our words. ``remedy`` is one sentence; ``code`` the provider's short code."""
+
+    error_class: str
+    message: str
+    remedy: str
+    code: str = ""
+    layer: str = ""
+    attempts: int = 1
+    next_attempt_at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemOutcome:
+    """One item's line in the report.
+
+    Attributes:
+        title: The first 100 characters of the text, one line, not yet escaped.
+        stored: Whether it is in memory since this run.
+        planned: True in a dry run for what a real run would store.
+        batch_tags: Those among ``tags`` that the caller gave.
+        before: What a changed entry said, its type and its tags, if they changed: for "old -> new".
+        reason: Why it was skipped, or what made it due; "" where the action says it all.
+    """
+
+    key: str
+    title: str
+    content_hash: str
+    action: Action
+    content_type: str
+    tags: tuple[str, ...] = ()
+    batch_tags: tuple[str, ...] = ()
+    storage_id: str = ""
+    stored: bool = False
+    planned: bool = False
+    reason: str = ""
+    before: Mapping[str, str] = field(default_factory=dict)
+    failure: Failure | None = None
+
+
+@dataclass(slots=True)
+class Counts:
+    """How many items met each fate in one run. An item has one action; the rest counts what came of it.
+
+    Attributes:
+        learned: Entries that another machine stored or changed in the durable store.
+        retired: Entries that no file states any more; ``restored`` ones are stated again.
+        held_back: Entries that would have been retired, had they not been too many at once.
+        stored: Entries written to memory in this run.
+        failed: Entries that a connected service refused; ``queued`` ones wait for a service.
+        embedded: Texts embedded in this run.
+        excluded: Left out by the caller's patterns.
+    """
+
+    new: int = 0
+    modified: int = 0
+    metadata: int = 0
+    unchanged: int = 0
+    duplicate: int = 0
+    excluded: int = 0
+    retired: int = 0
+    restored: int = 0
+    held_back: int = 0
+    forced: int = 0
+    learned: int = 0
+    refused: int = 0
+    stored: int = 0
+    failed: int = 0
+    queued: int = 0
+    embedded: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class GuardHit:
+    """What the privacy guard did to one item: masked personal data, or refused credentials. Never the data itself.
+
+    Attributes:
+        what: ``e-mail address``, ``phone number``, ``card number``, ``API key``, ...
+        count: How often.
+        refused: True where the item was not stored because of it.
+    """
+
+    key: str
+    what: str
+    count: int
+    refused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StoreResult:
+    """The memory of a brand itself after a run.
+
+    Attributes:
+        entries: Current entries; ``retired`` ones are kept besides.
+        without_vectors: Entries that have no vectors of the model in use.
+        model: The embedding model's name, "" if there is none and search runs on words alone.
+        entities / facts: What the knowledge graph has; ``new_entities`` and ``new_facts`` came in this run.
+        bytes: The size of memory.db with its log.
+    """
+
+    entries: int
+    retired: int
+    without_vectors: int
+    model: str
+    entities: int
+    facts: int
+    new_entities: int
+    new_facts: int
+    patterns: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceResult:
+    """How one connected service fared in a run.
+
+    Attributes:
+        stored / failed / removed: Entries of this run in this service.
+        queued: Entries that still wait for it.
+        entries: Entries it is known to have after the run.
+        counted: How many it says it has, None if it can't count or was not asked.
+        missing: Entries it confirmed and turned out not to have.
+        asked: Whether it was asked anything in this run.
+    """
+
+    name: str
+    role: str
+    engine: str
+    stored: int
+    failed: int
+    removed: int
+    queued: int
+    entries: int
+    counted: int | None
+    missing: int
+    asked: bool
+    capacity: Capacity | None = None
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointState:
+    """The brand's sync state after a run, as ``memory/sync-state.json`` holds it.
+
+    Attributes:
+        moved: False where a file could not be read or an item failed, so that the checkpoint stayed.
+        last_complete_sync_at: When everything was last known to be stored, ISO-8601, or "".
+        total_items: Distinct entries in memory.
+        delta: Entries more than before the run.
+        by_content_type: Entries per content type.
+        pending / failed: Entries still to store, and those among them that failed at least once.
+    """
+
+    moved: bool
+    last_complete_sync_at: str
+    total_items: int
+    delta: int
+    by_content_type: Mapping[str, int]
+    pending: int
+    failed: int
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class NextSync:
+    """What to expect of the next run: how many items are due, and one sentence of advice."""
+
+    due: int
+    advice: str
+    estimated_items: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SyncResult:
+    """Everything a run did.
+
+    Attributes:
+        status: ``complete`` (all stored), ``partial`` (some failed or wait), ``cancelled``, ``nothing`` (nothing could
+            be done).
+        items: Outcomes of items that were not simply unchanged, failures first, at most ``settings.data_items``.
+        items_omitted: How many outcomes were left out of ``items``.
+        waited: Seconds spent waiting for another sync of the brand.
+    """
+
+    brand: str
+    brand_name: str
+    run_id: str
+    dry_run: bool
+    scope: str
+    force: bool
+    status: str
+    started_at: str
+    seconds: float
+    counts: Counts
+    items: tuple[ItemOutcome, ...]
+    items_omitted: int
+    findings: tuple[Finding, ...]
+    guard_hits: tuple[GuardHit, ...]
+    store: StoreResult
+    services: tuple[ServiceResult, ...]
+    checkpoint: CheckpointState
+    next_sync: NextSync
+    waited: float = 0.0
+    compliance_note: str = ""
+
+    @property
+    def exit_code(self) -> int:
+        """0 all stored, 1 some failed or wait, 2 nothing could be done."""
+        return {"complete": 0, "nothing": 2}.get(self.status, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareResult:
+    """What ``prepare_store`` did with one payload.
+
+    Attributes:
+        status: ``prepared`` (waiting for the next sync), ``duplicate`` (known already; new tags merged), ``refused``.
+        existing_key: The entry that holds the same text, where there is one.
+        merged_tags: Tags that the existing entry gained.
+        path: The file in ``memory/pending/``, relative to the brand's folder, or "".
+    """
+
+    brand: str
+    status: str
+    key: str
+    content_hash: str
+    content_type: str
+    tags: tuple[str, ...]
+    title: str
+    path: str = ""
+    existing_key: str = ""
+    existing_stored_at: str = ""
+    existing_tags: tuple[str, ...] = ()
+    merged_tags: tuple[str, ...] = ()
+    priority: str = "normal"
+    expires_at: str = ""
+    guard_hits: tuple[GuardHit, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """0 prepared or known, 2 refused."""
+        return 2 if self.status == "refused" else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """How the memory itself, or a connected service, differs from what it should be.
+
+    Attributes:
+        name: ``memory``, or the service's.
+        checked: Entries that were looked at.
+        missing / stale: Those that are not there (in memory: without vectors, words or facts), or are there with
+            another text or other metadata.
+        unknown: Entries that only the service has; None if it can't list what it has.
+        examples: Keys of some that differ.
+        repaired: Entries repaired.
+    """
+
+    name: str
+    engine: str
+    checked: int
+    missing: int
+    stale: int
+    unknown: int | None
+    examples: tuple[str, ...] = ()
+    repaired: int = 0
+    failure: Failure | None = None
+
+    @property
+    def differing(self) -> int:
+        """How many entries differ."""
+        return self.missing + self.stale + (self.unknown or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyResult:
+    """What a comparison of memory with itself and with the services found, and repaired if that was asked for."""
+
+    brand: str
+    repair: bool
+    parts: tuple[Drift, ...]
+    seconds: float
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """0 where everything agrees, or was mended; else 1."""
+        return int(any(part.failure or part.differing > part.repaired for part in self.parts))
+
+
+@dataclass(frozen=True, slots=True)
+class MigrateResult:
+    """What a migration did.
+
+    Attributes:
+        source / target: Engines.
+        due: Entries the target lacked, or had otherwise, when it began.
+        stored: Entries the target confirmed: stored now, or found there as they should be.
+        expected: Entries the registry knows to be in the target afterwards.
+        held: Entries the target says it holds, or None where it can't say.
+        sampled / differing: Entries read back afterwards, and those among them that are not as they should be.
+    """
+
+    brand: str
+    source: str
+    target: str
+    due: int
+    stored: int
+    failed: int
+    expected: int
+    held: int | None
+    sampled: int
+    differing: int
+    stopped: bool
+    seconds: float
+    failure: Failure | None = None
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def is_complete(self) -> bool:
+        """True where everything is in the target, and what was read back is as it should be."""
+        short = self.held is not None and self.held < self.expected
+        return not (self.failure or self.failed or self.differing or self.stopped or short)
+
+    @property
+    def exit_code(self) -> int:
+        """0 complete, 1 something is missing."""
+        return 0 if self.is_complete else 1
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStatus:
+    """One connected service in the status report.
+
+    Attributes:
+        entries: Entries it is known to have; ``counted`` is what it says it has, None if it can't count.
+        pending / failed: Entries that wait for it, and those it refused at the last attempt.
+        shared: Whether other machines store there too.
+    """
+
+    name: str
+    role: str
+    engine: str
+    entries: int
+    counted: int | None
+    pending: int
+    failed: int
+    health: Health
+    capacity: Capacity | None = None
+    shared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StatusResult:
+    """What is in memory and whether it is well.
+
+    Attributes:
+        status: ``ready``, ``never-synced``, ``attention`` (something failed or differs), ``syncing`` (a run is active).
+        counts: Entries per content type.
+        prepared: Payloads and learnings that were handed in and are not in memory yet.
+        services: One per connected service.
+        sync_age_seconds: Seconds since the last complete sync, or None.
+        failures: The failed items, at most ``settings.report_items``.
+        advice: What to do next, one sentence each, the most important first.
+        cache: The local cache of the durable store, or None where there is none.
+        cache_is_stale: True where the cache is older than the time between two storage syncs.
+    """
+
+    brand: str
+    brand_name: str
+    status: str
+    total_items: int
+    counts: Mapping[str, int]
+    pending: int
+    failed: int
+    prepared: int
+    last_sync_at: str
+    last_complete_sync_at: str
+    sync_age_seconds: float | None
+    last_run_status: str
+    store: StoreResult
+    services: tuple[ServiceStatus, ...]
+    failures: tuple[ItemOutcome, ...]
+    findings: tuple[Finding, ...]
+    advice: tuple[str, ...]
+    active_run: str = ""
+    cache: Any = None
+    cache_is_stale: bool = False

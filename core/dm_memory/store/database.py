@@ -1,0 +1,397 @@
+"""Opening memory.db: the only place that connects to it, prepares it and turns SQLite's errors into ours.
+
+A file is looked at before SQLite sees it: its kind, its header, its size against its own page count. So a folder, a
+pipe, a link or a sparse file of ten gigabytes is refused within a millisecond, and never followed or read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sqlite3
+import stat
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from dm_memory.errors import DamagedStoreError, HomeError, StoreError
+from dm_memory.store.files import make_private_folder
+from dm_memory.store.schema import APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION
+
+__all__ = [
+    "FILE_NAME",
+    "Store",
+    "connect_to_read",
+    "is_present",
+    "open_copy",
+    "open_store",
+    "read_store",
+    "reading",
+    "store_errors",
+]
+
+FILE_NAME = "memory.db"
+
+_BUSY_SECONDS = 30.0
+_POLL_SECONDS = 0.01
+_SMALLEST = 512
+_HEADER = b"SQLite format 3\0"
+_Answer = TypeVar("_Answer")
+
+
+class Store:
+    """An open memory.db. One thread at a time; every method may raise ``StoreError``.
+
+    Args:
+        connection: In autocommit mode; transactions are explicit.
+        path: The file, for messages.
+        brand: The brand's slug.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, path: Path, brand: str) -> None:
+        self.connection = connection
+        self.path = path
+        self.brand = brand
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Commit everything inside, or nothing; returns after the disk has it."""
+        with store_errors(self.path):
+            self.connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self.connection
+                self.connection.execute("COMMIT")
+            except BaseException:
+                if self.connection.in_transaction:  # SQLite ends it by itself if the disk is full
+                    self.connection.execute("ROLLBACK")
+                raise
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """Provide one state of the database for several queries."""
+        with store_errors(self.path):
+            self.connection.execute("BEGIN")
+            try:
+                yield self.connection
+            finally:
+                if self.connection.in_transaction:
+                    self.connection.execute("ROLLBACK")
+
+    def rows(self, sql: str, arguments: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Return all rows of a query."""
+        with store_errors(self.path):
+            return self.connection.execute(sql, arguments).fetchall()
+
+    def value(self, sql: str, arguments: Sequence[object] = ()) -> int:
+        """Return the one number a query asks for; 0 if it finds nothing."""
+        rows = self.rows(sql, arguments)
+        return int(rows[0][0] or 0) if rows else 0
+
+    def meta(self, name: str) -> str:
+        """Return a stored fact, or ""."""
+        rows = self.rows("SELECT value FROM meta WHERE name = ?", (name,))
+        return str(rows[0][0]) if rows else ""
+
+    def set_meta(self, name: str, value: str) -> None:
+        """Store a fact; inside or outside a transaction. "" removes it."""
+        with store_errors(self.path):
+            if value:
+                self.connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+            else:
+                self.connection.execute("DELETE FROM meta WHERE name = ?", (name,))
+
+    def ticks(self, count: int) -> range:
+        """Take moments of the store's clock: microseconds since 1970, strictly increasing in the order of commits.
+
+        Inside a transaction; see decision 0013.
+        """
+        last = int(self.meta("clock") or 0)
+        first = max(last + 1, time.time_ns() // 1000)
+        self.set_meta("clock", str(first + count - 1))
+        return range(first, first + count)
+
+    def close(self) -> None:
+        """Close the connection; the last one folds the log into the file. Idempotent."""
+        with contextlib.suppress(sqlite3.Error):
+            self.connection.close()
+
+
+def open_store(memory_dir: Path, brand: str, busy_seconds: float = _BUSY_SECONDS) -> Store:
+    """Open a brand's memory for writing; it is made, with its folder, if it is missing.
+
+    Raises:
+        HomeError: The folder or the file can't be made.
+        DamagedStoreError: The file is damaged, or no memory at all; a sync sets it aside.
+        StoreError: It can't be opened, or a newer program wrote it.
+    """
+    path = memory_dir / FILE_NAME
+    _inspect(path)
+    try:
+        make_private_folder(memory_dir)
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+        os.close(os.open(path, flags, 0o600))
+    except OSError as error:
+        message = f"The memory folder {memory_dir} can't be written ({error.strerror})."
+        raise HomeError(message, "Make the folder writable, or free space, and sync again.") from error
+    with store_errors(path):
+        connection = _connect(path, "mode=rw", busy_seconds)
+        try:
+            _prepare(connection, time.monotonic() + busy_seconds)
+            _migrate(connection, path, brand)
+        except BaseException:
+            connection.close()
+            raise
+    return Store(connection, path, brand)
+
+
+@contextlib.contextmanager
+def read_store(memory_dir: Path, brand: str) -> Iterator[Store | None]:
+    """Provide a brand's memory for reading, None if there is none. Writes nothing and waits for no sync.
+
+    In a folder that can't be written, SQLite can't share a log with others: without a log the file is read as it is;
+    with one, private copies of both are read.
+
+    Raises:
+        DamagedStoreError: The file is damaged, or no memory at all.
+        StoreError: It can't be read, or a newer program wrote it.
+    """
+    path = memory_dir / FILE_NAME
+    with connect_to_read(path) as connection:
+        if connection is None:
+            yield None
+            return
+        with store_errors(path):
+            version = _version(connection, path)
+        yield Store(connection, path, brand) if version else None
+
+
+@contextlib.contextmanager
+def connect_to_read(path: Path) -> Iterator[sqlite3.Connection | None]:
+    """Provide a connection that reads a database file of whatever layout; None if there is no file.
+
+    Raises:
+        DamagedStoreError: The file is damaged, or no database.
+        StoreError: It can't be read.
+    """
+    if not _inspect(path):
+        yield None
+        return
+    with contextlib.ExitStack() as stack:
+        with store_errors(path):
+            connection = stack.enter_context(contextlib.closing(_connect_to_read(path, stack)))
+        yield connection
+
+
+def open_copy(memory_dir: Path, brand: str) -> Store:
+    """Return a private copy in memory, an empty one if the brand was never synced: what a dry run plans on."""
+    copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    path = memory_dir / FILE_NAME
+    try:
+        with read_store(memory_dir, brand) as source:
+            if source is not None:
+                source.connection.backup(copy)
+        _migrate(copy, path, brand)
+    except BaseException:
+        copy.close()
+        raise
+    return Store(copy, path, brand)
+
+
+def is_present(memory_dir: Path) -> bool:
+    """Return whether the brand has a memory. Raises ``DamagedStoreError`` if what is there can't be one."""
+    return _inspect(memory_dir / FILE_NAME)
+
+
+def _connect(path: Path, options: str, busy_seconds: float) -> sqlite3.Connection:
+    uri = path.absolute().as_posix().replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    return sqlite3.connect(
+        f"file:{uri}?{options}", uri=True, isolation_level=None, check_same_thread=False, timeout=busy_seconds
+    )
+
+
+def _connect_to_read(path: Path, stack: contextlib.ExitStack) -> sqlite3.Connection:
+    log = path.with_name(f"{path.name}-wal")
+    if os.access(path.parent, os.W_OK) and os.access(path, os.W_OK):
+        return _connect(path, "mode=rw", _BUSY_SECONDS)
+    if not log.exists() or not log.stat().st_size:
+        return _connect(path, "mode=ro&immutable=1", _BUSY_SECONDS)
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dm-memory-", ignore_cleanup_errors=True)))
+    for file in (path, log):
+        shutil.copyfile(file, folder / file.name)
+    return _connect(folder / path.name, "mode=rw", _BUSY_SECONDS)
+
+
+def _inspect(path: Path) -> bool:
+    """Return whether there is a file that can be a memory. Raises ``DamagedStoreError`` if something else is there."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        message = f"The memory {path} can't be opened ({error.strerror})."
+        raise StoreError(message, "Make the brand's memory folder readable and writable.") from error
+    if not stat.S_ISREG(status.st_mode):
+        raise _damaged(path, "is a link, a folder or a device")
+    if status.st_size == 0:
+        return True
+    try:
+        with path.open("rb") as file:
+            header = file.read(100)
+    except OSError as error:
+        message = f"The memory {path} can't be read ({error.strerror})."
+        raise StoreError(message, "Make the brand's memory folder readable and writable.") from error
+    _check_header(path, header, status.st_size)
+    return True
+
+
+def _check_header(path: Path, header: bytes, size: int) -> None:
+    """Compare the header (SQLite's documentation, "Database File Format", section 1.3) with the file's size."""
+    if len(header) < 100 or not header.startswith(_HEADER):  # noqa: PLR2004  # the header's length
+        raise _damaged(path, "is no database")
+    page = int.from_bytes(header[16:18], "big")
+    page = 65536 if page == 1 else page
+    pages = int.from_bytes(header[28:32], "big")
+    application = int.from_bytes(header[68:72], "big")
+    if page < _SMALLEST or application not in {0, APPLICATION_ID} or size < pages * page:
+        raise _damaged(path, "is damaged")
+    log = path.with_name(f"{path.name}-wal")
+    spare = log.stat().st_size if log.exists() else 0  # a checkpoint writes pages before it writes the header
+    if size > pages * page + spare:
+        raise _damaged(path, "is larger than its contents")
+
+
+def _damaged(path: Path, what: str) -> DamagedStoreError:
+    return DamagedStoreError(
+        f"The memory {path} {what}.", "Run a sync: it sets the file aside and builds the memory again."
+    )
+
+
+_PRAGMAS = (
+    "page_size = 8192",
+    "auto_vacuum = INCREMENTAL",
+    "journal_mode = WAL",  # a file system that can't (a network share) answers with another mode, which works as well
+    "synchronous = FULL",
+    "foreign_keys = ON",
+    "secure_delete = ON",
+    "trusted_schema = OFF",
+    "cell_size_check = ON",
+    "journal_size_limit = 33554432",
+    "temp_store = MEMORY",
+    "cache_size = -16384",
+)
+
+
+def _prepare(connection: sqlite3.Connection, deadline: float) -> None:
+    """Set what the connection needs.
+
+    SQLite does not wait with its busy handler while two processes switch a new file to WAL, or while one opens it as
+    the last other one closes it; so the waiting is done here.
+    """
+    pragmas = (*_PRAGMAS, "fullfsync = ON") if sys.platform == "darwin" else _PRAGMAS
+    while True:
+        try:
+            for pragma in pragmas:
+                connection.execute(f"PRAGMA {pragma}").fetchall()
+        except sqlite3.OperationalError as error:
+            if not _name(error).startswith(("SQLITE_BUSY", "SQLITE_LOCKED")) or time.monotonic() > deadline:
+                raise
+            time.sleep(_POLL_SECONDS)
+        else:
+            return
+
+
+def _migrate(connection: sqlite3.Connection, path: Path, brand: str) -> None:
+    """Bring the tables up to date, with the record of it in the same transaction."""
+    if _version(connection, path) == SCHEMA_VERSION:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        version = _version(connection, path)
+        for migration in MIGRATIONS[version:]:
+            for statement in migration.split(";\n"):
+                connection.execute(statement)
+        if version == 0:
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute("INSERT INTO meta VALUES ('brand', ?)", (brand,))
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _version(connection: sqlite3.Connection, path: Path) -> int:
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    application = int(connection.execute("PRAGMA application_id").fetchone()[0])
+    if application not in {0, APPLICATION_ID} or (application == 0) != (version == 0):
+        raise _damaged(path, "was made by another program")
+    if version > SCHEMA_VERSION:
+        message = f"The memory {path} was written by a newer dm-memory (format {version})."
+        raise StoreError(message, "Update dm-memory on this computer.")
+    if version == 0 and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        raise _damaged(path, "was made by another program")
+    return version
+
+
+_MEANINGS = (
+    ("SQLITE_FULL", "The disk is full, so the memory {path} can't be written.", "Free some space and sync again."),
+    ("SQLITE_READONLY", "The memory {path} can't be written.", "Make the brand's memory folder writable."),
+    ("SQLITE_PERM", "The memory {path} can't be written.", "Make the brand's memory folder writable."),
+    (
+        "SQLITE_CANTOPEN",
+        "The memory {path} can't be opened.",
+        "Make the brand's memory folder readable and writable, and check how many files this computer lets a"
+        " program open.",
+    ),
+    ("SQLITE_BUSY", "The memory {path} is locked by another program.", "Close that program and try again."),
+    ("SQLITE_LOCKED", "The memory {path} is locked by another program.", "Close that program and try again."),
+    (
+        "SQLITE_IOERR",
+        "The memory {path} can't be read or written: the disk reports an error.",
+        "Check the disk's space and health, then sync again.",
+    ),
+    ("SQLITE_TOOBIG", "A text is too large for the memory {path}.", "Shorten the text in its source, then sync again."),
+)
+_DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_IOERR_SHORT_READ")
+_FOREIGN = ("no such table", "no such column", "malformed database schema")
+
+
+def _name(error: sqlite3.Error) -> str:
+    return getattr(error, "sqlite_errorname", "") or ""
+
+
+@contextlib.contextmanager
+def store_errors(path: Path) -> Iterator[None]:
+    """Turn SQLite's and the file system's errors into ours. A bug of ours (wrong types) passes unchanged."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _translated(path, error) or error from error
+    except OSError as error:
+        message = f"The memory {path} can't be read or written ({error.strerror or type(error).__name__})."
+        raise StoreError(message, "Check the disk's space and the folder's permissions, then try again.") from error
+
+
+def _translated(path: Path, error: sqlite3.Error) -> StoreError | None:
+    name, text = _name(error), str(error)
+    no_text = not name and text.startswith("Could not decode")  # bytes that are no UTF-8
+    if no_text or name.startswith(_DAMAGE) or (name == "SQLITE_ERROR" and text.startswith(_FOREIGN)):
+        return _damaged(path, "is damaged")
+    for prefix, problem, remedy in _MEANINGS:
+        if name.startswith(prefix):
+            return StoreError(problem.format(path=path), remedy)
+    return None
+
+
+def reading(memory_dir: Path, brand: str, question: Callable[[Store | None], _Answer]) -> _Answer:
+    """Return what ``question`` finds in the memory, in one state of it. Raises as ``read_store`` does."""
+    with read_store(memory_dir, brand) as store:
+        if store is None:
+            return question(None)
+        with store.snapshot():
+            return question(store)

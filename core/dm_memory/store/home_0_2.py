@@ -1,0 +1,633 @@
+"""Reads what version 0.2 stored for a brand, so that it can be taken over. Writes nothing into its folder.
+
+0.2 had a file for each of its parts: ``registry.db`` (what was wanted, and what each service confirmed), ``memory.db``
+(episodes, patterns, vectors; absent where Turso was configured) and ``graph.db`` (entities and facts). The folder of
+its vector engine is not read. The registry is believed first, as it may contain what was not stored anywhere else yet;
+what can't be read there is looked for in ``memory.db``, then in the graph, which contains each entry as well.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import stat
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, TypeVar
+from unicodedata import normalize
+from uuid import UUID, uuid5
+
+__all__ = [
+    "OldCheckpoint",
+    "OldDelivery",
+    "OldEntity",
+    "OldEntry",
+    "OldFact",
+    "OldHome",
+    "OldPattern",
+    "OldService",
+    "OldTag",
+    "OldVector",
+    "read_home_0_2",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class OldTag:
+    """A tag.
+
+    Attributes:
+        origin: ``user`` (given to a sync, or with a payload whose text was known), ``duplicate`` (taken from an entry
+            with the same text), or "" where 0.2 does not say: detected, or the source's own.
+    """
+
+    name: str
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OldVector:
+    """The vector of one chunk: 32-bit floats, little-endian. ``model`` is its name, ``@``, 12 digits of its weights."""
+
+    model: str
+    chunk: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class OldEntry:
+    """A remembered text.
+
+    Attributes:
+        content: As it was stored: masked.
+        key: In a damaged registry, of an entry that was never delivered, it can be damaged itself.
+        content_hash: Was compared with the content.
+        content_type_origin: ``user`` if a sync was asked for another type than the source's, else ``source``.
+        created_at: When 0.2 first met it; of prepared payloads naive, in local time.
+        updated_at: ``memory.db``'s clock, microseconds since 1970; 0 for what is not there.
+        origin: The file it was read from, inside the brand's folder; "" for session learnings, for what another
+            machine stored, and for what was not found in the registry.
+        previous: The text of the version before, if ``memory.db`` still contained that; else "".
+        duplicate_of: The key of the entry that stands for the same text, or "". Duplicates have no vectors.
+        vectors: Those made from this very text. Several models can have theirs.
+    """
+
+    key: str
+    content: str
+    content_hash: str
+    metadata_hash: str
+    content_type: str
+    kind: str
+    source: str
+    tags: tuple[OldTag, ...]
+    details: Mapping[str, Any]
+    recorded_at: str
+    created_at: str
+    priority: str
+    expires_at: str
+    related: tuple[str, ...]
+    version: int
+    updated_from: str
+    content_type_origin: str = "source"
+    updated_at: int = 0
+    origin: str = ""
+    prepared_hash: str = ""
+    previous: str = ""
+    duplicate_of: str = ""
+    vectors: tuple[OldVector, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OldPattern:
+    """What worked or failed over campaigns; see 0.2's table of the same name."""
+
+    id: str
+    text: str
+    outcome: str
+    occurrence_count: int
+    worked_count: int
+    failed_count: int
+    success_rate: float
+    campaigns: tuple[str, ...]
+    channels: tuple[str, ...]
+    episode_ids: tuple[str, ...]
+    first_seen: str
+    last_seen: str
+
+
+@dataclass(frozen=True, slots=True)
+class OldEntity:
+    """A node of the graph."""
+
+    id: str
+    type: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class OldFact:
+    """An edge of the graph.
+
+    Attributes:
+        entry: The key of the entry that states it.
+        subject: An entity's id.
+        object: An entity's id.
+        text: "" for the entry's own text.
+        slot: What a later fact replaces; "" for what only a newer version of the entry replaces.
+        ended_at: When its entry ceased to state it, or "".
+        invalid_at: When it ceased to hold: at ``ended_at``, or when a later fact of its slot began; or "".
+    """
+
+    id: str
+    entry: str
+    subject: str
+    relation: str
+    object: str
+    text: str
+    slot: str
+    stated_at: str
+    valid_at: str
+    ended_at: str
+    invalid_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class OldDelivery:
+    """What a service confirmed last of an entry.
+
+    Attributes:
+        state: 0 due, 1 stored, 2 failed, 3 removal due: the entry became a duplicate, and the service may contain it.
+        content_hash: Of the text it contains; "" if it never confirmed one.
+        stored_at: When it confirmed that, or "".
+    """
+
+    key: str
+    state: int
+    content_hash: str
+    metadata_hash: str
+    stored_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class OldService:
+    """A connected service, as ``durable@turso:{host}/{path}``; one that is no longer configured is among them.
+
+    Attributes:
+        fingerprint: What its entries were made with.
+        seen: The place in its change feed up to which everything is known (Turso only): microseconds and id.
+    """
+
+    name: str
+    fingerprint: str
+    seen: tuple[int, str] | None
+    deliveries: tuple[OldDelivery, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OldCheckpoint:
+    """The last sync after which nothing was missing."""
+
+    at: str
+    run_id: str
+    items: int
+    by_content_type: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class OldHome:
+    """What was found.
+
+    Attributes:
+        entries: In the order of their keys, duplicates as well.
+        hash_version: Of all hashes.
+        fingerprints: What each part, embedded or connected, was filled with, by its name.
+        services: The connected ones.
+        foreign_index: Entries of ``_index.json`` that the plugin's script wrote, as JSON.
+        damaged: Names of the files that could not be read whole.
+    """
+
+    entries: tuple[OldEntry, ...]
+    patterns: tuple[OldPattern, ...]
+    entities: tuple[OldEntity, ...]
+    facts: tuple[OldFact, ...]
+    services: tuple[OldService, ...]
+    fingerprints: Mapping[str, str]
+    checkpoint: OldCheckpoint | None
+    hash_version: int
+    foreign_index: tuple[str, ...]
+    damaged: tuple[str, ...]
+
+
+def read_home_0_2(memory_dir: Path) -> OldHome | None:
+    """Return what 0.2 left in a brand's memory folder, or None if these are not its files (any more).
+
+    The caller owns the brand (0.2's lock is ``.sync.lock``). Damaged files yield what can still be read of them.
+
+    Raises:
+        OSError: A file is there and can't be read; nothing may be concluded from that.
+    """
+    with ExitStack() as stack:
+        registry = stack.enter_context(_opened(memory_dir / "registry.db"))
+        durable = stack.enter_context(_opened(memory_dir / "memory.db"))
+        graph = stack.enter_context(_opened(memory_dir / "graph.db"))
+        if registry is not None and not registry.has_format(1):
+            registry = None
+        if graph is not None and not graph.has_format(1):
+            graph = None
+        if durable is not None and not _is_durable_store(durable, beside_others=bool(registry or graph)):
+            durable = None
+        found = {"registry.db": registry, "memory.db": durable, "graph.db": graph}
+        if not any(found.values()):
+            return None
+        home = _Reading(
+            registry or _nothing(stack), durable or _nothing(stack), graph or _nothing(stack), memory_dir
+        ).home()
+        damaged = tuple(name for name, database in found.items() if database and database.damaged)
+        return replace(home, damaged=damaged)
+
+
+def _is_durable_store(database: _Database, *, beside_others: bool) -> bool:
+    """Return whether ``memory.db`` is 0.2's. A file that says nothing of itself is, among others of 0.2."""
+    if database.header is None:
+        return beside_others
+    return database.has_format(0) and {"dm_memory_meta", "episodes"} <= database.tables
+
+
+# Entries -------------------------------------------------------------------------------------------------------------
+
+_ITEMS = (
+    "SELECT rowid AS rowid, key, content, content_hash, metadata_hash, content_type, kind, source, details,"
+    " recorded_at, created_at, version, updated_from, sticky_tags, sticky_type, origin, prepared_hash, duplicate_of,"
+    " source_digest FROM items WHERE rowid > ? ORDER BY rowid"
+)
+_EPISODES = (
+    "SELECT rowid AS rowid, id, brand, key, content, content_hash, metadata_hash, content_type, kind, source, tags,"
+    " facts, related, recorded_at, created_at, version, updated_from, priority, expires_at, updated_at"
+    " FROM episodes WHERE rowid > ? ORDER BY rowid"
+)
+_GRAPH_ENTRIES = (
+    "SELECT rowid AS rowid, key, content, content_hash, metadata_hash, content_type, source, tags, recorded_at, details"
+    " FROM entries WHERE rowid > ? ORDER BY rowid"
+)
+_EMBEDDINGS = (
+    "SELECT rowid AS rowid, item_type, chunk, content_hash, model, CAST(dimension AS INTEGER) AS dimension, vector"
+    " FROM embeddings WHERE rowid > ? ORDER BY rowid"
+)
+_PATTERNS = (
+    "SELECT rowid AS rowid, id, text, outcome, occurrence_count, worked_count, failed_count, success_rate, campaigns,"
+    " channels, episode_ids, first_seen, last_seen FROM patterns WHERE rowid > ? ORDER BY rowid"
+)
+_ENTITIES = "SELECT rowid AS rowid, id, type, name FROM entities WHERE rowid > ? ORDER BY rowid"
+_FACTS = (
+    "SELECT rowid AS rowid, id, entry, subject, relation, object, text, slot, stated_at, valid_at, ended_at, invalid_at"
+    " FROM facts WHERE rowid > ? ORDER BY rowid"
+)
+
+_Row = dict[str, Any]
+_Value = TypeVar("_Value")
+_NAMESPACE = UUID("6f1c2a52-6a0e-5d0c-9a53-7d1f0c8a4e21")
+_NOT_AS_WRITTEN = (ValueError, TypeError, KeyError, RecursionError)
+"""What a row that was damaged, and yet is a row, raises when it is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    registry: _Database
+    durable: _Database
+    graph: _Database
+    memory_dir: Path
+
+    def home(self) -> OldHome:
+        meta = dict(self.registry.table("meta", _META))
+        items = self.registry.rows("items", _ITEMS)
+        keys = {row["rowid"]: row["key"] for row in items if _are_texts(row, ("key",))}
+        entities = {row["rowid"]: entity for row in self.graph.rows("entities", _ENTITIES) for entity in _entity(row)}
+        generation = "generation:"
+        return OldHome(
+            entries=self._entries(items),
+            patterns=tuple(_parsed(self.durable, _pattern, self.durable.rows("patterns", _PATTERNS))),
+            entities=tuple(entities.values()),
+            facts=tuple(self._facts(entities)),
+            services=tuple(self._services(meta, keys)),
+            fingerprints={
+                name.removeprefix(generation): value for name, value in meta.items() if name.startswith(generation)
+            },
+            checkpoint=_checkpoint(meta.get("checkpoint", ""), self.memory_dir / "sync-state.json"),
+            hash_version=int(version) if (version := meta.get("hash-version", "")).isdecimal() else 1,
+            foreign_index=tuple(entry for (entry,) in self.registry.table("foreign_index", _FOREIGN)),
+            damaged=(),
+        )
+
+    def _entries(self, items: list[_Row]) -> tuple[OldEntry, ...]:
+        rows = self.durable.rows("episodes", _EPISODES)
+        episodes = {entry.key: entry for entry in _parsed(self.durable, _from_episode, rows)}
+        entries = dict(episodes)
+        wanted = list(_from_items(self.registry, items))
+        if self.registry.damaged or not items:
+            graph = _parsed(self.graph, _from_graph, self.graph.rows("entries", _GRAPH_ENTRIES))
+            entries = {entry.key: entry for entry in graph} | entries
+        for entry in wanted:
+            stored = episodes.get(entry.key)
+            entries[entry.key] = replace(
+                entry,
+                updated_at=stored.updated_at if stored else 0,
+                previous=stored.content if stored and stored.content_hash == entry.updated_from else "",
+            )
+        vectors = _vectors(self.durable.rows("embeddings", _EMBEDDINGS))
+        return tuple(
+            entry if entry.duplicate_of else replace(entry, vectors=vectors.get(entry.content_hash, ()))
+            for _, entry in sorted(entries.items())
+        )
+
+    def _facts(self, entities: Mapping[int, OldEntity]) -> Iterator[OldFact]:
+        entries = {row["rowid"]: row["key"] for row in self.graph.rows("entries", _GRAPH_ENTRIES)}
+        for row in self.graph.rows("facts", _FACTS):
+            ends = {name: entities[row[name]].id for name in ("subject", "object") if row[name] in entities}
+            ends |= {"entry": entries[row["entry"]]} if row["entry"] in entries else {}
+            own = {name: row[name] or "" for name in ("text", "slot")}
+            names = ("id", "relation", "stated_at", "valid_at", "ended_at", "invalid_at")
+            if len(ends) == len(("subject", "object", "entry")) and _are_texts(row, names):
+                yield OldFact(**{name: row[name] for name in names}, **ends, **own)
+
+    def _services(self, meta: Mapping[str, str], keys: Mapping[int, str]) -> Iterator[OldService]:
+        deliveries: dict[str, list[OldDelivery]] = {}
+        for name in meta:
+            prefix, _, service = name.partition(":")
+            if prefix == "generation" and "@" in service:
+                deliveries[service] = []
+        for service, seq, *confirmed in self.registry.table("deliveries", _DELIVERIES):
+            if seq in keys:
+                deliveries.setdefault(service, []).append(OldDelivery(keys[seq], *confirmed))
+        for service, known in sorted(deliveries.items()):
+            fingerprint = meta.get(f"generation:{service}", "")
+            yield OldService(service, fingerprint, _place(meta.get(f"seen:{service}", "")), tuple(known))
+
+
+_META = "SELECT name, value FROM meta WHERE typeof(name) = 'text' AND typeof(value) = 'text'"
+_FOREIGN = "SELECT entry FROM foreign_index WHERE typeof(entry) = 'text'"
+_DELIVERIES = (
+    "SELECT layer, seq, state, content_hash, metadata_hash, stored_at FROM deliveries WHERE instr(layer, '@')"
+    " AND typeof(state) = 'integer' AND typeof(content_hash) = 'text' AND typeof(metadata_hash) = 'text'"
+    " AND typeof(stored_at) = 'text'"
+)
+
+
+def _parsed(database: _Database, parse: Callable[[_Row], _Value], rows: Iterable[_Row]) -> Iterator[_Value]:
+    """Yield what ``parse`` makes of rows; leave out those that are not as 0.2 wrote them, and note the damage."""
+    for row in rows:
+        try:
+            yield parse(row)
+        except _NOT_AS_WRITTEN:
+            database.damaged = True
+
+
+def _from_items(registry: _Database, rows: Sequence[_Row]) -> Iterator[OldEntry]:
+    """Yield the registry's entries. The tags that an entry has from its duplicates are told from a user's by these."""
+    keys = {row["rowid"]: row["key"] for row in rows if _are_texts(row, ("key",))}
+    of_duplicates: dict[int, set[str]] = {}
+    for row in rows:
+        if row["duplicate_of"] is not None:
+            tags = set(next(_parsed(registry, _tags_of_item, [row]), [])) - set(str(row["sticky_tags"]).split())
+            of_duplicates.setdefault(row["duplicate_of"], set()).update(tags)
+    for row in rows:
+        # Without the digest of a source, the entry came from another machine, with all tags sticky.
+        sticky = set(str(row["sticky_tags"]).split()) if row["source_digest"] else set()
+        merged = of_duplicates.get(row["rowid"], set())
+        origins = {tag: "duplicate" if tag in merged else "user" for tag in sticky}
+        for entry in _parsed(registry, _from_item, [row]):
+            yield replace(
+                entry,
+                tags=tuple(OldTag(tag.name, origins.get(tag.name, "")) for tag in entry.tags),
+                duplicate_of=keys.get(row["duplicate_of"], ""),
+            )
+
+
+def _tags_of_item(row: _Row) -> list[str]:
+    tags: list[str] = json.loads(row["details"])[0]
+    return tags
+
+
+def _from_item(row: _Row) -> OldEntry:
+    tags, facts, priority, expires_at, related = json.loads(row["details"])
+    rest = {"tags": tags, "facts": facts, "priority": priority, "expires_at": expires_at, "related": related}
+    return replace(
+        _entry(row | rest),
+        content_type_origin="user" if row["sticky_type"] else "source",
+        origin=row["origin"],
+        prepared_hash=row["prepared_hash"],
+    )
+
+
+def _from_episode(row: _Row) -> OldEntry:
+    if row["id"] != str(uuid5(_NAMESPACE, f"{row['brand']}/{row['key']}")):
+        raise ValueError(row["id"])
+    lists = {name: json.loads(row[name]) for name in ("tags", "facts", "related")}
+    return replace(_entry(row | lists), updated_at=int(row["updated_at"]))
+
+
+def _from_graph(row: _Row) -> OldEntry:
+    details = json.loads(row["details"])
+    return _entry(row | details | {"tags": row["tags"].split("\n")[1:-1]})
+
+
+def _entry(row: _Row) -> OldEntry:
+    """Return an entry. Raises ``ValueError`` if it is not what was stored."""
+    names = (
+        "key", "content", "content_hash", "metadata_hash", "content_type", "kind", "source", "recorded_at",
+        "created_at", "priority", "expires_at", "updated_from",
+    )  # fmt: skip
+    if not _are_texts(row, names) or _content_hash(row["content"]) != row["content_hash"]:
+        raise ValueError(row["key"])
+    return OldEntry(
+        **{name: row[name] for name in names},
+        tags=tuple(OldTag(name) for name in row["tags"]),
+        details=dict(row["facts"]),
+        related=tuple(row["related"]),
+        version=int(row["version"]),
+    )
+
+
+def _entity(row: _Row) -> Iterator[OldEntity]:
+    if _are_texts(row, ("id", "type", "name")):
+        yield OldEntity(row["id"], row["type"], row["name"])
+
+
+def _are_texts(row: _Row, names: Iterable[str]) -> bool:
+    return all(isinstance(row[name], str) for name in names)
+
+
+def _content_hash(text: str) -> str:
+    """Return 0.2's hash of a text, version 1: NFC, white space as one space."""
+    return sha256(" ".join(normalize("NFC", text).split()).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _vectors(rows: Sequence[_Row]) -> dict[str, tuple[OldVector, ...]]:
+    """Return vectors by the hash of the text that they were made from; those of a model with a gap are left out."""
+    found: dict[tuple[str, str], dict[int, bytes]] = {}
+    for row in rows:
+        data, chunk = row["vector"], row["chunk"]
+        is_whole = isinstance(data, bytes) and len(data) == 4 * row["dimension"] > 0 and isinstance(chunk, int)
+        if is_whole and row["item_type"] == "episode" and _are_texts(row, ("content_hash", "model")):
+            found.setdefault((row["content_hash"], row["model"]), {})[chunk] = data
+    vectors: dict[str, tuple[OldVector, ...]] = {}
+    for (content_hash, model), chunks in sorted(found.items()):
+        if sorted(chunks) == list(range(len(chunks))):
+            made = tuple(OldVector(model, chunk, chunks[chunk]) for chunk in sorted(chunks))
+            vectors[content_hash] = vectors.get(content_hash, ()) + made
+    return vectors
+
+
+def _pattern(row: _Row) -> OldPattern:
+    lists = {name: tuple(json.loads(row[name])) for name in ("campaigns", "channels", "episode_ids")}
+    return OldPattern(**{name: value for name, value in (row | lists).items() if name != "rowid"})
+
+
+def _place(text: str) -> tuple[int, str] | None:
+    try:
+        moment, id_ = json.loads(text)
+        return int(moment), str(id_)
+    except _NOT_AS_WRITTEN:
+        return None
+
+
+def _checkpoint(text: str, export: Path) -> OldCheckpoint | None:
+    """Return the registry's checkpoint, or the one in the file that was exported for people."""
+    try:
+        known = json.loads(text) if text or not _is_file(export) else json.loads(export.read_bytes())["checkpoint"]
+        return OldCheckpoint(known["at"], known["run_id"], int(known["items"]), dict(known["by_content_type"]))
+    except _NOT_AS_WRITTEN:
+        return None
+
+
+# SQLite files of 0.2 -------------------------------------------------------------------------------------------------
+
+_SMALL_STEPS = 200
+"""Row numbers that are tried one by one behind a bad page; further steps double. A page contains fewer rows."""
+
+_LAST_ROW = 2**62
+
+
+@dataclass(slots=True)
+class _Database:
+    """A file of 0.2's, open. ``damaged`` becomes true when something in it can't be read.
+
+    Attributes:
+        header: ``application_id`` and ``user_version``, or None if the file is no database any more.
+    """
+
+    connection: sqlite3.Connection
+    damaged: bool = False
+    header: tuple[int, int] | None = None
+    tables: frozenset[str] = field(default=frozenset())
+
+    def look(self) -> None:
+        """Read what the file says of itself."""
+        try:
+            application: int = self.connection.execute("PRAGMA application_id").fetchone()[0]
+            version: int = self.connection.execute("PRAGMA user_version").fetchone()[0]
+            self.header = application, version
+            names = self.connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+            self.tables = frozenset(name for (name,) in names)
+        except sqlite3.DatabaseError as error:
+            self._note(error)
+
+    def has_format(self, version: int) -> bool:
+        """Return whether the file is of this format of 0.2's, or so damaged that it may be."""
+        return self.header is None or (self.header == (0, version) and bool(self.tables or self.damaged))
+
+    def rows(self, table: str, sql: str) -> list[_Row]:
+        """Return all rows that can be read; ``sql`` reads, by their numbers, those above a given one."""
+        if table not in self.tables:
+            return []
+        try:
+            cursor = self.connection.execute(sql, (0,))
+            names = [column[0] for column in cursor.description]
+            rows = cursor.fetchall()
+            if all(row[0] < following[0] for row, following in pairwise(rows)):
+                return [dict(zip(names, row, strict=True)) for row in rows]
+            self.damaged = True
+        except sqlite3.DatabaseError as error:
+            self._note(error)
+        return list(self._salvaged(f"{sql} LIMIT 1"))
+
+    def _salvaged(self, sql: str) -> Iterator[_Row]:
+        """Yield the rows of a damaged table: one by one, for a row is lost that is read together with a bad page."""
+        after, failures = 0, 0
+        while after <= _LAST_ROW:
+            values = None
+            try:
+                cursor = self.connection.execute(sql, (after,))
+                if (values := cursor.fetchone()) is None:
+                    return
+            except sqlite3.DatabaseError as error:
+                self._note(error)
+            if values is None or values[0] <= after:  # the end of a page that was cut is read as zeros
+                failures += 1
+                after += 1 << max(0, failures - _SMALL_STEPS)
+            else:
+                after, failures = values[0], 0
+                yield dict(zip((column[0] for column in cursor.description), values, strict=True))
+
+    def table(self, table: str, sql: str) -> list[tuple[Any, ...]]:
+        """Return the rows of a table without row numbers, up to the first that can't be read."""
+        found: list[tuple[Any, ...]] = []
+        if table in self.tables:
+            try:
+                found.extend(self.connection.execute(sql))
+            except sqlite3.DatabaseError as error:
+                self._note(error)
+        return found
+
+    def _note(self, error: sqlite3.DatabaseError) -> None:
+        """Note that the file is damaged. Raises ``OSError`` if it is the disk, or memory, that fails."""
+        name = getattr(error, "sqlite_errorname", "")
+        if name.startswith(_NOT_THE_FILE) and name != "SQLITE_IOERR_SHORT_READ":
+            raise OSError(f"A file of version 0.2 can't be read ({name}).") from error
+        self.damaged = True
+
+
+_NOT_THE_FILE = ("SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_NOMEM", "SQLITE_PERM", "SQLITE_BUSY")
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[_Database | None]:
+    """Provide a file to read, as it is: with a log beside it, a private copy of both; None if there is none."""
+    with ExitStack() as stack:
+        if not _is_file(path):
+            yield None
+            return
+        path.open("rb").close()  # SQLite would not say why it can't
+        log, options = path.with_name(path.name + "-wal"), "mode=ro&immutable=1"
+        if _is_file(log) and log.stat().st_size:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dm-memory-")))
+            shutil.copyfile(log, folder / log.name)
+            path, options = Path(shutil.copyfile(path, folder / path.name)), "mode=rw"
+        try:
+            connection = sqlite3.connect(f"{path.absolute().as_uri()}?{options}", uri=True, isolation_level=None)
+        except sqlite3.Error as error:
+            raise OSError(f"{path} can't be opened.") from error
+        database = _Database(stack.enter_context(closing(connection)))
+        connection.text_factory = lambda data: data.decode("utf-8", "replace")  # hashes tell what is damaged
+        # The first lets a file be read that ends too early; the others distrust what is in it.
+        for pragma in ("writable_schema = ON", "trusted_schema = OFF", "cell_size_check = ON"):
+            connection.execute(f"PRAGMA {pragma}")
+        database.look()
+        yield database
+
+
+def _nothing(stack: ExitStack) -> _Database:
+    return _Database(stack.enter_context(closing(sqlite3.connect(":memory:"))))
+
+
+def _is_file(path: Path) -> bool:
+    """Return whether there is a file; a link, a pipe or a folder of that name is none of 0.2's."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except FileNotFoundError:
+        return False

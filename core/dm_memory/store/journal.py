@@ -1,0 +1,199 @@
+"""The journal: everything of a brand's memory that its files can't give back, one JSON object a line, for people too.
+
+``memory/journal.jsonl`` is appended to and fsynced before the transaction that makes the same true in memory.db. So a
+damaged or lost database is built again from the files and the journal, and what was handed in is never lost, whatever
+happens between the hand-in and the transaction.
+
+Records (``op``), after the first one (``journal``, with the file's id):
+    entry: An entry as it was first stored, of those that no file keeps: session learnings, prepared payloads, entries
+        of rolling files, what other machines stored.
+    replaced: The text an entry had before its file changed it.
+    retired: An entry whose file dropped it, whole. ``current`` again: its key.
+    decision: What a user decided: ``tags``, ``untag``, ``content_type``, ``priority``, ``expires_at``, ``allow``,
+        ``forget``, ``restore``, ``correct``.
+    refused: The hash of a text that was handed in and not stored, with the reason.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import filelock
+import orjson
+
+from dm_memory.errors import StoreError
+from dm_memory.store.files import make_private_folder, sync_folder, write_atomic
+
+__all__ = ["JOURNAL", "Journal", "Tail"]
+
+JOURNAL = "journal.jsonl"
+
+_LOCK = ".journal.lock"
+_LOCK_SECONDS = 30.0
+_VERSION = 1
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """What stands in the journal from a place on.
+
+    Attributes:
+        identity: The file's id; "" if there is no journal, or its first line can't be read.
+        end: The place behind the last record.
+        skipped: Lines that can't be read: torn by a crash, or damaged.
+    """
+
+    identity: str
+    end: int
+    records: Sequence[Record]
+    skipped: int = 0
+
+
+class Journal:
+    """The journal of one brand. Every method may raise ``StoreError``; any number of processes may append at once.
+
+    Args:
+        memory_dir: The brand's memory folder.
+    """
+
+    def __init__(self, memory_dir: Path) -> None:
+        self.path = memory_dir / JOURNAL
+        self._lock_path = memory_dir / _LOCK
+
+    def append(self, records: Iterable[Record]) -> tuple[str, int]:
+        """Add records and return the file's id and its new end, after the disk has them.
+
+        A last line that a crash tore is closed first, so that it costs nobody else's record.
+        """
+        lines = [orjson.dumps({"v": _VERSION, **record}) for record in records]
+        with self._locked(), self._errors():
+            descriptor = os.open(self.path, _FLAGS | _NO_LINK, 0o600)
+            with os.fdopen(descriptor, "r+b", buffering=0) as file:
+                size = file.seek(0, os.SEEK_END)
+                identity = self._identity(file)
+                if not size or not identity:
+                    identity = secrets.token_hex(8)
+                    lines.insert(0, orjson.dumps({"v": _VERSION, "op": "journal", "id": identity}))
+                if size:
+                    file.seek(size - 1)
+                    lines[:0] = [b""] if file.read(1) != b"\n" else []
+                _write_all(file.fileno(), b"".join(line + b"\n" for line in lines))
+                os.fsync(file.fileno())
+                end = file.seek(0, os.SEEK_END)
+            if not size:
+                sync_folder(self.path.parent)
+        return identity, end
+
+    def read(self, start: int = 0) -> Tail:
+        """Return the records from a place on, without waiting for anybody."""
+        if not os.path.lexists(self.path):
+            return Tail("", 0, ())
+        with self._errors():
+            descriptor = os.open(self.path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | _NO_LINK)
+            with os.fdopen(descriptor, "rb") as file:
+                identity = self._identity(file)
+                file.seek(start)
+                data = file.read()
+        records: list[Record] = []
+        skipped = 0
+        for line in data.split(b"\n"):
+            record = _record(line)
+            if record is not None:
+                records.append(record)
+            elif line.strip(b"\0 \r\t"):
+                skipped += 1
+        return Tail(identity, start + len(data), records, skipped)
+
+    def size(self) -> int:
+        """Return the file's size in bytes, 0 if there is none."""
+        try:
+            return self.path.stat().st_size
+        except OSError:
+            return 0
+
+    def rewrite(self, records: Iterable[Record]) -> tuple[str, int]:
+        """Replace the journal by these records, atomically; return its new id and end.
+
+        The caller has seen to it that nothing is appended between its reading and this call (``exclusively``).
+        """
+        identity = secrets.token_hex(8)
+        head: Record = {"op": "journal", "id": identity}
+        lines = (orjson.dumps({"v": _VERSION, **record}) + b"\n" for record in (head, *records))
+        with self._errors():
+            write_atomic(self.path, lines)
+        return identity, self.size()
+
+    @contextlib.contextmanager
+    def exclusively(self) -> Iterator[None]:
+        """Keep others from appending. Short: a hand-in waits for it."""
+        with self._locked():
+            yield
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        with self._errors():
+            make_private_folder(self.path.parent)
+            if os.path.lexists(self.path) and not self.path.is_file():
+                raise self._unusable("it is a folder, a link or a device")
+        lock = filelock.FileLock(self._lock_path, mode=0o600, thread_local=False, timeout=_LOCK_SECONDS)
+        try:
+            with self._errors():
+                lock.acquire()
+        except filelock.Timeout:
+            raise self._unusable("another program keeps it locked") from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if isinstance(error, filelock.Timeout):
+                raise
+            raise self._unusable(error.strerror or type(error).__name__) from error
+
+    def _unusable(self, why: str) -> StoreError:
+        return StoreError(
+            f"The journal {self.path} can't be read or written ({why}).",
+            "Free space, or make it a file that can be written, then try again.",
+        )
+
+    @staticmethod
+    def _identity(file: Any) -> str:  # noqa: ANN401  # a raw or a buffered file
+        file.seek(0)
+        record = _record(file.read(256).split(b"\n", 1)[0])
+        return str(record.get("id", "")) if record and record.get("op") == "journal" else ""
+
+
+def _record(line: bytes) -> Record | None:
+    try:
+        record = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+    return record if isinstance(record, dict) and isinstance(record.get("op"), str) else None
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    """Write everything: a system may take less than it was given. What a full disk let through is cut off again."""
+    before = os.fstat(descriptor).st_size
+    view = memoryview(data)
+    try:
+        while view:
+            view = view[os.write(descriptor, view) :]
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.ftruncate(descriptor, before)
+        raise

@@ -1,0 +1,341 @@
+"""Opening a brand's memory for a run: made, taken over from 0.2, checked, and rebuilt if it is damaged or gone.
+
+A damaged memory.db is set aside; what can still be read of it is copied, then the journal gives back what it has. The
+brand's files and the connected services give back the rest in the run that follows. A lost or shortened journal is
+written again from memory.db. The caller has the brand's lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from dm_memory.errors import DamagedStoreError, HomeError
+from dm_memory.findings import Finding, Severity
+from dm_memory.store import entries as table
+from dm_memory.store.database import FILE_NAME, Store, is_present, open_store, store_errors
+from dm_memory.store.entries import EntryRow, Tag
+from dm_memory.store.files import remove_leftovers
+from dm_memory.store.importing import Imported, import_entries, imported_of_record, record_of_entry
+from dm_memory.store.journal import Journal
+from dm_memory.text.hashing import content_hash
+from dm_memory.text.timestamps import Clock, from_iso, to_iso
+
+__all__ = ["REBUILT", "open_or_rebuild", "rewrite_journal"]
+
+REBUILT = "rebuilt"
+"""The stored fact that connected services have yet to be asked for what only they still have."""
+
+_CHECKED = "checked_at"
+_CHECK_EVERY = timedelta(days=7)
+_CHUNK = 512
+_LARGEST_SEQ = 1 << 40
+
+
+def open_or_rebuild(
+    memory_dir: Path, brand: str, clock: Clock, *, damaged: bool = False
+) -> tuple[Store, list[Finding]]:
+    """Open the memory for writing, whatever state it is in.
+
+    Args:
+        memory_dir: The brand's memory folder.
+        brand: The brand's slug.
+        clock: Tells the time.
+        damaged: The memory turned out to be damaged while it was used.
+
+    Raises:
+        HomeError, StoreError: It can't be opened, or a damaged file can't be set aside.
+    """
+    remove_leftovers(memory_dir)
+    now = to_iso(clock())
+    journal = Journal(memory_dir)
+    try:
+        if damaged:
+            raise DamagedStoreError("", "")
+        new = not is_present(memory_dir)
+        store = open_store(memory_dir, brand)
+        try:
+            if not new:
+                _check_if_due(store, clock)
+                return store, _follow_journal(store, journal, now)
+            if not journal.size():
+                return store, []
+            return store, [*_rebuilt(store, journal, None, now)]
+        except BaseException:
+            store.close()
+            raise
+    except DamagedStoreError:
+        aside = _set_aside(memory_dir / FILE_NAME)
+        store = open_store(memory_dir, brand)
+        try:
+            return store, [*_rebuilt(store, journal, aside, now)]
+        except BaseException:
+            store.close()
+            raise
+
+
+def _check_if_due(store: Store, clock: Clock) -> None:
+    """Check the whole file after a run that ended early, and weekly. Raises ``DamagedStoreError``."""
+    last = from_iso(store.meta(_CHECKED))
+    interrupted = store.value("SELECT count(*) FROM runs WHERE status = 'running'")
+    if not interrupted and last is not None and timedelta() <= clock() - last < _CHECK_EVERY:
+        return
+    if last is not None or interrupted:
+        answer = store.rows("PRAGMA quick_check(1)")
+        if answer != [("ok",)]:
+            raise DamagedStoreError(f"The memory {store.path} is damaged.", "Run a sync: it builds the memory again.")
+    store.set_meta(_CHECKED, to_iso(clock()))
+
+
+def _set_aside(path: Path) -> Path:
+    """Rename a damaged file, whatever it is, with its log; nothing is followed. Raises ``HomeError``."""
+    number = 1
+    while os.path.lexists(aside := path.with_name(f"{path.name}.damaged-{number}")):
+        number += 1
+    try:
+        path.rename(aside)
+        for suffix in ("-wal", "-shm"):
+            with contextlib.suppress(FileNotFoundError):
+                path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
+    except OSError as error:
+        message = f"The memory {path} is damaged and can't be set aside ({error.strerror})."
+        raise HomeError(message, "Move the file away by hand, then sync again.") from error
+    return aside
+
+
+def _rebuilt(store: Store, journal: Journal, aside: Path | None, now: str) -> Iterator[Finding]:
+    """Fill a new memory from what the damaged file and the journal still give."""
+    saved = _salvage(store, aside, now) if aside is not None else 0
+    replayed = _replay(store, journal, now)
+    with store.transaction():
+        store.set_meta(REBUILT, now)
+        store.set_meta(_CHECKED, now)
+    what = f"was damaged and was set aside as {aside.name}" if aside is not None else "was gone"
+    message = (
+        f"The memory {FILE_NAME} {what}. It was built again: {saved:,} entries were saved from it and {replayed:,} came"
+        " from the journal; the brand's files and connected services give back the rest."
+    )
+    remedy = "Nothing to do. The file that was set aside can be deleted." if aside is not None else "Nothing to do."
+    yield Finding("memory-rebuilt", Severity.WARNING, message, remedy, path=f"memory/{FILE_NAME}")
+
+
+# What a damaged file still gives ------------------------------------------------------------------------------------
+
+
+def _salvage(store: Store, aside: Path, now: str) -> int:
+    """Copy the entries that a damaged file still yields, with their tags and revisions."""
+    if aside.is_symlink() or not aside.is_file():
+        return 0  # what it points at is not ours
+    saved = 0
+    uri = aside.absolute().as_posix().replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    try:
+        source = sqlite3.connect(f"file:{uri}?mode=rw", uri=True, isolation_level=None)
+    except sqlite3.Error:
+        return 0
+    with contextlib.closing(source):
+        with contextlib.suppress(sqlite3.Error):
+            source.execute("PRAGMA writable_schema = ON")  # a file that is too short is opened all the same
+        tags: dict[int, list[Tag]] = {}
+        for seq, tag, origin, removed in _readable(source, "tags", "seq, tag, origin, removed"):
+            tags.setdefault(seq, []).append(Tag(tag, origin, bool(removed)))
+        revisions: dict[int, list[tuple[str, str, str, str]]] = {}
+        for seq, content, recorded, replaced, reason in _readable(
+            source, "revisions", "seq, content, recorded_at, replaced_at, reason"
+        ):
+            revisions.setdefault(seq, []).append((content, recorded, replaced, reason))
+        chunk: list[Imported] = []
+        texts: set[str] = set()
+        for values in _readable(source, "entries", ", ".join(EntryRow._fields)):
+            imported = _imported(EntryRow(*values), tags, revisions, store.brand)
+            if imported is None or imported.payload.content_hash in texts:
+                continue
+            texts.add(imported.payload.content_hash)
+            chunk.append(imported)
+            if len(chunk) == _CHUNK:
+                saved += _import(store, chunk, now)
+        saved += _import(store, chunk, now)
+        tombstones = list(_readable(source, "tombstones", "item_table, id, updated_at, brand, content_mac"))
+        kept = [row for row in _readable(source, "meta", "name, value") if row[0] in _KEPT_META]
+    with store.transaction() as connection:
+        connection.executemany("INSERT OR IGNORE INTO tombstones VALUES (?, ?, ?, ?, ?)", tombstones)
+        connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", kept)
+    return saved
+
+
+_KEPT_META = frozenset({"mac_key", "last_complete_sync", "checkpoint"})
+
+
+def _readable(source: sqlite3.Connection, name: str, columns: str) -> Iterator[tuple[object, ...]]:
+    """Yield the rows of a table that can be read; ranges of row numbers that can't are halved around the damage."""
+    key = "rowid" if name not in {"tags", "tombstones", "meta"} else ""
+    if not key:
+        with contextlib.suppress(sqlite3.Error):
+            yield from source.execute(f"SELECT {columns} FROM {name}")  # noqa: S608  # our own names
+        return
+    try:
+        last = int(source.execute(f"SELECT max(rowid) FROM {name}").fetchone()[0] or 0)  # noqa: S608  # as above
+    except (sqlite3.Error, TypeError, ValueError):
+        last = 1 << 24
+    ranges = [(1, min(max(last, 1), _LARGEST_SEQ))]
+    while ranges:
+        low, high = ranges.pop()
+        sql = f"SELECT {columns} FROM {name} WHERE rowid BETWEEN ? AND ? ORDER BY rowid"  # noqa: S608  # as above
+        try:
+            yield from source.execute(sql, (low, high)).fetchall()
+        except (sqlite3.Error, UnicodeDecodeError):
+            if low < high:
+                middle = (low + high) // 2
+                ranges += [(middle + 1, high), (low, middle)]
+
+
+def _imported(
+    row: EntryRow,
+    tags: dict[int, list[Tag]],
+    revisions: dict[int, list[tuple[str, str, str, str]]],
+    brand: str,
+) -> Imported | None:
+    """Return a salvaged row, None if its text is not what its hash says."""
+    try:
+        if row.duplicate_of is not None or content_hash(row.content) != row.content_hash:
+            return None
+        record = record_of_entry(row, tags.get(row.seq, ()), "entry", row.created_at)
+    except (TypeError, ValueError, AttributeError):
+        return None
+    imported = imported_of_record(brand, record)
+    if imported is None:
+        return None
+    return Imported(
+        imported.payload,
+        imported.tags,
+        imported.list_key,
+        imported.type_origin,
+        imported.origin,
+        str(row.source_updated_at or ""),
+        imported.prepared_hash,
+        tuple(revisions.get(row.seq, ())),
+    )
+
+
+def _import(store: Store, chunk: list[Imported], now: str) -> int:
+    if not chunk:
+        return 0
+    languages = tuple(store.meta("languages").split())
+    with store.transaction():
+        import_entries(store, chunk, now, 0, languages, "restored")
+    number = len(chunk)
+    chunk.clear()
+    return number
+
+
+# What the journal gives back -----------------------------------------------------------------------------------------
+
+
+def _replay(store: Store, journal: Journal, now: str) -> int:
+    """Bring back what the journal has and memory has not; return how many entries came."""
+    tail = journal.read()
+    latest: dict[str, Imported] = {}
+    older: dict[str, list[tuple[str, str, str, str]]] = {}
+    for record in tail.records:
+        key, op = str(record.get("key", "")), record.get("op")
+        if op in {"entry", "retired"}:
+            imported = imported_of_record(store.brand, record)
+            if imported is not None:
+                latest[key] = imported
+        elif op == "replaced" and isinstance(record.get("content"), str):
+            moment = str(record.get("at", ""))
+            older.setdefault(key, []).append((record["content"], "", moment, str(record.get("reason", "changed"))))
+    known = table.known_by_key(store.connection, latest)
+    owners = table.owners_by_hash(store.connection, {each.payload.content_hash for each in latest.values()})
+    forgotten = {id_ for (id_,) in store.rows("SELECT id FROM tombstones WHERE item_table = 'episodes'")}
+    came = 0
+    chunk: list[Imported] = []
+    texts = set(owners)
+    for key, each in latest.items():
+        if key in known or each.payload.content_hash in texts or each.payload.id in forgotten:
+            continue
+        texts.add(each.payload.content_hash)
+        chunk.append(_with_revisions(each, older.get(key, ())))
+        if len(chunk) == _CHUNK:
+            came += _import(store, chunk, now)
+    came += _import(store, chunk, now)
+    with store.transaction():
+        store.set_meta("journal", f"{tail.identity}:{tail.end}")
+        store.set_meta("journal_read", f"{tail.identity}:{tail.end}")
+    return came
+
+
+def _with_revisions(each: Imported, older: Iterable[tuple[str, str, str, str]]) -> Imported:
+    return Imported(
+        each.payload,
+        each.tags,
+        each.list_key,
+        each.type_origin,
+        each.origin,
+        each.source_updated_at,
+        each.prepared_hash,
+        tuple(older),
+    )
+
+
+def _follow_journal(store: Store, journal: Journal, now: str) -> list[Finding]:
+    """Write the journal again if it is gone or shorter than it was; return a finding that says so."""
+    identity, _, end = store.meta("journal").partition(":")
+    if not identity:
+        return []
+    tail = journal.read(max(0, int(end or 0)))
+    if tail.identity == identity and journal.size() >= int(end or 0):
+        return []
+    _replay_entries_of(store, journal, now)
+    rewrite_journal(store, journal, now)
+    message = "The journal was gone, or shorter than it had been; it was written again from memory."
+    return [Finding("journal-rewritten", Severity.WARNING, message, path="memory/journal.jsonl")]
+
+
+def _replay_entries_of(store: Store, journal: Journal, now: str) -> None:
+    """Take what a damaged journal still has and memory has not, before it is written again."""
+    with contextlib.suppress(DamagedStoreError):
+        _replay(store, journal, now)
+
+
+def rewrite_journal(store: Store, journal: Journal, now: str) -> None:
+    """Write the journal from memory: what files can't give back. Others wait for that moment with their hand-ins."""
+    with journal.exclusively():
+        identity, end = journal.rewrite(_records(store, now))
+    with store.transaction():
+        store.set_meta("journal", f"{identity}:{end}")
+        store.set_meta("journal_read", f"{identity}:{end}")
+
+
+def _records(store: Store, now: str) -> Iterator[dict[str, object]]:
+    kinds = ", ".join(f"'{kind}'" for kind in ("insight", "session", "prepared", "violation"))
+    after = 0
+    columns = ", ".join(EntryRow._fields)
+    sql = (
+        f"SELECT {columns} FROM entries WHERE duplicate_of IS NULL AND seq > ? AND (kind IN ({kinds})"  # noqa: S608  # our own words
+        " OR state = 'retired' OR origin = '' OR type_origin = 'user'"
+        " OR EXISTS (SELECT 1 FROM tags t WHERE t.seq = entries.seq AND t.origin = 'user'))"
+        " ORDER BY seq LIMIT 500"
+    )
+    while page := [EntryRow(*row) for row in store.rows(sql, (after,))]:
+        after = page[-1].seq
+        seqs = [row.seq for row in page]
+        tags = table.tags_of(store.connection, seqs)
+        yield from _revision_records(store, seqs)
+        for row in page:
+            op = "retired" if row.state == "retired" else "entry"
+            yield record_of_entry(row, tags.get(row.seq, ()), op, row.retired_at or row.created_at or now)
+
+
+def _revision_records(store: Store, seqs: Sequence[int]) -> Iterator[dict[str, object]]:
+    with store_errors(store.path):
+        rows = store.connection.execute(
+            "SELECT e.key, r.content, r.replaced_at, r.reason FROM revisions r JOIN entries e ON e.seq = r.seq"
+            " WHERE r.seq IN (SELECT value FROM json_each(?)) ORDER BY r.seq, r.number",
+            (table.in_json(seqs),),
+        ).fetchall()
+    for key, content, replaced_at, reason in rows:
+        yield {"op": "replaced", "at": replaced_at, "key": key, "content": content, "reason": reason}

@@ -1,0 +1,85 @@
+"""Vectors of entries in memory.db: raw float32, each with its CRC, and what still has none of the present model."""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from dm_memory.items import storage_id
+from dm_memory.store.entries import in_json
+
+__all__ = ["Embedded", "count_without", "put_vectors", "vector_id", "vectors_of", "without_vectors"]
+
+class Embedded(NamedTuple):
+    """The vectors of one text, a chunk each, raw little-endian float32."""
+
+    model: str
+    chunks: Sequence[bytes]
+
+
+def vector_id(brand: str, entry: str, model: str, chunk: int) -> str:
+    """Return the id of a chunk's vector, the same on every machine."""
+    return storage_id(brand, f"embedding/{model}/{entry}/{chunk}")
+
+
+def put_vectors(
+    connection: sqlite3.Connection, brand: str, rows: Sequence[tuple[int, str, str, Embedded]], clock: Iterable[int]
+) -> None:
+    """Make these the vectors of entries: ``seq``, entry id, content hash and vectors. Inside a transaction."""
+    connection.execute(
+        "DELETE FROM vectors WHERE seq IN (SELECT value FROM json_each(?))", (in_json(row[0] for row in rows),)
+    )
+    ticks = iter(clock)
+    connection.executemany(
+        "INSERT INTO vectors VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (
+                vector_id(brand, entry, embedded.model, number),
+                seq,
+                number,
+                embedded.model,
+                digest,
+                len(vector) // 4,
+                zlib.crc32(vector),
+                vector,
+                next(ticks),
+            )
+            for seq, entry, digest, embedded in rows
+            for number, vector in enumerate(embedded.chunks)
+        ],
+    )
+
+
+def vectors_of(connection: sqlite3.Connection, ids: Iterable[str], model: str) -> Mapping[str, tuple[bytes, ...]]:
+    """Return the vectors of entries by id, in the order of their chunks; damaged ones are left out."""
+    found: dict[str, list[bytes]] = {}
+    damaged = set()
+    for id_, crc, vector in connection.execute(_OF, (model, in_json(ids))):
+        if zlib.crc32(vector) != crc:
+            damaged.add(id_)
+        found.setdefault(id_, []).append(vector)
+    return {id_: tuple(chunks) for id_, chunks in found.items() if id_ not in damaged}
+
+
+_OF = (
+    "SELECT e.id, v.crc, v.vector FROM entries e JOIN vectors v ON v.seq = e.seq"
+    " WHERE v.model = ? AND v.content_hash = e.content_hash AND e.id IN (SELECT value FROM json_each(?))"
+    " ORDER BY e.seq, v.chunk"
+)
+
+
+def without_vectors(connection: sqlite3.Connection, model: str, limit: int) -> list[tuple[int, str, str, str]]:
+    """Return entries that have no vectors of a model: ``seq``, id, content hash and text."""
+    sql = f"SELECT seq, id, content_hash, content FROM entries WHERE {_DUE} ORDER BY seq LIMIT ?"  # noqa: S608  # ours
+    return connection.execute(sql, (model, model, limit)).fetchall()
+
+
+def count_without(connection: sqlite3.Connection, model: str) -> int:
+    """Count the entries that have no vectors of a model; answered by an index."""
+    sql = f"SELECT count(*) FROM entries WHERE {_DUE}"  # noqa: S608  # ours
+    return int(connection.execute(sql, (model, model)).fetchone()[0])
+
+
+_DUE = "duplicate_of IS NULL AND (embedded < ? OR embedded > ?)"

@@ -1,0 +1,176 @@
+"""The durable store's change feed: before anything is planned, memory catches up with what other machines stored there.
+
+The store says what changed since the last look, by hashes alone; whole entries are read only if they are news. So a
+second machine with an empty memory knows what is stored, and stores none of it again.
+
+What happens to an entry, by what this memory knows of it:
+    unknown: It is stored here, and becomes due in this machine's other services.
+    known, with the same version: The store has it, whether or not this memory saw the confirmation.
+    known, with another version: The newer word counts. What this machine has yet to deliver stands; else the other
+        machine's version is taken, and the text it replaces becomes a revision.
+    unknown, with a text that another entry here stands for: It stays there, and is nothing new here.
+    forgotten: A tombstone removes it here as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol, cast
+
+from dm_memory.errors import ServiceError
+from dm_memory.facts.patterns import Counted, PatternRow
+from dm_memory.findings import Finding, Severity
+from dm_memory.items import Payload
+from dm_memory.services.protocol import Service, unexpected
+from dm_memory.services.resilience import Guarded
+from dm_memory.store import entries as table
+from dm_memory.store import outbox
+from dm_memory.store.entries import version_of
+from dm_memory.sync.imported import Importing
+from dm_memory.sync.run import Delivered, Run
+from dm_memory.text.hashing import content_hash
+
+__all__ = ["pull_feed", "push_patterns"]
+
+_PAGE = 256
+
+
+class Feed(Protocol):
+    """What a shared durable store can do beyond the protocol of services."""
+
+    async def changes(self, after: Any) -> tuple[list[Any], Any]:  # noqa: ANN401  # places are the store's own
+        """Return digests of what changed after a place, in order, and where to go on (None at the end)."""
+
+    async def payloads(self, ids: Sequence[str]) -> list[Payload]:
+        """Return entries whole, with their vectors."""
+
+    async def tombstones(self, after: Any) -> tuple[list[Any], Any]:  # noqa: ANN401  # as above
+        """Return what was forgotten after a place, and where to go on (None at the end)."""
+
+    async def put_patterns(self, counted: Counted, gone: Sequence[str]) -> None:
+        """Store patterns that are new or changed."""
+
+
+async def pull_feed(run: Run) -> None:
+    """Catch up with every shared store. One that can't be read is left out of this run, and says so."""
+    for service in run.env.services:
+        if not service.capabilities.shared:
+            continue
+        delivered = run.delivered.setdefault(service.name, Delivered())
+        try:
+            learned, changed = await _pull(run, service)
+        except ServiceError as error:
+            delivered.failure = error
+            continue
+        except Exception as error:  # noqa: BLE001  # a bug in an adapter must not cost the run; it is reported
+            delivered.failure = unexpected(service.engine, error)
+            continue
+        delivered.asked = True
+        if learned or changed:
+            message = (
+                f"{service.engine} had {learned} {'entry' if learned == 1 else 'entries'} that this computer did not"
+                f" know and {changed} changed; they are in memory here now."
+            )
+            run.outcomes.add_findings([Finding("durable-learned", Severity.INFO, message)])
+            run.outcomes.counts.learned += learned + changed
+
+
+async def _pull(run: Run, service: Service) -> tuple[int, int]:
+    learned = changed = 0
+    name = f"seen:{service.name}"
+    place = _place(await run.worker.run(run.store.meta, name))
+    importing = Importing(run, service.name)
+    while True:
+        digests, following = await _feed(service, "changes", place)
+        if not digests:
+            break
+        news = await run.worker.run(_news, run, service.name, digests)
+        for at in range(0, len(news), _PAGE):
+            payloads: list[Payload] = await _feed(service, "payloads", news[at : at + _PAGE])
+            sound = [payload for payload in payloads if content_hash(payload.content) == payload.content_hash]
+            new, other = await run.worker.run(importing.take, sound)
+            learned, changed = learned + new, changed + other
+        place = following or place
+        if not run.request.dry_run:
+            await run.worker.run(run.store.set_meta, name, _text(place))
+        if following is None:
+            break
+    return learned, changed
+
+
+def _news(run: Run, service: str, digests: Sequence[Any]) -> list[str]:
+    """Note what is stored there as this memory wants it; return the ids of what has to be read."""
+    store = run.store
+    known = table.known_by_key(store.connection, [digest.key for digest in digests])
+    waiting = {
+        row[0]
+        for row in store.rows(
+            "SELECT id FROM deliveries WHERE service = ? AND kind = 'entry' AND wanted <> confirmed AND run <> 0",
+            (service,),
+        )
+    }
+    same, unknown = [], []
+    for digest in digests:
+        row = known.get(digest.key)
+        if row is None:
+            unknown.append(digest.id)
+        elif row.duplicate_of is None and version_of(row.content_hash, row.metadata_hash, row.state) == _version(digest):
+            same.append((digest.id, _version(digest)))
+        elif row.duplicate_of is None and digest.id not in waiting:
+            unknown.append(digest.id)
+    with store.transaction() as connection:
+        outbox.confirm(connection, service, same, run.now, run.number)
+    return unknown
+
+
+def _version(digest: Any) -> str:  # noqa: ANN401  # the store's own digest
+    return version_of(digest.content_hash, digest.metadata_hash, getattr(digest, "state", "current"))
+
+
+async def push_patterns(run: Run, service: Service, delivered: Delivered) -> None:
+    """Store the patterns that changed since they were last stored there."""
+    name = f"patterns:{service.name}"
+    since = int(await run.worker.run(run.store.meta, name) or 0)
+    rows, gone, files, last = await run.worker.run(_changed_patterns, run, since)
+    if not rows and not gone:
+        return
+    try:
+        await _feed(service, "put_patterns", Counted(rows, files, whole=not since), gone)
+    except ServiceError as error:
+        delivered.failure = error
+        return
+    except Exception as error:  # noqa: BLE001  # as in ``pull_feed``
+        delivered.failure = unexpected(service.engine, error)
+        return
+    await run.worker.run(run.store.set_meta, name, str(last))
+
+
+def _changed_patterns(run: Run, since: int) -> tuple[list[PatternRow], list[str], frozenset[str], int]:
+    names = PatternRow.__dataclass_fields__
+    found = run.store.rows(f"SELECT {', '.join(names)}, updated_at FROM patterns WHERE updated_at > ?", (since,))  # noqa: S608  # names of columns
+    gone = run.store.rows(
+        "SELECT id, updated_at FROM tombstones WHERE item_table = 'patterns' AND updated_at > ?", (since,)
+    )
+    last = max([since, *(row[-1] for row in found), *(row[1] for row in gone)])
+    campaigns = run.store.rows("SELECT DISTINCT tag FROM tags WHERE tag LIKE 'campaign:%' AND removed = 0")
+    files = frozenset(tag.removeprefix("campaign:") for (tag,) in campaigns)
+    return [PatternRow(*row[:-1]) for row in found], [row[0] for row in gone], files, last
+
+
+async def _feed(service: Service, method: str, *arguments: object) -> Any:  # noqa: ANN401  # of whichever method
+    """Call a method of the shared store, under the guard that stands around it."""
+    if isinstance(service, Guarded):
+        return await service.ask(
+            lambda inner: getattr(inner, method)(*arguments), stores=method.startswith("put_")
+        )
+    return await getattr(cast("Feed", service), method)(*arguments)
+
+
+def _place(text: str) -> Any:  # noqa: ANN401  # the store's own place: (moment, id)
+    moment, _, id_ = text.partition("/")
+    return (int(moment), id_) if moment else None
+
+
+def _text(place: Any) -> str:  # noqa: ANN401  # as above
+    return f"{place[0]}/{place[1]}" if place else ""
+

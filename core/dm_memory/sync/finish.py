@@ -1,0 +1,272 @@
+"""The end of a run: counts that add up, the files derived from memory, the checkpoint, and the result for the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from dm_memory.errors import DmMemoryError
+from dm_memory.findings import Finding, Severity
+from dm_memory.requests import Scope
+from dm_memory.results import CheckpointState, Failure, NextSync, ServiceResult, StoreResult, SyncResult
+from dm_memory.services.protocol import Capacity, Service
+from dm_memory.store import outbox
+from dm_memory.store.database import Store
+from dm_memory.store.history import count_facts
+from dm_memory.store.vectors import count_without
+from dm_memory.sync.exports import CHECKPOINT, write_checkpoint, write_index, write_last_sync
+from dm_memory.sync.pending import move_stored
+from dm_memory.sync.run import Delivered, Run, count_entries
+from dm_memory.text.flags import compliance_note
+
+__all__ = ["LAST_COMPLETE", "capacity_on_record", "counts_by_type", "failure_of", "finish", "store_result"]
+
+LAST_COMPLETE = "last_complete_sync"
+"""The stored fact that says when everything was last known to be stored everywhere."""
+
+_CHANGES = ("new", "modified", "metadata", "restored", "retired")
+
+
+def failure_of(error: DmMemoryError, service: str) -> Failure:
+    """Return a service's error as the report shows it."""
+    return Failure(
+        str(getattr(error, "error_class", "unavailable")),
+        error.problem,
+        error.remedy,
+        str(getattr(error, "code", "")),
+        service,
+    )
+
+
+def counts_by_type(store: Store) -> dict[str, int]:
+    """Count the current entries per content type."""
+    sql = (
+        "SELECT content_type, count(*) FROM entries WHERE duplicate_of IS NULL AND state = 'current'"
+        " GROUP BY content_type ORDER BY content_type"
+    )
+    return dict(store.rows(sql))
+
+
+def capacity_on_record(store: Store, service: str) -> Capacity | None:
+    """Return a service's capacity as it was after it was last used, or None."""
+    text = store.meta(f"capacity:{service}")
+    return Capacity(*orjson.loads(text)) if text else None
+
+
+def store_result(store: Store, model: str, before: tuple[int, int] = (0, 0)) -> StoreResult:
+    """Return what is in the memory itself; ``before``: entities and facts before the run."""
+    entities, facts, _ = count_facts(store.connection)
+    return StoreResult(
+        entries=count_entries(store),
+        retired=store.value("SELECT count(*) FROM entries WHERE state = 'retired'"),
+        without_vectors=count_without(store.connection, model) if model else 0,
+        model=model,
+        entities=entities,
+        facts=facts,
+        new_entities=max(0, entities - before[0]),
+        new_facts=max(0, facts - before[1]),
+        patterns=store.value("SELECT count(*) FROM patterns"),
+        bytes=sum(_size(store.path.with_name(store.path.name + suffix)) for suffix in ("", "-wal")),
+    )
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def finish(run: Run, model: str, seconds: float) -> SyncResult:
+    """Count, write the derived files, record the end of the run, and return what happened."""
+    counts = run.outcomes.counts
+    store = run.store
+    counts.failed = _distinct(store, "error <> ''", run)
+    counts.queued = _distinct(store, "error = ''", run)
+    status = _status(run)
+    at = run.now
+    memory = store_result(store, model, run.facts_before)
+    checkpoint = _checkpoint(run, status, at, memory)
+    if not run.request.dry_run:
+        _record(run, status, checkpoint, at)
+    items, omitted = run.outcomes.listed()
+    return SyncResult(
+        brand=run.brand,
+        brand_name=run.context.name,
+        run_id=run.run_id,
+        dry_run=run.request.dry_run,
+        scope=run.request.scope,
+        force=run.request.force,
+        status=status,
+        started_at=run.started_at,
+        seconds=seconds,
+        counts=counts,
+        items=items,
+        items_omitted=omitted,
+        findings=tuple(run.outcomes.findings),
+        guard_hits=tuple(run.outcomes.guard_hits),
+        store=memory,
+        services=tuple(_service(run, service) for service in run.env.services),
+        checkpoint=checkpoint,
+        next_sync=_next(run, checkpoint),
+        waited=run.waited,
+        compliance_note=compliance_note(run.context),
+    )
+
+
+def _distinct(store: Store, condition: str, run: Run) -> int:
+    """Count the entries that are due in a connected service and meet a condition."""
+    total = 0
+    for name in run.service_names:
+        total = max(
+            total,
+            store.value(
+                f"SELECT count(*) FROM deliveries WHERE service = ? AND kind = 'entry' AND wanted <> confirmed AND {condition}",  # noqa: S608  # our own words
+                (name,),
+            ),
+        )
+    return total
+
+
+def _status(run: Run) -> str:
+    counts = run.outcomes.counts
+    if run.stop.is_set():
+        return "cancelled"
+    down = any(delivered.failure or delivered.missing for delivered in run.delivered.values())
+    if down or run.broken or run.embedding_error or (not run.request.dry_run and (counts.failed or counts.queued)):
+        return "partial"
+    return "complete"
+
+
+def _checkpoint(run: Run, status: str, at: str, memory: StoreResult) -> CheckpointState:
+    counts = run.outcomes.counts
+    moved = status == "complete" and run.request.scope is Scope.ALL and not run.request.dry_run
+    return CheckpointState(
+        moved=moved,
+        last_complete_sync_at=at if moved else run.store.meta(LAST_COMPLETE),
+        total_items=memory.entries,
+        delta=memory.entries - run.items_before,
+        by_content_type=counts_by_type(run.store),
+        pending=counts.queued + counts.failed,
+        failed=counts.failed,
+        path=f"memory/{CHECKPOINT}",
+    )
+
+
+def _record(run: Run, status: str, checkpoint: CheckpointState, at: str) -> None:
+    """Record the end of the run, then write what others read: an error there is reported and costs nothing."""
+    store = run.store
+    with store.transaction():
+        run.finish(status, run.outcomes.counts)
+        for name, delivered in run.delivered.items():
+            if capacity := delivered.capacity:
+                values = [capacity.used, capacity.limit, capacity.unit, capacity.entries, capacity.setting]
+                store.set_meta(f"capacity:{name}", orjson.dumps(values).decode())
+        if checkpoint.moved:
+            store.set_meta(LAST_COMPLETE, at)
+            kept = {
+                "at": at,
+                "run_id": run.run_id,
+                "items": checkpoint.total_items,
+                "by_content_type": dict(checkpoint.by_content_type),
+            }
+            store.set_meta("checkpoint", orjson.dumps(kept).decode())
+    try:
+        if run.pending_names:
+            run.outcomes.add_findings(move_stored(store, run.memory_dir, run.pending_names, run.env.vector_db))
+        run.outcomes.add_findings(write_index(store, run.memory_dir, run.env.vector_db))
+        if status == "complete" and (run.changed or not (run.memory_dir / "_last_sync.json").exists()):
+            write_last_sync(run.memory_dir, at, run.outcomes.counts.stored)
+        state = _state(run, status, checkpoint, at)
+        write_checkpoint(run.memory_dir, state)
+    except OSError as error:
+        message = f"The files for other tools in {run.memory_dir} could not be brought up to date ({error.strerror})."
+        remedy = "Free space or make the folder writable, then sync again."
+        run.outcomes.add_findings([Finding("export-failed", Severity.WARNING, message, remedy)])
+
+
+def _state(run: Run, status: str, checkpoint: CheckpointState, at: str) -> dict[str, Any]:
+    """Return the checkpoint file's content: ``checkpoint`` moves only when nothing is missing."""
+    recorded = run.store.meta("checkpoint")
+    failed = [item.content_hash for item in run.outcomes.listed()[0] if item.failure is not None]
+    return {
+        "version": 2,
+        "brand": run.brand,
+        "checkpoint": orjson.loads(recorded) if recorded else None,
+        "last_run": {
+            "run_id": run.run_id,
+            "at": at,
+            "status": status,
+            "scope": run.request.scope,
+            **asdict(run.outcomes.counts),
+        },
+        "memory": {
+            "items": checkpoint.total_items,
+            "by_content_type": dict(checkpoint.by_content_type),
+            "pending": checkpoint.pending,
+            "failed": checkpoint.failed,
+        },
+        "failed_hashes": failed,
+        "services": {service.name: _service_state(run, service) for service in run.env.services},
+    }
+
+
+def _service_state(run: Run, service: Service) -> Mapping[str, Any]:
+    result = _service(run, service)
+    return {
+        "entries": result.entries,
+        "counted": result.counted,
+        "queued": result.queued,
+        "failed": result.failed,
+        "error": result.failure.message if result.failure else "",
+    }
+
+
+def _service(run: Run, service: Service) -> ServiceResult:
+    connection = run.store.connection
+    delivered = run.delivered.get(service.name, Delivered())
+    return ServiceResult(
+        name=service.name,
+        role=service.role,
+        engine=service.engine,
+        stored=delivered.stored,
+        failed=delivered.failed,
+        removed=delivered.removed,
+        queued=outbox.count_due(connection, service.name) - outbox.count_failed(connection, service.name),
+        entries=outbox.count_confirmed(connection, service.name),
+        counted=delivered.counted,
+        missing=delivered.missing,
+        asked=delivered.asked,
+        capacity=delivered.capacity or capacity_on_record(run.store, service.name),
+        failure=failure_of(delivered.failure, service.name) if delivered.failure else None,
+    )
+
+
+def _next(run: Run, checkpoint: CheckpointState) -> NextSync:
+    counts = run.outcomes.counts
+    if run.request.dry_run:
+        due = counts.new + counts.modified + counts.metadata + counts.restored + counts.retired
+        return NextSync(due, "Sync without dry_run to store this.", due)
+    if run.stop.is_set():
+        advice = "The sync was cancelled; the next one resumes where it stopped."
+    elif counts.failed or counts.queued:
+        advice = "Fix what failed (see there), then sync again: only what is missing is stored."
+    elif run.broken:
+        advice = "Repair the files named above, then sync again: everything else is safe."
+    else:
+        advice = "Nothing is waiting. Sync again at the end of the next session."
+    return NextSync(checkpoint.pending, advice, checkpoint.pending + _usual_size(run.store))
+
+
+def _usual_size(store: Store) -> int:
+    """Return how many changes the latest runs had on average; a brand's first run says nothing about the next."""
+    rows = store.rows(
+        "SELECT counts FROM runs WHERE counts <> '{}' AND number > (SELECT min(number) FROM runs)"
+        " ORDER BY number DESC LIMIT 5"
+    )
+    sizes = [sum(orjson.loads(counts).get(name, 0) for name in _CHANGES) for (counts,) in rows]
+    return round(sum(sizes) / len(sizes)) if sizes else 0

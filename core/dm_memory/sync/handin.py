@@ -1,0 +1,156 @@
+"""Hand-in: what a call brings along is guarded and journaled before a lock is waited for, and planned from the journal.
+
+So a call that is refused, cancelled or killed while it waits loses nothing: the next sync finds the records behind the
+place up to which the journal was read. Session learnings handed in while there is no brand wait in the home's
+``dm-memory/unassigned.jsonl`` (``brand.home``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from dm_memory.brand.files import Limits
+from dm_memory.findings import Finding, Severity
+from dm_memory.items import ContentType, Item, Kind, Priority, Source
+from dm_memory.requests import SessionLearning
+from dm_memory.results import GuardHit
+from dm_memory.store.database import Store
+from dm_memory.store.entries import known_by_key
+from dm_memory.store.journal import Journal
+from dm_memory.sync.exclude import Excluder
+from dm_memory.sync.payloads import Preparer
+from dm_memory.sync.storing import record_of
+from dm_memory.text.hashing import content_hash
+
+__all__ = ["clean_text", "hand_in", "item_of_record", "learnings_as_items", "unread", "mark_read"]
+
+
+def clean_text(text: str) -> str:
+    """Return a text that every store takes: no NUL, lone surrogates replaced, no white space around it."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8").strip()
+
+
+def learnings_as_items(
+    learnings: Sequence[SessionLearning], now: str, limits: Limits, author: str
+) -> tuple[list[Item], list[Finding]]:
+    """Turn learnings into items, one per text; empty and oversized ones into findings."""
+    items: dict[str, Item] = {}
+    findings = []
+    for number, learning in enumerate(learnings, 1):
+        text = clean_text(learning.content)
+        if not text:
+            findings.append(_left_out(number, "is empty", Severity.INFO))
+        elif len(text) > limits.max_content_chars:
+            findings.append(
+                _left_out(number, f"is longer than {limits.max_content_chars:,} characters", Severity.ERROR)
+            )
+        else:
+            context = clean_text(learning.context)
+            content = f"{text}\n\nContext: {context}" if context else text
+            key = f"{Kind.SESSION}/{content_hash(content)}"
+            items.setdefault(
+                key,
+                Item(
+                    key=key,
+                    content=content,
+                    kind=Kind.SESSION,
+                    content_type=learning.content_type or ContentType.CAMPAIGN_LEARNING,
+                    facts={"insight_type": "session_learning"},
+                    tags=learning.tags,
+                    source=Source.SESSION,
+                    recorded_at=now,
+                    created_at=now,
+                    author=author,
+                ),
+            )
+    return list(items.values()), findings
+
+
+def _left_out(number: int, what: str, severity: Severity) -> Finding:
+    remedy = "" if severity is Severity.INFO else "Shorten it, or split it into several learnings."
+    return Finding("session-learning", severity, f"Session learning {number} {what} and was not saved.", remedy)
+
+
+def hand_in(
+    journal: Journal, preparer: Preparer, excluder: Excluder, items: Sequence[Item], now: str
+) -> tuple[list[Finding], list[GuardHit], int]:
+    """Guard items and journal what may be stored, before anything is waited for.
+
+    Returns:
+        Findings and what the guard changed or refused, and how many items were excluded, which are not journaled.
+    """
+    records: list[dict[str, Any]] = []
+    findings: list[Finding] = []
+    hits: list[GuardHit] = []
+    excluded = 0
+    for item in items:
+        prepared = preparer.prepare(item)
+        refused = bool(prepared.refused)
+        hits += [GuardHit(item.key, what, count, refused) for what, count in prepared.guard_hits]
+        if refused:
+            records.append(
+                {"op": "refused", "at": now, "content_hash": prepared.content_hash, "reason": prepared.refused}
+            )
+        elif excluder and excluder.match(item, item.content_type.value, (*prepared.detected, *prepared.given)):
+            excluded += 1
+        else:
+            records.append(record_of(prepared, [[tag, "source"] for tag in prepared.given], now))
+            findings += prepared.findings
+    if records:
+        journal.append(records)
+    return findings, hits, excluded
+
+
+def unread(store: Store, journal: Journal) -> tuple[list[Item], str]:
+    """Return what stands in the journal and not in memory, as items, and the place up to which it was read.
+
+    That is what was handed in with this call, and what an earlier call handed in and was killed before it was stored.
+    """
+    identity, _, place = store.meta("journal_read").partition(":")
+    tail = journal.read(int(place or 0))
+    if tail.identity != identity:
+        tail = journal.read()
+    records = {str(record.get("key", "")): record for record in tail.records if record.get("op") == "entry"}
+    known = known_by_key(store.connection, records)
+    items = [item for key, record in records.items() if key and key not in known if (item := item_of_record(record))]
+    return items, f"{tail.identity}:{tail.end}"
+
+
+def mark_read(store: Store, place: str) -> None:
+    """Remember the place up to which the journal was read; what stands before it is in memory."""
+    if store.meta("journal_read") != place:
+        store.set_meta("journal_read", place)
+
+
+def item_of_record(record: Mapping[str, Any]) -> Item | None:
+    """Return an entry of the journal as an item; None if it is no entry that this program understands."""
+    get = record.get
+    try:
+        return Item(
+            key=str(record["key"]),
+            content=str(record["content"]),
+            kind=Kind(record["kind"]),
+            content_type=ContentType(record["content_type"]),
+            recorded_at=str(get("recorded_at", "")),
+            facts=dict(get("facts") or {}),
+            tags=tuple(_names(get("tags") or ())),
+            origin=str(get("origin", "")),
+            source=Source(get("source", Source.SYNC)),
+            priority=Priority(get("priority", Priority.NORMAL)),
+            expires_at=str(get("expires_at", "")),
+            related=tuple(map(str, get("related") or ())),
+            created_at=str(get("created_at", "")),
+            prepared_hash=str(get("prepared", "")),
+            list_key=str(get("list", "")),
+            author=str(get("author", "")),
+        )
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _names(tags: Iterable[Any]) -> Iterable[str]:
+    for tag in tags:
+        name, origin = (tag[0], tag[1]) if isinstance(tag, list) and len(tag) > 1 else (tag, "source")
+        if origin != "detected":
+            yield str(name)

@@ -1,0 +1,147 @@
+"""Which entry an item is: the key under which it is known, for items whose source gives them no identity of their own.
+
+* Insights that were recorded at one moment share a key. An entry keeps the key under which its text is known; others get
+  the next ordinal, ``~2``, ``~3``. Their file rolls, so a position says nothing.
+* An entry of a list has the key ``{list}/{12 hex of the text it was first stored with}`` for ever. Equal texts are the
+  same entry; among what is left on both sides, a likeness finds edits (``text.likeness``).
+* A guideline section whose heading changed is found by its text in the same way, within its file.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+from dm_memory.items import Item, Kind
+from dm_memory.store.entries import Known, known_by_key, known_by_list, known_by_seq, seqs_seen_in, texts_of
+from dm_memory.text.likeness import match_texts
+
+__all__ = ["ROLLING_LIMIT", "identified"]
+
+ROLLING_LIMIT = 200
+"""The plugin's scripts keep this many insights; a file with fewer has lost none."""
+
+TextHash = Callable[[Item], str]
+
+
+def identified(
+    connection: sqlite3.Connection, path: str, items: Sequence[Item], text_hash: TextHash, *, may_have_rolled: bool
+) -> list[Item]:
+    """Return the items of one file with the keys under which they are known, or will be.
+
+    Args:
+        connection: To memory.db.
+        path: The file.
+        items: What it states.
+        text_hash: Returns the content hash that an item will have in memory.
+        may_have_rolled: Whether entries may have left the file unseen.
+    """
+    items = _ties(connection, items, text_hash, may_have_rolled=may_have_rolled)
+    items = _lists(connection, items, text_hash)
+    return _headings(connection, path, items, text_hash)
+
+
+def _ties(
+    connection: sqlite3.Connection, items: Sequence[Item], text_hash: TextHash, *, may_have_rolled: bool
+) -> list[Item]:
+    groups: dict[str, list[int]] = {}
+    for index, item in enumerate(items):
+        if item.kind is Kind.INSIGHT and not item.list_key:
+            groups.setdefault(item.key, []).append(index)
+    later = known_by_list(connection, groups) if groups else {}
+    tied = {key for key, members in groups.items() if len(members) > 1} | later.keys()
+    if not tied:
+        return list(items)
+    first = known_by_key(connection, tied)
+    keyed = list(items)
+    for base in tied:
+        known = ([first[base]] if base in first else []) + later.get(base, [])
+        members = groups[base]
+        hashes = [text_hash(items[index]) for index in members]
+        for index, key in zip(members, _tied_keys(base, hashes, known, may_have_rolled), strict=True):
+            keyed[index] = replace(items[index], key=key, list_key="" if key == base else base)
+    return keyed
+
+
+def _tied_keys(base: str, hashes: Sequence[str], known: list[Known], may_have_rolled: bool) -> list[str]:
+    free = list(known)
+    keys = []
+    for text in hashes:
+        same = next((row for row in free if row.content_hash == text), None)
+        keys.append(same.key if same else "")
+        if same:
+            free.remove(same)
+    taken = {row.key for row in known}
+    edits_possible = not may_have_rolled and len(hashes) >= len(known)
+    for index, key in enumerate(keys):
+        if not key:
+            keys[index] = free.pop(0).key if edits_possible and free else _free_key(base, taken)
+            taken.add(keys[index])
+    return keys
+
+
+def _free_key(base: str, taken: set[str]) -> str:
+    key, ordinal = base, 1
+    while key in taken:
+        ordinal += 1
+        key = f"{base}~{ordinal}"
+    return key
+
+
+def _lists(connection: sqlite3.Connection, items: Sequence[Item], text_hash: TextHash) -> list[Item]:
+    groups: dict[str, list[int]] = {}
+    for index, item in enumerate(items):
+        if item.list_key and item.kind is not Kind.INSIGHT:
+            groups.setdefault(item.list_key, []).append(index)
+    keyed = list(items)
+    known = known_by_list(connection, groups, retired=True) if groups else {}
+    for list_key, members in groups.items():
+        taken = {row.key for row in known.get(list_key, ())}
+        found = _matched(connection, [items[index] for index in members], known.get(list_key, ()), text_hash)
+        for position, index in enumerate(members):
+            key = found.get(position) or _free_key(items[index].key, taken)
+            taken.add(key)
+            if key != items[index].key:
+                keyed[index] = replace(items[index], key=key)
+    return keyed
+
+
+def _matched(
+    connection: sqlite3.Connection, items: Sequence[Item], known: Iterable[Known], text_hash: TextHash
+) -> dict[int, str]:
+    """Return the keys of known entries by the positions of the items that are these entries."""
+    free = list(known)
+    if not free:
+        return {}
+    found: dict[int, str] = {}
+    by_hash: dict[str, list[Known]] = {}
+    for row in free:  # current ones come first
+        by_hash.setdefault(row.content_hash, []).append(row)
+    for position, item in enumerate(items):
+        if same := by_hash.get(text_hash(item)):
+            found[position] = same.pop(0).key
+    taken = set(found.values())
+    rows = [row for row in free if row.key not in taken and row.state == "current"]
+    rest = [position for position in range(len(items)) if position not in found]
+    if rows and rest:
+        texts = texts_of(connection, [row.seq for row in rows])
+        pairs = match_texts([items[position].content for position in rest], [texts[row.seq] for row in rows])
+        found |= {rest[new]: rows[old].key for new, old in pairs.items()}
+    return found
+
+
+def _headings(connection: sqlite3.Connection, path: str, items: Sequence[Item], text_hash: TextHash) -> list[Item]:
+    sections = [item for item in items if item.kind is Kind.GUIDELINE and not item.list_key]
+    if not sections or not path:
+        return list(items)
+    seen = seqs_seen_in(connection, path)
+    if not seen:
+        return list(items)
+    keys = {item.key for item in sections}
+    vanished = [row for row in known_by_seq(connection, seen).values() if row.key not in keys]
+    present = known_by_key(connection, keys) if vanished else {}
+    fresh = [item for item in sections if item.key not in present]
+    found = _matched(connection, fresh, vanished, text_hash) if fresh else {}
+    keys_of = {fresh[position].key: key for position, key in found.items()}
+    return [replace(item, key=keys_of[item.key]) if item.key in keys_of else item for item in items]

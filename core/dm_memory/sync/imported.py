@@ -1,0 +1,108 @@
+"""Entries that come whole, with their identity: from another machine, a service, an export, or a home of 0.2."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dm_memory.items import Payload
+from dm_memory.results import Action
+from dm_memory.store import entries as table
+from dm_memory.store import outbox
+from dm_memory.store.entries import EntryRow, Known, version_of
+from dm_memory.store.importing import Imported, import_entries
+from dm_memory.sync.run import Run
+
+__all__ = ["Importing"]
+
+
+class Importing:
+    """Takes entries into memory as they are, and makes them due everywhere but where they come from.
+
+    Args:
+        run: The run.
+        source: The name of the service they come from, "" for none.
+    """
+
+    def __init__(self, run: Run, source: str) -> None:
+        self._run = run
+        self._source = source
+
+    def take(self, payloads: Sequence[Payload]) -> tuple[int, int]:
+        """Store entries; return how many were new and how many were changed.
+
+        An entry whose text another one here stands for is left out. The journal gets what no file of this machine has.
+        """
+        store = self._run.store
+        known = table.known_by_key(store.connection, [payload.key for payload in payloads])
+        owners = table.owners_by_hash(store.connection, [payload.content_hash for payload in payloads])
+        wanted: dict[str, Payload] = {}
+        for payload in payloads:
+            row, owner = known.get(payload.key), owners.get(payload.content_hash)
+            if owner is None or (row is not None and owner.seq == row.seq):
+                wanted.setdefault(payload.content_hash, payload)
+        if not wanted:
+            return 0, 0
+        if not self._run.request.dry_run:
+            self._journal(list(wanted.values()), known)
+        with store.transaction() as connection:
+            self._run.note_change(connection)
+            return self._write(list(wanted.values()), known)
+
+    def _journal(self, payloads: Sequence[Payload], known: dict[str, Known]) -> None:
+        texts = table.texts_of(self._run.store.connection, [row.seq for row in known.values()])
+        now = self._run.now
+        records: list[dict[str, object]] = []
+        for payload in payloads:
+            row = known.get(payload.key)
+            if row is not None:
+                old = {"op": "replaced", "at": now, "key": payload.key, "content": texts[row.seq], "reason": "elsewhere"}
+                records.append(old)
+            records.append(
+                {
+                    "op": "entry",
+                    "at": now,
+                    "key": payload.key,
+                    "kind": payload.kind,
+                    "content_type": payload.content_type,
+                    "source": payload.source,
+                    "content": payload.content,
+                    "facts": dict(payload.facts),
+                    "tags": [[tag, "source"] for tag in payload.tags],
+                    "recorded_at": payload.recorded_at,
+                    "created_at": payload.created_at,
+                    "priority": payload.priority,
+                    "expires_at": payload.expires_at,
+                    "related": list(payload.related),
+                    "author": payload.author,
+                }
+            )
+        self._run.journal.append(records)
+
+    def _write(self, payloads: Sequence[Payload], known: dict[str, Known]) -> tuple[int, int]:
+        languages = self._run.context.languages
+        rows = import_entries(
+            self._run.store,
+            [Imported(payload) for payload in payloads],
+            self._run.now,
+            self._run.number,
+            languages,
+            "changed on another computer",
+        )
+        self._deliver(rows)
+        changed = sum(row.key in known for row in rows)
+        return len(rows) - changed, changed
+
+    def _deliver(self, rows: Sequence[EntryRow]) -> None:
+        """Confirm the entries where they come from, and make them due everywhere else."""
+        connection, run = self._run.store.connection, self._run
+        for service in run.env.services:
+            keeps = service.capabilities.keeps_retired
+            versions = [
+                (row.id, version_of(row.content_hash, row.metadata_hash, row.state), Action.LEARNED.value)
+                for row in rows
+                if keeps or row.state == "current"
+            ]
+            outbox.want(connection, [service.name], versions, run.number)
+            if service.name == self._source:
+                outbox.confirm(connection, service.name, [(v[0], v[1]) for v in versions], run.now, run.number)
+

@@ -1,0 +1,219 @@
+"""What a run needs, is asked and knows: one object that travels through all its stages."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import orjson
+
+from dm_memory.brand.context import BrandContext
+from dm_memory.brand.files import Limits
+from dm_memory.brand.home import Home
+from dm_memory.embedding.protocol import Embedder
+from dm_memory.errors import ServiceError
+from dm_memory.findings import Finding, Severity
+from dm_memory.items import Kind
+from dm_memory.requests import Progress, Scope, SyncRequest
+from dm_memory.results import Counts
+from dm_memory.services.protocol import Capacity, Service
+from dm_memory.store.database import Store
+from dm_memory.store.history import count_facts
+from dm_memory.store.journal import Journal
+from dm_memory.store.worker import Worker
+from dm_memory.sync.exclude import Excluder
+from dm_memory.sync.outcomes import Outcomes
+from dm_memory.sync.payloads import Preparer
+from dm_memory.text.timestamps import Clock, from_iso, to_iso
+
+__all__ = ["KINDS", "Delivered", "Environment", "Run"]
+
+Policy = Literal["mask", "keep"]
+
+_HANDED_IN = frozenset({Kind.SESSION, Kind.PREPARED})
+KINDS: dict[Scope, frozenset[str]] = {
+    Scope.ALL: frozenset(Kind),
+    Scope.INSIGHTS_ONLY: frozenset({Kind.INSIGHT, *_HANDED_IN}),
+    Scope.CAMPAIGNS_ONLY: frozenset({Kind.CAMPAIGN, Kind.PERFORMANCE, *_HANDED_IN}),
+}
+"""Which kinds of entries a scope concerns; what was handed in is stored in every scope."""
+
+_CLOCK_TOLERANCE_SECONDS = 120
+_KEPT_RUNS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What a run needs besides its request.
+
+    Attributes:
+        services: The connected services, the vector database first.
+        embedder: Makes the vectors; None if no model is installed, and search runs on words alone.
+        vector_db: The vector database's name in the plugin script's files.
+        batch_items: Most items of one delivery to a service that embeds here.
+        data_items: Outcomes kept for the report.
+    """
+
+    home: Home
+    services: Sequence[Service]
+    embedder: Embedder | None
+    policy: Policy
+    limits: Limits
+    clock: Clock
+    lock_timeout: float
+    batch_items: int
+    data_items: int
+    vector_db: str = "qdrant"
+
+
+@dataclass(slots=True)
+class Delivered:
+    """What one service made of a run.
+
+    Attributes:
+        asked: Whether the service was asked anything.
+        counted: How many entries it says it has, None if it can't count them or was not asked.
+        missing: Entries it was thought to have and turned out not to.
+    """
+
+    stored: int = 0
+    failed: int = 0
+    removed: int = 0
+    asked: bool = False
+    counted: int | None = None
+    missing: int = 0
+    failure: ServiceError | None = None
+    capacity: Capacity | None = None
+
+
+@dataclass(slots=True)
+class Run:
+    """A run under way.
+
+    Attributes:
+        stop: When set, the run ends after the batch at hand.
+        number: The database's own number for the run; rows carry it. Its row is written with the first change.
+        broken: Something could not be read, so the checkpoint must not move past it.
+        changed: Whether anything was written to the memory.
+        waited: Seconds spent waiting for another sync.
+        gone: Entries that a file, read whole, stated before and does not any more.
+        pending_names: Files of ``memory/pending`` that were taken in.
+        embedding_error: Why texts could not be embedded, "" if all could.
+    """
+
+    env: Environment
+    request: SyncRequest
+    brand: str
+    context: BrandContext
+    store: Store
+    journal: Journal
+    worker: Worker
+    progress: Progress
+    stop: asyncio.Event
+    preparer: Preparer
+    excluder: Excluder
+    outcomes: Outcomes
+    number: int
+    run_id: str
+    started_at: str
+    waited: float
+    items_before: int
+    facts_before: tuple[int, int]
+    broken: bool = False
+    changed: bool = False
+    recorded: bool = False
+    gone: set[int] = field(default_factory=set)
+    pending_names: list[str] = field(default_factory=list)
+    delivered: dict[str, Delivered] = field(default_factory=dict)
+    embedding_error: str = ""
+
+    @classmethod
+    def begin(  # noqa: PLR0917  # in the order of the fields
+        cls,
+        env: Environment,
+        request: SyncRequest,
+        brand: str,
+        context: BrandContext,
+        store: Store,
+        worker: Worker,
+        progress: Progress,
+        stop: asyncio.Event,
+        waited: float,
+    ) -> Run:
+        """Return a new run on an open store; nothing is written yet."""
+        now = env.clock()
+        outcomes = Outcomes(brand, env.data_items, dry_run=request.dry_run)
+        last = store.rows("SELECT number, started_at FROM runs ORDER BY number DESC LIMIT 1")
+        moment = from_iso(last[0][1]) if last else None
+        if moment is not None and (moment - now).total_seconds() > _CLOCK_TOLERANCE_SECONDS:
+            message = f"This computer's clock is behind the last sync ({last[0][1]}); nothing was lost."
+            outcomes.add_findings(
+                [Finding("clock-went-back", Severity.WARNING, message, "Check the date and time of this computer.")]
+            )
+        return cls(
+            env=env,
+            request=request,
+            brand=brand,
+            context=context,
+            store=store,
+            journal=Journal(env.home.memory_dir(brand)),
+            worker=worker,
+            progress=progress,
+            stop=stop,
+            preparer=Preparer.of(brand, context, env.policy),
+            excluder=Excluder(request.exclude),
+            outcomes=outcomes,
+            number=(last[0][0] if last else 0) + 1,
+            run_id=f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
+            started_at=to_iso(now),
+            waited=waited,
+            items_before=count_entries(store),
+            facts_before=tuple(count_facts(store.connection)[:2]),
+        )
+
+    @property
+    def memory_dir(self) -> Path:
+        """The brand's ``memory`` folder."""
+        return self.env.home.memory_dir(self.brand)
+
+    @property
+    def service_names(self) -> tuple[str, ...]:
+        """The names of the connected services."""
+        return tuple(service.name for service in self.env.services)
+
+    @property
+    def now(self) -> str:
+        """The present moment, ISO-8601."""
+        return to_iso(self.env.clock())
+
+    def note_change(self, connection: sqlite3.Connection) -> None:
+        """Record that this run writes, in the transaction that writes; a run that ends early shows by its status."""
+        self.changed = True
+        if self.recorded:
+            return
+        connection.execute("UPDATE runs SET status = 'interrupted' WHERE status = 'running'")
+        connection.execute(
+            "INSERT OR IGNORE INTO runs (number, run_id, started_at, status, scope) VALUES (?, ?, ?, 'running', ?)",
+            (self.number, self.run_id, self.started_at, self.request.scope),
+        )
+        self.recorded = True
+
+    def finish(self, status: str, counts: Counts) -> None:
+        """Record the end of the run and drop the oldest ones. Inside a transaction."""
+        self.note_change(self.store.connection)
+        numbers = {name: getattr(counts, name) for name in counts.__dataclass_fields__}
+        self.store.connection.execute(
+            "UPDATE runs SET status = ?, finished_at = ?, counts = ? WHERE number = ?",
+            (status, self.now, orjson.dumps(numbers).decode(), self.number),
+        )
+        self.store.connection.execute("DELETE FROM runs WHERE number <= ?", (self.number - _KEPT_RUNS,))
+
+
+def count_entries(store: Store) -> int:
+    """Count the distinct entries in memory, retired ones left out; answered by an index."""
+    return store.value("SELECT count(*) FROM entries WHERE duplicate_of IS NULL AND state = 'current'")
