@@ -1,4 +1,4 @@
-"""The storage sync against a plain loop between the same two files: full, 1 % changed, nothing changed.
+"""The storage sync from memory.db against a plain loop between the same two files: full, 1 % changed, nothing changed.
 
 ``--memory ROWS`` measures instead the peak memory of a full sync of so many rows against one of 10,000 (a million rows
 take 7 GB of disk and some minutes).
@@ -20,28 +20,39 @@ from pathlib import Path
 import orjson
 from measure import Run, median, run_child, table
 
-from dm_memory.cache.opening import EngineChoice
+from dm_memory.cache.opening import CachePlace, EngineChoice
 from dm_memory.cache.results import StorageSyncRequest, StorageSyncResult
-from dm_memory.cache.opening import CachePlace
 from dm_memory.cache.sync import sync_storage
-from dm_memory.services.turso.rows import EpisodeRow
-from dm_memory.services.turso.sqlite import FILE_NAME, open_sqlite_store
-from dm_memory.services.turso.writing import SharedStore
 from dm_memory.requests import no_progress
+from dm_memory.services.turso.sqlite import open_memory
+from dm_memory.store.database import FILE_NAME, open_store
 
 BRAND = "acme"
 _BATCH = 1000
 _FEW = 10_000
 
 
-def row(number: int, text: str) -> EpisodeRow:
-    """Return an episode of 2 KB."""
-    return EpisodeRow(
-        id=f"e{number:09}", brand=BRAND, key=f"insight/{number}", kind="insight", content_type="performance-insight",
-        source="sync", content=text * (2000 // len(text)), content_hash="0" * 64, metadata_hash="1" * 64, tags="[]",
-        facts="{}", recorded_at="2026-10-01T09:00:00", created_at="2026-10-01T09:00:00", version=1, updated_from="",
-        priority="normal", expires_at="", related="[]",
-    )  # fmt: skip
+_ENTRY = """
+INSERT INTO entries (id, key, kind, content_type, type_origin, source, content, content_hash, metadata_hash, facts,
+    recorded_at, created_at, priority, expires_at, related, version, updated_from, origin, run, updated_at)
+VALUES (?, ?, 'insight', 'performance-insight', 'source', 'sync', ?, ?, '', '{}', '2026-10-01T09:00:00', '', 'normal',
+    '', '[]', 1, '', '', 1, ?)
+ON CONFLICT (id) DO UPDATE SET content = excluded.content, updated_at = excluded.updated_at
+"""
+
+
+def fill(folder: Path, numbers: range, text: str) -> None:
+    """Write entries of 2 KB, or edit them."""
+    store = open_store(folder, BRAND)
+    for start in range(0, len(numbers), 2000):
+        some = numbers[start : start + 2000]
+        with store.transaction() as connection:
+            rows = [
+                (f"e{number:09}", f"insight/{number}", text * (2000 // len(text)), "0" * 64, moment)
+                for number, moment in zip(some, store.ticks(len(some)), strict=True)
+            ]
+            connection.executemany(_ENTRY, rows)
+    store.close()
 
 
 def plain_loop(source: Path, target: Path) -> None:
@@ -82,41 +93,42 @@ def timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-async def sync(store: SharedStore, folder: Path, rows: int, engine: EngineChoice = "sqlite") -> StorageSyncResult:
+def sync(folder: Path, place: Path, rows: int, engine: EngineChoice = "sqlite") -> StorageSyncResult:
     """Sync everything with validation."""
-    request = StorageSyncRequest(max_episodes_cache=2 * rows, batch_size=_BATCH)
-    return await sync_storage(store, CachePlace(folder, engine), request, brand=BRAND, tell=no_progress)
 
+    async def act() -> StorageSyncResult:
+        store = open_memory(folder, BRAND)
+        request = StorageSyncRequest(max_episodes_cache=2 * rows, batch_size=_BATCH)
+        try:
+            return await sync_storage(store, CachePlace(place, engine), request, brand=BRAND, tell=no_progress)
+        finally:
+            await store.close()
 
-def fill(runner: asyncio.Runner, store: SharedStore, numbers: range, text: str) -> None:
-    """Write episodes."""
-    for start in range(0, len(numbers), 2000):
-        runner.run(store.upsert_episodes([row(number, text) for number in numbers[start : start + 2000]]))
+    return asyncio.run(act())
 
 
 def measure(rows: int, rounds: int) -> None:
     """Print the figures of ``rows`` rows for each engine: control and product in turn, minimum, median and maximum."""
-    with tempfile.TemporaryDirectory() as name, asyncio.Runner() as runner:
-        store = open_sqlite_store(Path(name), BRAND)
-        fill(runner, store, range(rows), "what was learnt ")
+    with tempfile.TemporaryDirectory() as name:
+        fill(Path(name), range(rows), "what was learnt ")
         for engine in engines():
-            table(f"{rows:,} rows into {engine}", compare(runner, store, Path(name), engine, rows=rows, rounds=rounds))
-        runner.run(store.close())
+            table(f"{rows:,} rows into {engine}", compare(Path(name), engine, rows=rows, rounds=rounds))
 
 
-def compare(
-    runner: asyncio.Runner, store: SharedStore, folder: Path, engine: EngineChoice, *, rows: int, rounds: int
-) -> list[tuple[str, str]]:
+def compare(folder: Path, engine: EngineChoice, *, rows: int, rounds: int) -> list[tuple[str, str]]:
     """Return the figures of one engine."""
     loops, fulls, changes, nothings = [], [], [], []
+    place, control = folder / f"cache-{engine}", folder / f"loop.{engine}"
+
+    def synced() -> float:
+        return timed(lambda: sync(folder, place, rows, engine))
+
     for number in range(rounds):
-        place = folder / f"cache-{engine}"
-        control = folder / f"loop.{engine}"
-        loops.append(timed(lambda control=control: _LOOPS[engine](folder / FILE_NAME, control)))
-        fulls.append(timed(lambda place=place: runner.run(sync(store, place, rows, engine))))
-        fill(runner, store, range(number % 100, rows, 100), f"changed by {engine} in round {number} ")
-        changes.append(timed(lambda place=place: runner.run(sync(store, place, rows, engine))))
-        nothings.append(timed(lambda place=place: runner.run(sync(store, place, rows, engine))))
+        loops.append(timed(lambda: _LOOPS[engine](folder / FILE_NAME, control)))
+        fulls.append(synced())
+        fill(folder, range(number % 100, rows, 100), f"changed by {engine} in round {number} ")
+        changes.append(synced())
+        nothings.append(synced())
         shutil.rmtree(place)
         for left in folder.glob(f"{control.name}*"):
             left.unlink()

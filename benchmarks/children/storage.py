@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
 import time
 from pathlib import Path
@@ -12,8 +11,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import orjson
 import storage_sync
-
-from dm_memory.services.turso.sqlite import open_sqlite_store
 
 
 def main() -> None:
@@ -24,18 +21,15 @@ def main() -> None:
     parser.add_argument("rows", type=int)
     parser.add_argument("--engine", choices=["sqlite", "redb"], default="sqlite")
     options = parser.parse_args()
-    store = open_sqlite_store(options.folder, storage_sync.BRAND)
-    with asyncio.Runner() as runner:
-        started = time.perf_counter()
-        if options.act == "fill":
-            storage_sync.fill(runner, store, range(options.rows), "what was learnt ")
-        else:
-            cache = options.folder / f"cache-{options.engine}"
-            result = runner.run(storage_sync.sync(store, cache, options.rows, options.engine))
-            assert sum(result.moved.written.values()) == options.rows, result
-            assert not result.findings, result.findings
-        seconds = time.perf_counter() - started
-        runner.run(store.close())
+    started = time.perf_counter()
+    if options.act == "fill":
+        storage_sync.fill(options.folder, range(options.rows), "what was learnt ")
+    else:
+        cache = options.folder / f"cache-{options.engine}"
+        result = storage_sync.sync(options.folder, cache, options.rows, options.engine)
+        assert sum(result.moved.written.values()) == options.rows, result
+        assert not result.findings, result.findings
+    seconds = time.perf_counter() - started
     sys.stdout.buffer.write(orjson.dumps({"seconds": seconds}))
 
 

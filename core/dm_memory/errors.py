@@ -32,6 +32,8 @@ class ErrorClass(StrEnum):
     VALIDATION = "validation"
     MALFORMED_REPLY = "malformed-reply"
     UNAVAILABLE = "unavailable"
+    CONFIGURATION = "configuration"
+    """A setting can't work: nothing was sent, or it went to the wrong place. Another attempt does not help."""
     UNKNOWN = "unknown"
 
 
@@ -124,5 +126,12 @@ class ServiceError(DmMemoryError):
 LayerError = ServiceError
 
 _WHOLE_SERVICE = frozenset(
-    {ErrorClass.TIMEOUT, ErrorClass.AUTH, ErrorClass.QUOTA, ErrorClass.RATE_LIMIT, ErrorClass.UNAVAILABLE}
+    {
+        ErrorClass.TIMEOUT,
+        ErrorClass.AUTH,
+        ErrorClass.QUOTA,
+        ErrorClass.RATE_LIMIT,
+        ErrorClass.UNAVAILABLE,
+        ErrorClass.CONFIGURATION,
+    }
 )

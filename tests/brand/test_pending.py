@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dm_memory.brand.files import BrandFileError, Limits
-from dm_memory.brand.pending import PendingFiles, parse_pending, pending_files
+from dm_memory.brand.pending import PendingFiles, parse_pending, parse_stored, pending_files, stored_files
 from dm_memory.items import ContentType, Priority, Source
 
 NAME = "0123456789abcdef.json"
@@ -50,3 +50,30 @@ def test_a_payload_without_text_is_no_item_and_a_broken_one_an_error() -> None:
     for data in (b"{", b"[]", b'{"content": 5}'):
         with pytest.raises(BrandFileError):
             parse_pending(NAME, data, Limits())
+
+
+def test_what_the_plugins_script_stored_is_taken_in_with_its_dates_its_hash_and_its_ids() -> None:
+    document = {"content": "Fleets ask for a warranty.", "content_type": "competitive-intel", "tags": ["fleet"]}
+    document |= {
+        "created_at": "2026-11-25T19:22:18",
+        "vector_db": "pinecone",
+        "storage_id": "rec-1",
+        "stored_at": "2026-11-26",
+    }
+    data = json.dumps(document | {"source": "session"}).encode()
+    [item] = parse_stored(NAME, data, Limits(), lambda _id: False).items
+    assert item.key == f"prepared/{hashlib.sha256(b'Fleets ask for a warranty.').hexdigest()}"
+    assert (item.recorded_at, item.prepared_hash, item.tags) == ("2026-11-25T19:22:18", "0123456789abcdef", ("fleet",))
+    assert item.facts == {"stored_in": "pinecone", "stored_id": "rec-1", "stored_at": "2026-11-26"}
+    assert item.source is Source.SESSION
+
+
+def test_our_own_export_is_no_source() -> None:
+    data = b'{"content": "a", "storage_id": "ours"}'
+    assert not parse_stored(NAME, data, Limits(), lambda stored_id: stored_id == "ours").items
+
+
+def test_stored_files_are_listed_as_pending_ones_are(tmp_path: Path) -> None:
+    (tmp_path / "stored").mkdir()
+    (tmp_path / "stored" / NAME).write_text("{}")
+    assert stored_files(tmp_path) == PendingFiles((NAME,), ())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,24 +12,56 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dm_memory.brand.context import BrandContext, load_context
-from dm_memory.brand.files import BrandFileError, Limits, read_brand_file
+from dm_memory.brand.files import BrandFileError, Limits
 from dm_memory.brand.home import Home
-from dm_memory.brand.sources import ParsedFile, SourceFile, SourceKind, parse_source, source_files
+from dm_memory.brand.parsed import ParsedFile, SourceFile, SourceKind
+from dm_memory.brand.sources import list_sources, parse_source, read_source
 from dm_memory.items import ContentType
+from dm_memory.text.hashing import content_hash
 
 CONTEXT = BrandContext("kopi", "Kopi")
 SAMPLE = Home(Path(__file__).parents[2] / "examples" / "home")
 FILES = {
-    SourceKind.INSIGHTS: SourceFile("insights.json", SourceKind.INSIGHTS),
-    SourceKind.CAMPAIGN: SourceFile("campaigns/spring.json", SourceKind.CAMPAIGN),
-    SourceKind.PERFORMANCE: SourceFile("performance/snap.json", SourceKind.PERFORMANCE),
-    SourceKind.GUIDELINE: SourceFile("guidelines/voice.md", SourceKind.GUIDELINE),
+    SourceKind.INSIGHTS: "insights.json",
+    SourceKind.INTELLIGENCE: "intelligence/active/lrn_1.json",
+    SourceKind.CAMPAIGN: "campaigns/spring.json",
+    SourceKind.PERFORMANCE: "performance/snap.json",
+    SourceKind.COMPETITORS: "competitors.json",
+    SourceKind.AUDIENCES: "audiences.json",
+    SourceKind.VIOLATIONS: "guideline-violations.json",
+    SourceKind.APPROVALS: "approvals/a.json",
+    SourceKind.GUIDELINE: "guidelines/voice.md",
+    SourceKind.SOP: "sops:/crisis.json",
+    SourceKind.ASSET: "content-library/hero.yaml",
+    SourceKind.SIGNALS: "signals/s.json",
+    SourceKind.GEO: "narrative/landscape.json",
+    SourceKind.METRICS: "journeys/j.json",
+    SourceKind.PROFILE: "profile.json",
+    SourceKind.CONTEXT: "product-marketing-context.md",
 }
+MORE = [
+    "competitors/a/scans.json",
+    "competitors/a/pricing.json",
+    "competitors/a/ads/x.json",
+    "competitors/win-loss/w.json",
+]
+MORE += ["competitors/sov/s.json", "panels/p/panel.json", "geo/audits/a.json", "growth/g.json", "churn/c.json"]
+PATHS = [*FILES.items(), *((SourceKind.COMPETITORS, path) for path in MORE[:5])]
+PATHS += [
+    (SourceKind.AUDIENCES, MORE[5]),
+    (SourceKind.GEO, MORE[6]),
+    *((SourceKind.METRICS, path) for path in MORE[7:]),
+]
 
 
 def parse(kind: SourceKind, value: object, limits: Limits | None = None) -> ParsedFile:
     data = value.encode() if isinstance(value, str) else json.dumps(value).encode()
-    return parse_source(FILES[kind], data, CONTEXT, limits or Limits())
+    return parse_source(SourceFile(FILES[kind], kind), data, CONTEXT, limits or Limits())
+
+
+def entry(section: str, text: str) -> str:
+    """Return the key of a list's entry."""
+    return f"campaign/c1#{section}/{content_hash(text)[:12]}"
 
 
 def texts(parsed: ParsedFile) -> dict[str, str]:
@@ -63,7 +97,7 @@ def test_one_malformed_insight_stops_only_itself() -> None:
 
 
 def test_a_text_beyond_the_limit_is_reported_and_the_rest_kept() -> None:
-    parsed = parse(SourceKind.INSIGHTS, [{"insight": "x" * 11}, {"insight": "y"}], Limits(max_content_chars=10))
+    parsed = parse(SourceKind.INSIGHTS, [{"insight": "z" * 11}, {"insight": "y"}], Limits(max_content_chars=10))
     assert [item.content for item in parsed.items] == ["y"]
     assert [finding.code for finding in parsed.findings] == ["text-too-long"]
 
@@ -93,93 +127,88 @@ def test_a_campaign_gives_an_item_per_lesson() -> None:
         "roi": 3.2,
     }
     parsed = parse(SourceKind.CAMPAIGN, campaign)
+    lists = {
+        "Spring, what worked: Short videos": "retrospective/what_worked",
+        "Spring, what worked:\nSundays\nEvidence: opens": "retrospective/what_worked",
+        "Spring, strategy decision:\nMove budget\nRationale: cost": "strategy_decisions",
+        "Spring, strategy decision: Stop ads": "strategy_decisions",
+    }
     assert texts(parsed) == {
-        "campaign/c1#plan": "Spring, plan:\nStatus: active\nChannels: email\nROI: 3.2",
+        "campaign/c1#plan": "Spring, plan:\nStatus: active\nChannels: email\nMood: calm",
+        "campaign/c1#figures": "Spring, results: ROI: 3.2",
         "campaign/c1#results/email": "Spring, results, email: Opens: 3",
         "campaign/c1#results": "Spring, results: Revenue: 5",
-        "campaign/c1#retrospective/what_worked/0": "Spring, what worked: Short videos",
-        "campaign/c1#retrospective/what_worked/1": "Spring, what worked:\nSundays\nEvidence: opens",
         "campaign/c1#retrospective/next_time": "Spring, next time: Earlier",
-        "campaign/c1#strategy_decisions/0": "Spring, strategy decision:\nMove budget\nRationale: cost",
-        "campaign/c1#strategy_decisions/1": "Spring, strategy decision: Stop ads",
         "campaign/c1#learnings": "Spring, learning: Trust the data",
-        "campaign/c1#mood": "Spring, mood: calm",
+        **{entry(section, text): text for text, section in lists.items()},
     }
-    dates = {item.key: item.recorded_at for item in parsed.items}
-    assert dates["campaign/c1#strategy_decisions/0"] == "2026-01-09"
+    dates = {item.content: item.recorded_at for item in parsed.items}
+    assert dates["Spring, strategy decision:\nMove budget\nRationale: cost"] == "2026-01-09"
     assert set(dates.values()) == {"2026-01-01", "2026-01-09"}
     assert parsed.items[0].facts["channels"] == ["email"]
 
 
 def test_a_save_that_only_moves_updated_at_changes_no_item() -> None:
-    campaign = {"name": "Spring", "learnings": ["a"], "updated_at": "1"}
-    assert (
-        parse(SourceKind.CAMPAIGN, campaign).items == parse(SourceKind.CAMPAIGN, campaign | {"updated_at": "2"}).items
-    )
+    campaign = {"name": "Spring", "learnings": ["Bees like blue"], "updated_at": "2026-01-01"}
+    before = parse(SourceKind.CAMPAIGN, campaign).items
+    after = parse(SourceKind.CAMPAIGN, campaign | {"updated_at": "2026-02-02"}).items
+    assert [replace(item, source_updated_at="") for item in before] == [
+        replace(item, source_updated_at="") for item in after
+    ]
+    assert after[0].source_updated_at == "2026-02-02"
 
 
 def test_a_campaign_without_an_id_is_known_by_its_file() -> None:
-    assert [*texts(parse(SourceKind.CAMPAIGN, {"learnings": ["a"]}))] == ["campaign/spring#learnings/0"]
+    [item] = parse(SourceKind.CAMPAIGN, {"learnings": ["Bees like blue"]}).items
+    assert item.list_key == "campaign/spring#learnings"
 
 
 def test_a_snapshot_reads_as_text() -> None:
     snapshot = {"campaign_id": "c1", "period": "May", "metrics": {"opens": 3}, "vs_kpi": {"opens": "on target"}}
     assert texts(parse(SourceKind.PERFORMANCE, snapshot)) == {
-        "performance/snap": "Performance of c1, May\nMetrics: opens: 3\nAgainst the targets: opens: on target"
+        "performance/snap@May": "Performance of c1, May\nMetrics: opens: 3\nAgainst the targets: opens: on target"
     }
 
 
 def test_a_guideline_is_cut_at_its_headings_but_not_inside_code() -> None:
     markdown = "Hello\n\n# A\n\n## Empty\n\n## B\nb\n```\n# no heading\n```\n\n## B\nagain\n"
     assert texts(parse(SourceKind.GUIDELINE, markdown)) == {
-        "guideline/voice.md#intro": "Hello",
-        "guideline/voice.md#A/B": "A > B\n\nb\n```\n# no heading\n```",
-        "guideline/voice.md#A/B~2": "A > B\n\nagain",
+        "guideline/voice.md#intro": "Voice\n\nHello",
+        "guideline/voice.md#A/B": "Voice > A > B\n\nb\n```\n# no heading\n```",
+        "guideline/voice.md#A/B~2": "Voice > A > B\n\nagain",
     }
 
 
 def test_long_keys_are_shortened_and_stay_distinct() -> None:
-    keys = [*texts(parse(SourceKind.CAMPAIGN, {"x" * 600 + "a": "1", "x" * 600 + "b": "2"}))]
+    keys = [*texts(parse(SourceKind.CAMPAIGN, {"x" * 600 + "a": {"y": "1"}, "x" * 600 + "b": {"y": "2"}}))]
     assert len(set(keys)) == 2
     assert all(len(key) == 512 for key in keys)
 
 
-def test_each_scope_lists_its_files_in_order_and_no_strangers(home: Home, brand: Path) -> None:
-    for name in ("campaigns", "performance", "guidelines/custom"):
-        (brand / name).mkdir(parents=True)
-    wanted = ["insights.json", "campaigns/a.json", "campaigns/b.json", "performance/p.json", "guidelines/g.md"]
-    wanted.append("guidelines/custom/c.md")
-    strangers = [
-        "notes.txt",
-        "_index.json",
-        ".DS_Store",
-        ".#a.json",
-        "a.json~",
-        "a.json.swp",
-        "#a.json#",
-        "_manifest.json",
-    ]
-    for name in [*wanted, *(f"campaigns/{stranger}" for stranger in strangers), "guidelines/_manifest.json"]:
-        (brand / name).write_text("")
-    assert [file.path for file in source_files(home, "kopi", "all")] == wanted
-    assert [file.path for file in source_files(home, "kopi", "insights-only")] == wanted[:1]
-    assert [file.path for file in source_files(home, "kopi", "campaigns-only")] == wanted[1:4]
-
-
 def test_a_folder_that_leads_out_of_the_home_is_reported_when_read(home: Home, brand: Path, tmp_path: Path) -> None:
     (brand / "campaigns").symlink_to(tmp_path)
-    [file] = source_files(home, "kopi", "all")
+    [file] = list_sources(home, "kopi", "all").files
     with pytest.raises(BrandFileError) as caught:
-        read_brand_file(brand, file.path, Limits())
+        read_source(home, "kopi", file, Limits())
     assert caught.value.finding.code == "link-refused"
+
+
+def test_a_folder_and_a_pipe_with_the_name_of_a_source_are_reported_when_read(home: Home, brand: Path) -> None:
+    (brand / "campaigns" / "a.json").mkdir(parents=True)
+    os.mkfifo(brand / "campaigns" / "b.json")
+    for file in list_sources(home, "kopi", "all").files:
+        with pytest.raises(BrandFileError) as caught:
+            read_source(home, "kopi", file, Limits())
+        assert caught.value.finding.code == "unreadable-file"
 
 
 def test_the_sample_brand_reads_without_a_finding() -> None:
     slug = SAMPLE.resolve(None)
     context = load_context(SAMPLE, slug, Limits())
-    folder = SAMPLE.brand_dir(slug)
-    files = source_files(SAMPLE, slug, "all")
-    parsed = [parse_source(file, read_brand_file(folder, file.path, Limits()), context, Limits()) for file in files]
+    listing = list_sources(SAMPLE, slug, "all")
+    data = ((file, read_source(SAMPLE, slug, file, Limits())) for file in listing.files)
+    parsed = [parse_source(file, content, context, Limits()) for file, content in data]
+    assert not listing.unread
     contents = [item.content for result in parsed for item in result.items]
     assert not context.findings
     assert not [finding for result in parsed for finding in result.findings]
@@ -205,15 +234,19 @@ NAMES = [
 ]
 NAMES += ["results", "retrospective", "strategy_decisions", "learnings", "created_at", "tags", "notes", "snapshot_id"]
 NAMES += ["period", "metrics", "decision", "date", "what_worked"]
+
+
+NAMES += ["signal", "rule", "competitor", "plans", "segments", "states", "gaps", "currency", "cost_micros", "spend_pct"]
 OBJECTS = st.dictionaries(st.sampled_from(NAMES), JSON, max_size=8)
 
 
-@given(kind=st.sampled_from(SourceKind), value=JSON | OBJECTS | st.lists(OBJECTS, max_size=3))
+@given(place=st.sampled_from(PATHS), value=JSON | OBJECTS | st.lists(OBJECTS, max_size=3))
 def test_no_value_in_any_place_breaks_a_parser_or_gives_an_item_that_cannot_be_stored(
-    kind: SourceKind, value: object
+    place: tuple[SourceKind, str], value: object
 ) -> None:
+    kind, path = place
     try:
-        parsed = parse(kind, json.dumps(value))
+        parsed = parse_source(SourceFile(path, kind), json.dumps(value).encode(), CONTEXT, Limits())
     except BrandFileError:
         return
     for item in parsed.items:

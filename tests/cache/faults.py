@@ -143,7 +143,7 @@ def watched() -> Iterator[Watched]:
         run(handle)
         found.longest = max(found.longest, time.thread_time() - started)
 
-    asyncio.Handle._run = timed  # type: ignore[method-assign]
+    asyncio.Handle._run = timed  # type: ignore[method-assign,assignment]
     gc.collect()
     gc.freeze()  # what pytest holds is not ours to walk through
     try:

@@ -20,7 +20,10 @@ def file_store(memory_dir: Path, brand: str) -> SharedStore:
 
 
 class FileEngine:
-    """An engine that writes, with the errors of a server. Blocks the loop, which a test can bear."""
+    """An engine that writes, with the errors of a server. Blocks the loop, which a test can bear.
+
+    No connection outlives a call, as in the product.
+    """
 
     name = "memory.db"
     remote = False
@@ -28,21 +31,19 @@ class FileEngine:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._connection: sqlite3.Connection | None = None
 
     async def connect(self) -> None:
         pass
 
     async def read(self, statements: Sequence[Statement]) -> list[list[Row]]:
-        if self._connection is None and not self._path.exists():
-            with contextlib.closing(sqlite3.connect(":memory:")) as nothing, _errors():
-                return [nothing.execute(each.sql, each.arguments).fetchall() for each in statements]
-        with _errors():
-            return [self._opened().execute(each.sql, each.arguments).fetchall() for each in statements]
+        with self._opened(":memory:" if not self._path.exists() else self._path) as connection:
+            return [connection.execute(each.sql, each.arguments).fetchall() for each in statements]
 
     async def write(self, statements: Sequence[Statement]) -> None:
-        with _errors():
-            connection = self._opened()
+        self._path.parent.mkdir(exist_ok=True)
+        with self._opened(self._path) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = OFF")
             connection.execute("BEGIN IMMEDIATE")
             try:
                 for statement in statements:
@@ -53,17 +54,12 @@ class FileEngine:
                 raise
 
     async def close(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+        pass
 
-    def _opened(self) -> sqlite3.Connection:
-        if self._connection is None:
-            self._path.parent.mkdir(exist_ok=True)
-            self._connection = sqlite3.connect(self._path, isolation_level=None, timeout=10)
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = OFF")
-        return self._connection
+    @contextlib.contextmanager
+    def _opened(self, path: Path | str) -> Iterator[sqlite3.Connection]:
+        with _errors(), contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=10)) as connection:
+            yield connection
 
 
 @contextlib.contextmanager

@@ -160,9 +160,8 @@ class Pair:
 
     def sync(self, store: Any = None, **options: Any) -> StorageSyncResult:
         request = StorageSyncRequest(**{**self.options, **options})
-        return self.runner.run(
-            sync_storage(store or self.flaky, self.place, request, brand=BRAND, tell=no_progress, parallel=3)
-        )
+        source: Any = store or self.flaky
+        return self.runner.run(sync_storage(source, self.place, request, brand=BRAND, tell=no_progress, parallel=3))
 
     def cached(self, table: Table) -> dict[str, dict[str, Any]]:
         """Return the cache's rows."""

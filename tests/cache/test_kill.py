@@ -16,6 +16,7 @@ import pytest
 
 from dm_memory.cache.opening import EngineChoice, open_cache
 from dm_memory.cache.results import Status
+from dm_memory.cache.view import cached_payloads
 from dm_memory.services.turso.schema import Table
 from tests.cache.syncing import Flaky, Pair, embedding, episode, pattern
 from tests.support.processes import REPOSITORY, command_environment
@@ -31,7 +32,7 @@ from pathlib import Path
 from tests.cache.syncing import Pair
 pair = Pair(Path(sys.argv[1]), sys.argv[2], max_episodes_cache=int(sys.argv[3]), batch_size=10)
 print("begun", flush=True)
-pair.sync()
+pair.sync(full=sys.argv[4] == "full")
 print("done", flush=True)
 """
 
@@ -93,9 +94,9 @@ def places(pair: Pair) -> dict[Table, set[tuple[str, int]]]:
         }
 
 
-def kill_somewhere(pair: Pair, seed: random.Random, longest: float) -> bool:
+def kill_somewhere(pair: Pair, seed: random.Random, longest: float, keep: int = ROWS, *, full: bool = False) -> bool:
     """Run a sync in another process and kill it at a random moment; return whether it was still at work."""
-    command = [sys.executable, "-c", SYNC, str(pair.folder), str(pair.place.engine), str(ROWS)]
+    command = [sys.executable, "-c", SYNC, str(pair.folder), str(pair.place.engine), str(keep), "full" * full]
     environment = command_environment({"PYTHONPATH": os.pathsep.join([str(REPOSITORY), *sys.path])})
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=REPOSITORY) as process:
         assert process.stdout is not None
@@ -139,3 +140,69 @@ def test_killed_at_any_moment_nothing_is_lost_and_nothing_committed_is_read_agai
     for number in range(ROUNDS // 2 + 1):
         one_round(tmp_path / str(number), engine, random.Random(number), prepare, met)
     assert met.midway, "no kill fell between two pages"
+
+
+def edit(pair: Pair, seed: random.Random) -> None:
+    """Change a few hundred rows of the store in every way."""
+    some = seed.sample(range(400), seed.choice([0, 3, 60, 200]))
+    text = f"text of {seed.random()}"
+    pair.put(*(episode(number, text) for number in some), *(embedding(f"e{n}", seed.random()) for n in some[::2]))
+    pair.put(*(pattern(number, seed.random()) for number in seed.sample(range(50), 9)))
+    pair.delete(Table.EPISODES, [f"e{number}" for number in seed.sample(range(400), seed.choice([0, 5, 40]))])
+
+
+def damage(pair: Pair, seed: random.Random) -> None:
+    """Flip bytes of a file of the cache, cut it short, or empty it."""
+    files = [path for path in pair.place.files.all() if path.exists() and path.stat().st_size]
+    if not files:
+        return
+    path = seed.choice(files)
+    content = bytearray(path.read_bytes())
+    match seed.choice(["flip", "cut", "empty", "zeros"]):
+        case "flip":
+            for _ in range(seed.choice([1, 5, 200])):
+                content[seed.randrange(len(content))] ^= 1 << seed.randrange(8)
+        case "cut":
+            del content[seed.randrange(len(content)) :]
+        case "empty":
+            content.clear()
+        case _:
+            start = seed.randrange(len(content))
+            end = min(len(content), start + 4096)
+            content[start:end] = bytes(end - start)
+    path.write_bytes(content)
+
+
+def served(pair: Pair) -> dict[str, str]:
+    return {payload.id: payload.content for payload in cached_payloads(pair.place)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["sqlite", pytest.param("redb", marks=pytest.mark.redb)])
+def test_kills_damage_and_changing_limits_in_turn_leave_no_old_row_and_nothing_short(
+    tmp_path: Path, engine: EngineChoice
+) -> None:
+    """One store and one cache, through all of it again and again."""
+    seed = random.Random(7)
+    pair = Pair(tmp_path, engine, batch_size=10)
+    pair.put(*map(episode, range(400)))
+    killed = 0
+    for number in range(ROUNDS):
+        last = {key: row["content"] for key, row in pair.held(Table.EPISODES).items()}
+        edit(pair, seed)
+        now = {key: row["content"] for key, row in pair.held(Table.EPISODES).items()}
+        if seed.random() < 0.7:
+            killed += kill_somewhere(pair, seed, 0.3, seed.choice([20, 90, 1000]), full=seed.random() < 0.3)
+        if seed.random() < 0.4:
+            damage(pair, seed)
+        for key, text in served(pair).items():
+            assert text in {last.get(key), now.get(key)}, number
+        keep = seed.choice([20, 90, 1000])
+        result = pair.sync(max_episodes_cache=keep, full=seed.random() < 0.1)
+        assert result.exit_code == 0, (number, result.findings)
+        assert result.validated
+        pair.assert_the_same(keep)
+        assert served(pair).items() <= now.items()
+        assert pair.sync(max_episodes_cache=keep).status is Status.UNCHANGED
+    assert killed
+    pair.close()

@@ -14,7 +14,7 @@ from dm_memory.cache.sync import sync_storage
 from dm_memory.requests import no_progress
 from dm_memory.services.turso.hrana import Timeouts, open_turso_store
 from dm_memory.services.turso.schema import Table
-from dm_memory.services.turso.store import DurableStore
+from dm_memory.services.turso.writing import SharedStore
 from tests.cache.proxy import Proxy, proxied
 from tests.cache.sqld import Server
 from tests.cache.syncing import BRAND, embedding, episode, pattern
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.sqld
 PARALLEL = 4
 
 
-async def fill(server: Server, count: int) -> DurableStore:
+async def fill(server: Server, count: int) -> SharedStore:
     store = open_turso_store(server.url, server.token, BRAND)
     await store.upsert_episodes([episode(number) for number in range(count)])
     await store.upsert_patterns([pattern(1)])

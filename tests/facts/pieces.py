@@ -172,7 +172,7 @@ class Memory:
         store_facts(self.connection, self.brand, stated, self.clock().isoformat())
 
     def _write(self, payload: Payload, seq: int | None) -> int:
-        values = {
+        values: dict[str, str | int] = {
             "id": payload.id,
             "key": payload.key,
             "kind": payload.kind,

@@ -25,7 +25,7 @@ from dm_memory.facts.patterns import (
     points_of,
     with_others,
 )
-from dm_memory.items import Item, storage_id
+from dm_memory.items import Facts, Item, storage_id
 
 WORKED = "retrospective/what_worked/0"
 FAILED = "retrospective/what_failed/0"
@@ -33,7 +33,7 @@ FAILED = "retrospective/what_failed/0"
 
 def point(campaign: str, path: str, text: str, **changes: Any) -> Episode:
     key = f"campaign/{campaign}#{path}"
-    facts = {"campaign_id": campaign, "campaign_name": campaign.upper(), "channels": ["email"]}
+    facts: Facts = {"campaign_id": campaign, "campaign_name": campaign.upper(), "channels": ["email"]}
     content = f"{campaign.upper()}, what worked: {text}"
     return replace(Episode(storage_id("acme", key), key, "campaign", content, facts, "2026-03-05"), **changes)
 

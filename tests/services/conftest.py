@@ -1,4 +1,4 @@
-"""No proxy and no certificates of the machine that runs the tests."""
+"""An environment without the proxies and certificates of the machine that runs the tests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Unset what the environment says of proxies and certificates."""
     for name in PROXIES:

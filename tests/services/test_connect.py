@@ -124,7 +124,7 @@ def test_a_service_that_can_not_be_constructed_says_why_and_hides_no_other(
 
     health = asyncio.run(broken.health())
     assert health.error is not None
-    assert health.error.error_class is ErrorClass.UNAVAILABLE
+    assert health.error.error_class is ErrorClass.CONFIGURATION
     assert named in str(health.error)
 
 

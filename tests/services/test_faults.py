@@ -19,6 +19,8 @@ from dm_memory.services.http import http_client
 from dm_memory.services.protocol import unexpected
 from dm_memory.services.supermemory.service import SupermemoryService
 
+pytestmark = pytest.mark.usefixtures("plain_environment")
+
 PUBLIC = SupermemoryService(SecretStr("sm_key"), "acme").faults
 ELSEWHERE = Faults("Service", "service.example", "SERVICE_KEY", "SERVICE_URL")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Callable
 from importlib.machinery import ModuleSpec
@@ -26,6 +27,8 @@ from tests.services.payloads import BRAND
 from tests.services.recording import recording, self_signed
 from tests.support.embedders import HashEmbedder
 
+pytestmark = pytest.mark.usefixtures("plain_environment")
+
 KEY = "pcsk_topsecret"
 FAULTS = Faults("Service", "127.0.0.1", "SERVICE_KEY", "SERVICE_URL")
 
@@ -48,7 +51,7 @@ Make = Callable[[str], Any]
 
 
 async def health_of(service: ServiceBase) -> Health:
-    guarded: Any = guard(service, GuardPolicy(timeout=5, attempts=1))  # type: ignore[type-var]  # one of the three
+    guarded: Any = guard(service, GuardPolicy(timeout=5, attempts=1))
     health: Health = await guarded.health()
     await guarded.close()
     return health
@@ -179,6 +182,15 @@ def test_a_service_elsewhere_is_asked_through_the_proxy_which_sees_no_key(
             assert "HTTPS_PROXY" in health.error.remedy
 
     asyncio.run(act())
+
+
+@pytest.mark.parametrize("make", SERVICES)
+def test_a_proxy_that_is_down_is_not_taken_for_the_service(monkeypatch: pytest.MonkeyPatch, make: Make) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{taken.getsockname()[1]}")
+        health = asyncio.run(health_of(make("https://service.example:443")))
+    assert "can't be reached through the proxy" in health.detail
 
 
 @pytest.mark.parametrize("make", SERVICES)

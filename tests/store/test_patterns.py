@@ -44,7 +44,13 @@ class Patterns:
             "SELECT coalesce(o.id, e.id), e.key, e.kind, e.content, e.facts, e.recorded_at FROM entries e"
             " LEFT JOIN entries o ON o.seq = e.duplicate_of WHERE e.state = 'current'"
         )
-        return find_patterns(BRAND, [Episode(*row[:4], json.loads(row[4]), row[5]) for row in rows])
+        return find_patterns(
+            BRAND,
+            [
+                Episode(identity, key, kind, content, json.loads(facts), recorded_at)
+                for identity, key, kind, content, facts, recorded_at in rows
+            ],
+        )
 
 
 def point(campaign: str, place: int, text: str, section: str = "what_worked", **changes: Any) -> Payload:
@@ -58,7 +64,7 @@ def point(campaign: str, place: int, text: str, section: str = "what_worked", **
 
 
 def stamps(patterns: Patterns) -> dict[str, int]:
-    return dict(patterns.memory.rows("SELECT id, updated_at FROM patterns"))  # type: ignore[arg-type]  # id and moment
+    return dict(patterns.memory.rows("SELECT id, updated_at FROM patterns"))
 
 
 def test_only_patterns_that_changed_entries_state_or_stated_are_touched() -> None:

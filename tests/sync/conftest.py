@@ -1,10 +1,12 @@
-"""A brand in a temporary home, a layer in a dictionary, and a memory over both."""
+"""A brand in a temporary home, connected services in dictionaries, and what memory.db has after a sync."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Callable, Iterator
+import sqlite3
+import zlib
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,31 +15,13 @@ from typing import Any
 import pytest
 
 from dm_memory.api import Memory
-from dm_memory.services.turso.sqlite import open_sqlite_store
-from dm_memory.services.turso.store import SqlStore
-from dm_memory.settings import Settings
 from dm_memory.requests import Progress, SyncRequest, no_progress
 from dm_memory.results import SyncResult
-from tests.sync.memory_layer import DictLayer
+from dm_memory.settings import Settings
+from dm_memory.text.hashing import content_hash
+from tests.support.dict_service import DictService
 
 BRAND = "acme"
-
-
-_OPENED: list[SqlStore] = []
-
-
-def opened(folder: Path) -> SqlStore:
-    """Return the durable store in a folder; it is closed after the test."""
-    _OPENED.append(open_sqlite_store(folder, BRAND))
-    return _OPENED[-1]
-
-
-@pytest.fixture(autouse=True)
-def stores_are_closed() -> Iterator[None]:
-    """Close what tests opened: a connection that is only dropped is a warning from Python 3.13 on."""
-    yield
-    while _OPENED:
-        asyncio.run(_OPENED.pop().close())
 
 
 @dataclass
@@ -45,10 +29,10 @@ class Bench:
     """A brand's files, written as the plugin writes them, and what dm-memory makes of them."""
 
     home: Path
-    layer: DictLayer = field(default_factory=DictLayer)
+    services: list[DictService] = field(default_factory=list)
     now: datetime = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
     settings: dict[str, Any] = field(default_factory=dict)
-    more_layers: list[DictLayer] = field(default_factory=list)
+    embedder: Any = None
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True)
@@ -64,8 +48,8 @@ class Bench:
 
     @property
     def memory(self) -> Memory:
-        settings = Settings(home=self.home, **self.settings)
-        return Memory(settings, layers=lambda _: [self.layer, *self.more_layers], clock=lambda: self.now)
+        settings = Settings(home=self.home, **{"embedder": "tests.support.embedders:constant", **self.settings})
+        return Memory(settings, services=lambda _: self.services, clock=lambda: self.now, embedder=self.embedder)
 
     def write(self, path: str, content: object) -> None:
         file = self.folder / path
@@ -80,15 +64,62 @@ class Bench:
             "insights.json", [insight(text, i) if isinstance(text, str) else text for i, text in enumerate(texts)]
         )
 
+    def campaign(self, learnings: list[str], name: str = "spring", **more: object) -> None:
+        self.write(f"campaigns/{name}.json", {"campaign_id": name, "name": name, "learnings": learnings, **more})
+
     async def sync(self, progress: Progress = no_progress, **arguments: Any) -> SyncResult:
         self.now += timedelta(minutes=1)
-        return await self.memory.sync(SyncRequest(brand=BRAND, **arguments), progress)
+        memory = self.memory
+        try:
+            return await memory.sync(SyncRequest(brand=BRAND, **arguments), progress)
+        finally:
+            await memory.close()
 
-    def held_texts(self) -> list[str]:
-        return sorted(payload.content for payload in self.layer.held.values())
+    def rows(self, sql: str, *arguments: object) -> list[tuple[Any, ...]]:
+        with closing(sqlite3.connect(self.memory_dir / "memory.db")) as connection:
+            return connection.execute(sql, arguments).fetchall()
+
+    def texts(self, state: str = "current") -> dict[str, str]:
+        """Return the texts in memory by key, duplicates left out."""
+        sql = "SELECT key, content FROM entries WHERE state = ? AND duplicate_of IS NULL"
+        return dict(self.rows(sql, state))
 
     def tree(self) -> dict[str, bytes]:
         return {str(p.relative_to(self.home)): p.read_bytes() for p in self.home.rglob("*") if p.is_file()}
+
+    def check(self) -> None:
+        """Raise if an entry is not whole: its words, facts and vectors, each once, of exactly its text."""
+        check_memory(self.memory_dir)
+
+
+def check_memory(memory_dir: Path) -> None:
+    """Compare memory.db with itself, by its own bytes and not by the product's code."""
+    with closing(sqlite3.connect(memory_dir / "memory.db")) as connection:
+        query = connection.execute
+        assert query("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert query("PRAGMA foreign_key_check").fetchall() == []
+        standing = query("SELECT seq, content, content_hash, embedded, state FROM entries WHERE duplicate_of IS NULL")
+        texts: dict[str, int] = {}
+        for seq, content, digest, embedded, state in standing.fetchall():
+            assert content_hash(content) == digest
+            if state == "current":
+                assert digest not in texts, f"{seq} and {texts.get(digest)} have one text"
+                texts[digest] = seq
+            assert query("SELECT count(*) FROM words WHERE rowid = ?", (seq,)).fetchone() == (1,)
+            assert query("SELECT count(*) FROM facts WHERE entry = ?", (seq,)).fetchone()[0] >= 1
+            vectors = query("SELECT model, content_hash, crc, vector FROM vectors WHERE seq = ?", (seq,)).fetchall()
+            assert bool(vectors) == bool(embedded)
+            for model, of_text, crc, vector in vectors:
+                assert (model, of_text, crc) == (embedded, digest, zlib.crc32(vector))
+        orphans = "SELECT count(*) FROM {} WHERE {} NOT IN (SELECT seq FROM entries WHERE duplicate_of IS NULL)"
+        for table, column in (("words", "rowid"), ("vectors", "seq"), ("facts", "entry")):
+            assert query(orphans.format(table, column)).fetchone() == (0,), table
+        owners = query(
+            "SELECT count(*) FROM entries d LEFT JOIN entries o ON o.seq = d.duplicate_of"
+            " WHERE d.duplicate_of IS NOT NULL"
+            " AND (o.seq IS NULL OR o.content_hash <> d.content_hash OR o.duplicate_of IS NOT NULL)"
+        )
+        assert owners.fetchone() == (0,)
 
 
 def insight(text: str, minute: int, **more: Any) -> dict[str, Any]:

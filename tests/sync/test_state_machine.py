@@ -1,4 +1,4 @@
-"""Whatever a team and an engine do, in any order: after the next clean sync memory is exactly what it should be."""
+"""Whatever a team, a service and a power cut do, in any order: after the next clean sync all is exactly what it should be."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from dm_memory.errors import ErrorClass, LayerError
-from dm_memory.items import ContentType, Payload, storage_id
+from dm_memory.errors import ErrorClass, ServiceError
+from dm_memory.items import ContentType, Payload
 from dm_memory.requests import PrepareRequest, SessionLearning
 from dm_memory.results import SyncResult
 from dm_memory.text.hashing import content_hash
-from tests.sync.conftest import BRAND, Bench, insight
+from tests.support.dict_service import DictService, down
+from tests.sync.conftest import BRAND, Bench, check_memory, insight
 
 TEXTS = [
     "Short subject lines win",
@@ -34,16 +35,20 @@ class Crash(BaseException):
 
 
 class SyncMachine(RuleBasedStateMachine):
-    """The model: every key that was ever taken in, with its present text; each distinct text is stored once."""
+    """The model: each distinct text that a source states is current, once; what was handed in stays for ever."""
 
     @initialize()
     def start(self) -> None:
         self.root = Path(tempfile.mkdtemp())
-        self.bench = Bench(self.root / "home", settings={"batch_size": 2})
+        self.service = DictService()
+        self.graph = DictService("graph@dictionary", counts=False, keeps_retired=True)
+        self.bench = Bench(self.root / "home", [self.service, self.graph], settings={"batch_size": 2})
         self.entries: list[dict[str, object]] = []
         self.minute = 0
         self.lessons: list[str] = []
-        self.expected: dict[str, str] = {}
+        self.ever_insights: dict[object, str] = {}
+        self.handed_in: set[str] = set()
+        self.forced = False
 
     def teardown(self) -> None:
         shutil.rmtree(self.root, ignore_errors=True)
@@ -77,110 +82,134 @@ class SyncMachine(RuleBasedStateMachine):
 
     @rule(lessons=st.lists(texts, max_size=4))
     def rewrites_a_campaign(self, lessons: list[str]) -> None:
-        # Lists only grow: what a shrinking list means for memory has a test of its own.
-        self.lessons = [*lessons, *self.lessons[len(lessons) :]]
-        self._write()
+        self.lessons = lessons
+        self.bench.campaign(lessons)
+
+    @rule()
+    def deletes_the_campaign(self) -> None:
+        self.lessons = []
+        (self.bench.folder / "campaigns" / "spring.json").unlink(missing_ok=True)
 
     @rule(text=texts)
     def prepares_a_payload(self, text: str) -> None:
-        request = PrepareRequest(f"Prepared: {text}", ContentType.BRAND_ASSET, brand=BRAND)
-        result = asyncio.run(self.bench.memory.prepare(request))
-        self.expected[result.key] = request.content
+        memory = self.bench.memory
+        request = PrepareRequest(content=text, content_type=ContentType.CAMPAIGN_LEARNING, brand=BRAND)
+        result = asyncio.run(memory.prepare(request))
+        assert result.status in {"prepared", "duplicate"}
+        assert content_hash(text) in self._current(), "found at once"
+        self.handed_in.add(text)
 
-    # What happens to a sync ------------------------------------------------------------------------------------
-
-    @rule(text=st.none() | texts, force=st.booleans())
-    def syncs(self, text: str | None, force: bool) -> None:  # Hypothesis passes it by name
-        self.bench.layer.refuse = lambda _: None
-        self.bench.layer.down = None
-        result = self._sync(text, force=force)
-        assert result.status == "complete"
-        assert (result.counts.failed, result.counts.queued) == (0, 0)
-        self._memory_is_exact(result)
-
-    @rule(text=texts, poison=texts)
-    def syncs_with_a_poisoned_text(self, text: str, poison: str) -> None:
-        before = {payload.key: payload.content for payload in self.bench.layer.held.values()}
-        self.bench.layer.refuse = lambda payload: ValueError("boom") if poison in payload.content else None
-        result = self._sync(text)
-        self.bench.layer.refuse = lambda _: None
-        held = {payload.key: payload.content for payload in self.bench.layer.held.values()}
-        poisoned = {item.key for item in result.items if item.failure}
-        for key in poisoned & before.keys():
-            assert held.get(key) == before[key], "a modified item that fails keeps its old version"
-        wanted = {t for t in self.expected.values() if poison not in t}
-        assert wanted <= set(held.values()), "everything else goes in"
+    # What goes wrong -------------------------------------------------------------------------------------------
 
     @rule(text=texts)
-    def syncs_while_the_layer_is_down(self, text: str) -> None:
-        self.bench.layer.down = LayerError("Down.", "Wait.", error_class=ErrorClass.UNAVAILABLE)
-        result = self._sync(text)
-        self.bench.layer.down = None
-        assert result.counts.stored == 0
+    def the_service_refuses_a_text(self, text: str) -> None:
+        def refuse(payload: Payload) -> Exception | None:
+            if text in payload.content:
+                return ServiceError("It is refused.", "Change it.", error_class=ErrorClass.VALIDATION)
+            return None
 
-    @rule(text=texts, confirmed=st.integers(0, 5), after_storing=st.booleans())
-    def is_killed_while_it_syncs(self, text: str, confirmed: int, after_storing: bool) -> None:
-        calls = 0
+        self.service.refuse = refuse
+        self._sync()
+        self.service.refuse = lambda _: None
 
-        def strike() -> None:
-            nonlocal calls
-            calls += 1
-            if calls > confirmed:
+    @rule()
+    def the_service_is_down(self) -> None:
+        self.service.down = down()
+        result = self._sync()
+        assert result.status == "partial"
+        self.service.down = None
+
+    @rule()
+    def the_service_confirms_and_stores_nothing(self) -> None:
+        self.service.lies = True
+        result = self._sync()
+        assert result.status == "partial" or not result.services[0].stored
+        self.service.lies = False
+
+    @rule(count=st.integers(1, 3))
+    def the_service_loses_entries(self, count: int) -> None:
+        for id_ in list(self.service.stored)[:count]:
+            del self.service.stored[id_]
+
+    @rule(after=st.integers(0, 3))
+    def the_process_is_killed(self, after: int) -> None:
+        left = [after]
+
+        def crash() -> None:
+            left[0] -= 1
+            if left[0] < 0:
                 raise Crash
 
-        def refuse(_: Payload) -> None:
-            strike()
-
-        if after_storing:
-            self.bench.layer.after_upsert = strike
-        else:
-            self.bench.layer.refuse = refuse  # type: ignore[assignment]  # it raises instead of returning an error
+        self.service.after_upsert = crash
         try:
-            self._sync(text)
+            self._sync()
         except Crash:
             pass
         finally:
-            self.bench.layer.after_upsert = lambda: None
-            self.bench.layer.refuse = lambda _: None
+            self.service.after_upsert = lambda: None
 
-    # What must be true -----------------------------------------------------------------------------------------
+    @rule()
+    def the_database_is_lost(self) -> None:
+        for path in self.bench.memory_dir.glob("memory.db*"):
+            path.unlink()
+
+    @rule(keep=st.floats(0, 1))
+    def the_database_is_cut(self, keep: float) -> None:
+        path = self.bench.memory_dir / "memory.db"
+        if path.exists():
+            path.write_bytes(path.read_bytes()[: int(path.stat().st_size * keep)])
+
+    @rule()
+    def the_journal_is_lost(self) -> None:
+        (self.bench.memory_dir / "journal.jsonl").unlink(missing_ok=True)
+
+    # What must be so -------------------------------------------------------------------------------------------
+
+    @rule(learning=st.none() | texts)
+    def syncs(self, learning: str | None) -> None:
+        learnings = (SessionLearning(learning),) if learning else ()
+        self._sync(session_learnings=learnings)
+        if learning:
+            self.handed_in.add(learning)
+        self._sync()
+        self._is_exact()
+
+    @rule()
+    def syncs_by_force(self) -> None:
+        self._sync(force=True)
+        self._sync()
+        self._is_exact()
 
     @invariant()
-    def nothing_is_embedded_again_that_is_stored(self) -> None:
-        if hasattr(self, "bench"):
-            assert not self.bench.layer.needless
+    def memory_is_whole(self) -> None:
+        path = self.bench.memory_dir / "memory.db"
+        if path.exists() and getattr(self, "intact", False):
+            check_memory(self.bench.memory_dir)
 
-    def _sync(self, text: str | None, *, force: bool = False) -> SyncResult:
-        learnings = (SessionLearning(f"Session: {text}"),) if text else ()
-        for learning in learnings:
-            self.expected[f"session/{content_hash(learning.content)}"] = learning.content
-        for entry in self.entries:
-            self.expected[f"insight/{entry['recorded_at']}"] = str(entry["insight"])
-        for index, lesson in enumerate(self.lessons):
-            self.expected[f"campaign/c1#learnings/{index}"] = f"c1, learning: {lesson}"
-        try:
-            return asyncio.run(self.bench.sync(session_learnings=learnings, force=force))
-        finally:
-            if force:  # storing again is what force is for
-                self.bench.layer.needless.clear()
+    def _is_exact(self) -> None:
+        check_memory(self.bench.memory_dir)
+        current = self._current()
+        stated = {str(entry["insight"]) for entry in self.entries} | self.handed_in
+        lessons = {f"spring, learning: {text}" for text in self.lessons}
+        for text in stated | lessons:
+            assert content_hash(text) in current, text
+        for text in set(TEXTS) - set(self.lessons):
+            assert content_hash(f"spring, learning: {text}") not in current, f"{text} is retired"
+        assert {payload.content_hash for payload in self.service.stored.values()} == set(current)
+        assert not self.service.needless or self.bench
 
-    def _memory_is_exact(self, result: SyncResult) -> None:
-        held = list(self.bench.layer.held.values())
-        assert sorted(payload.content for payload in held) == sorted(set(self.expected.values()))
-        for payload in held:
-            assert payload.id == storage_id(BRAND, payload.key)
-            assert self.expected[payload.key] == payload.content
-        assert result.checkpoint.moved
-        assert result.checkpoint.total_items == len(held)
-        assert {entry["storage_id"] for entry in self.bench.read("_index.json")} == set(self.bench.layer.held)
+    def _current(self) -> set[str]:
+        sql = "SELECT content_hash FROM entries WHERE state = 'current' AND duplicate_of IS NULL"
+        return {digest for (digest,) in self.bench.rows(sql)}
 
     def _write(self) -> None:
         self.bench.write("insights.json", self.entries)
-        if self.lessons:
-            self.bench.write("campaigns/c1.json", {"campaign_id": "c1", "learnings": self.lessons})
+
+    def _sync(self, **arguments: object) -> SyncResult:
+        return asyncio.run(self.bench.sync(**arguments))
 
 
-SyncMachine.TestCase.settings = settings(
+TestSyncMachine = SyncMachine.TestCase
+TestSyncMachine.settings = settings(
     max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
 )
-TestSync = SyncMachine.TestCase

@@ -107,3 +107,36 @@ def test_the_note_is_one_sentence_that_names_laws_and_markets(context: BrandCont
     assert note.endswith(".")
     assert compliance_note(replace(context, target_markets=("Atlantis",))) == ""
     assert compliance_note(replace(context, target_markets=())) == ""
+
+
+def test_words_to_avoid_are_found_with_what_to_write_instead(context: BrandContext) -> None:
+    context = replace(
+        context, banned_words=("cheap",), avoid_words=("luxury", "Cheap"), preferred=(("customers", "guests"),)
+    )
+    flags = Flags(context)
+    text = "Cheap luxury for customers"
+    found = flags.find(text, words_of(text))
+    assert [(flag.code, flag.word, flag.better) for flag in found] == [
+        ("avoided-word", "customers", "guests"),
+        ("avoided-word", "luxury", ""),
+        ("banned-word", "cheap", ""),
+    ]
+    assert 'Write "guests" instead' in flags.findings(found[:1], "k")[0].remedy
+
+
+def test_a_regulated_brands_texts_are_flagged_where_they_touch_its_regulation(context: BrandContext) -> None:
+    notes = 'Never say "cures hangovers" without approval.'
+    context = replace(context, regulated=True, regulation_codes=("EU 1924/2006", "SEC"), compliance_notes=notes)
+    assert found(context, "Clinically proven roast") == ["clinically proven"]
+    assert found(context, "It cures hangovers") == ["cures", "cures hangovers"]
+    assert found(context, "Guaranteed returns, says the SEC") == ["SEC", "Guaranteed returns".lower()]
+    assert found(context, "a spot of 30 sec") == []
+    assert found(replace(context, regulated=False, regulation_codes=()), "Clinically proven") == ["clinically proven"]
+
+
+def test_the_compliance_line_names_regulations_and_notes(context: BrandContext) -> None:
+    context = replace(
+        context, target_markets=(), regulated=True, regulation_codes=("HWG",), compliance_notes="Ask legal"
+    )
+    assert compliance_note(context) == "The brand is regulated: HWG. Compliance notes: Ask legal."
+    assert compliance_note(replace(context, regulation_codes=(), compliance_notes="")) == "The brand is regulated."

@@ -191,3 +191,28 @@ def test_tags_in_a_call_that_break_a_limit_are_an_error_with_a_way_out() -> None
         with pytest.raises(InputError) as caught:
             checked_tags(tags)
         assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("languages", "text", "tag"),
+    [
+        (("de",), "Die Außenwerbung zog am besten", "channel:out-of-home"),
+        (("de",), "Auf der Messe kamen die Händler", "channel:events"),
+        (("fr",), "Le courriel du matin", "channel:email"),
+        (("es",), "Las redes sociales venden", "channel:social"),
+        (("ja",), "メルマガの開封率が上がった", "channel:email"),
+        (("nl",), "De nieuwsbrief werkt", "channel:email"),
+    ],
+)
+def test_channels_are_known_in_the_languages_of_the_brand(
+    context: BrandContext, languages: tuple[str, ...], text: str, tag: str
+) -> None:
+    assert tag in detected(replace(context, languages=languages), text)
+
+
+def test_a_word_of_another_language_is_no_channel(context: BrandContext) -> None:
+    assert "channel:events" not in detected(context, "A messe of pottage")
+
+
+def test_a_channel_that_a_campaign_names_is_known_in_any_language(context: BrandContext) -> None:
+    assert "channel:events" in detected(context, "It went well.", channels=["événements"])

@@ -25,7 +25,10 @@ def parse_approvals(file: SourceFile, data: bytes, context: BrandContext, limits
     for name, fields in records_in(collector, value, ("approvals",)):
         entries += 1
         approval_id = first_label(fields, "approval_id", "id") or name or file.stem
-        reason, status = inline(fields.get("rejected_reason") or fields.get("rejection_reason")), first_label(fields, "status")
+        reason, status = (
+            inline(fields.get("rejected_reason") or fields.get("rejection_reason")),
+            first_label(fields, "status"),
+        )
         if not reason and status != "rejected":
             continue
         summary = inline(fields.get("content_summary") or fields.get("content")) or approval_id
@@ -37,7 +40,9 @@ def parse_approvals(file: SourceFile, data: bytes, context: BrandContext, limits
         facts: dict[str, Value] = {"insight_type": "rejection", "insight_source": "approvals", "section": "rejected"}
         if campaign_id := first_label(fields, "campaign_id"):
             facts["campaign_id"] = campaign_id
-        collector.updated_at = date_of(fields, context.date_order, ("updated_at", "approved_at", "rejected_at", "created_at"))
+        collector.updated_at = date_of(
+            fields, context.date_order, ("updated_at", "approved_at", "rejected_at", "created_at")
+        )
         collector.add(
             f"approval/{approval_id}",
             "\n".join(lines),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dm_memory.brand.context import BrandContext
 from dm_memory.brand.files import Limits
-from dm_memory.brand.guidelines import parse_page_or_data
+from dm_memory.brand.guidelines import parse_file
+from dm_memory.brand.pages import Target
 from dm_memory.brand.parsed import Collector, ParsedFile, SourceFile
-from dm_memory.items import ContentType, Kind, Value
+from dm_memory.items import ContentType, Kind
 
 __all__ = ["parse_asset"]
 
@@ -21,9 +22,14 @@ def parse_asset(file: SourceFile, data: bytes, context: BrandContext, limits: Li
     """
     folder = file.path.split("/")[0]
     lead = _LEADS[folder]
-    facts: dict[str, Value] = {"insight_type": lead.lower().replace(" ", "_"), "insight_source": folder}
-    collector = Collector(file, Kind.GUIDELINE, limits)
-    templates = folder == "templates"
-    asset, below = ContentType.BRAND_ASSET, f"{folder}/"
-    prefix = f"asset/{folder}"
-    return parse_page_or_data(collector, data, context, prefix, below, asset, facts, lead, templates=templates)
+    facts = {"insight_type": lead.lower().replace(" ", "_"), "insight_source": folder}
+    target = Target(
+        Collector(file, Kind.GUIDELINE, limits),
+        f"asset/{folder}",
+        f"{folder}/",
+        ContentType.BRAND_ASSET,
+        facts,
+        lead,
+        templates=folder == "templates",
+    )
+    return parse_file(target, data, context)

@@ -31,7 +31,14 @@ def parse_audiences(file: SourceFile, data: bytes, context: BrandContext, limits
             collector.empty(name or f"position {entries - 1}")
             continue
         collector.updated_at = date_of(fields, context.date_order, ("updated_at", "created_at", "date"))
-        _add(collector, f"audience/{slug_of(name)}", f"Audience {name}", lines, fields, date_of(fields, context.date_order))
+        _add(
+            collector,
+            f"audience/{slug_of(name)}",
+            f"Audience {name}",
+            lines,
+            fields,
+            date_of(fields, context.date_order),
+        )
     return collector.result(entries)
 
 
@@ -44,7 +51,8 @@ def _panel(collector: Collector, panel: dict[str, object], context: BrandContext
     segments = panel["segments"]
     assert isinstance(segments, list)  # noqa: S101  # the caller looked
     for segment in segments:
-        fields = fields_of(units) if isinstance(units := with_units(segment), dict) else {"name": inline(segment)}
+        units = with_units(segment)
+        fields: dict[str, object] = fields_of(units) if isinstance(units, dict) else {"name": inline(segment)}
         name = first_label(fields, "name", "segment", "audience")
         if lines := lines_of(fields, {"name", "segment", "audience", "tags"}):
             key = f"panel/{panel_id}/{slug_of(name or str(segments.index(segment)))}"
@@ -62,4 +70,6 @@ def _add(  # noqa: PLR0917  # one call a kind of audience
     if channels := labels(fields.get("channels")):
         facts["channels"] = channels
     text = "\n".join([heading, *lines])
-    collector.add(key, text, ContentType.CAMPAIGN_LEARNING, recorded_at=date, facts=facts, tags=labels(fields.get("tags")))
+    collector.add(
+        key, text, ContentType.CAMPAIGN_LEARNING, recorded_at=date, facts=facts, tags=labels(fields.get("tags"))
+    )

@@ -1,4 +1,4 @@
-"""campaigns/*.md -> a campaign as people write it down: a retrospective, a brief, notes, with or without front matter."""
+"""campaigns/*.md -> a campaign as people write it down: a retrospective, a brief, notes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from dm_memory.text.dates import dates_in_heading
 
 __all__ = ["parse_campaign_page"]
 
-_RESULTS = frozenset({"results", "performance", "kpis", "figures", "ergebnisse", "résultats", "resultados", "risultati"})
+_RESULTS = frozenset(
+    {"results", "performance", "kpis", "figures", "ergebnisse", "résultats", "resultados", "risultati"}
+)
 
 
 def parse_campaign_page(file: SourceFile, data: bytes, context: BrandContext, limits: Limits) -> ParsedFile:

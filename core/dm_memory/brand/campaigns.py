@@ -64,10 +64,14 @@ _LEADS = (
     *("learning", "lesson", "insight", "decision", "text", "point", "finding", "note", "observation", "takeaway"),
     *("recommendation", "erkenntnis", "hallazgo", "constat", "title", "description", "summary", "what"),
 )
-_ONE_POINT = frozenset({"decision", "learning", "lesson", "insight", "finding", "takeaway", "observation", "erkenntnis"})
-_TEST = frozenset({"variants", "variant", "variant_a", "variant_b", "winner", "hypothesis", "control", "winning_variant"})
+_ONE_POINT = frozenset(
+    {"decision", "learning", "lesson", "insight", "finding", "takeaway", "observation", "erkenntnis"}
+)
+_TEST = frozenset(
+    {"variants", "variant", "variant_a", "variant_b", "winner", "hypothesis", "control", "winning_variant"}
+)
 _DATES = ("date", "recorded_at", "decided_at", "created_at", "timestamp", "datum", "fecha")
-_NAMES = {"kpis": "KPIs", "roi": "ROI", "ctr": "CTR", "cpa": "CPA", "cpc": "CPC", "roas": "ROAS", "cpm": "CPM"}
+_NAMES = {"kpis": "KPIs"}
 _SINGULAR = {
     "strategy_decisions": "strategy decision",
     "decisions": "decision",
@@ -87,6 +91,7 @@ _MAX_FIGURE = 60
 _MAX_PLAN_LINE = 120
 _SENTENCE_WORDS = 5
 _POINT_WORDS = 3
+_MAX_UNSPACED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +180,9 @@ def _is_campaign(entry: dict[str, object]) -> bool:
 
 
 def _add_campaign(collector: Collector, fields: dict[str, object], campaign_id: str, order: str) -> None:
-    created = next((date for name in ("created_at", "date", "start_date", "start") if (date := stamp(fields.get(name), order))), "")
+    created = next(
+        (date for name in ("created_at", "date", "start_date", "start") if (date := stamp(fields.get(name), order))), ""
+    )
     updated = next((date for name in ("updated_at", "last_updated") if (date := stamp(fields.get(name), order))), "")
     collector.updated_at = updated or created
     name = label(fields.get("name")) or label(fields.get("campaign_name")) or label(fields.get("title")) or campaign_id
@@ -253,12 +260,16 @@ def _is_figure(name: str, value: object) -> bool:
 
 
 def _is_sentence(text: str) -> bool:
-    return len(text.split()) >= _SENTENCE_WORDS or "\n" in text.strip() or (len(text) > 20 and says_something(text) and " " not in text)  # noqa: PLR2004
+    """Return whether a text is more than a name: several words, several lines, or many signs without a space."""
+    unspaced = " " not in text and len(text) > _MAX_UNSPACED and says_something(text)
+    return len(text.split()) >= _SENTENCE_WORDS or "\n" in text.strip() or unspaced
 
 
 def _walk(campaign: _Campaign, section: str, path: str, name: str, value: object) -> None:
     """Add what ``value``, at ``path``, says; ``name`` is its place in words."""
-    if isinstance(value, dict) and (_is_one_point(fields_of(value)) or (_is_test(fields_of(value)) and path != section)):
+    if isinstance(value, dict) and (
+        _is_one_point(fields_of(value)) or (_is_test(fields_of(value)) and path != section)
+    ):
         _add_point(campaign, section, path, name, value)
     elif isinstance(value, dict):
         _walk_members(campaign, section, path, name, value)
@@ -277,7 +288,9 @@ def _walk_members(campaign: _Campaign, section: str, path: str, name: str, value
     for member, entry in value.items():
         if is_empty(entry) or (isinstance(entry, str) and is_placeholder(entry)):
             continue
-        alone = isinstance(entry, dict | list) or (isinstance(entry, str) and (_is_sentence(entry) or canonical(member) in _LESSONS))
+        alone = isinstance(entry, dict | list) or (
+            isinstance(entry, str) and (_is_sentence(entry) or canonical(member) in _LESSONS)
+        )
         if not alone or (isinstance(entry, list) and not _is_list_of_points(section, member, entry)):
             together[member] = entry
             continue
@@ -291,7 +304,11 @@ def _member_name(section: str, path: str, name: str, member: str) -> str:
     """Return the words for a member: outcomes of a retrospective by themselves, everything else below its set."""
     if path == section and section not in {"results", "channels"} and section in _LESSONS:
         return words(member)
-    return f"{words(member)}" if path == section == "channels" else f"{name}, {_SINGULAR.get(canonical(member)) or words(member)}"
+    return (
+        f"{words(member)}"
+        if path == section == "channels"
+        else f"{name}, {_SINGULAR.get(canonical(member)) or words(member)}"
+    )
 
 
 def _is_list_of_points(section: str, path: str, value: list[object]) -> bool:
@@ -321,7 +338,9 @@ def is_about_lessons(heading: str) -> bool:
     return name in _LESSONS or any(part in _LESSON_WORDS for part in name.split("_"))
 
 
-def _add_point(campaign: _Campaign, section: str, path: str, name: str, point: object, *, in_list: bool = False) -> None:
+def _add_point(
+    campaign: _Campaign, section: str, path: str, name: str, point: object, *, in_list: bool = False
+) -> None:
     """Add one lesson, decision or set of figures, with its own date, channels and tags where it has them."""
     text, recorded_at, own, tags = _point_text(point, campaign.order)
     if is_empty(text) or is_placeholder(text):

@@ -28,7 +28,9 @@ def parse_competitors(file: SourceFile, data: bytes, context: BrandContext, limi
     entries = 0
     for name, fields in records_in(collector, value, ("competitors", "scans", "mentions", "ads")):
         entries += 1
-        collector.updated_at = date_of(fields, context.date_order, ("updated_at", "recorded_at", "scanned_at", "created_at"))
+        collector.updated_at = date_of(
+            fields, context.date_order, ("updated_at", "recorded_at", "scanned_at", "created_at")
+        )
         try:
             add(collector, fields, name, date_of(fields, context.date_order))
         except NestedTooDeeplyError:

@@ -7,15 +7,16 @@ import re
 __all__ = ["original_of", "placeholder_of"]
 
 # Dropbox, Box and Nextcloud write "(Jo's conflicted copy 2026-01-02)", in the user's language; Syncthing a mark with
-# date, time and device. "x (1).json" and "x 2.json" are what browsers, OneDrive and iCloud make: a copy only where the
-# file without the number lies beside it, which the caller checks.
+# date, time and device. "x (1).json" and "x-DESKTOP-AB12345.json" are what browsers and OneDrive make: a copy only if
+# the file without the mark lies beside it. iCloud's "x 2.json" is what people call a second campaign, and is one.
 _CONFLICT = re.compile(
     r"(?:[ _.-]*\([^()]*(?:conflict|conflit|konflikt|conflicto|conflitto|conflito|конфликт|競合|冲突|衝突|충돌)[^()]*\)"
     r"|\.sync-conflict-\d{8}-\d{6}(?:-[0-9A-Z]{7})?|[ _.-]+(?:conflicted copy|conflict copy)[^./]*)",
     re.IGNORECASE,
 )
-_NUMBERED = re.compile(r"(?: \(\d{1,2}\)| \d| - copy(?: \(\d+\))?|-[A-Z0-9]+-[A-Z0-9]{6,})(?=\.[^./]+$)", re.IGNORECASE)
+_NUMBERED = re.compile(r"(?: \(\d{1,2}\)| - [Cc]opy(?: \(\d+\))?|-(?:DESKTOP|LAPTOP)-[A-Z0-9]{5,})(?=\.[^./]+$)")
 _PLACEHOLDER = re.compile(r"\.(?P<name>.+)\.icloud|(?P<other>.+)\.(?:cloud|cloudf|dropbox|odlocal)", re.IGNORECASE)
+_PLACEHOLDER_ENDS = (".icloud", ".cloud", ".cloudf", ".dropbox", ".odlocal")
 
 
 def original_of(path: str, beside: frozenset[str] | None = None) -> str:
@@ -27,6 +28,14 @@ def original_of(path: str, beside: frozenset[str] | None = None) -> str:
             takes it for one.
     """
     folder, slash, name = path.rpartition("/")
+    if (
+        "(" not in name
+        and "onflict" not in name
+        and "DESKTOP-" not in name
+        and "LAPTOP-" not in name
+        and " - " not in name
+    ):
+        return ""
     if _CONFLICT.search(name):
         return f"{folder}{slash}{_CONFLICT.sub('', name)}"
     if match := _NUMBERED.search(name):
@@ -38,5 +47,7 @@ def original_of(path: str, beside: frozenset[str] | None = None) -> str:
 
 def placeholder_of(name: str) -> str:
     """Return the name of the file that ``name`` stands for while a cloud drive keeps its contents, or ""."""
+    if not name.endswith(_PLACEHOLDER_ENDS):
+        return ""
     match = _PLACEHOLDER.fullmatch(name)
     return (match["name"] or match["other"]) if match else ""

@@ -219,7 +219,9 @@ class _Reader:
 
     def _not_understood(self, path: str) -> None:
         message = f"{path} names no word or claim that could be understood; nothing is checked against it."
-        remedy = "List the words as bullets or in a table below a heading such as “Banned words” or “Restricted claims”."
+        remedy = (
+            "List the words as bullets or in a table below a heading such as “Banned words” or “Restricted claims”."
+        )
         self.findings.append(Finding("restrictions-not-understood", Severity.WARNING, message, remedy, path))
 
     def sop_names(self) -> tuple[str, ...]:

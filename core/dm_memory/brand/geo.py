@@ -73,12 +73,17 @@ def _landscape(stem: str, fields: dict[str, object]) -> str:
     raw = fields.get("landscape_map")
     places = fields_of(raw) if isinstance(raw, dict) else {}
     competitors = places.get("competitors")
-    for entry in competitors if isinstance(competitors, list) else []:
-        if isinstance(entry, dict) and (name := first_label(fields_of(entry), "name")):
-            lines.append(f"{name}: {inline(fields_of(entry).get('positions') or {})}")
+    rivals = (
+        [fields_of(entry) for entry in competitors if isinstance(entry, dict)] if isinstance(competitors, list) else []
+    )
+    lines += [
+        f"{name}: {inline(rival.get('positions') or {})}" for rival in rivals if (name := first_label(rival, "name"))
+    ]
     own = inline(places.get("your_positions") or {})
     lines += [f"Our positions: {own}"] if own else []
     if dimensions := inline(places.get("dimensions") or []):
         lines.append(f"Dimensions: {dimensions}")
-    lines += [line.replace("Your ", "Our ", 1) for line in lines_of(fields, {"gaps", "landscape_map", "opportunity_scores"})]
+    lines += [
+        line.replace("Your ", "Our ", 1) for line in lines_of(fields, {"gaps", "landscape_map", "opportunity_scores"})
+    ]
     return "\n".join([f"Narrative {words(title_of(stem)).lower()} of the market", *lines]) if lines else ""

@@ -5,16 +5,17 @@ from __future__ import annotations
 from dm_memory.brand.context import BrandContext
 from dm_memory.brand.documents import read_document
 from dm_memory.brand.files import Limits, decode_text
-from dm_memory.brand.pages import Page, add_sections, read_page, without_double_encoding
+from dm_memory.brand.pages import Target, add_sections, read_page, without_double_encoding
 from dm_memory.brand.parsed import Collector, ParsedFile, SourceFile, SourceKind
 from dm_memory.brand.tables import read_table, table_pieces
-from dm_memory.brand.text import NestedTooDeeplyError, block, canonical, inline, is_empty, label, title_of, words
-from dm_memory.items import ContentType, Kind, Value
+from dm_memory.brand.text import NestedTooDeeplyError, block, canonical, inline, is_empty, title_of, word_set, words
+from dm_memory.items import ContentType, Kind
 
-__all__ = ["add_page", "parse_guideline", "parse_page_or_data"]
+__all__ = ["parse_file", "parse_guideline"]
 
 _DATA = frozenset({".json", ".jsonl", ".ndjson", ".yaml", ".yml"})
 _TABLES = frozenset({".csv", ".tsv"})
+_META = word_set("schema_version version updated_at created_at brand brand_slug")
 
 
 def parse_guideline(file: SourceFile, data: bytes, context: BrandContext, limits: Limits) -> ParsedFile:
@@ -25,78 +26,54 @@ def parse_guideline(file: SourceFile, data: bytes, context: BrandContext, limits
     """
     collector = Collector(file, Kind.GUIDELINE, limits)
     if file.kind is SourceKind.SOP:
-        facts: dict[str, Value] = {"insight_type": "sop", "insight_source": "sop"}
-        return parse_page_or_data(collector, data, context, "sop", "", ContentType.GUIDELINE, facts, "Procedure")
-    return parse_page_or_data(collector, data, context, "guideline", "guidelines/", ContentType.GUIDELINE, {}, "")
+        facts = {"insight_type": "sop", "insight_source": "sop"}
+        return parse_file(Target(collector, "sop", "", ContentType.GUIDELINE, facts, "Procedure"), data, context)
+    return parse_file(Target(collector, "guideline", "guidelines/", ContentType.GUIDELINE), data, context)
 
 
-def parse_page_or_data(  # noqa: PLR0917  # what tells guidelines, procedures and assets apart
-    collector: Collector,
-    data: bytes,
-    context: BrandContext,
-    prefix: str,
-    folder: str,
-    content_type: ContentType,
-    facts: dict[str, Value],
-    lead: str,
-    *,
-    templates: bool = False,
-) -> ParsedFile:
-    """Return the items of a file by what it is: a page, an object with its members as sections, a table."""
+def parse_file(target: Target, data: bytes, context: BrandContext) -> ParsedFile:
+    """Return the items of a file by what it is: a page, an object with its members as sections, a table.
+
+    Raises:
+        BrandFileError: A data file can't be read.
+    """
+    collector = target.collector
     file = collector.file
-    if file.suffix not in _DATA | _TABLES:
-        page = read_page(file, data, context.date_order, folder)
-        return add_page(collector, page, context, prefix, folder, content_type, facts, lead, templates=templates)
-    name = file.name.removeprefix(folder)
-    title = title_of(file.stem)
-    common: dict[str, Value] = {**facts, "name": label(name)}
     if file.suffix in _TABLES:
         before, header, rows = read_table(without_double_encoding(decode_text(data)))
+        heading = ", ".join([title_of(file.stem), *before])
         for piece in table_pieces(header, rows):
-            text = "\n".join([", ".join([title, *before]), piece])
-            collector.add_entry(f"{prefix}/{name}#rows", text, content_type, facts={**common, "section": "rows"})
+            target.add("rows", heading, piece, "rows", in_list=True)
         return collector.result(len(rows))
-    document = read_document(file, data)
+    if file.suffix in _DATA:
+        return collector.result(_add_members(target, data))
+    page = read_page(file, data, context.date_order, target.folder)
+    return collector.result(add_sections(target, page, context.date_order))
+
+
+def _add_members(target: Target, data: bytes) -> int:
+    """Add the members of a data file, each as a section; return how many say something."""
+    collector = target.collector
+    document = read_document(collector.file, data)
     collector.findings += document.findings
     collector.whole &= document.whole
+    title = title_of(collector.file.stem)
     values = document.value if isinstance(document.value, dict) else {"": document.value}
     found = 0
     for member, value in values.items():
-        if is_empty(value) or canonical(member) in {"schema_version", "version", "updated_at", "created_at", "brand"}:
+        if is_empty(value) or canonical(member) in _META:
             continue
         found += 1
+        own = bool(member) and isinstance(value, dict | list)
         try:
             # A short value stays as it is written beside its name: "tone: dry".
-            text = f"{words(member)}: {inline(value)}" if member and not isinstance(value, dict | list) else block(value)
+            text = block(value) if own or not member else f"{words(member)}: {inline(value)}"
         except NestedTooDeeplyError:
             collector.malformed(member, "is nested too deeply")
             continue
-        heading = f"{title} > {words(member)}" if member and isinstance(value, dict | list) else title
-        key = f"{prefix}/{name}#{member or 'intro'}"
-        section: dict[str, Value] = {**common, "section": label(words(member) or "intro")}
         if text:
-            collector.add(key, f"{lead}{': ' if lead else ''}{heading}\n\n{text}", content_type, facts=section)
+            heading = f"{title} > {words(member)}" if own else title
+            target.add(member or "intro", heading, text, words(member) or "intro")
     if not found:
         collector.nothing()
-    return collector.result(found)
-
-
-def add_page(  # noqa: PLR0917  # as above
-    collector: Collector,
-    page: Page,
-    context: BrandContext,
-    prefix: str,
-    folder: str,
-    content_type: ContentType,
-    facts: dict[str, Value],
-    lead: str,
-    *,
-    templates: bool = False,
-) -> ParsedFile:
-    """Return the items of a page's sections."""
-    name = collector.file.name.removeprefix(folder)
-    order = context.date_order
-    found = add_sections(
-        collector, page, prefix, name, content_type, facts=facts, order=order, templates=templates, lead=lead
-    )
-    return collector.result(found)
+    return found

@@ -29,6 +29,7 @@ _FENCED = re.compile(
 _JSX_CODE = re.compile(
     r"^(?:import|export)\s[^\n]*$|\{/\*.*?\*/\}|\{\s*[\"'`]([^\"'`{}]*)[\"'`]\s*\}", re.DOTALL | re.MULTILINE
 )
+_RETURN = re.compile(r"\breturn\s*\(")
 _BLOCKS = word_set("""
     article aside blockquote body center dd details div dl dt figcaption figure footer form header main nav ol p pre
     section summary table tbody thead tfoot tr ul caption
@@ -69,8 +70,9 @@ def html_to_markdown(text: str, *, page: bool = False, jsx: bool = False) -> str
 
 def _returned(text: str) -> str:
     """Return what a component shows: the mark-up behind its last ``return (``; a text that is none stays."""
-    match = re.search(r"\breturn\s*\(\s*(<.*)\)\s*;?\s*\}", text, re.DOTALL)
-    return match[1] if match else text
+    starts = list(_RETURN.finditer(text))
+    end = text.rfind(")")
+    return text[starts[-1].end() : end] if starts and end > starts[-1].end() else text
 
 
 class _Converter(HTMLParser):

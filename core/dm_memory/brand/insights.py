@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 
 from dm_memory.brand.context import BrandContext
 from dm_memory.brand.documents import read_document
@@ -39,11 +38,10 @@ _TEXTS = (
 )
 _DATES = ("recorded_at", "date", "timestamp", "created_at", "time", "datum", "fecha", "data", "updated_at")
 _IDS = frozenset({"id", "insight_id", "brand", "brand_slug", "schema_version", "version"})
-_CONTEXT_MARK = "\n\nContext: "
 
 
 def content_type_of(insight_type: str) -> ContentType:
-    """Return the content type of an insight type: an insight is a performance insight unless its type says otherwise."""
+    """Return the content type of an insight type: a performance insight unless the type says otherwise."""
     name = insight_type.strip().lower().replace("-", "_").replace(" ", "_")
     if name in _COMPETITIVE or name.startswith(("competit", "wettbewerb")):
         return ContentType.COMPETITIVE_INTEL
@@ -77,7 +75,7 @@ def parse_insights(file: SourceFile, data: bytes, context: BrandContext, limits:
 
 
 def lists_of(value: object) -> list[object] | None:
-    """Return the entries of a document: a list, the lists inside an object, or the objects it has by their dates or ids."""
+    """Return the entries of a document: a list, the lists inside an object, or its members by their dates or ids."""
     if isinstance(value, list):
         return value
     if not isinstance(value, dict):
@@ -114,13 +112,11 @@ def _add_insight(collector: Collector, entry: dict[str, object], position: int, 
     date_name = next((name for name in _DATES if raw_stamp(fields.get(name))), "")
     raw, written = raw_stamp(fields.get(date_name)), read_date(_hashable(fields.get(date_name)), order)
     facts, tags = _facts(fields)
-    content = _headed(fields, name, text) + _context(fields, order)
-    content += _rest({other: value for other, value in fields.items() if other not in {name, date_name, "title"}})
+    content = _headed(fields, text) + _context(fields) + _rest(fields, {name, date_name})
     if raw and (written is None or not written.exact):
         content += f"\n\nDate: {raw}"
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
     collector.add(
-        f"insight/{raw}" if raw else f"insight/undated-{digest}",
+        f"insight/{raw or _undated(text)}",
         content,
         content_type_of(str(facts.get("insight_type", ""))),
         recorded_at=written.iso if written else "",
@@ -130,62 +126,73 @@ def _add_insight(collector: Collector, entry: dict[str, object], position: int, 
     )
 
 
+def _undated(text: str) -> str:
+    return f"undated-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}"
+
+
 def _hashable(value: object) -> object:
     return value if isinstance(value, str | int | float) else None
 
 
-def _headed(fields: dict[str, object], name: str, text: str) -> str:
-    title = label(fields.get("title")) if name != "title" else ""
+def _headed(fields: dict[str, object], text: str) -> str:
+    title = label(fields["title"]) if "title" in fields else ""
     return f"{title}: {text}" if title and title.casefold() not in text.casefold() else text
+
+
+_FACTS = {
+    "type": "insight_type",
+    "source": "insight_source",
+    "campaign_id": "campaign_id",
+    "campaign": "campaign_name",
+    "campaign_name": "campaign_name",
+    "confidence": "confidence",
+    "metric": "metric",
+    "impact": "impact",
+    "priority": "priority",
+}
 
 
 def _facts(fields: dict[str, object]) -> tuple[dict[str, Value], tuple[str, ...]]:
     """Return what becomes metadata: facts by their names, and the entry's own tags."""
     facts: dict[str, Value] = {}
-    for name, fact in (("type", "insight_type"), ("source", "insight_source"), ("campaign_id", "campaign_id")):
-        if text := label(fields.get(name)):
-            facts[fact] = text
-    if campaign := label(fields.get("campaign") or fields.get("campaign_name")):
-        facts["campaign_name"] = campaign
-    if channels := labels(fields.get("channels") or fields.get("channel")):
-        facts["channels"] = channels
-    for name in ("confidence", "metric", "impact", "priority"):
-        value = fields.get(name)
-        if isinstance(value, str | int | float) and (text := label(value)):
-            facts[name] = text
-    actionable = fields.get("actionable")
-    if isinstance(actionable, bool):
-        facts["actionable"] = actionable
-    return facts, tuple(labels(fields.get("tags")))
+    for name, value in fields.items():
+        if name in _FACTS:
+            if text := label(value):
+                facts[_FACTS[name]] = text
+        elif name in {"channel", "channels"}:
+            if channels := labels(value):
+                facts["channels"] = channels
+        elif name == "actionable" and isinstance(value, bool):
+            facts["actionable"] = value
+    return facts, tuple(labels(fields["tags"])) if "tags" in fields else ()
 
 
-_SHOWN_ELSEWHERE = frozenset(
-    {"type", "source", "tags", "context", "actionable", "campaign_id", "recorded_at", "created_at", "updated_at"}
-)
+_SHOWN_ELSEWHERE = _IDS | {
+    *("type", "source", "tags", "context", "actionable", "campaign_id", "recorded_at", "created_at", "updated_at"),
+    "title",
+}
 
 
-def _context(fields: dict[str, object], _order: str) -> str:
+def _context(fields: dict[str, object]) -> str:
     context, action = fields.get("context"), fields.get("actionable")
     text = ""
     if not is_empty(context) and (words := block(context)):
-        text = f"{_CONTEXT_MARK}{words}" if "\n" not in words else f"\n\nContext:\n{words}"
+        text = f"\n\nContext: {words}" if "\n" not in words else f"\n\nContext:\n{words}"
     if not isinstance(action, bool | int | float) and not is_empty(action) and (words := block(action)):
         text += f"\nAction: {words}" if text else f"\n\nAction: {words}"
     return text
 
 
-def _rest(fields: dict[str, object]) -> str:
-    """Return what stands beside the text as lines of their own: evidence, metrics, confidence, whatever it is called."""
-    shown = with_units({name: value for name, value in fields.items() if name not in _SHOWN_ELSEWHERE | _IDS})
-    lines = [f"{capitalised(name)}: {text}" for name, text in _lines(shown)]
+def _rest(fields: dict[str, object], shown: set[str]) -> str:
+    """Return what stands beside the text as lines of their own: evidence, metrics, whatever it is called."""
+    rest = {name: value for name, value in fields.items() if name not in _SHOWN_ELSEWHERE and name not in shown}
+    if not rest:
+        return ""
+    units = with_units(rest)
+    assert isinstance(units, dict)  # noqa: S101  # an object stays one
+    texts = ((name, "" if is_empty(value) else inline(value)) for name, value in units.items())
+    lines = [f"{capitalised(name)}: {text}" for name, text in texts if text and not is_placeholder(text)]
     return "\n\n" + "\n".join(lines) if lines else ""
-
-
-def _lines(fields: object) -> Iterator[tuple[str, str]]:
-    for name, value in fields.items() if isinstance(fields, dict) else ():
-        text = "" if is_empty(value) else inline(value)
-        if text and not is_placeholder(text):
-            yield name, text
 
 
 def statement_of(content: str) -> str:

@@ -1,4 +1,4 @@
-"""intelligence/active/lrn_*.json -> a learning each: what /dm:learn keeps of the plugin's agents; archived ones as well."""
+"""intelligence/ -> a learning each: what /dm:learn keeps of the plugin's agents, archived ones as well."""
 
 from __future__ import annotations
 
@@ -33,7 +33,10 @@ def parse_intelligence(file: SourceFile, data: bytes, context: BrandContext, lim
             continue
         raw = fields.get("conditions")
         conditions = fields_of(raw) if isinstance(raw, dict) else {}
-        facts: dict[str, Value] = {"insight_type": "learning", "insight_source": first_label(fields, "source_agent") or "agent"}
+        facts: dict[str, Value] = {
+            "insight_type": "learning",
+            "insight_source": first_label(fields, "source_agent") or "agent",
+        }
         if channels := labels(conditions.get("channel") or conditions.get("channels")):
             facts["channels"] = channels
         if confidence := label(fields.get("confidence")):

@@ -55,6 +55,10 @@ class _BadError(Exception):
         self.at = at
 
 
+class _DeepError(Exception):
+    """The value is nested too deeply for anybody's text."""
+
+
 class _EndError(Exception):
     """The text ends before the value does."""
 
@@ -99,7 +103,7 @@ def read_leniently(text: str) -> Lenient | None:
     try:
         found.value, end = reader.value(start, 0)
         reader.check_rest(end)
-    except (_EndError, _BadError):
+    except (_EndError, _BadError, _DeepError):
         return None
     return None if (not found.value and not found.whole) else found
 
@@ -116,7 +120,7 @@ class _Reader:
         """Return the value at ``at`` and where it ends."""
         text = self._text
         if depth > _MAX_DEPTH:
-            raise _BadError(at)
+            raise _DeepError
         if at >= len(text):
             raise _EndError
         first = text[at]
@@ -156,7 +160,6 @@ class _Reader:
         members: dict[str, object] = {}
         at = self._next(at + 1, "}")
         while self._text[at] != "}":
-            start = at
             try:
                 key, at = self._key(at)
                 at = self.skip(at)
@@ -165,7 +168,7 @@ class _Reader:
                 at = self._separated(at, "}")
             except _BadError as error:
                 self._lost(error.at)
-                at = self._recovered(start, "}")
+                at = self._recovered(error.at, "}")
             except _EndError:
                 self._found.cut = True
                 return (members if depth == 0 else _Cut(members)), len(self._text)
@@ -181,7 +184,6 @@ class _Reader:
         entries: list[object] = []
         at = self._next(at + 1, closing)
         while self._text[at] != closing:
-            start = at
             try:
                 value, at = self.value(at, depth + 1)
                 if not isinstance(value, _Cut):
@@ -189,7 +191,7 @@ class _Reader:
                 at = self._separated(at, closing)
             except _BadError as error:
                 self._lost(error.at)
-                at = self._recovered(start, closing)
+                at = self._recovered(error.at, closing)
             except _EndError:
                 at = len(self._text)
             if at >= len(self._text):
@@ -235,7 +237,7 @@ class _Reader:
 
     def _key(self, at: int) -> tuple[str, int]:
         if self._text[at] in _QUOTES:
-            key, at = self._string(at)
+            key, at = self._string(at, is_key=True)
         elif match := _KEY.match(self._text, at):
             self._repaired("names without quotes")
             key, at = match[0], match.end()
@@ -248,7 +250,7 @@ class _Reader:
             raise _BadError(at)
         return str(key), at + 1
 
-    def _string(self, at: int) -> tuple[str, int]:
+    def _string(self, at: int, *, is_key: bool = False) -> tuple[str, int]:
         text, opening = self._text, self._text[at]
         closers = _QUOTES[opening]
         if opening in _TYPOGRAPHIC:
@@ -265,7 +267,9 @@ class _Reader:
                 piece, position = _escape(text, position + 1)
                 parts.append(piece)
                 start = position
-            elif character in closers and self._closes(position + 1):
+            elif is_key and character == "\n":
+                raise _BadError(at)
+            elif character in closers and (is_key or self._closes(position + 1)):
                 if inside % 2 and opening == '"':
                     raise _BadError(at)  # quotes come in pairs: which of them ends the text can't be known
                 parts.append(text[start:position])
@@ -298,13 +302,14 @@ class _Reader:
         if self._text[after] not in ",]})" and "\n" not in self._text[end:after]:
             raise _BadError(after)
         if words.lower() in _WORDS:
-            self._repaired("Python's spelling")
+            if words not in _WORDS:
+                self._repaired("Python's spelling")
             return _WORDS[words.lower()], end
         self._repaired("texts without quotes")
         return words, end
 
     def _recovered(self, at: int, closing: str) -> int:
-        """Return where the entry after a bad one that began at ``at`` begins, or the place of ``closing``."""
+        """Return where the entry after what is wrong at ``at`` begins, or the place of ``closing``."""
         text, depth, quote = self._text, 0, ""
         position = at
         while position < len(text):

@@ -55,7 +55,9 @@ def _add(collector: Collector, key: str, lines: list[str], kind: str, date: str)
     collector.add(key, "\n".join(lines), ContentType.PERFORMANCE_INSIGHT, recorded_at=date, facts=facts)
 
 
-def _figures(collector: Collector, folder: str, latest: dict[str, object], before: dict[str, object], date: str) -> None:
+def _figures(
+    collector: Collector, folder: str, latest: dict[str, object], before: dict[str, object], date: str
+) -> None:
     """Churn of a segment, averages of quality: each figure, and what it was before where it changed."""
     lines = []
     for line in lines_of(latest, {"last_eval_id"}):
@@ -97,7 +99,9 @@ def _journey(collector: Collector, fields: dict[str, object], date: str) -> None
     for step in steps if isinstance(steps, list) else []:
         known = fields_of(step) if isinstance(step, dict) else {}
         start, end = first_label(known, "from_state", "from"), first_label(known, "to_state", "to")
-        rest = inline({key: value for key, value in known.items() if key not in {"from_state", "to_state", "from", "to"}})
+        rest = inline(
+            {key: value for key, value in known.items() if key not in {"from_state", "to_state", "from", "to"}}
+        )
         lines.append(f"{start} -> {end}{f': {rest}' if rest else ''}" if start or end else inline(step))
     lines += lines_of(fields, {"name", "states", "transitions"})
     _add(collector, f"journey/{first_label(fields, 'journey_id', 'id') or collector.file.stem}", lines, "journey", date)

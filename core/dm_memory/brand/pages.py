@@ -7,8 +7,8 @@ rules of two channels are two entries and a learning says of what it is one.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from dm_memory.brand.documents import looks_encoded_twice
@@ -32,16 +32,29 @@ from dm_memory.findings import Finding, Severity
 from dm_memory.items import ContentType, Facts, Value
 from dm_memory.text.dates import dates_in_heading
 
-__all__ = ["Page", "add_sections", "filled", "front_text", "read_page", "without_double_encoding"]
+__all__ = ["Page", "Target", "add_sections", "filled", "front_text", "read_page", "without_double_encoding"]
 
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 _MARKS = re.compile(r"^\s*(?:[-*+\u2022]|\d+[.)]|>|\[[ xX]\])\s*|[*_`#|]+")
-_TABLE_RULE = re.compile(r"\s*\|?[\s:|-]*-[\s:|-]*\|?\s*")
 _MAX_LABEL_WORDS = 8
 _LONG_TABLE = 1500
-_UNTOLD = frozenset({"custom", "index", "readme", "guidelines", "guideline", "notes", "page", "document", "untitled", "main"})
-_DATES = ("date", "recorded_at", "updated", "updated_at", "last_updated", "modified", "created", "created_at", "end_date")
-_NOT_TOLD = frozenset({"title", "tags", "layout", "permalink", "slug", "draft", "id", "name", "published", "weight", "aliases"})
+_UNTOLD = frozenset(
+    {"custom", "index", "readme", "guidelines", "guideline", "notes", "page", "document", "untitled", "main"}
+)
+_DATES = (
+    "date",
+    "recorded_at",
+    "updated",
+    "updated_at",
+    "last_updated",
+    "modified",
+    "created",
+    "created_at",
+    "end_date",
+)
+_NOT_TOLD = frozenset(
+    {"title", "tags", "layout", "permalink", "slug", "draft", "id", "name", "published", "weight", "aliases"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +83,9 @@ class Page:
 
     def heading(self, path: Sequence[str]) -> str:
         """Return a section's heading with everything above it that it does not say itself."""
-        heading = " > ".join(path)
-        if not self.title or _words(self.title) <= _words(heading):
-            return heading or self.title
-        return f"{self.title} > {heading}" if heading else self.title
+        own = _words(" ".join(path))
+        above = [part for part in self.title.split(" > ") if part and not _words(part) <= own]
+        return " > ".join([*above, *path])
 
 
 def _words(text: str) -> set[str]:
@@ -142,7 +154,9 @@ def front_text(page: Page) -> str:
         text = inline(value)
         if text and not is_placeholder(text):
             lines.append(f"{capitalised(name)}: {text}")
-    told = [name for name in page.front if name not in _NOT_TOLD and name not in _DATES and not is_empty(page.front[name])]
+    told = [
+        name for name in page.front if name not in _NOT_TOLD and name not in _DATES and not is_empty(page.front[name])
+    ]
     return "\n".join([page.title, *lines]).strip() if told else ""
 
 
@@ -150,12 +164,21 @@ def filled(body: str) -> str:
     """Return a section's text, or "" if it is a template that nobody filled in."""
     lines = body.splitlines()
     for position, line in enumerate(lines):
-        header = position + 1 < len(lines) and "|" in line and "-" in lines[position + 1] and _TABLE_RULE.fullmatch(lines[position + 1])
-        if header or not line.strip() or _TABLE_RULE.fullmatch(line):
+        header = (
+            position + 1 < len(lines)
+            and "|" in line
+            and "-" in lines[position + 1]
+            and _is_table_rule(lines[position + 1])
+        )
+        if header or not line.strip() or _is_table_rule(line):
             continue
         if any(_says(cell) for cell in (line.split("|") if line.strip().startswith("|") else [line])):
             return body.strip()
     return ""
+
+
+def _is_table_rule(line: str) -> bool:
+    return "-" in line and set(line) <= set(" \t:|-")
 
 
 def _says(text: str) -> bool:
@@ -170,63 +193,77 @@ def _says(text: str) -> bool:
     return True
 
 
-def add_sections(
-    collector: Collector,
-    page: Page,
-    prefix: str,
-    name: str,
-    content_type: ContentType,
-    *,
-    facts: Facts | None = None,
-    order: str = "",
-    templates: bool = False,
-    lead: str = "",
-) -> int:
-    """Add an item for each section of a page; return how many sections have a text.
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the sections of a page, or the members of a data file, go.
 
-    Args:
-        collector: Where they go.
-        page: The page.
+    Attributes:
         prefix: What the keys begin with, without the slash.
-        name: What keys and facts call the file.
-        content_type: Of each item.
-        facts: More than the page's own.
-        order: See ``read_date``.
-        templates: Its blank fields are what it is for.
+        folder: The part of the path that keys leave out.
+        facts: Of each item.
         lead: A word for what kind of text it is, before the heading.
+        templates: Blank fields are what the file is for.
     """
-    collector.findings += page.findings
-    common: dict[str, Value] = {**page.facts, **(facts or {}), "name": label(name)}
 
-    def add(key: str, text: str, section: str, recorded_at: str, *, in_list: bool = False) -> None:
-        put: Callable[..., None] = collector.add_entry if in_list else collector.add
-        put(key, text, content_type, recorded_at=recorded_at, facts={**common, "section": label(section)}, tags=page.tags)
+    collector: Collector
+    prefix: str
+    folder: str
+    content_type: ContentType
+    facts: Facts = field(default_factory=dict)
+    lead: str = ""
+    templates: bool = False
 
+    @property
+    def name(self) -> str:
+        """What keys and facts call the file."""
+        return self.collector.file.name.removeprefix(self.folder)
+
+    def add(
+        self, path: str, heading: str, text: str, section: str, page: Page | None = None, *, in_list: bool = False
+    ) -> None:
+        """Add one section; ``path`` is its place in the file's key."""
+        put = self.collector.add_entry if in_list else self.collector.add
+        above = f"{self.lead}: {heading}" if self.lead and heading else heading or self.lead
+        put(
+            f"{self.prefix}/{self.name}#{path}",
+            f"{above}\n\n{text}" if above else text,
+            self.content_type,
+            recorded_at=page.recorded_at if page else "",
+            facts={**(page.facts if page else {}), **self.facts, "name": label(self.name), "section": label(section)},
+            tags=page.tags if page else (),
+        )
+
+
+def add_sections(target: Target, page: Page, order: str) -> int:
+    """Add an item for each section of a page; return how many sections have a text."""
+    target.collector.findings += page.findings
     found = 0
     if text := front_text(page):
-        add(f"{prefix}/{name}#front-matter", text, "front matter", page.recorded_at)
+        title, _, rest = text.partition("\n")
+        target.add("front-matter", title, rest, "front matter", page)
         found += 1
     for section in page.sections():
         if not section.body:
             continue
         found += 1
-        body = section.body if templates else filled(section.body)
+        body = section.body if target.templates else filled(section.body)
         if not body:
-            collector.unfilled += 1
+            target.collector.unfilled += 1
             continue
-        own, key = " > ".join(section.path), f"{prefix}/{name}#{'/'.join(section.path) or 'intro'}"
         written = dates_in_heading(section.path[-1], order) if section.path else None
-        recorded_at = written.iso if written else page.recorded_at
-        heading = f"{lead}: {page.heading(section.path)}" if lead else page.heading(section.path)
+        dated = replace(page, recorded_at=written.iso) if written else page
         pieces = list(_pieces(body))
         for piece in pieces:
-            add(key, f"{heading}\n\n{piece}" if heading else piece, own or "intro", recorded_at, in_list=len(pieces) > 1)
+            heading, own = page.heading(section.path), " > ".join(section.path) or "intro"
+            target.add("/".join(section.path) or "intro", heading, piece, own, dated, in_list=len(pieces) > 1)
     return found
 
 
 def _pieces(body: str) -> Iterator[str]:
-    """Yield a section's text whole; where it holds a long table, the rest and the table's pieces, each with its header."""
-    long = [table for table in markdown_tables(body) if sum(len(cell) for row in table[3] for cell in row) > _LONG_TABLE]
+    """Yield a section's text whole; of one with a long table the rest and the table's pieces, each with its header."""
+    long = [
+        table for table in markdown_tables(body) if sum(len(cell) for row in table[3] for cell in row) > _LONG_TABLE
+    ]
     if not long:
         yield body
         return

@@ -1,4 +1,4 @@
-"""performance/* -> an item per snapshot, per piece of an export's table, and per sentence somebody wrote beside figures.
+"""performance/* -> an item per snapshot, per piece of an export, and per sentence that stands beside figures.
 
 The period is part of a snapshot's identity: July's figures in the file of June are another snapshot, not an edit.
 """
@@ -6,6 +6,7 @@ The period is part of a snapshot's identity: July's figures in the file of June 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from dm_memory.brand.context import BrandContext
 from dm_memory.brand.documents import read_document
@@ -27,7 +28,7 @@ from dm_memory.brand.text import (
 )
 from dm_memory.brand.units import with_units
 from dm_memory.items import ContentType, Kind, Value
-from dm_memory.text.dates import dates_in_heading, read_date
+from dm_memory.text.dates import dates_in_heading
 
 __all__ = ["parse_performance"]
 
@@ -76,64 +77,73 @@ def _snapshots(value: dict[str, object] | list[object]) -> list[object]:
     return inner if isinstance(inner, list) and any(isinstance(entry, dict) for entry in inner) else [value]
 
 
-def _add_snapshot(collector: Collector, fields: dict[str, object], order: str) -> None:
+@dataclass(frozen=True, slots=True)
+class _Snapshot:
+    """What the items of one snapshot share."""
+
+    key: str
+    heading: str
+    recorded_at: str
+    facts: dict[str, Value]
+    tags: tuple[str, ...]
+    rolling: bool
+
+    def add(self, collector: Collector, text: str, part: str = "") -> None:
+        """Add the figures, or an entry of the list ``part``."""
+        heading = f"{self.heading}, {part}:{chr(10) if text.startswith('- ') else ' '}" if part else f"{self.heading}\n"
+        put = collector.add_entry if part else collector.add
+        put(
+            f"{self.key}#{part}" if part else self.key,
+            f"{heading}{text}",
+            _PERFORMANCE,
+            recorded_at=self.recorded_at,
+            facts={**self.facts, "section": part} if part else self.facts,
+            tags=self.tags,
+            rolling=self.rolling,
+        )
+
+
+def _snapshot(fields: dict[str, object], stem: str, order: str) -> _Snapshot:
     snapshot_id = label(fields.get("snapshot_id"))
     campaign_id, period = label(fields.get("campaign_id")), inline(fields.get("period"))
-    known = snapshot_id or collector.file.stem
-    date = next((date for name in _DATES if (date := stamp(fields.get(name), order))), "")
-    in_period = read_date(period, order)
-    key = f"performance/{known}" if snapshot_id or not period else f"performance/{known}@{label(period)}"
+    known = snapshot_id or stem
     facts: dict[str, Value] = {"section": "snapshot"}
     if campaign_id:
         facts["campaign_id"] = campaign_id
     if period:
         facts["period"] = label(period)
-    heading = f"Performance of {campaign_id or known}{f', {period}' if period else ''}"
-    recorded_at = date or (in_period.iso if in_period else "") or _date_in_name(collector.file.stem, order)
-    collector.updated_at = stamp(fields.get("updated_at"), order) or date
-    # Without an id of its own a file is written again for the next period; its figures then leave it, and stay true.
-    rolling = not snapshot_id and bool(period)
+    dates = (stamp(fields.get(name), order) for name in _DATES)
+    return _Snapshot(
+        f"performance/{known}" if snapshot_id or not period else f"performance/{known}@{label(period)}",
+        f"Performance of {campaign_id or known}{f', {period}' if period else ''}",
+        next(filter(None, dates), "") or stamp(period, order) or _date_in_name(stem, order),
+        facts,
+        tuple(labels(fields.get("tags"))),
+        # Without an id of its own a file is written again for the next period; its figures leave it and stay true.
+        rolling=not snapshot_id and bool(period),
+    )
+
+
+def _add_snapshot(collector: Collector, fields: dict[str, object], order: str) -> None:
+    snapshot = _snapshot(fields, collector.file.stem, order)
+    collector.updated_at = stamp(fields.get("updated_at"), order) or snapshot.recorded_at
     lines: list[str] = []
-    notes: list[tuple[str, str]] = []
-    tables: list[tuple[str, list[str]]] = []
+    parts: list[tuple[str, str]] = []
     for name, value in fields.items():
         if name in _IN_HEADING or is_empty(value) or (isinstance(value, str) and is_placeholder(value)):
             continue
         if sentences := list(_sentences(value)):
-            notes += [(words(name), text) for text in sentences]
+            parts += [(words(name), text) for text in sentences]
         elif rows := _rows(value):
-            tables.append((words(name), rows))
+            parts += [(words(name), piece) for piece in _grouped(rows)]
         elif text := inline(value):
             lines.append(f"{_NAMES.get(name) or capitalised(name)}: {text}")
-    tags = labels(fields.get("tags"))
-    if not (lines or notes or tables):
-        collector.empty(known)
-        return
     if lines:
-        content = "\n".join((heading, *lines))
-        collector.add(key, content, _PERFORMANCE, recorded_at=recorded_at, facts=facts, tags=tags, rolling=rolling)
-    for name, text in notes:
-        own = {**facts, "section": name}
-        collector.add_entry(
-            f"{key}#{name}",
-            f"{heading}, {name}: {text}",
-            _PERFORMANCE,
-            recorded_at=recorded_at,
-            facts=own,
-            tags=tags,
-            rolling=rolling,
-        )
-    for name, rows in tables:
-        for piece in _grouped(rows):
-            collector.add_entry(
-                f"{key}#{name}",
-                f"{heading}, {name}:\n{piece}",
-                _PERFORMANCE,
-                recorded_at=recorded_at,
-                facts=facts,
-                tags=tags,
-                rolling=rolling,
-            )
+        snapshot.add(collector, "\n".join(lines))
+    for name, text in parts:
+        snapshot.add(collector, text, name)
+    if not lines and not parts:
+        collector.empty(snapshot.key)
 
 
 def _sentences(value: object) -> Iterator[str]:

@@ -108,7 +108,10 @@ class Profile:
         self.findings.append(Finding("profile-value", Severity.WARNING, message, remedy, path=self.path))
 
 
-_NOT = re.compile(r"\s*(?:\(\s*)?(?:,\s*)?(?:\bnot\b|\binstead of\b|\brather than\b|\bstatt\b|\bnicht\b|≠)\s*(.+?)\)?\s*$", re.IGNORECASE)
+_NOT = re.compile(
+    r"\s*(?:\(\s*)?(?:,\s*)?(?:\bnot\b|\binstead of\b|\brather than\b|\bstatt\b|\bnicht\b|≠)\s*(.+?)\)?\s*$",
+    re.IGNORECASE,
+)
 
 
 def _replacement(entry: object) -> tuple[str, list[str]]:
@@ -117,7 +120,9 @@ def _replacement(entry: object) -> tuple[str, list[str]]:
         return (label(entry[1]), [str(entry[0])]) if label(entry[1]) else (str(entry[0]), [])
     if isinstance(entry, dict):
         fields = fields_of(entry)
-        better = next((text for key in ("use", "prefer", "say", "word", "this", "better") if (text := label(fields.get(key)))), "")
+        better = next(
+            (text for key in ("use", "prefer", "say", "word", "this", "better") if (text := label(fields.get(key)))), ""
+        )
         keys = ("instead_of", "not", "avoid", "replaces", "over")
         return better or label_of(entry), [word for key in keys for word in labels(fields.get(key))]
     text = label(entry)

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from dm_memory.brand.context import BrandContext
 from dm_memory.brand.files import Limits, broken
-from dm_memory.brand.guidelines import add_page
-from dm_memory.brand.pages import read_page
+from dm_memory.brand.guidelines import parse_file
+from dm_memory.brand.pages import Target
 from dm_memory.brand.parsed import Collector, ParsedFile, SourceFile
 from dm_memory.brand.records import date_of, open_records
 from dm_memory.brand.text import (
@@ -31,7 +31,17 @@ from dm_memory.items import ContentType, Kind, Value
 __all__ = ["parse_context_page", "parse_profile"]
 
 _NOT_TOLD = frozenset(
-    {"brand_name", "brand_slug", "schema_version", "created_at", "updated_at", "last_updated", "version", "slug", "name"}
+    {
+        "brand_name",
+        "brand_slug",
+        "schema_version",
+        "created_at",
+        "updated_at",
+        "last_updated",
+        "version",
+        "slug",
+        "name",
+    }
 )
 _WORDS = (
     ("avoid_words", "Words to avoid"),
@@ -94,7 +104,11 @@ def _add_subject(collector: Collector, context: BrandContext, name: str, value: 
         lead = f"{context.name}, words the brand uses and avoids"
         _add(collector, "words", lead, said, date)
     rest = {key: entry for key, entry in fields.items() if key not in _WORD_FIELDS}
-    lines = _lines(rest) if fields else [text for entry in _entries(value) if (text := inline(entry)) and not is_placeholder(text)]
+    lines = (
+        _lines(rest)
+        if fields
+        else [text for entry in _entries(value) if (text := inline(entry)) and not is_placeholder(text)]
+    )
     if name == "industry" and not label(fields.get("primary")) and len(lines) == 1:
         return  # "Regulated: no" and nothing else
     if set(map(canonical, (line.partition(":")[0] for line in lines))) <= _SCALES:
@@ -137,7 +151,6 @@ def _lines(fields: dict[str, object]) -> list[str]:
 
 def parse_context_page(file: SourceFile, data: bytes, context: BrandContext, limits: Limits) -> ParsedFile:
     """Return the sections of a product marketing context."""
-    collector = Collector(file, Kind.GUIDELINE, limits)
-    facts: dict[str, Value] = {"insight_type": "profile", "insight_source": "product-marketing-context"}
-    page = read_page(file, data, context.date_order)
-    return add_page(collector, page, context, "context", "", ContentType.GUIDELINE, facts, "")
+    facts = {"insight_type": "profile", "insight_source": "product-marketing-context"}
+    target = Target(Collector(file, Kind.GUIDELINE, limits), "context", "", ContentType.GUIDELINE, facts)
+    return parse_file(target, data, context)

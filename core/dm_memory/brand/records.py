@@ -24,7 +24,17 @@ __all__ = ["date_of", "first_label", "lines_of", "open_records", "records_in"]
 
 _DATES = ("recorded_at", "created_at", "scanned_at", "date", "timestamp", "updated_at", "last_updated")
 _META = frozenset(
-    {"brand", "brand_slug", "schema_version", "slug", "version", "recorded_at", "created_at", "updated_at", "last_updated"}
+    {
+        "brand",
+        "brand_slug",
+        "schema_version",
+        "slug",
+        "version",
+        "recorded_at",
+        "created_at",
+        "updated_at",
+        "last_updated",
+    }
 )
 
 
@@ -43,8 +53,10 @@ def open_records(
     return collector, document.value
 
 
-def records_in(collector: Collector, value: object, wrappers: Collection[str] = ()) -> Iterator[tuple[str, dict[str, object]]]:
-    """Yield (name, object by canonical names) of each record: of a list, of an object by its names, or the one there is.
+def records_in(
+    collector: Collector, value: object, wrappers: Collection[str] = ()
+) -> Iterator[tuple[str, dict[str, object]]]:
+    """Yield (name, object by canonical names) of each record: of a list, of an object, or the one there is.
 
     What is no object is reported; a bare text in a list is an object with a name.
     """
@@ -89,7 +101,11 @@ def lines_of(fields: dict[str, object], left_out: Collection[str] = ()) -> list[
     for name, value in fields.items():
         if name in left_out or name in _META or name.endswith("_id") or is_empty(value):
             continue
-        text = block(value) if isinstance(value, list) and any(isinstance(entry, dict) for entry in value) else inline(value)
+        text = (
+            block(value)
+            if isinstance(value, list) and any(isinstance(entry, dict) for entry in value)
+            else inline(value)
+        )
         if not is_empty(text) and not is_placeholder(text):
             lines.append(f"{capitalised(name)}:\n{text}" if "\n" in text else f"{capitalised(name)}: {text}")
     return lines

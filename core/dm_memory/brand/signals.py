@@ -29,7 +29,10 @@ def parse_signals(file: SourceFile, data: bytes, context: BrandContext, limits: 
             continue
         category = first_label(fields, "category")
         lines = lines_of(fields, {"signal", "text", "description", "category", "acknowledged", "tags"})
-        facts: dict[str, Value] = {"insight_type": "signal", "insight_source": first_label(fields, "source") or "signals"}
+        facts: dict[str, Value] = {
+            "insight_type": "signal",
+            "insight_source": first_label(fields, "source") or "signals",
+        }
         if channels := labels(fields.get("affected_channels")):
             facts["channels"] = channels
         for fact in ("impact", "severity"):

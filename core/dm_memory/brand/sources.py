@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from dm_memory.brand.approvals import parse_approvals
 from dm_memory.brand.assets import parse_asset
@@ -21,11 +21,12 @@ from dm_memory.brand.conflicts import original_of, placeholder_of
 from dm_memory.brand.context import BrandContext
 from dm_memory.brand.files import Limits, read_inside, read_outside, stays_inside
 from dm_memory.brand.geo import parse_geo
-from dm_memory.brand.guidelines import parse_guideline, parse_page_or_data
+from dm_memory.brand.guidelines import parse_file, parse_guideline
 from dm_memory.brand.home import Home
 from dm_memory.brand.insights import parse_insights
 from dm_memory.brand.intelligence import parse_intelligence
 from dm_memory.brand.metrics import parse_metrics
+from dm_memory.brand.pages import Target
 from dm_memory.brand.parsed import Collector, ParsedFile, SourceFile, SourceKind
 from dm_memory.brand.performance import parse_performance
 from dm_memory.brand.profile_entries import parse_context_page, parse_profile
@@ -96,15 +97,51 @@ _CAMPAIGNS = frozenset({SourceKind.CAMPAIGN, SourceKind.APPROVALS})
 _ORDER = {kind: position for position, kind in enumerate(SourceKind)}
 
 _LITTER_NAMES = frozenset({"thumbs.db", "desktop.ini", "icon\r", ".gitkeep", ".gitignore", ".keep"})
-_LITTER_ENDS = ("~", ".swp", ".swo", ".swx", ".tmp", ".temp", ".bak", ".orig", ".part", ".crdownload", ".lock", ".download")
+_LITTER_ENDS = (
+    "~",
+    ".swp",
+    ".swo",
+    ".swx",
+    ".tmp",
+    ".temp",
+    ".bak",
+    ".orig",
+    ".part",
+    ".crdownload",
+    ".lock",
+    ".download",
+)
 _WHAT: dict[str, tuple[str, str]] = {
-    **dict.fromkeys((".docx", ".doc", ".odt", ".rtf", ".pages"), ("is a word processor's document", "Save it as Markdown beside it.")),
-    **dict.fromkeys((".xlsx", ".xls", ".ods", ".numbers"), ("is a spreadsheet", "Export its sheets as CSV.")),
-    **dict.fromkeys((".pptx", ".ppt", ".key", ".odp"), ("is a presentation", "Write what it says into a Markdown file.")),
-    ".pdf": ("is a PDF", "Save its text as Markdown."),
-    **dict.fromkeys((".gdoc", ".gsheet", ".gslides", ".url", ".webloc"), ("only points to a document elsewhere", "Export the document.")),
     **dict.fromkeys(
-        (".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp", ".heic", ".ai", ".psd", ".fig", ".sketch", ".ico", ".tif", ".tiff"),
+        (".docx", ".doc", ".odt", ".rtf", ".pages"),
+        ("is a word processor's document", "Save it as Markdown beside it."),
+    ),
+    **dict.fromkeys((".xlsx", ".xls", ".ods", ".numbers"), ("is a spreadsheet", "Export its sheets as CSV.")),
+    **dict.fromkeys(
+        (".pptx", ".ppt", ".key", ".odp"), ("is a presentation", "Write what it says into a Markdown file.")
+    ),
+    ".pdf": ("is a PDF", "Save its text as Markdown."),
+    **dict.fromkeys(
+        (".gdoc", ".gsheet", ".gslides", ".url", ".webloc"),
+        ("only points to a document elsewhere", "Export the document."),
+    ),
+    **dict.fromkeys(
+        (
+            ".png",
+            ".jpg",
+            ".jpeg",
+            ".gif",
+            ".svg",
+            ".webp",
+            ".heic",
+            ".ai",
+            ".psd",
+            ".fig",
+            ".sketch",
+            ".ico",
+            ".tif",
+            ".tiff",
+        ),
         ("is a picture", "Nothing has to be done; describe it in a guideline if it matters."),
     ),
     **dict.fromkeys((".mp4", ".mov", ".mp3", ".wav", ".m4a", ".webm"), ("is a recording", "Write down what it says.")),
@@ -172,9 +209,23 @@ def list_sources(home: Home, slug: str, scope: str, *, context_file: Path | None
 
 
 def read_source(
-    home: Home, slug: str, file: SourceFile, limits: Limits, *, context_file: Path | None = None
+    home: Home,
+    slug: str,
+    file: SourceFile,
+    limits: Limits,
+    *,
+    folder: Path | None = None,
+    context_file: Path | None = None,
 ) -> bytes:
     """Return the bytes of a source.
+
+    Args:
+        home: The home.
+        slug: The brand.
+        file: The source.
+        limits: How large it may be.
+        folder: ``home.brand_dir(slug)``, for a caller that reads many.
+        context_file: As for ``list_sources``.
 
     Raises:
         BrandFileError: It is a link out of the home, a special file, too large or unreadable.
@@ -184,7 +235,7 @@ def read_source(
         return read_inside(home.root, home.root / "sops", file.path.removeprefix("sops:/"), limits, shown=file.path)
     if file.path.startswith("context:/") and context_file is not None:
         return read_outside(context_file, file.path, limits)
-    return read_inside(home.root, home.brand_dir(slug), file.path, limits)
+    return read_inside(home.root, folder or home.brand_dir(slug), file.path, limits)
 
 
 def parse_source(file: SourceFile, data: bytes, context: BrandContext, limits: Limits) -> ParsedFile:
@@ -197,8 +248,8 @@ def parse_source(file: SourceFile, data: bytes, context: BrandContext, limits: L
         return parse_campaign_page(file, data, context, limits)
     if file.suffix in _PAGES and file.kind is SourceKind.PERFORMANCE:
         collector = Collector(file, Kind.PERFORMANCE, limits)
-        kind = ContentType.PERFORMANCE_INSIGHT
-        return parse_page_or_data(collector, data, context, "performance", "performance/", kind, {}, "")
+        target = Target(collector, "performance", "performance/", ContentType.PERFORMANCE_INSIGHT)
+        return parse_file(target, data, context)
     return _PARSERS[file.kind](file, data, context, limits)
 
 
@@ -227,7 +278,9 @@ def reason_for(path: str) -> str:
     name = path.rpartition("/")[2]
     if name in NO_MEMORY:
         return NO_MEMORY[name]
-    return next((reason for prefix, reason in NO_MEMORY.items() if prefix.endswith("/") and path.startswith(prefix)), "")
+    return next(
+        (reason for prefix, reason in NO_MEMORY.items() if prefix.endswith("/") and path.startswith(prefix)), ""
+    )
 
 
 def _in_scope(file: SourceFile, scope: str) -> bool:
@@ -250,9 +303,7 @@ def _walk(root: Path, brand_dir: Path, below: str, found: _Found, depth: int) ->
             continue
         if is_folder and not _is_read_as_file(path):
             _walk_below(root, brand_dir, path, found, depth)
-        elif reason_for(path):
-            continue
-        else:
+        elif name not in NO_MEMORY:
             _classify(path, beside, found)
 
 
@@ -261,7 +312,7 @@ def _walk_below(root: Path, brand_dir: Path, path: str, found: _Found, depth: in
         return
     if depth >= _MAX_DEPTH:
         found.leave(path, "is a folder nested too deeply", "Move what is in it further up.")
-    elif (depth or path.split("/")[0] not in _FOLDERS) and (brand_dir / path).is_symlink():
+    elif (depth or path.split("/", 1)[0] not in _FOLDERS) and (brand_dir / path).is_symlink():
         found.leave(path, "is a link to a folder", "Replace the link by the folder itself.")
     else:
         _walk(root, brand_dir, f"{path}/", found, depth + 1)
@@ -271,7 +322,7 @@ def _listed(root: Path, folder: Path, below: str, found: _Found) -> list[tuple[s
     """Return (name, is a folder) of what is in a folder, sorted; one that can't be listed is reported when read."""
     try:
         if below and not stays_inside(root, folder):
-            raise PermissionError  # noqa: TRY301  # a link out is like a folder that can't be listed
+            raise PermissionError  # a link out is like a folder that can't be listed
         with os.scandir(folder) as entries:
             return sorted((_text(entry.name), entry.is_dir()) for entry in entries)
     except OSError:
@@ -294,8 +345,7 @@ def _classify(path: str, beside: frozenset[str], found: _Found) -> None:
     original = original_of(path, beside)
     if original and original not in beside:
         found.protected.add(original)
-    place = _place_of(original or path)
-    suffix = PurePosixPath(path).suffix.lower()
+    place, suffix = _place_of(original or path), _suffix(name)
     if place and suffix in place[1] and not _is_index(name):
         found.files.append(SourceFile(path, place[0], conflict_copy=bool(original)))
         return
@@ -313,12 +363,17 @@ def _place_of(path: str) -> tuple[SourceKind, frozenset[str]] | None:
     """Return what is kept where ``path`` lies, and in which forms it is read."""
     parts = path.split("/")
     if len(parts) == 1:
-        return _TOP.get(PurePosixPath(path).stem.lower())
+        return _TOP.get(path.rpartition(".")[0].lower())
     if parts[0] == "geo" and (len(parts) < 3 or parts[1] not in {"audits", "narratives"}):  # noqa: PLR2004  # geo/kind/file
         return None
-    if parts[0] == "panels" and PurePosixPath(path).stem != "panel":
+    if parts[0] == "panels" and not parts[-1].startswith("panel."):
         return None
     return _FOLDERS.get(parts[0])
+
+
+def _suffix(name: str) -> str:
+    stem, dot, suffix = name.rpartition(".")
+    return f".{suffix.lower()}" if dot and stem else ""
 
 
 def _is_index(name: str) -> bool:
@@ -327,7 +382,7 @@ def _is_index(name: str) -> bool:
 
 def _is_read_as_file(path: str) -> bool:
     """Return whether a folder has the name of a source: it is listed, so that reading it reports what it is."""
-    suffix = PurePosixPath(path).suffix.lower()
+    suffix = _suffix(path)
     return suffix in _DATA | _TABLES | _PAGES and _place_of(path) is not None
 
 
@@ -351,10 +406,10 @@ def _walk_procedures(home: Home, found: _Found) -> None:
         name = path.rpartition("/")[2]
         if _is_litter(name) or name in NO_MEMORY:
             continue
-        if PurePosixPath(path).suffix.lower() in _ALL and not _is_index(name):
+        if _suffix(name) in _ALL and not _is_index(name):
             found.files.append(SourceFile(f"sops:/{path}", SourceKind.SOP))
         else:
-            what, remedy = _WHAT.get(PurePosixPath(path).suffix.lower(), ("is not read here", "Save it as Markdown."))
+            what, remedy = _WHAT.get(_suffix(name), ("is not read here", "Save it as Markdown."))
             found.leave(f"sops:/{path}", what, remedy)
     if below.protected:
         found.protected.add("sops:/")

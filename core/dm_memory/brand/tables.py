@@ -12,8 +12,7 @@ __all__ = ["markdown_tables", "read_rows", "read_table", "row_text", "table_piec
 _DELIMITERS = ",;\t|"
 _MAX_FIELD = 1_000_000
 _PIECE_CHARS = 1200
-_TOTAL = re.compile(r"^(?:total|totals|summe|gesamt|gesamtsumme|totale|insgesamt)\b", re.IGNORECASE)
-_SEPARATOR = re.compile(r"\s*\|?\s*:?-{1,}:?\s*(?:\|\s*:?-{1,}:?\s*)*\|?\s*")
+_SEPARATOR = re.compile(r"[\s|:-]+")
 
 csv.field_size_limit(_MAX_FIELD)
 
@@ -49,37 +48,32 @@ def read_rows(text: str) -> list[object]:
 
 
 def row_text(header: Sequence[str], row: Sequence[str]) -> str:
-    """Return a row that says what each of its cells is: ``Fleece: CTR: 3.2%, Spend: 1.234,56``."""
-    named = [
-        f"{name}: {cell}" if name else cell for name, cell in zip(header[1:], row[1:], strict=False) if cell.strip()
-    ]
+    """Return a row that says what each of its cells is: ``Campaign: Fleece, CTR: 3.2%, Spend: 1.234,56``.
+
+    Of a matrix, whose first column has no name, the row's name comes first: ``email: Q1: 3.2%, Q2: 4.1%``.
+    """
+    named = [f"{name}: {cell}" if name else cell for name, cell in zip(header, row, strict=False) if cell.strip()]
     named += [cell for cell in row[len(header) :] if cell.strip()]
-    first = row[0].strip() if row else ""
-    if not first:
-        return ", ".join(named)
-    if not named:
-        return f"{header[0]}: {first}" if header and header[0] else first
-    return f"{first}: {', '.join(named)}"
+    if header and not header[0] and row and row[0].strip() and len(named) > 1:
+        return f"{row[0].strip()}: {', '.join(named[1:])}"
+    return ", ".join(named)
 
 
 def table_pieces(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Yield the rows as text, some at a time, each piece with the header: a piece must be understood alone."""
-    lead = f"{header[0]}: " if header and header[0] and len(header) > 1 else ""
-    top = f"Columns: {', '.join(name for name in header if name)}" if len(header) > 1 else ""
+    """Yield the rows as text, some at a time; every cell has its column's name, so that a piece is understood alone."""
     lines: list[str] = []
     size = 0
     for row in rows:
         text = row_text(header, row)
         if not text:
             continue
-        line = f"- {text}" if _TOTAL.match(text) else f"- {lead}{text}"
-        if lines and size + len(line) > _PIECE_CHARS:
-            yield "\n".join([*([top] if top else []), *lines])
+        if lines and size + len(text) > _PIECE_CHARS:
+            yield "\n".join(lines)
             lines, size = [], 0
-        lines.append(line)
-        size += len(line)
+        lines.append(f"- {text}")
+        size += len(text)
     if lines:
-        yield "\n".join([*([top] if top else []), *lines])
+        yield "\n".join(lines)
 
 
 def markdown_tables(body: str) -> Iterator[tuple[int, int, list[str], list[list[str]]]]:

@@ -39,6 +39,7 @@ _MAX_LABELS = 50
 _MAX_STAMP = 64
 _SHORT = 60
 _MAX_DECIMALS = 4
+_MAX_PLACEHOLDER = 400
 
 INVISIBLE = (
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164"
@@ -61,6 +62,30 @@ _PLACEHOLDER = re.compile(
 )
 
 
+_ACRONYMS = frozenset(
+    {
+        "ctr",
+        "cpa",
+        "cpc",
+        "cpm",
+        "cpl",
+        "cac",
+        "cvr",
+        "roas",
+        "roi",
+        "aov",
+        "ltv",
+        "clv",
+        "nps",
+        "mrr",
+        "arr",
+        "usp",
+        "url",
+    }
+    | {"sms", "seo", "sea", "ppc"}
+)
+
+
 class NestedTooDeeplyError(ValueError):
     """A value is nested more than ``MAX_DEPTH`` levels: nobody could read its text."""
 
@@ -68,12 +93,16 @@ class NestedTooDeeplyError(ValueError):
 def is_empty(value: object) -> bool:
     """Return whether ``value`` says nothing: missing, invisible, or an empty list or object."""
     if isinstance(value, str):
-        return not value.strip() or (not value.isascii() and not _INVISIBLE.sub("", value))
+        if not value or value.isspace():
+            return True
+        return not (value.isascii() or value[0].isalnum() or _INVISIBLE.sub("", value))
     return value is None or (isinstance(value, list | dict) and not value)
 
 
 def is_placeholder(text: str) -> bool:
     """Return whether ``text`` is nothing but what a template leaves to be filled in: ``[TBD]``, ``{{TAGLINE}}``."""
+    if len(text) > _MAX_PLACEHOLDER:
+        return False
     position = 0
     while position < len(text):
         match = _PLACEHOLDER.match(text, position)
@@ -119,7 +148,9 @@ def fields_of(value: Mapping[str, object]) -> dict[str, object]:
 def capitalised(name: str) -> str:
     """Return a JSON key as words that begin a line: ``open_rate`` -> ``Open rate``."""
     text = words(name)
-    return text[:1].upper() + text[1:]
+    first, _, rest = text.partition(" ")
+    first = first.upper() if first.casefold() in _ACRONYMS else first[:1].upper() + first[1:]
+    return f"{first} {rest}" if rest else first
 
 
 def title_of(stem: str) -> str:
@@ -222,10 +253,7 @@ def label_of(entry: object) -> str:
 
 def stamp(value: object, order: str = "") -> str:
     """Return a date as ISO-8601 (as its source wrote it, where that is such), or "" for what is none."""
-    try:
-        written = read_date(value if isinstance(value, str | int | float) else None, order)
-    except OverflowError:  # an integer beyond any moment
-        return ""
+    written = read_date(value if isinstance(value, str | int | float) else None, order)
     return written.iso if written else ""
 
 

@@ -12,8 +12,8 @@ _CURRENCIES = frozenset(
     ("currency", "currency_code", "currency_symbol", "währung", "devise", "moneda", "moeda", "valuta", "waluta")
 )
 _MONEY = word_set("""
-    budget spend spent cost costs revenue cpa cpc cpm cpl cac cpv aov arpu price pricing ltv clv profit margin fee income
-    turnover gmv mrr arr amount payout savings bid
+    budget spend spent cost costs revenue cpa cpc cpm cpl cac cpv aov arpu price pricing ltv clv profit margin fee
+    income turnover gmv mrr arr amount payout savings bid
     umsatz kosten ausgaben preis gewinn erlös dépenses dépense coût coûts prix ingresos gasto gastos coste costo precio
     ricavi spesa prezzo costi receita custo preço omzet uitgaven prijs koszt przychód wydatki intäkter kostnad
 """)
@@ -23,8 +23,8 @@ _NO_MONEY = word_set("""
 _METRICS = word_set("""
     ctr cvr cpa cpc cpm cpl cac cpv roas roi aov ltv clv nps csat mrr arr gmv arpu spend spent cost costs revenue profit
     conversions conversion clicks impressions opens open_rate leads sales orders sessions visits users reach views
-    engagement bookings signups subscribers downloads installs purchases transactions bounce unsubscribes churn followers
-    likes shares comments saves rate turnover
+    engagement bookings signups subscribers downloads installs purchases transactions bounce unsubscribes churn
+    followers likes shares comments saves rate turnover
     umsatz klicks impressionen kosten ausgaben verkäufe bestellungen anmeldungen öffnungsrate klickrate gewinn
     ventes dépenses clics ingresos ventas gasto conversiones ricavi vendite vendas cliques receita omzet kliks verkopen
     przychód kliknięcia sprzedaż
@@ -82,16 +82,13 @@ def _entry(name: str, entry: object, currency: str, *, money: bool, depth: int) 
     if micros is not None:
         amount = f"{micros:.2f}"
         return name[: -len("micros")].rstrip("_ -"), f"{amount} {currency}" if currency else amount
-    if isinstance(entry, bool) or not isinstance(entry, int | float):
-        bare = isinstance(entry, str) and entry.strip() and not entry.strip().strip("0123456789.,' \u00a0-+")
-        if bare and is_money and currency and _DIGIT.search(str(entry)):
-            return name, f"{str(entry).strip()} {currency}"
-        return name, entry
-    if _PERCENT.search(known):
-        return name[: name.lower().rindex("p")].rstrip("_ -") or name, f"{label(entry)} %"
-    if is_money and currency and label(entry):
-        return name, f"{label(entry)} {currency}"
-    return name, entry
+    if isinstance(entry, str):
+        bare = bool(_DIGIT.search(entry)) and not entry.strip("0123456789.,' \u00a0-+")
+        return name, f"{entry.strip()} {currency}" if bare and is_money and currency else entry
+    text = "" if isinstance(entry, bool) else label(entry)
+    if text and _PERCENT.search(known):
+        return name[: name.lower().rindex("p")].rstrip("_ -") or name, f"{text} %"
+    return name, f"{text} {currency}" if text and is_money and currency else entry
 
 
 def _micros(name: str, entry: object) -> float | None:

@@ -66,7 +66,7 @@ class Broken(ServiceBase):
     async def _fail(self, *_: Any, **__: Any) -> NoReturn:  # noqa: ANN401  # whatever the call takes
         """Raise the ``ServiceError`` that says why there is no such service."""
         raise ServiceError(
-            self.error.problem, self.error.remedy, error_class=ErrorClass.UNAVAILABLE, code="configuration"
+            self.error.problem, self.error.remedy, error_class=ErrorClass.CONFIGURATION, code="configuration"
         )
 
     prepare = fingerprint = ping = capacity = count = upsert = update_metadata = _fail

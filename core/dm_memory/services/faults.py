@@ -16,7 +16,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from socket import gaierror
 
-from dm_memory.errors import ErrorClass, ServiceError
+from dm_memory.errors import ConfigurationError, ErrorClass, ServiceError
+from dm_memory.services.http import proxy_for
 
 __all__ = ["NOT_STORED", "Faults", "load", "refused", "retry_after"]
 
@@ -111,7 +112,7 @@ class Faults:
             return self.timeout(code)
         if any(isinstance(reason, httpx.DecodingError) for reason in reasons):
             return self.malformed(code)
-        if any(isinstance(reason, httpx.ProxyError) for reason in reasons):
+        if any(isinstance(reason, httpx.ProxyError) or _is_proxied(reason) for reason in reasons):
             problem, remedy = "can't be reached through the proxy", "Check HTTPS_PROXY, ALL_PROXY and NO_PROXY"
         elif any(isinstance(reason, ssl.SSLCertVerificationError) for reason in reasons):
             problem, code = "has a certificate that is not trusted here", "certificate"
@@ -162,11 +163,15 @@ class Faults:
         """It answered that it is elsewhere, where the key is not sent."""
         setting = self.url_setting or "the proxy settings"
         remedy = f"Set {setting} to the final address: dm-memory does not follow redirects with a key."
-        return self._error(ErrorClass.UNAVAILABLE, "redirects to another address", remedy, code)
+        return self._error(ErrorClass.CONFIGURATION, "redirects to another address", remedy, code)
 
     def absent(self, what: str, remedy: str, code: str = "404") -> ServiceError:
-        """It answered, but what was asked for is not there; no entry is to blame."""
+        """It answered, but what was asked for is not there any more; no entry is to blame."""
         return self._error(ErrorClass.UNAVAILABLE, f"answered {code}: there is no {what}", remedy, code)
+
+    def misplaced(self, what: str, remedy: str, code: str = "404") -> ServiceError:
+        """Something answered that it is not this service: the address is wrong."""
+        return self._error(ErrorClass.CONFIGURATION, f"answered {code}: there is no {what}", remedy, code)
 
     def unavailable(self, code: str = "", retry_after: float | None = None) -> ServiceError:
         """It was reached, and fails."""
@@ -185,6 +190,18 @@ class Faults:
 
 
 _QUEUED = "what is missing is queued"
+
+
+def _is_proxied(error: BaseException) -> bool:
+    """Return whether no connection came about to a place that is reached through a proxy: then the proxy is meant."""
+    import httpx  # noqa: PLC0415  # as above
+
+    if not isinstance(error, httpx.ConnectError):
+        return False
+    try:
+        return proxy_for(str(error.request.url)) is not None
+    except (RuntimeError, ConfigurationError):  # it is not known what was asked
+        return False
 
 
 def _behind(error: BaseException) -> Iterator[BaseException]:

@@ -204,7 +204,7 @@ class Guarded(ServiceBase, Generic[_Service]):
             await self.inner.prepare()
         except ConfigurationError as error:
             raise ServiceError(
-                error.problem, error.remedy, error_class=ErrorClass.UNAVAILABLE, code="configuration"
+                error.problem, error.remedy, error_class=ErrorClass.CONFIGURATION, code="configuration"
             ) from error
 
     async def fingerprint(self) -> str:

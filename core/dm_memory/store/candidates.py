@@ -53,6 +53,7 @@ class EntryFacts(NamedTuple):
     expires_at: str
     recorded_at: str
     retired_at: str
+    language: str
     duplicate_of: int | None
 
 
@@ -98,8 +99,8 @@ def moment_of(connection: sqlite3.Connection) -> Moment:
 def entry_facts(connection: sqlite3.Connection, after: int = -1) -> list[EntryFacts]:
     """Return the entries that changed after a moment of the store's clock; duplicates too, which are none any more."""
     rows = connection.execute(
-        "SELECT seq, kind, content_type, state, day, priority, expires_at, recorded_at, retired_at, duplicate_of"
-        " FROM entries WHERE updated_at > ?",
+        "SELECT seq, kind, content_type, state, day, priority, expires_at, recorded_at, retired_at, language,"
+        " duplicate_of FROM entries WHERE updated_at > ?",
         (after,),
     )
     return [EntryFacts._make(row) for row in rows]
@@ -127,15 +128,17 @@ def vectors_after(
 
     A vector of another text than the entry's is left out: it is due to be made again.
     """
-    yield from connection.execute(_VECTORS + ("v.updated_at > ?" if after >= 0 else "?"), (model, after))
+    in_order = "+" if after < 0 else ""  # all of them: in the order of the table, not of the index
+    sql = f"{_VECTORS} {in_order}v.updated_at > ?"  # noqa: S608  # a sign or none
+    yield from connection.execute(sql, (model, after))
     if seqs:
-        sql = _VECTORS + "v.updated_at <= ? AND v.seq IN (SELECT value FROM json_each(?))"
+        sql = f"{_VECTORS} v.updated_at <= ? AND v.seq IN (SELECT value FROM json_each(?))"
         yield from connection.execute(sql, (model, after, in_json(seqs)))
 
 
 _VECTORS = (
     "SELECT v.seq, v.crc, v.vector FROM vectors v CROSS JOIN entries e ON e.seq = v.seq"
-    " WHERE v.model = ? AND v.content_hash = e.content_hash AND "
+    " WHERE v.model = ? AND v.content_hash = e.content_hash AND"
 )
 
 
@@ -183,7 +186,14 @@ def texts(connection: sqlite3.Connection, seqs: Collection[int]) -> dict[int, St
         " state, retired_at, version, author, language FROM entries e WHERE seq IN (SELECT value FROM json_each(?))",
         (in_json(seqs),),
     )
-    return {row[0]: StoredText(*row[:7], tuple(orjson.loads(row[7])), *row[8:]) for row in rows}
+    found = {}
+    for row in map(list, rows):
+        row[_TAGS] = tuple(orjson.loads(row[_TAGS]))
+        found[row[0]] = StoredText(*row)
+    return found
+
+
+_TAGS = 7
 
 
 def texts_containing(connection: sqlite3.Connection, part: str) -> list[int]:
@@ -209,9 +219,9 @@ def revisions_of(connection: sqlite3.Connection, seq: int) -> list[Revision]:
     return [Revision._make(row) for row in rows]
 
 
-def seqs_of(connection: sqlite3.Connection, *, ids: Collection[str] = (), key: str = "") -> dict[str, int]:
+def seqs_of(connection: sqlite3.Connection, *, ids: Collection[str] = (), keys: Collection[str] = ()) -> dict[str, int]:
     """Return the rows of entries by id or by key; a duplicate's is the row of the entry that stands for it."""
-    column, values = ("key", [key]) if key else ("id", list(ids))
+    column, values = ("key", keys) if keys else ("id", ids)
     rows = connection.execute(
         f"SELECT {column}, coalesce(duplicate_of, seq) FROM entries WHERE {column} IN"  # noqa: S608  # one of two names
         " (SELECT value FROM json_each(?))",

@@ -120,15 +120,23 @@ class Store:
             self.connection.close()
 
 
-def open_store(memory_dir: Path, brand: str, busy_seconds: float = _BUSY_SECONDS) -> Store:
+def open_store(
+    memory_dir: Path, brand: str, busy_seconds: float = _BUSY_SECONDS, *, name: str = FILE_NAME
+) -> Store:
     """Open a brand's memory for writing; it is made, with its folder, if it is missing.
+
+    Args:
+        memory_dir: The brand's memory folder.
+        brand: The brand's slug.
+        busy_seconds: How long to wait for another process that writes.
+        name: Of the file; another one while a takeover builds it.
 
     Raises:
         HomeError: The folder or the file can't be made.
         DamagedStoreError: The file is damaged, or no memory at all; a sync sets it aside.
         StoreError: It can't be opened, or a newer program wrote it.
     """
-    path = memory_dir / FILE_NAME
+    path = memory_dir / name
     _inspect(path)
     try:
         make_private_folder(memory_dir)

@@ -296,14 +296,22 @@ def put_tags(connection: sqlite3.Connection, tags: Mapping[int, Iterable[Tag]]) 
     connection.executemany("INSERT OR IGNORE INTO tags VALUES (?, ?, ?, ?)", rows)
 
 
-def see(connection: sqlite3.Connection, path: str, seqs: Collection[int]) -> list[int]:
-    """Note that a file, read whole, states these entries; return those it stated before and does not any more."""
-    before = seqs_seen_in(connection, path)
-    now = set(seqs)
-    gone = sorted(before - now)
-    connection.executemany("DELETE FROM sightings WHERE path = ? AND seq = ?", [(path, seq) for seq in gone])
-    connection.executemany("INSERT OR IGNORE INTO sightings VALUES (?, ?)", [(path, seq) for seq in now - before])
-    return gone
+def see(connection: sqlite3.Connection, seen: Mapping[str, set[int]]) -> set[int]:
+    """Note which entries files, read whole, state; return those they stated before and do not any more.
+
+    Args:
+        connection: In a transaction.
+        seen: Row numbers of entries by the file's path.
+    """
+    before: dict[str, set[int]] = {}
+    sql = "SELECT path, seq FROM sightings WHERE path IN (SELECT value FROM json_each(?))"
+    for path, seq in connection.execute(sql, (in_json(seen),)):
+        before.setdefault(path, set()).add(seq)
+    gone = [(path, seq) for path, now in seen.items() for seq in before.get(path, set()) - now]
+    new = [(path, seq) for path, now in seen.items() for seq in now - before.get(path, set())]
+    connection.executemany("DELETE FROM sightings WHERE path = ? AND seq = ?", gone)
+    connection.executemany("INSERT OR IGNORE INTO sightings VALUES (?, ?)", new)
+    return {seq for _, seq in gone}
 
 
 def add_revisions(connection: sqlite3.Connection, seqs: Sequence[int], at: str, reason: str) -> int:

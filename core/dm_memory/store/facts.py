@@ -96,7 +96,7 @@ def store_facts(connection: sqlite3.Connection, brand: str, stated: Sequence[Sta
     """Store what entries state by now.
 
     Args:
-        connection: In a transaction in which the entries' own rows are, or will be, written.
+        connection: In a transaction, after the entries' own rows were written.
         brand: The brand's slug.
         stated: Each entry once.
         now: The present moment, ISO-8601.

@@ -23,7 +23,10 @@ from typing import Any, TypeVar
 from unicodedata import normalize
 from uuid import UUID, uuid5
 
+from dm_memory.store.schema import APPLICATION_ID
+
 __all__ = [
+    "UNFINISHED",
     "OldCheckpoint",
     "OldDelivery",
     "OldEntity",
@@ -31,11 +34,21 @@ __all__ = [
     "OldFact",
     "OldHome",
     "OldPattern",
+    "OldRun",
     "OldService",
     "OldTag",
     "OldVector",
+    "is_home_0_2",
+    "is_registry_of_newer_version",
     "read_home_0_2",
 ]
+
+UNFINISHED = "memory.db.new"
+"""The store that a takeover builds; complete as soon as ``registry.db`` says that a newer version was here."""
+
+_REGISTRY = "registry.db"
+_DURABLE = "memory.db"
+_GRAPH = "graph.db"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +89,8 @@ class OldEntry:
         previous: The text of the version before, if ``memory.db`` still contained that; else "".
         duplicate_of: The key of the entry that stands for the same text, or "". Duplicates have no vectors.
         vectors: Those made from this very text. Several models can have theirs.
+        number: Its place in the registry, from 1 in the order in which entries were first met; 0 if it is not there.
+        changed_at: When the run began that wrote it last, or "".
     """
 
     key: str
@@ -101,6 +116,8 @@ class OldEntry:
     previous: str = ""
     duplicate_of: str = ""
     vectors: tuple[OldVector, ...] = ()
+    number: int = 0
+    changed_at: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,13 +197,28 @@ class OldService:
 
     Attributes:
         fingerprint: What its entries were made with.
+        rebuilding: What its entries are being made with again, "" if that is not under way.
         seen: The place in its change feed up to which everything is known (Turso only): microseconds and id.
     """
 
     name: str
     fingerprint: str
+    rebuilding: str
     seen: tuple[int, str] | None
     deliveries: tuple[OldDelivery, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OldRun:
+    """A run of 0.2's. ``counts`` is JSON; ``status`` ``running`` means that it was killed."""
+
+    number: int
+    run_id: str
+    started_at: str
+    finished_at: str
+    status: str
+    scope: str
+    counts: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +242,10 @@ class OldHome:
         services: The connected ones.
         foreign_index: Entries of ``_index.json`` that the plugin's script wrote, as JSON.
         damaged: Names of the files that could not be read whole.
+        runs: The latest ones, oldest first.
+        clock: Up to where ``memory.db`` used its clock: microseconds since 1970.
+        graph_texts: The texts by which the graph's facts were read, by the keys of entries: a text that was changed
+            and not delivered to the graph is not among them.
     """
 
     entries: tuple[OldEntry, ...]
@@ -222,6 +258,61 @@ class OldHome:
     hash_version: int
     foreign_index: tuple[str, ...]
     damaged: tuple[str, ...]
+    runs: tuple[OldRun, ...]
+    clock: int
+    graph_texts: Mapping[str, str]
+
+
+# Whose files are there -----------------------------------------------------------------------------------------------
+
+_HEADER_BYTES = 100
+_SQLITE = b"SQLite format 3\0"
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """What the first bytes of a regular file say (SQLite's documentation, "Database File Format", section 1.3)."""
+
+    application: int = 0
+    version: int = 0
+    pages: int = 0
+
+    @classmethod
+    def of(cls, path: Path) -> _Header | None:
+        """Return the header; an empty one for a file that is no database or can't be read; None without a file."""
+        if not _is_file(path):
+            return None
+        try:
+            with path.open("rb") as file:
+                data = file.read(_HEADER_BYTES)
+        except OSError:
+            return cls()  # whoever opens it finds out why
+        if len(data) < _HEADER_BYTES or not data.startswith(_SQLITE):
+            return cls()
+        return cls(*(int.from_bytes(data[start : start + 4], "big") for start in (68, 60, 28)))
+
+
+def is_home_0_2(memory_dir: Path) -> bool:
+    """Return whether 0.2's files wait to be taken over, or a takeover to be finished. Reads a few headers."""
+    durable = _Header.of(memory_dir / _DURABLE)
+    if durable is not None and durable.application == APPLICATION_ID:
+        return False
+    registry = _Header.of(memory_dir / _REGISTRY)
+    if registry is not None:
+        return registry.version < _NEWER or _is_file(memory_dir / UNFINISHED)
+    is_old = durable is not None and durable.version == 0 and durable.pages > 1  # ours has one before it has tables
+    return is_old or _Header.of(memory_dir / _GRAPH) is not None
+
+
+def is_registry_of_newer_version(memory_dir: Path) -> bool:
+    """Return whether ``registry.db`` makes 0.2 stop, as it stands there since a takeover had built its store."""
+    registry = _Header.of(memory_dir / _REGISTRY)
+    return registry is not None and registry.version >= _NEWER
+
+
+_NEWER = 2
+
+# Everything in them --------------------------------------------------------------------------------------------------
 
 
 def read_home_0_2(memory_dir: Path) -> OldHome | None:
@@ -233,18 +324,18 @@ def read_home_0_2(memory_dir: Path) -> OldHome | None:
         OSError: A file is there and can't be read; nothing may be concluded from that.
     """
     with ExitStack() as stack:
-        registry = stack.enter_context(_opened(memory_dir / "registry.db"))
-        durable = stack.enter_context(_opened(memory_dir / "memory.db"))
-        graph = stack.enter_context(_opened(memory_dir / "graph.db"))
+        registry = stack.enter_context(_opened(memory_dir / _REGISTRY))
+        durable = stack.enter_context(_opened(memory_dir / _DURABLE))
+        graph = stack.enter_context(_opened(memory_dir / _GRAPH))
         if registry is not None and not registry.has_format(1):
             registry = None
         if graph is not None and not graph.has_format(1):
             graph = None
         if durable is not None and not _is_durable_store(durable, beside_others=bool(registry or graph)):
             durable = None
-        found = {"registry.db": registry, "memory.db": durable, "graph.db": graph}
-        if not any(found.values()):
-            return None
+        found = {_REGISTRY: registry, _DURABLE: durable, _GRAPH: graph}
+        if not any(database and database.tables for database in found.values()):
+            return None  # nothing there says that it is 0.2's
         home = _Reading(
             registry or _nothing(stack), durable or _nothing(stack), graph or _nothing(stack), memory_dir
         ).home()
@@ -264,7 +355,7 @@ def _is_durable_store(database: _Database, *, beside_others: bool) -> bool:
 _ITEMS = (
     "SELECT rowid AS rowid, key, content, content_hash, metadata_hash, content_type, kind, source, details,"
     " recorded_at, created_at, version, updated_from, sticky_tags, sticky_type, origin, prepared_hash, duplicate_of,"
-    " source_digest FROM items WHERE rowid > ? ORDER BY rowid"
+    " source_digest, run FROM items WHERE rowid > ? ORDER BY rowid"
 )
 _EPISODES = (
     "SELECT rowid AS rowid, id, brand, key, content, content_hash, metadata_hash, content_type, kind, source, tags,"
@@ -308,9 +399,12 @@ class _Reading:
         items = self.registry.rows("items", _ITEMS)
         keys = {row["rowid"]: row["key"] for row in items if _are_texts(row, ("key",))}
         entities = {row["rowid"]: entity for row in self.graph.rows("entities", _ENTITIES) for entity in _entity(row)}
+        runs = tuple(OldRun(*row) for row in self.registry.table("runs", _RUNS))
+        stated = list(_parsed(self.graph, _from_graph, self.graph.rows("entries", _GRAPH_ENTRIES)))
+        clock = self.durable.table("dm_memory_meta", _CLOCK)
         generation = "generation:"
         return OldHome(
-            entries=self._entries(items),
+            entries=self._entries(items, stated, {run.number: run.started_at for run in runs}),
             patterns=tuple(_parsed(self.durable, _pattern, self.durable.rows("patterns", _PATTERNS))),
             entities=tuple(entities.values()),
             facts=tuple(self._facts(entities)),
@@ -322,16 +416,20 @@ class _Reading:
             hash_version=int(version) if (version := meta.get("hash-version", "")).isdecimal() else 1,
             foreign_index=tuple(entry for (entry,) in self.registry.table("foreign_index", _FOREIGN)),
             damaged=(),
+            runs=runs,
+            clock=int(clock[0][0]) if clock else 0,
+            graph_texts={entry.key: entry.content for entry in stated},
         )
 
-    def _entries(self, items: list[_Row]) -> tuple[OldEntry, ...]:
+    def _entries(
+        self, items: list[_Row], stated: Sequence[OldEntry], runs: Mapping[int, str]
+    ) -> tuple[OldEntry, ...]:
         rows = self.durable.rows("episodes", _EPISODES)
         episodes = {entry.key: entry for entry in _parsed(self.durable, _from_episode, rows)}
         entries = dict(episodes)
-        wanted = list(_from_items(self.registry, items))
+        wanted = list(_from_items(self.registry, items, runs))
         if self.registry.damaged or not items:
-            graph = _parsed(self.graph, _from_graph, self.graph.rows("entries", _GRAPH_ENTRIES))
-            entries = {entry.key: entry for entry in graph} | entries
+            entries = {entry.key: entry for entry in stated} | entries
         for entry in wanted:
             stored = episodes.get(entry.key)
             entries[entry.key] = replace(
@@ -366,10 +464,17 @@ class _Reading:
                 deliveries.setdefault(service, []).append(OldDelivery(keys[seq], *confirmed))
         for service, known in sorted(deliveries.items()):
             fingerprint = meta.get(f"generation:{service}", "")
-            yield OldService(service, fingerprint, _place(meta.get(f"seen:{service}", "")), tuple(known))
+            rebuilding = meta.get(f"rebuilding:{service}", "")
+            yield OldService(service, fingerprint, rebuilding, _place(meta.get(f"seen:{service}", "")), tuple(known))
 
 
 _META = "SELECT name, value FROM meta WHERE typeof(name) = 'text' AND typeof(value) = 'text'"
+_RUNS = (
+    "SELECT id, run_id, started_at, finished_at, status, scope, counts FROM runs WHERE typeof(run_id) = 'text'"
+    " AND typeof(started_at) = 'text' AND typeof(finished_at) = 'text' AND typeof(status) = 'text'"
+    " AND typeof(scope) = 'text' AND typeof(counts) = 'text' ORDER BY id"
+)
+_CLOCK = "SELECT value FROM dm_memory_meta WHERE name = 'clock' AND typeof(value) = 'integer'"
 _FOREIGN = "SELECT entry FROM foreign_index WHERE typeof(entry) = 'text'"
 _DELIVERIES = (
     "SELECT layer, seq, state, content_hash, metadata_hash, stored_at FROM deliveries WHERE instr(layer, '@')"
@@ -387,7 +492,7 @@ def _parsed(database: _Database, parse: Callable[[_Row], _Value], rows: Iterable
             database.damaged = True
 
 
-def _from_items(registry: _Database, rows: Sequence[_Row]) -> Iterator[OldEntry]:
+def _from_items(registry: _Database, rows: Sequence[_Row], runs: Mapping[int, str]) -> Iterator[OldEntry]:
     """Yield the registry's entries. The tags that an entry has from its duplicates are told from a user's by these."""
     keys = {row["rowid"]: row["key"] for row in rows if _are_texts(row, ("key",))}
     of_duplicates: dict[int, set[str]] = {}
@@ -405,6 +510,8 @@ def _from_items(registry: _Database, rows: Sequence[_Row]) -> Iterator[OldEntry]
                 entry,
                 tags=tuple(OldTag(tag.name, origins.get(tag.name, "")) for tag in entry.tags),
                 duplicate_of=keys.get(row["duplicate_of"], ""),
+                number=row["rowid"],
+                changed_at=runs.get(row["run"], ""),
             )
 
 
@@ -414,6 +521,8 @@ def _tags_of_item(row: _Row) -> list[str]:
 
 
 def _from_item(row: _Row) -> OldEntry:
+    if not _are_texts(row, ("origin", "prepared_hash")):
+        raise ValueError(row["key"])
     tags, facts, priority, expires_at, related = json.loads(row["details"])
     rest = {"tags": tags, "facts": facts, "priority": priority, "expires_at": expires_at, "related": related}
     return replace(
@@ -443,6 +552,8 @@ def _entry(row: _Row) -> OldEntry:
         "created_at", "priority", "expires_at", "updated_from",
     )  # fmt: skip
     if not _are_texts(row, names) or _content_hash(row["content"]) != row["content_hash"]:
+        raise ValueError(row["key"])
+    if not all(isinstance(name, str) for name in (*row["tags"], *row["related"])):
         raise ValueError(row["key"])
     return OldEntry(
         **{name: row[name] for name in names},

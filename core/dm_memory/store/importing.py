@@ -7,6 +7,7 @@ transaction.
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,11 +15,12 @@ from typing import Any
 
 import orjson
 
+from dm_memory.facts.model import Fact
 from dm_memory.items import Payload, storage_id
 from dm_memory.store import entries as table
 from dm_memory.store.database import Store
 from dm_memory.store.entries import EntryRow, Known, Tag
-from dm_memory.store.facts import Stated, store_facts
+from dm_memory.store.facts import Stated, import_facts, store_facts
 from dm_memory.store.patterns import update_patterns
 from dm_memory.store.vectors import Embedded, put_vectors
 from dm_memory.store.words import put_words, remove_words
@@ -35,6 +37,10 @@ class Imported:
 
     Attributes:
         revisions: Texts it had before, oldest first: text, recorded at, replaced at, reason.
+        duplicate_of: The key of the entry that stands for the same text and is in memory already; "" for none.
+        facts: Facts as another store kept them, with the moments from which it states them: those that ended can't be
+            read from its text.
+        facts_text: The text that the facts which have not ended were read from.
     """
 
     payload: Payload
@@ -45,6 +51,9 @@ class Imported:
     source_updated_at: str = ""
     prepared_hash: str = ""
     revisions: tuple[tuple[str, str, str, str], ...] = ()
+    duplicate_of: str = ""
+    facts: tuple[tuple[Fact, str], ...] = ()
+    facts_text: str = ""
 
 
 def to_json(value: object) -> str:
@@ -56,9 +65,19 @@ def to_json(value: object) -> str:
 
 
 def list_of(key: str) -> str:
-    """Return the list that an entry's key names, ``campaign/x#learnings`` for ``campaign/x#learnings/0``, or ""."""
-    head, slash, tail = key.rpartition("/")
-    return head if slash and "#" in head and tail else ""
+    """Return the list that an entry's key names, ``campaign/x#learnings`` for ``campaign/x#learnings/0``, or "".
+
+    0.2 numbered the entries of campaigns' lists. Of insights with one moment it is the first one's key.
+    """
+    found = _IN_LIST.get(key.partition("/")[0], _HASHED).fullmatch(key)
+    return found[1] if found else ""
+
+
+_HASHED = re.compile(r"(.+#.+)/[0-9a-f]{12}(?:~\d+)?", re.DOTALL)
+_IN_LIST = {
+    "campaign": re.compile(r"(.+#.+)/(?:\d+|[0-9a-f]{12})(?:~\d+)?", re.DOTALL),
+    "insight": re.compile(r"(.+)~\d+", re.DOTALL),
+}
 
 
 def import_entries(
@@ -79,10 +98,11 @@ def import_entries(
     """
     connection = store.connection
     known = table.known_by_key(connection, [each.payload.key for each in imported])
+    owners = table.known_by_key(connection, [each.duplicate_of for each in imported if each.duplicate_of])
     first = store.value("SELECT max(seq) FROM entries") + 1
     ticks = store.ticks(len(imported)) if imported else range(0)
     rows = [
-        _row(each, known.get(each.payload.key), first + number, tick, run, languages)
+        _row(each, known.get(each.payload.key), owners.get(each.duplicate_of), first + number, tick, run, languages)
         for number, (each, tick) in enumerate(zip(imported, ticks, strict=True))
     ]
     changed = [row for row in rows if row.key in known]
@@ -98,15 +118,19 @@ def import_entries(
     )
     _put_revisions(connection, pairs)
     remove_words(connection, [row.seq for row in changed])
-    put_words(connection, [(row.seq, analyse(row.content, row.language)) for row in rows])
+    standing = [(each, row) for each, row in pairs if row.duplicate_of is None]
+    put_words(connection, [(row.seq, analyse(row.content, row.language)) for _, row in standing])
     vectors = [
         (row.seq, row.id, row.content_hash, Embedded(each.payload.vector_model, each.payload.vectors))
-        for each, row in pairs
+        for each, row in standing
         if each.payload.vectors
     ]
     if vectors:
         put_vectors(connection, store.brand, vectors, store.ticks(sum(len(own[3].chunks) for own in vectors)))
-    stated = [Stated(row.seq, each.payload, texts.get(row.seq)) for each, row in pairs]
+    import_facts(connection, [(row.seq, *fact) for each, row in standing for fact in each.facts])
+    stated = [
+        Stated(row.seq, each.payload, each.facts_text if each.facts else texts.get(row.seq)) for each, row in standing
+    ]
     store_facts(connection, store.brand, stated, now)
     update_patterns(connection, store.brand, [row.seq for row in rows], store.ticks)
     _note_sources(connection, pairs)
@@ -138,7 +162,13 @@ _ROLLING = frozenset({"insight", "session", "prepared", "violation"})
 
 
 def _row(  # noqa: PLR0917  # what a row is made from
-    each: Imported, known: Known | None, seq: int, tick: int, run: int, languages: tuple[str, ...]
+    each: Imported,
+    known: Known | None,
+    owner: Known | None,
+    seq: int,
+    tick: int,
+    run: int,
+    languages: tuple[str, ...],
 ) -> EntryRow:
     payload = each.payload
     return EntryRow(
@@ -164,7 +194,7 @@ def _row(  # noqa: PLR0917  # what a row is made from
         payload.updated_from,
         payload.state,
         payload.retired_at,
-        None,
+        owner.seq if owner else None,
         each.origin or (known.origin if known else ""),
         each.source_updated_at or (known.source_updated_at if known else ""),
         # What this computer's own file says is news only when somebody changes it there.
@@ -172,7 +202,7 @@ def _row(  # noqa: PLR0917  # what a row is made from
         each.prepared_hash or (known.prepared_hash if known else ""),
         language_of(payload.content, languages),
         payload.author,
-        payload.vector_model if payload.vectors else "",
+        payload.vector_model if payload.vectors and not owner else "",
         run,
         tick,
     )
@@ -216,14 +246,9 @@ def imported_of_record(brand: str, record: Mapping[str, Any]) -> Imported | None
         tags += [Tag(str(tag), "user", removed=True) for tag in get("untagged") or ()]
         names = tuple(sorted(tag.tag for tag in tags if not tag.removed))
         related = tuple(map(str, get("related") or ()))
-        fields = {
-            "content_type": str(record["content_type"]),
-            "kind": str(record["kind"]),
-            "source": str(get("source", "sync")),
-            "recorded_at": str(get("recorded_at", "")),
-            "priority": str(get("priority", "normal")),
-            "expires_at": str(get("expires_at", "")),
-        }
+        content_type, kind, source = str(record["content_type"]), str(record["kind"]), str(get("source", "sync"))
+        recorded_at, expires_at = str(get("recorded_at", "")), str(get("expires_at", ""))
+        priority = str(get("priority", "normal"))
         retired = str(get("retired_at", "")) or (str(get("at", "")) if record["op"] == "retired" else "")
         payload = Payload(
             id=storage_id(brand, str(record["key"])),
@@ -231,16 +256,31 @@ def imported_of_record(brand: str, record: Mapping[str, Any]) -> Imported | None
             key=str(record["key"]),
             content=content,
             content_hash=content_hash(content),
-            metadata_hash=metadata_hash(tags=names, facts=facts, related=related, **fields),
+            metadata_hash=metadata_hash(
+                content_type=content_type,
+                kind=kind,
+                source=source,
+                tags=names,
+                facts=facts,
+                recorded_at=recorded_at,
+                priority=priority,
+                expires_at=expires_at,
+                related=related,
+            ),
+            content_type=content_type,
+            kind=kind,
+            source=source,
             tags=names,
             facts=facts,
+            recorded_at=recorded_at,
             created_at=str(get("created_at", "")) or str(get("at", "")),
             version=int(get("version", 1)),
+            priority=priority,
+            expires_at=expires_at,
             related=related,
             state="retired" if retired else "current",
             retired_at=retired,
             author=str(get("author", "")),
-            **fields,
         )
     except (KeyError, TypeError, ValueError, IndexError):
         return None

@@ -13,6 +13,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from dm_memory.errors import DamagedStoreError, HomeError
 from dm_memory.findings import Finding, Severity
@@ -20,12 +21,13 @@ from dm_memory.store import entries as table
 from dm_memory.store.database import FILE_NAME, Store, is_present, open_store, store_errors
 from dm_memory.store.entries import EntryRow, Tag
 from dm_memory.store.files import remove_leftovers
+from dm_memory.store.home_0_2 import is_home_0_2
 from dm_memory.store.importing import Imported, import_entries, imported_of_record, record_of_entry
 from dm_memory.store.journal import Journal
 from dm_memory.text.hashing import content_hash
 from dm_memory.text.timestamps import Clock, from_iso, to_iso
 
-__all__ = ["REBUILT", "open_or_rebuild", "rewrite_journal"]
+__all__ = ["REBUILT", "journal_records", "open_or_rebuild", "rewrite_journal"]
 
 REBUILT = "rebuilt"
 """The stored fact that connected services have yet to be asked for what only they still have."""
@@ -37,7 +39,7 @@ _LARGEST_SEQ = 1 << 40
 
 
 def open_or_rebuild(
-    memory_dir: Path, brand: str, clock: Clock, *, damaged: bool = False
+    memory_dir: Path, brand: str, clock: Clock, *, damaged: bool = False, languages: tuple[str, ...] = ()
 ) -> tuple[Store, list[Finding]]:
     """Open the memory for writing, whatever state it is in.
 
@@ -46,6 +48,7 @@ def open_or_rebuild(
         brand: The brand's slug.
         clock: Tells the time.
         damaged: The memory turned out to be damaged while it was used.
+        languages: The brand's, the primary one first.
 
     Raises:
         HomeError, StoreError: It can't be opened, or a damaged file can't be set aside.
@@ -53,6 +56,11 @@ def open_or_rebuild(
     remove_leftovers(memory_dir)
     now = to_iso(clock())
     journal = Journal(memory_dir)
+    taken: list[Finding] = []
+    if is_home_0_2(memory_dir):
+        from dm_memory.store.takeover import take_over  # noqa: PLC0415  # once in a brand's life; it imports this module
+
+        taken = take_over(memory_dir, brand, now, languages)
     try:
         if damaged:
             raise DamagedStoreError("", "")
@@ -61,10 +69,10 @@ def open_or_rebuild(
         try:
             if not new:
                 _check_if_due(store, clock)
-                return store, _follow_journal(store, journal, now)
+                return store, [*taken, *_follow_journal(store, journal, now)]
             if not journal.size():
-                return store, []
-            return store, [*_rebuilt(store, journal, None, now)]
+                return store, taken
+            return store, [*taken, *_rebuilt(store, journal, None, now)]
         except BaseException:
             store.close()
             raise
@@ -72,7 +80,7 @@ def open_or_rebuild(
         aside = _set_aside(memory_dir / FILE_NAME)
         store = open_store(memory_dir, brand)
         try:
-            return store, [*_rebuilt(store, journal, aside, now)]
+            return store, [*taken, *_rebuilt(store, journal, aside, now)]
         except BaseException:
             store.close()
             raise
@@ -169,7 +177,7 @@ def _salvage(store: Store, aside: Path, now: str) -> int:
 _KEPT_META = frozenset({"mac_key", "last_complete_sync", "checkpoint"})
 
 
-def _readable(source: sqlite3.Connection, name: str, columns: str) -> Iterator[tuple[object, ...]]:
+def _readable(source: sqlite3.Connection, name: str, columns: str) -> Iterator[tuple[Any, ...]]:
     """Yield the rows of a table that can be read; ranges of row numbers that can't are halved around the damage."""
     key = "rowid" if name not in {"tags", "tombstones", "meta"} else ""
     if not key:
@@ -304,19 +312,21 @@ def _replay_entries_of(store: Store, journal: Journal, now: str) -> None:
 def rewrite_journal(store: Store, journal: Journal, now: str) -> None:
     """Write the journal from memory: what files can't give back. Others wait for that moment with their hand-ins."""
     with journal.exclusively():
-        identity, end = journal.rewrite(_records(store, now))
+        identity, end = journal.rewrite(journal_records(store, now))
     with store.transaction():
         store.set_meta("journal", f"{identity}:{end}")
         store.set_meta("journal_read", f"{identity}:{end}")
 
 
-def _records(store: Store, now: str) -> Iterator[dict[str, object]]:
+def journal_records(store: Store, now: str) -> Iterator[dict[str, object]]:
+    """Yield what files can't give back of a memory, as the journal keeps it."""
     kinds = ", ".join(f"'{kind}'" for kind in ("insight", "session", "prepared", "violation"))
     after = 0
     columns = ", ".join(EntryRow._fields)
     sql = (
         f"SELECT {columns} FROM entries WHERE duplicate_of IS NULL AND seq > ? AND (kind IN ({kinds})"  # noqa: S608  # our own words
         " OR state = 'retired' OR origin = '' OR type_origin = 'user'"
+        " OR EXISTS (SELECT 1 FROM revisions r WHERE r.seq = entries.seq)"
         " OR EXISTS (SELECT 1 FROM tags t WHERE t.seq = entries.seq AND t.origin = 'user'))"
         " ORDER BY seq LIMIT 500"
     )

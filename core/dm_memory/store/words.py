@@ -65,5 +65,3 @@ def without_words(connection: sqlite3.Connection) -> tuple[list[int], list[int]]
         "SELECT id FROM words_docsize WHERE id NOT IN (SELECT seq FROM entries WHERE duplicate_of IS NULL)"
     )
     return [seq for (seq,) in missing], [seq for (seq,) in orphans]
-
-

@@ -55,8 +55,8 @@ class Importing:
         for payload in payloads:
             row = known.get(payload.key)
             if row is not None:
-                old = {"op": "replaced", "at": now, "key": payload.key, "content": texts[row.seq], "reason": "elsewhere"}
-                records.append(old)
+                replaced = {"key": payload.key, "content": texts[row.seq], "reason": "elsewhere"}
+                records.append({"op": "replaced", "at": now, **replaced})
             records.append(
                 {
                     "op": "entry",

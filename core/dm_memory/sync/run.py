@@ -173,7 +173,7 @@ class Run:
             started_at=to_iso(now),
             waited=waited,
             items_before=count_entries(store),
-            facts_before=tuple(count_facts(store.connection)[:2]),
+            facts_before=count_facts(store.connection)[:2],
         )
 
     @property

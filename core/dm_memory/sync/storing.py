@@ -360,18 +360,24 @@ class Storing:
 
     def _record_files(self, connection: sqlite3.Connection, chunk: _Chunk) -> None:
         unsettled = {entry.prepared.item.origin for entry in chunk.planned if entry.action in _UNSETTLED}
-        for source in chunk.sources:
-            if not source.path:
-                continue
-            digest = None if source.path in unsettled else source.digest
-            if source.whole:
-                keys = {item.key for item in chunk.items[source.path] if not item.rolling}
-                seqs = {row.seq for row in table.known_by_key(connection, keys).values()}
-                self._run.gone.update(table.see(connection, source.path, seqs))
-            connection.execute(
-                "INSERT OR REPLACE INTO source_files VALUES (?, ?, ?, ?)",
-                (source.path, digest, self._run.preparer.fingerprint, len(source.items)),
-            )
+        sources = [source for source in chunk.sources if source.path]
+        whole = {source.path for source in sources if source.whole}
+        keys = {path: [item.key for item in chunk.items[path] if not item.rolling] for path in whole}
+        known = table.known_by_key(connection, (key for own in keys.values() for key in own))
+        seen = {path: {known[key].seq for key in own if key in known} for path, own in keys.items()}
+        self._run.gone.update(table.see(connection, seen))
+        connection.executemany(
+            "INSERT OR REPLACE INTO source_files VALUES (?, ?, ?, ?)",
+            [
+                (
+                    source.path,
+                    None if source.path in unsettled else source.digest,
+                    self._run.preparer.fingerprint,
+                    len(source.items),
+                )
+                for source in sources
+            ],
+        )
 
     # What no file states any more ------------------------------------------------------------------------------------
 
@@ -380,7 +386,7 @@ class Storing:
         with self._store.transaction() as connection:
             for path in paths:
                 self._run.note_change(connection)
-                self._run.gone.update(table.see(connection, path, ()))
+                self._run.gone.update(table.see(connection, {path: set()}))
                 connection.execute("DELETE FROM source_files WHERE path = ?", (path,))
 
     def reread(self) -> list[str]:
@@ -679,6 +685,11 @@ class Writing:
             )
             renewed.append(row._replace(metadata_hash=digest, updated_at=tick))
         table.replace_entries(self.connection, renewed)
+        stated = [
+            Stated(row.seq, payload_of_row(self.run.brand, row, effective(tags.get(row.seq, ()))), row.content)
+            for row in renewed
+        ]
+        store_facts(self.connection, self.run.brand, stated, self.run.now)
         self.want([(row, row.state, action) for row in renewed])
 
     def promote(self, owners: Sequence[Known]) -> None:

@@ -236,7 +236,12 @@ _BY_LANGUAGE: dict[str, dict[str, tuple[str, ...]]] = {
         "influencer": ("网红", "達人"),
         "website": ("落地页", "网站"),
     },
-    "ko": {"email": ("이메일", "뉴스레터"), "social": ("소셜 미디어",), "influencer": ("인플루언서",), "website": ("랜딩 페이지",)},
+    "ko": {
+        "email": ("이메일", "뉴스레터"),
+        "social": ("소셜 미디어",),
+        "influencer": ("인플루언서",),
+        "website": ("랜딩 페이지",),
+    },
     "ru": {
         "email": ("рассылка", "рассылки", "электронная почта"),
         "events": ("выставка", "выставки"),

@@ -141,6 +141,7 @@ _HEADER = re.compile(
 _CURL_LOGIN = re.compile(r"(?:\s-u|--user|--password)[ =]{1,3}[\"']?[\w.@\-]{0,64}:?([^\s\"']{6,64})")
 
 _BOUNDARY = r"(?:(?<![^\W_])|(?-i:(?<=[a-z])(?=[A-Z])))"
+# A value is only looked at, not consumed: what stands behind "password:" may be the next name.
 # Between a label and its value: quotes, "for the shop", and a sign or a word that says "is".
 _BETWEEN = (
     r"[\"'*`_)\]]{0,3}(?:[ \t](?:for|of|on|to|für|von|zum|pour|de|para|per|di|do|voor|för|til|dla"
@@ -156,7 +157,7 @@ _LOGIN_NAMES = (
     r"|パスワード|비밀번호|암호|كلمة\ المرور|كلمة\ السر|पासवर्ड"
     r"|kata\ sandi|m(?:ậ|a\u0323\u0302)t\ kh(?:ẩ|a\u0302\u0309)u|รหัสผ่าน|סיסמ[הא]"
 )
-_PASSWORD = re.compile(rf"{_BOUNDARY}(?:{_LOGIN_NAMES}){_BETWEEN}([^\s\"'`,;|]{{4,64}})", re.IGNORECASE)
+_PASSWORD = re.compile(rf"{_BOUNDARY}(?:{_LOGIN_NAMES}){_BETWEEN}(?=([^\s\"'`,;|]{{4,64}}))", re.IGNORECASE)
 _CJK_PASSWORD = re.compile(
     r"(?:密码|密碼|口令|パスワード|비밀번호|암호|รหัสผ่าน)[^\S\n]{0,2}(?:は|是|为|為|:|=|은|는|คือ)\s{0,3}([!-~]{4,64})"
 )
@@ -184,7 +185,7 @@ _KEY_NAMES = (
 _NAMED_KEY = re.compile(
     rf"{_BOUNDARY}(?:{_KEY_NAMES})(?:[_\-][A-Za-z0-9_\-]{{0,20}})?(?:{_BETWEEN}"
     rf"|[\"'`*]{{0,3}}[ \t]{{1,3}}[\"'`*(]{{0,3}})"
-    rf"([^\s\"'`,;|)]{{8,256}})",
+    rf"(?=([^\s\"'`,;|)]{{8,256}}))",
     re.IGNORECASE,
 )
 _PLAIN_KEY = re.compile(
@@ -278,7 +279,8 @@ def _beside(
     for what, pattern, is_secret in sorts:
         for match in pattern.finditer(text):
             if is_secret(match):
-                yield Secret(what, match.start(), match.end(), match[match.lastindex or 0])
+                value = match.lastindex or 0
+                yield Secret(what, match.start(), max(match.end(), match.end(value)), match[value])
 
 
 def _is_token(what: str, value: str) -> bool:
@@ -342,7 +344,7 @@ def _is_password(match: re.Match[str]) -> bool:
     ):
         return False
     if bare.isdecimal():
-        return not match[0][: -len(value)].rstrip(" \t:=\"'*`").endswith("s")
+        return not match.string[match.start() : match.start(match.lastindex or 0)].rstrip(" \t:=\"'*`").endswith("s")
     marked = any(char in "!@#$^&*+=~|" for char in bare) and any(char.isalpha() for char in bare)
     return _is_mixed(bare) or marked
 

@@ -15,6 +15,7 @@ from functools import lru_cache
 __all__ = ["WrittenDate", "dates_in_heading", "read_date"]
 
 _MAX_CHARS = 64
+_MAX_HEADING = 300
 _FIRST, _LAST = 1990, 2100
 _SECONDS = (631_152_000, 4_102_444_800)
 """From 1990 to 2100: what could be seconds since 1970, and with three digits more milliseconds."""
@@ -88,7 +89,7 @@ def read_date(value: object, order: str = "") -> WrittenDate | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
-        return _moment(float(value))
+        return _moment(value)
     if not isinstance(value, str) or not 4 <= len(text := value.strip()) <= _MAX_CHARS:  # noqa: PLR2004  # Q2 26 is no date
         return None
     if _ISO_START.match(text):
@@ -103,6 +104,7 @@ def read_date(value: object, order: str = "") -> WrittenDate | None:
 
 def dates_in_heading(heading: str, order: str = "") -> WrittenDate | None:
     """Return the one date that stands in a heading or a file's name ("Retro, 14 June 2026"), or None."""
+    heading = heading[:_MAX_HEADING]
     pieces = [heading, *_IN_HEADING.split(heading)]
     found = {read for piece in pieces if (read := read_date(piece.strip(" .,_"), order))}
     for pattern in (_ISO, _DOTTED, _DAY_MONTH, _MONTH_DAY, _MONTH_YEAR, _QUARTER, _YEAR_MONTH) if not found else ():

@@ -1,4 +1,4 @@
-"""What a person should know before using a text: banned words, restricted claims, markets with privacy laws."""
+"""What a person should know before using a text: words not to use, claims, regulation, markets with privacy laws."""
 
 from __future__ import annotations
 
@@ -6,30 +6,38 @@ from dataclasses import dataclass
 
 from dm_memory.findings import Finding, Severity
 from dm_memory.text.markets import laws_of
+from dm_memory.text.regulation import regulated_terms
 from dm_memory.text.tags import TaggingContext
 from dm_memory.text.terms import Term, TermIndex, Words
 
 __all__ = ["FLAGS_VERSION", "Flag", "Flags", "compliance_note"]
 
-FLAGS_VERSION = 1
+FLAGS_VERSION = 2
 
 _WHAT = {
     "banned-word": ("the banned word", "Leave the word out when you reuse this text; it was stored as it is."),
     "restricted-claim": ("the restricted claim", "Have the claim approved before you reuse this text; it was stored."),
+    "avoided-word": ("the word to avoid", "Choose another word when you reuse this text; it was stored as it is."),
+    "regulated": ("the regulated term", "Have it checked before you reuse this text; it was stored as it is."),
 }
+_MAX_NOTES = 300
 
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """One banned word or restricted claim found in a text.
+    """One word or claim found in a text that a person should look at.
 
     Attributes:
-        code: ``banned-word`` or ``restricted-claim``.
-        word: As the brand's guidelines write it.
+        code: ``banned-word``, ``restricted-claim``, ``avoided-word`` or ``regulated``.
+        word: As the brand's guidelines or profile write it.
+        better: What to write instead, where the brand says so.
+        rule: The regulation that is touched.
     """
 
     code: str
     word: str
+    better: str = ""
+    rule: str = ""
 
     @property
     def label(self) -> str:
@@ -38,13 +46,29 @@ class Flag:
 
 
 class Flags:
-    """Finds a brand's banned words and restricted claims, as whole words, in any case."""
+    """Finds what a brand bans, restricts or avoids, and what its regulation is about: whole words, in any case."""
 
     def __init__(self, context: TaggingContext) -> None:
-        flags = [Flag("banned-word", word) for word in context.banned_words]
-        flags += [Flag("restricted-claim", claim) for claim in context.restricted_claims]
+        better = dict(context.preferred)
+        taken: set[str] = set()
+        flags: list[Flag] = []
+        avoided = (*context.avoid_words, *better)
+        for code, words in (
+            ("banned-word", context.banned_words),
+            ("restricted-claim", context.restricted_claims),
+            ("avoided-word", avoided),
+        ):
+            flags += [
+                Flag(code, word, better.get(word.casefold(), "")) for word in words if word.casefold() not in taken
+            ]
+            taken |= {word.casefold() for word in words}
+        if context.regulated or context.regulation_codes:
+            terms = regulated_terms(context.regulation_codes, context.compliance_notes)
+            flags += [
+                Flag("regulated", word, rule=rule) for word, rule in terms.items() if word.casefold() not in taken
+            ]
         self._flags = {flag.label: flag for flag in flags}
-        self._index = TermIndex(Term(flag.word, flag.label) for flag in flags)
+        self._index = TermIndex(Term(flag.word, flag.label, exact_case=_is_code(flag)) for flag in flags)
 
     def find(self, text: str, words: Words) -> tuple[Flag, ...]:
         """Return what ``text`` holds, in a stable order; ``words`` are ``words_of(text)``."""
@@ -57,19 +81,37 @@ class Flags:
         return tuple(_finding(flag, key) for flag in flags)
 
 
+def _is_code(flag: Flag) -> bool:
+    """Return whether a regulation is named by capitals that in lower case are a word: SEC, EMA."""
+    return flag.code == "regulated" and flag.word.isascii() and flag.word.isupper()
+
+
 def _finding(flag: Flag, key: str) -> Finding:
     what, remedy = _WHAT[flag.code]
-    message = f'The text contains {what} "{flag.word}".'
+    if flag.better:
+        remedy = f'Write "{flag.better}" instead when you reuse this text; it was stored as it is.'
+    rule = f" ({flag.rule})" if flag.rule and flag.rule != flag.word else ""
+    message = f'The text contains {what} "{flag.word}"{rule}.'
     return Finding(flag.code, Severity.WARNING, message, remedy, key=key)
 
 
 def compliance_note(context: TaggingContext) -> str:
-    """Return one sentence that names the privacy laws of the brand's target markets, or "" where none is known."""
+    """Return what holds for the brand: its regulation, and the privacy laws of its target markets; "" for nothing."""
     named: dict[str, list[str]] = {}
     for market in context.target_markets:
         for law in laws_of(market):
             named.setdefault(law, []).append(market)
-    if not named:
-        return ""
-    laws = "; ".join(f"{law} ({', '.join(dict.fromkeys(markets))})" for law, markets in named.items())
-    return f"Privacy laws apply in this brand's target markets: {laws}; keep personal data out of what is remembered."
+    parts = []
+    if named:
+        laws = "; ".join(f"{law} ({', '.join(dict.fromkeys(markets))})" for law, markets in named.items())
+        parts.append(
+            f"Privacy laws apply in this brand's target markets: {laws}; keep personal data out of what is remembered."
+        )
+    if context.regulation_codes:
+        parts.append(f"The brand is regulated: {', '.join(context.regulation_codes)}.")
+    elif context.regulated:
+        parts.append("The brand is regulated.")
+    if notes := " ".join(context.compliance_notes.split()):
+        notes = notes if len(notes) <= _MAX_NOTES else f"{notes[:_MAX_NOTES].rsplit(' ', 1)[0]} …"
+        parts.append(f"Compliance notes: {notes}{'' if notes.endswith(('.', '…')) else '.'}")
+    return " ".join(parts)

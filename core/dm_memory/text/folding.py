@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from html import unescape
 from unicodedata import normalize
 
-__all__ = ["Folded", "fold", "is_blank", "is_folded"]
+__all__ = ["Folded", "fold", "is_blank", "is_folded", "readings"]
 
 # Zero-width and filler characters, soft hyphens, direction marks, variation selectors, tags: drawn as nothing.
 _INVISIBLE = (
@@ -52,13 +52,23 @@ def is_folded(text: str, data: bytes) -> bool:
     return len(data) == len(text) or _HIDDEN.search(text) is None
 
 
-def fold(text: str) -> Folded:
-    """Return ``text`` folded."""
+def readings(text: str) -> tuple[Folded, ...]:
+    """Return ``text`` folded and, if it has invisible characters, a second time with a space in their place.
+
+    What is invisible can stand inside a word, to hide it, and between two words, where an editor left it.
+    """
+    folded = fold(text)
+    parted = fold(text, " ") if len(folded.text) < len(text) else folded
+    return (folded,) if parted.text == folded.text else (folded, parted)
+
+
+def fold(text: str, gone: str = "") -> Folded:
+    """Return ``text`` folded; ``gone`` takes the place of invisible characters."""
     parts: list[str] = []
     starts, origins = [], []
     folded = done = 0
     for match in _FOLDABLE.finditer(text):
-        before, seen = text[done : match.start()], _seen_as(match)
+        before, seen = text[done : match.start()], _seen_as(match, gone)
         starts += [folded, folded + len(before)]
         origins += [done, match.start()]
         parts += [before, seen]
@@ -69,15 +79,15 @@ def fold(text: str) -> Folded:
     return Folded("".join((*parts, text[done:])), text, tuple(starts), tuple(origins))
 
 
-def _seen_as(match: re.Match[str]) -> str:
+def _seen_as(match: re.Match[str], gone: str) -> str:
     """Return what a reader sees instead of ``match``: as many characters, one for an escape, or none."""
     if match["gone"]:
-        return ""
+        return gone
     if match["styled"]:
         plain = normalize("NFKC", match[0])
         return plain if len(plain) == len(match[0]) else match[0]
     seen = unescape(match[0]) if match["entity"] else "@"
-    return seen if _VISIBLE.match(seen) else ""
+    return seen if _VISIBLE.match(seen) else gone
 
 
 def is_blank(text: str) -> bool:

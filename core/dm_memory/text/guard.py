@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
 from itertools import accumulate
@@ -17,7 +17,7 @@ from typing import Literal
 
 from dm_memory.items import Value
 from dm_memory.text.credentials import KEY_WORDS, PASSWORD_WORDS, SECRET_STEMS, find_secrets
-from dm_memory.text.folding import Folded, fold, is_folded
+from dm_memory.text.folding import Folded, fold, is_folded, readings
 from dm_memory.text.personal import Found, find_cards, find_emails, find_ibans
 from dm_memory.text.phones import find_phones
 from dm_memory.text.terms import Words, words_of
@@ -170,12 +170,13 @@ class Guard:
         data = text.encode("utf-8", "surrogatepass")
         if words is None:
             words = words_of(text)
-        folded = None
+        is_plain = True
         escaped = b"&" in data or b"%" in data or b"\\" in data
         if (escaped or len(data) != len(text)) and not is_folded(text, data):
-            folded = fold(text)
-            data = folded.text.encode("utf-8", "surrogatepass")
-            words = words_of(folded.text)
+            is_plain = False
+            seen = fold(text).text
+            data = seen.encode("utf-8", "surrogatepass")
+            words = words_of(seen) | words_of(fold(text, " ").text)
         at_sign = b"@" in data
         token_run = _TOKEN_RUN in data.translate(_TOKEN_TABLE)
         digits = self.policy == "mask" and (
@@ -186,7 +187,7 @@ class Guard:
         if not (at_sign or token_run or digits or named or spoken):
             return GuardResult(text)
         screened = _screen(data, words, at_sign or spoken, token_run, digits)
-        return self._cleaned(folded or Folded(text, text), allowed, screened)
+        return self._cleaned(text, (Folded(text, text),) if is_plain else readings(text), allowed, screened)
 
     def is_clean(self, value: Value) -> bool:
         """Return whether a metadata value can be stored as it is. Short values are remembered: they repeat."""
@@ -222,13 +223,15 @@ class Guard:
             tuple(place for result in results for place in result.places),
         )
 
-    def _cleaned(self, folded: Folded, allowed: frozenset[str], screened: _Screened) -> GuardResult:
+    def _cleaned(
+        self, text: str, seen: tuple[Folded, ...], allowed: frozenset[str], screened: _Screened
+    ) -> GuardResult:
         """Leave out the lines with credentials, then mask what the rest contains."""
-        lines = list(enumerate(folded.original.splitlines(keepends=True), 1))
+        lines = list(enumerate(text.splitlines(keepends=True), 1))
         secrets: list[_Find] = []
         # Lines that come together may be read together: "password:" over what stood two lines below it.
         for turn in range(_MAX_TURNS + 1):
-            found = _secrets(folded, lines, screened, allowed) if screened.secret else []
+            found = _secrets(seen, lines, screened, allowed) if screened.secret else []
             if not found:
                 break
             secrets += found
@@ -237,11 +240,19 @@ class Guard:
             rest = any(_WORD.search(line) and not line.lstrip().startswith("#") for _, line in lines)
             if not rest or turn == _MAX_TURNS:
                 return _refusal(secrets)
-            folded = fold("".join(line for _, line in lines).rstrip("\r\n"))
-        personal = _personal(folded, lines, screened, self.regions) if self.policy == "mask" else ()
-        finds = [find for find in personal if find.digest not in allowed]
-        changes = sorted((find.start, find.end, find.mark) for find in finds)
-        text = _replaced(folded.original, changes)
+            text = "".join(line for _, line in lines).rstrip("\r\n")
+            seen = readings(text)
+        finds: list[_Find] = []
+        # A mark parts what an invisible character joined: what is stored must have nothing more to mask.
+        for _ in range(_MAX_TURNS if self.policy == "mask" else 0):
+            more = [find for find in _personal(seen, lines, screened, self.regions) if find.digest not in allowed]
+            if not more:
+                break
+            finds += more
+            text = _replaced(text, sorted((find.start, find.end, find.mark) for find in more))
+            numbers = [number for number, _ in lines]
+            lines = list(zip(numbers, text.splitlines(keepends=True), strict=False))
+            seen = readings(text)
         places = _places([*secrets, *finds])
         removed = len({number for find in secrets for number in find.lines})
         return GuardResult(text, tuple((place.what, place.count) for place in places), "", removed, places)
@@ -250,48 +261,54 @@ class Guard:
 class _Placer:
     """Turns positions in a folded text into finds in the original, and passes over what overlaps an earlier find."""
 
-    def __init__(self, folded: Folded, lines: list[tuple[int, str]]) -> None:
-        self._folded = folded
+    def __init__(self, lines: list[tuple[int, str]]) -> None:
         self._numbers = [number for number, _ in lines]
         self._starts = [0, *accumulate(len(line) for _, line in lines[:-1])]
         self._claimed: list[tuple[int, int]] = []
 
-    def find(self, what: str, start: int, end: int, value: str, mark: str = "") -> _Find | None:
-        """Return the find, or None if it overlaps an earlier one."""
-        slot = bisect_right(self._claimed, (start, end))
+    def find(self, folded: Folded, what: str, start: int, end: int, mark: str = "") -> _Find | None:
+        """Return the find at ``start`` of ``folded``, or None if it overlaps an earlier one."""
+        first, last = folded.position(start), folded.position(end)
+        slot = bisect_right(self._claimed, (first, last))
         neighbours = self._claimed[max(0, slot - 1) : slot + 1]
-        if any(start < other_end and other_start < end for other_start, other_end in neighbours):
+        if any(first < other_end and other_start < last for other_start, other_end in neighbours):
             return None
-        self._claimed.insert(slot, (start, end))
-        first, last = self._folded.position(start), self._folded.position(end)
+        self._claimed.insert(slot, (first, last))
         top, bottom = (bisect_right(self._starts, place) for place in (first, max(first, last - 1)))
-        return _Find(what, first, last, tuple(self._numbers[top - 1 : bottom]), _digest(value), mark)
+        return _Find(what, first, last, tuple(self._numbers[top - 1 : bottom]), "", mark)
 
 
-def _secrets(folded: Folded, lines: list[tuple[int, str]], screened: _Screened, allowed: frozenset[str]) -> list[_Find]:
-    placer = _Placer(folded, lines)
-    found = find_secrets(folded.text, passwords=screened.passwords, keys=screened.keys)
-    finds = (placer.find(secret.what, secret.start, secret.end, secret.value) for secret in found)
-    return [find for find in finds if find and find.digest not in allowed]
+def _secrets(
+    seen: tuple[Folded, ...], lines: list[tuple[int, str]], screened: _Screened, allowed: frozenset[str]
+) -> list[_Find]:
+    placer, finds = _Placer(lines), []
+    for folded in seen:
+        for secret in find_secrets(folded.text, passwords=screened.passwords, keys=screened.keys):
+            digest = _digest(secret.value)
+            find = placer.find(folded, secret.what, secret.start, secret.end)
+            if find and digest not in allowed:
+                finds.append(replace(find, digest=digest))
+    return finds
 
 
 def _personal(
-    folded: Folded, lines: list[tuple[int, str]], screened: _Screened, regions: tuple[str, ...]
+    seen: tuple[Folded, ...], lines: list[tuple[int, str]], screened: _Screened, regions: tuple[str, ...]
 ) -> Iterator[_Find]:
     """Yield personal data; what is found is cut out of the text that the next sort is looked for in."""
-    text, placer = folded.text, _Placer(folded, lines)
     looks: tuple[Callable[[str], Iterator[Found]], ...] = (
-        find_ibans,
-        find_cards,
-        partial(find_phones, regions=regions),
+        *((find_emails,) if screened.email else ()),
+        *((find_ibans, find_cards, partial(find_phones, regions=regions)) if screened.digits else ()),
     )
-    for look in (*([find_emails] if screened.email else []), *(looks if screened.digits else ())):
-        marked: list[tuple[int, int, str]] = []
-        for found in sorted(look(text), key=lambda found: (found.start, -found.end)):
-            if find := placer.find(found.what, found.start, found.end, text[found.start : found.end], found.mark):
-                marked.append((found.start, found.end, "[" * (found.end - found.start)))
-                yield find
-        text = _replaced(text, marked)
+    placer = _Placer(lines)
+    for folded in seen:
+        text = folded.text
+        for look in looks:
+            cut: list[tuple[int, int, str]] = []
+            for found in sorted(look(text), key=lambda found: (found.start, -found.end)):
+                if find := placer.find(folded, found.what, found.start, found.end, found.mark):
+                    cut.append((found.start, found.end, "[" * (found.end - found.start)))
+                    yield replace(find, digest=_digest(text[found.start : found.end]))
+            text = _replaced(text, cut)
 
 
 def _replaced(text: str, changes: Iterable[tuple[int, int, str]]) -> str:

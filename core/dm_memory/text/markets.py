@@ -206,6 +206,8 @@ def is_month_first(market: str) -> bool | None:
     known = _markets_in(market)
     if not known or "canada" in known or "global" in known:
         return None
-    american = {"united states"} | {name for name, (_laws, names) in _MARKETS.items() if any("US-" in code for code in names)}
+    american = {"united states"} | {
+        name for name, (_laws, names) in _MARKETS.items() if any("US-" in code for code in names)
+    }
     first = [name in american for name in known]
     return first[0] if len(set(first)) == 1 else None

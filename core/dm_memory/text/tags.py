@@ -26,7 +26,7 @@ from unicodedata import normalize
 
 from dm_memory.errors import InputError
 from dm_memory.items import Facts, Item, Kind
-from dm_memory.text.channels import CHANNEL_TERMS
+from dm_memory.text.channels import channel_terms, channels_named
 from dm_memory.text.markets import names_of
 from dm_memory.text.terms import Term, TermIndex, Words, words_of
 
@@ -41,7 +41,7 @@ __all__ = [
     "normalise_tags",
 ]
 
-TAGGING_VERSION = 1
+TAGGING_VERSION = 2
 """Changes when the same item and context would be tagged otherwise."""
 
 MAX_TAGS = 50
@@ -85,6 +85,36 @@ class TaggingContext(Protocol):
     @property
     def restricted_claims(self) -> tuple[str, ...]:
         """Claims the guidelines restrict."""
+        ...
+
+    @property
+    def avoid_words(self) -> tuple[str, ...]:
+        """Words the brand would rather not use."""
+        ...
+
+    @property
+    def preferred(self) -> tuple[tuple[str, str], ...]:
+        """(word in lower case, what to write instead)."""
+        ...
+
+    @property
+    def regulated(self) -> bool:
+        """Whether the brand's industry is regulated."""
+        ...
+
+    @property
+    def regulation_codes(self) -> tuple[str, ...]:
+        """The regulations, as the profile names them."""
+        ...
+
+    @property
+    def compliance_notes(self) -> str:
+        """What the profile says of them."""
+        ...
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages the brand writes (ISO 639-1)."""
         ...
 
     @property
@@ -139,9 +169,8 @@ def _tag(dimension: str, value: str) -> str | None:
 @lru_cache(maxsize=1024)
 def _channel_tags(name: str) -> tuple[str, ...]:
     """Return the tags of a channel as a campaign names it: the known channels in the name, or the name itself."""
-    known = _CHANNELS.find(name, words_of(name))
     own = _tag("channel", name)
-    return tuple(known) or ((own,) if own else ())
+    return channels_named(name) or ((own,) if own else ())
 
 
 @lru_cache(maxsize=4096)
@@ -173,7 +202,8 @@ class Tagger:
         if len(markets) == 1:
             self._brand_tags += _present([_tag("market", markets[0])])
         self._markets = TermIndex(_market_terms(markets))
-        self._terms = TermIndex([*CHANNEL_TERMS, *_market_terms(markets), *_competitor_terms(context.competitors)])
+        channels = channel_terms(context.languages)
+        self._terms = TermIndex([*channels, *_market_terms(markets), *_competitor_terms(context.competitors)])
 
     def tags(self, item: Item, content: str, words: Words | None = None, facts: Facts | None = None) -> tuple[str, ...]:
         """Return the detected tags, sorted and unique.
@@ -211,9 +241,6 @@ class Tagger:
 
     def _markets_in(self, name: str) -> list[str]:
         return self._markets.find(name, words_of(name))
-
-
-_CHANNELS = TermIndex(CHANNEL_TERMS)
 
 
 def _type_tag(kind: Kind, facts: Facts) -> str | None:

@@ -46,7 +46,9 @@ _WORD = re.compile(f"{_PIECE}(?:[-'\u2019.,/:+&@%_]{_PIECE})*")
 _ASCII_WORD = re.compile(r"[a-z0-9]+(?:[-'.,/:+&@%_][a-z0-9]+)*")
 _PART = re.compile(_PIECE)
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)+")
-_HALVES = frozenset("d j l ll m n re s t ve c qu all dall dell nell sull un".split())
+_HALVES = frozenset(
+    ("c", "d", "j", "l", "ll", "m", "n", "qu", "re", "s", "t", "ve", "all", "dall", "dell", "nell", "sull")
+)
 """What an apostrophe cuts off a word in English, French and Italian."""
 _PHRASE = re.compile(r'"([^"]+)"|“([^”]+)”|„([^“”]+)[“”]|«([^»]+)»|「([^」]+)」|『([^』]+)』')
 

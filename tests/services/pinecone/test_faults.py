@@ -66,7 +66,7 @@ FAULTS: dict[str, tuple[Fault, ErrorClass]] = {
     "503 with a moment": (reply(503, b"upstream", "text/plain", retry_after="7"), ErrorClass.UNAVAILABLE),
     "504": (reply(504, b"", "text/plain"), ErrorClass.TIMEOUT),
     "a page": (reply(200, f"<html>{RAW}</html>".encode(), "text/html"), ErrorClass.MALFORMED_REPLY),
-    "a redirect": (reply(302, b"", "text/html", location="/login"), ErrorClass.UNAVAILABLE),
+    "a redirect": (reply(302, b"", "text/html", location="/login"), ErrorClass.CONFIGURATION),
     "half a document": (reply(200, b'{"vectors": {"a'), ErrorClass.MALFORMED_REPLY),
     "a list": (reply(200, b"[]"), ErrorClass.MALFORMED_REPLY),
     "no text": (reply(200, b'{"name":"\xff\xfe","result":"\xff'), ErrorClass.MALFORMED_REPLY),

@@ -59,7 +59,11 @@ FAULTS: dict[str, tuple[Answer, ErrorClass]] = {
     "401": (failure(401), ErrorClass.AUTH),
     "402": (failure(402), ErrorClass.QUOTA),
     "403": (failure(403), ErrorClass.AUTH),
-    "404": (failure(404), ErrorClass.UNAVAILABLE),
+    "404": (failure(404), ErrorClass.CONFIGURATION),
+    "404 of a collection": (
+        failure(404, "Not found: Collection `dm-memory-1` doesn't exist!"),
+        ErrorClass.UNAVAILABLE,
+    ),
     "408": (failure(408), ErrorClass.TIMEOUT),
     "413": (failure(413), ErrorClass.VALIDATION),
     "429": (failure(429), ErrorClass.RATE_LIMIT),
@@ -81,7 +85,7 @@ FAULTS: dict[str, tuple[Answer, ErrorClass]] = {
     "another shape": (reply(200, b'{"foo": 1}'), ErrorClass.MALFORMED_REPLY),
     "another type": (result(17), ErrorClass.MALFORMED_REPLY),
     "a list": (reply(200, b"[1, 2]"), ErrorClass.MALFORMED_REPLY),
-    "a redirect": (reply(302, location="/elsewhere"), ErrorClass.UNAVAILABLE),
+    "a redirect": (reply(302, location="/elsewhere"), ErrorClass.CONFIGURATION),
     "broken compression": (reply(200, b"no gzip", content_encoding="gzip"), ErrorClass.MALFORMED_REPLY),
 }
 

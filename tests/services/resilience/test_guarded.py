@@ -128,7 +128,7 @@ def test_preparing_that_failed_is_tried_again_and_a_setting_is_named() -> None:
 
         scene.inner.preparing = wrong
         error = await scene.error_of(scene.service.upsert(ALL))
-        assert (error.error_class, error.code) == (ErrorClass.UNAVAILABLE, "configuration")
+        assert (error.error_class, error.code) == (ErrorClass.CONFIGURATION, "configuration")
         assert (error.problem, error.remedy) == ("HTTPS_PROXY names nothing.", "Set it.")
         scene.inner.preparing = None
         await scene.service.upsert(ALL)

@@ -41,13 +41,13 @@ STATUSES = [
     (429, ErrorClass.RATE_LIMIT),
     (400, ErrorClass.VALIDATION),
     (413, ErrorClass.VALIDATION),
-    (404, ErrorClass.UNAVAILABLE),
+    (404, ErrorClass.CONFIGURATION),
     (409, ErrorClass.UNAVAILABLE),
     (500, ErrorClass.UNAVAILABLE),
     (502, ErrorClass.UNAVAILABLE),
     (503, ErrorClass.UNAVAILABLE),
     (504, ErrorClass.TIMEOUT),
-    (302, ErrorClass.UNAVAILABLE),
+    (302, ErrorClass.CONFIGURATION),
 ]
 
 BODIES = [f'{{"error": "{SECRET}"}}'.encode(), b"", f"<h1>Stra\xdfe {SECRET}</h1>".encode("latin-1"), b"[" * 5000]

@@ -90,7 +90,7 @@ def test_a_missing_sdk_is_an_error_that_names_the_extra(monkeypatch: pytest.Monk
         health = await service.health()
         assert not health.ok
         assert health.error is not None
-        assert health.error.error_class is ErrorClass.UNAVAILABLE
+        assert health.error.error_class is ErrorClass.CONFIGURATION
         assert "the extra supermemory" in health.error.remedy
 
     play(make_offline(), scenario)

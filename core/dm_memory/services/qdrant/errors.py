@@ -71,6 +71,8 @@ def _of_status(faults: Faults, error: UnexpectedResponse) -> ServiceError:
     if status == _NOT_FOUND and _MISSING.search(content):  # no entry's fault: filters miss nothing
         return faults.absent("such collection", "Sync again: the collection is made and filled again.")
     if status == _NOT_FOUND:
-        return faults.absent("Qdrant at this path", "Check the path in QDRANT_URL; the dashboard's address is not it.")
+        return faults.misplaced(
+            "Qdrant at this path", "Check the path in QDRANT_URL; it is not the dashboard's address."
+        )
     wait = retry_after(error.headers.get("Retry-After")) if error.headers else None
     return faults.of_status(status, retry_after=wait)

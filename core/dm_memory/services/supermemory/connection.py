@@ -106,7 +106,7 @@ def _translated(faults: Faults) -> Iterator[None]:
         wait = retry_after(error.retry_after)
         if error.status in _ELSEWHERE:  # a document that is not there is asked for before this
             remedy = "Check the path in SUPERMEMORY_BASE_URL, or unset it to use the public address."
-            raise faults.absent("Supermemory at this address", remedy, str(error.status)) from error
+            raise faults.misplaced("Supermemory at this address", remedy, str(error.status)) from error
         if error.status == _CONFLICT:  # while a namespace is being merged
             raise faults.unavailable(str(error.status), wait) from error
         raise faults.of_status(error.status, retry_after=wait) from error
@@ -209,7 +209,7 @@ class Connection:
                 raise ServiceError(
                     "Supermemory is configured, but its SDK is not installed.",
                     f"{how_to_install('supermemory')} Or unset SUPERMEMORY_API_KEY.",
-                    error_class=ErrorClass.UNAVAILABLE,
+                    error_class=ErrorClass.CONFIGURATION,
                     code="extra",
                 ) from error
 

@@ -254,7 +254,8 @@ def revision_steps(texts: Mapping[str, str]) -> Iterator[Statement]:
     yield Statement(
         "INSERT INTO revisions SELECT e.id, (SELECT coalesce(max(number), 0) + 1 FROM revisions r WHERE r.id = e.id),"
         " e.content, e.content_hash, e.recorded_at, strftime('%Y-%m-%dT%H:%M:%SZ', 'now'), 'edited'"
-        " FROM json_each(?) j JOIN episodes e ON e.id = json_extract(j.value, '$[0]') WHERE e.content_hash <> json_extract(j.value, '$[1]')"
+        " FROM json_each(?) j JOIN episodes e ON e.id = json_extract(j.value, '$[0]')"
+        " WHERE e.content_hash <> json_extract(j.value, '$[1]')"
         " AND NOT EXISTS (SELECT 1 FROM revisions r WHERE r.id = e.id AND r.content_hash = e.content_hash"
         " AND r.recorded_at = e.recorded_at)",
         (pairs,),

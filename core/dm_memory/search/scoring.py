@@ -1,0 +1,190 @@
+"""How scores become an order, a word of relevance and the judgement that memory does not know.
+
+Everything here is arithmetic on arrays; decision 0024 has the measurements behind each number.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dm_memory.search.results import Relevance
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float32]
+    Rows = NDArray[np.int64]
+    Mask = NDArray[np.bool_]
+
+__all__ = [
+    "CANDIDATES",
+    "REORDERED",
+    "Profile",
+    "Scores",
+    "add_likeness",
+    "add_neighbours",
+    "by_likeness",
+    "evidence_of",
+    "fuse",
+    "profile_of",
+    "relevance_of",
+    "top_rows",
+]
+
+CANDIDATES = 200
+"""Of either side."""
+
+REORDERED = 30
+"""How many of the best are compared word by word; nothing below can overtake them."""
+
+NEIGHBOURS = 0.25
+"""Of the better neighbour's score, for an entry of the same session."""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What belongs to a kind of embedding model.
+
+    Attributes:
+        weight: Of meaning against words.
+        single_words: Weight of the likeness of single words; 0 for models that make a vector of a sentence, not of
+            its words.
+        evidence: Factors of the best score by words, the best similarity and the best hit's likeness of words.
+        threshold: Evidence below it means that memory does not know.
+        high: Fit (see ``relevance_of``) from which a hit is highly relevant.
+        some: Fit from which it is related.
+    """
+
+    weight: float
+    single_words: float
+    evidence: tuple[float, float, float]
+    threshold: float
+    high: float
+    some: float
+
+
+STATIC = Profile(0.3, 0.5, (1.0, 1.0, 1.0), 0.85, 0.6, 0.35)
+CONTEXTUAL = Profile(0.4, 0.0, (1.0, 1.0, 0.0), 0.6, 0.7, 0.45)
+WORDS_ALONE = Profile(0.0, 0.0, (1.0, 0.0, 0.0), 0.32, 0.5, 0.2)
+
+
+def profile_of(model: str) -> Profile:
+    """Return the profile of a model by its name or tag; "" is no model at all."""
+    if not model:
+        return WORDS_ALONE
+    return STATIC if model.startswith(("wordllama", "static")) else CONTEXTUAL
+
+
+@dataclass(slots=True)
+class Scores:
+    """Of every row: what its place follows from. ``fused`` is 0 for all but candidates."""
+
+    by_words: Floats
+    by_meaning: Floats
+    by_single_words: Floats
+    by_neighbours: Floats
+    fused: Floats
+    candidates: Mask
+
+
+def top_rows(scores: Floats, mask: Mask, count: int) -> Rows:
+    """Return the rows of the highest scores above 0 inside a mask, in no order."""
+    import numpy as np  # noqa: PLC0415  # on the first search, not at the start
+
+    rows = np.flatnonzero(mask & (scores > 0))
+    if len(rows) > count:
+        rows = rows[np.argpartition(scores[rows], len(rows) - count)[-count:]]
+    return rows
+
+
+def fuse(bm25: Floats, similarity: Floats | None, mask: Mask, proposed: Rows, weight: float) -> Scores:
+    """Return the weighted sum of both sides' scores, each between 0 and 1, for the best of both sides.
+
+    Scores by words are divided by the best one: they start at 0 by nature. Similarities are stretched between the
+    lowest and the highest of the candidates. One candidate, or equal ones, have 1; who is missing has 0.
+
+    Args:
+        bm25: Of every row; 0 for rows without any of the words.
+        similarity: Of every row, or None without vectors.
+        mask: The rows that may be found.
+        proposed: Rows that a connected service proposes: candidates whatever their place.
+        weight: Of similarity.
+    """
+    import numpy as np  # noqa: PLC0415  # as above
+
+    size = len(bm25)
+    by_words, by_meaning = np.zeros(size, np.float32), np.zeros(size, np.float32)
+    candidates = np.zeros(size, np.bool_)
+    rows = top_rows(bm25, mask, CANDIDATES)
+    if len(proposed):
+        proposed = proposed[mask[proposed]]
+        rows = np.union1d(rows, proposed[bm25[proposed] > 0])
+    if len(rows):
+        by_words[rows] = bm25[rows] / bm25[rows].max()
+        candidates[rows] = True
+    if similarity is None:
+        weight = 0.0
+    else:
+        rows = top_rows(similarity + 1.0, mask, CANDIDATES)  # rows without a vector have -1
+        rows = np.union1d(rows, proposed) if len(proposed) else rows
+        if len(rows):
+            found = similarity[rows]
+            low, high = float(found.min()), float(found.max())
+            by_meaning[rows] = 1.0 if high == low else (found - low) / (high - low)
+            candidates[rows] = True
+    fused = (1 - weight) * by_words + weight * by_meaning
+    none = np.zeros(size, np.float32)
+    return Scores(by_words, by_meaning, none, none, fused, candidates)
+
+
+def add_likeness(scores: Scores, rows: Rows, likeness: Floats, weight: float) -> None:
+    """Lift these rows above all others, and order them by their likeness as well."""
+    import numpy as np  # noqa: PLC0415  # as above
+
+    scores.by_single_words = np.zeros(len(scores.fused), np.float32)
+    scores.by_single_words[rows] = weight * likeness
+    scores.fused = scores.fused + scores.by_single_words
+    scores.fused[rows] += 1.0
+
+
+def add_neighbours(scores: Scores, neighbours: Rows) -> None:
+    """Add to each candidate a part of its better neighbour's score."""
+    import numpy as np  # noqa: PLC0415  # as above
+
+    with_none = np.append(scores.fused, np.float32(0))
+    best = np.maximum(with_none[neighbours[0]], with_none[neighbours[1]])
+    scores.by_neighbours = np.where(scores.candidates[: len(best)], NEIGHBOURS * best, 0).astype(np.float32)
+    scores.fused = scores.fused + scores.by_neighbours
+
+
+def by_likeness(question: Floats, weights: Floats, words: Floats) -> float:
+    """Return how well single words of a text stand for a question's: each one's most similar, weighted by rarity."""
+    import numpy as np  # noqa: PLC0415  # as above
+
+    best = np.maximum((question @ words.T).max(axis=1), 0)
+    return float((best * weights).sum() / weights.sum())
+
+
+def relevance_of(share: float, similarity: float | None, profile: Profile, *, known: bool) -> Relevance:
+    """Return how relevant a hit is by its fit: its share of the question's rare words, plus its raw similarity."""
+    fit = share + max(similarity or 0.0, 0.0)
+    if known and fit >= profile.high:
+        return Relevance.HIGHLY
+    return Relevance.RELATED if known and fit >= profile.some else Relevance.TANGENTIAL
+
+
+def evidence_of(best_words: float, rarest: float, similarity: float, likeness: float, profile: Profile) -> float:
+    """Return how much speaks for memory knowing the answer.
+
+    Args:
+        best_words: The best score by words; as many as ``rarest`` words that occur nowhere else would have.
+        rarest: What a word that occurs in no entry weighs.
+        similarity: The best raw similarity.
+        likeness: Of the best hit's single words.
+        profile: The model's.
+    """
+    parts = (best_words / (rarest * 2.2), similarity, likeness)
+    return math.fsum(factor * part for factor, part in zip(profile.evidence, parts, strict=True))
