@@ -224,6 +224,7 @@ class Memory:
             batch_items=settings.batch_size,
             data_items=settings.data_items,
             vector_db=script_name(settings),
+            context_file=settings.context_file,
         )
 
 

@@ -134,13 +134,17 @@ class GuardHit:
     Attributes:
         what: ``e-mail address``, ``phone number``, ``card number``, ``API key``, ...
         count: How often.
-        refused: True where the item was not stored because of it.
+        refused: Whether the item was not stored because of it.
+        removed: Whether the lines it stood in were left out; otherwise it was masked.
+        lines: The lines of the original text, from 1.
     """
 
     key: str
     what: str
     count: int
     refused: bool
+    removed: bool = False
+    lines: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,10 @@ class Settings(BaseSettings):
     brand: str | None = Field(
         default=None, description="The brand to use where a call names none, before the active one."
     )
+    context_file: Path | None = Field(
+        default=None,
+        description="A product-marketing-context.md outside of the home, as other marketing agents keep it; it is read.",
+    )
     embedder: str = Field(
         default="wordllama",
         description="The embedding model: wordllama (offline, default) or package.module:factory for one of your own.",

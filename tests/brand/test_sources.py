@@ -202,6 +202,19 @@ def test_a_folder_and_a_pipe_with_the_name_of_a_source_are_reported_when_read(ho
         assert caught.value.finding.code == "unreadable-file"
 
 
+def test_a_listing_says_what_is_gone_and_what_was_only_not_looked_for(home: Home, brand: Path) -> None:
+    (brand / "campaigns").mkdir()
+    (brand / "campaigns" / ".spring.json.icloud").touch()
+    everything, insights = (list_sources(home, "kopi", scope) for scope in ("all", "insights-only"))
+    gone = ["campaigns/summer.json", "insights.json", "guidelines/email/x.md", "sops:/crisis.md"]
+    assert [everything.tells_absence(path) for path in gone] == [True] * 4
+    assert [insights.tells_absence(path) for path in gone] == [False, True, False, False]
+    for path in ("campaigns/spring.json", "memory/pending/a.json", "", "context:/product-marketing-context.md"):
+        assert not everything.tells_absence(path)
+    assert everything.is_protected("campaigns/spring.json")
+    assert not everything.is_protected("campaigns/summer.json")
+
+
 def test_the_sample_brand_reads_without_a_finding() -> None:
     slug = SAMPLE.resolve(None)
     context = load_context(SAMPLE, slug, Limits())

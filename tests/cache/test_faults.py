@@ -92,7 +92,8 @@ def test_a_sync_that_meets_a_fault_anywhere_says_so_and_the_next_one_writes_only
         assert met.store.error is not None
         assert met.store.error.error_class in classes
         assert met.status is (Status.INTERRUPTED if met.moved.pages else Status.SKIPPED)
-        assert (met.exit_code, met.retry_after) == (1, 7.0 if name == "429" else 60.0)
+        lasting = met.store.error.error_class in {ErrorClass.AUTH, ErrorClass.VALIDATION}
+        assert (met.exit_code, met.retry_after) == (1, None if lasting else 7.0 if name == "429" else 60.0)
         proxy.recover()
         rest = await sync(proxy.url, folder)
         assert rest.findings == ()

@@ -372,7 +372,7 @@ def test_the_last_page_is_fetched_together_with_the_others(pair: Pair) -> None:
 
     async def act() -> list[str]:
         span = Range(Table.EPISODES, START, None, 30)
-        found = batches(cast(Any, Together()), span, 4, 8, with_embeddings=False)
+        found = batches(cast("Any", Together()), span, 4, 8, with_embeddings=False)
         async with asyncio.timeout(30):
             return [str(row[0]) async for batch in found for row in batch.page.rows]
 
@@ -383,7 +383,7 @@ def test_the_last_page_is_fetched_together_with_the_others(pair: Pair) -> None:
 def test_what_comes_behind_the_last_seam_is_read_however_much_it_is(pair: Pair, remote: bool) -> None:
     async def act() -> list[str]:
         span = Range(Table.EPISODES, START, None, 3)  # when it was counted; 27 came in since
-        found = batches(cast(Any, Flaky(pair.store, remote=remote)), span, 4, 3, with_embeddings=False)
+        found = batches(cast("Any", Flaky(pair.store, remote=remote)), span, 4, 3, with_embeddings=False)
         return [str(row[0]) async for batch in found for row in batch.page.rows]
 
     assert pair.runner.run(act()) == [f"e{number}" for number in range(30)]

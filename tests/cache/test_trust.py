@@ -17,6 +17,7 @@ from dm_memory.cache.opening import open_cache
 from dm_memory.cache.plan import EXAMINE_EVERY, Mark, source_name
 from dm_memory.cache.records import Page
 from dm_memory.cache.results import Status, StorageSyncResult
+from dm_memory.cache.view import cached_payloads
 from dm_memory.services.turso.hrana import open_turso_store
 from dm_memory.services.turso.schema import Table
 from tests.cache.syncing import Flaky, Pair, embedding, episode, pattern
@@ -89,6 +90,17 @@ def test_a_value_that_was_changed_in_an_intact_file_is_read_again(pair: Pair) ->
     assert pair.sync().findings == ()
 
 
+def test_reading_a_file_that_somebody_changed_makes_nobody_believe_it(pair: Pair) -> None:
+    """Whoever looks at it in between reads pages, not all values: the next sync still has to."""
+    path = files(pair).path
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"text", b"next"))
+    assert all(payload.content.startswith("text") for payload in cached_payloads(pair.place))
+    pair.sync()
+    pair.assert_the_same(100)
+    assert pair.sync().findings == ()
+
+
 def set_mark(pair: Pair, mark: Mark, **parts: Any) -> None:
     with open_cache(pair.place.folder, pair.place.engine) as cache:
         found = cache.watermark(mark.value)
@@ -125,6 +137,7 @@ READER = """
 import sys
 from pathlib import Path
 from dm_memory.cache.opening import open_cache
+from dm_memory.cache.view import cached_payloads
 from dm_memory.services.turso.schema import Table
 with open_cache(Path(sys.argv[1]), sys.argv[2]) as cache:
     print(cache.count(Table.EPISODES))

@@ -157,12 +157,29 @@ class Listing:
         files: The sources to read, in a stable order.
         unread: A finding for each file that is no source and neither a known log nor litter.
         protected: Paths, or folders with a slash, whose entries must not be retired in this run: something stands for
-            them whose contents are elsewhere, or they could not be listed.
+            them whose contents are elsewhere, or they could not be listed. "" stands for the whole brand.
+        scope: What was looked for.
     """
 
     files: tuple[SourceFile, ...]
     unread: tuple[Finding, ...] = ()
     protected: frozenset[str] = frozenset()
+    scope: str = "all"
+
+    def is_protected(self, path: str) -> bool:
+        """Return whether what ``path`` states must stay as it is in this run."""
+        if path in self.protected:
+            return True
+        return any(path.startswith(folder) for folder in self.protected if folder.endswith("/") or not folder)
+
+    def tells_absence(self, path: str) -> bool:
+        """Return whether a source that is not among the files is gone: it was looked for, and nothing stands for it."""
+        if self.is_protected(path):
+            return False
+        if path.startswith("sops:/"):
+            return self.scope == "all"
+        place = _place_of(path)
+        return place is not None and _in_scope(SourceFile(path, place[0]), self.scope)
 
 
 @dataclass(slots=True)
@@ -205,7 +222,7 @@ def list_sources(home: Home, slug: str, scope: str, *, context_file: Path | None
     # Conflict copies come behind what they are copies of.
     files.sort(key=lambda file: (_ORDER[file.kind], file.path.count("/"), file.conflict_copy, file.path))
     unread = tuple(_unread(key, paths) for key, paths in sorted(found.unread.items())) if scope == "all" else ()
-    return Listing(tuple(files), unread, frozenset(found.protected))
+    return Listing(tuple(files), unread, frozenset(found.protected), scope)
 
 
 def read_source(

@@ -182,7 +182,10 @@ class Cache:
 
     def check(self) -> list[Finding]:
         """Read everything; return what is damaged or does not fit together; repair nothing. Empty: it is intact."""
-        return check_engine(self._engine)
+        found = check_engine(self._engine)
+        if not found:
+            self._engine.vouch()
+        return found
 
     def quarantine(self, deadline: float = 10.0) -> Finding:
         """Close the cache and set its file aside. Raises ``CacheError`` where that can't be done."""

@@ -119,6 +119,9 @@ class Engine(Reader, Protocol):
     def check_integrity(self) -> bool:
         """Read the whole file; return whether it is intact. May raise ``CacheDamagedError`` instead."""
 
+    def vouch(self) -> None:
+        """Note that every value was compared with its checksum: once closed in order, the file is trusted again."""
+
     def file_bytes(self) -> int:
         """Return what the cache takes on disk."""
 

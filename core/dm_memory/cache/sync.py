@@ -42,7 +42,7 @@ from dm_memory.store.worker import Worker, worker_thread
 __all__ = ["sync_storage"]
 
 _RETRY_SECONDS = 60.0
-_LASTING = frozenset({ErrorClass.AUTH, ErrorClass.VALIDATION})
+_LASTING = frozenset({ErrorClass.AUTH, ErrorClass.CONFIGURATION, ErrorClass.VALIDATION})
 """What is the same in a minute: a token that is refused, a layout that nobody knows, a newer schema."""
 
 _LOCK_POLL = 0.05
@@ -367,7 +367,7 @@ class _Run:
 
 
 def _retry_after(error: ServiceError | None) -> float | None:
-    if error is None or error.error_class in _LASTING or error.code == "newer-schema":
+    if error is None or error.error_class in _LASTING:
         return None
     return error.retry_after or _RETRY_SECONDS
 

@@ -72,15 +72,18 @@ async def validate(
     looked: _Look = await worker.run(_look, cache, survey, request, touched)
     newest = min(_NEWEST, request.max_episodes_cache) if expected(survey, request) else 0
     tables = [table for table, sample in looked.sample.items() if sample]
-    keys, lost, pages = await asyncio.gather(
-        store.newest_episodes(newest),
-        store.lost_embeddings(),
+    (keys, lost), pages = await asyncio.gather(
+        _newest_and_lost(store, newest),
         asyncio.gather(*(store.rows(table, [record.key for record in looked.sample[table]]) for table in tables)),
     )
     settled = {table: survey.newest[table][0] if _is_followed(table, request) else 0 for table in Table}
     answers = dict(zip(tables, pages, strict=True))
     compared: list[Finding] = await worker.run(_compare, cache, looked, keys, answers, settled)
     return [*compared, *_lost(*lost, _REMEDIES.get(survey.layout, _OTHERS))]
+
+
+async def _newest_and_lost(store: DurableStore, newest: int) -> tuple[list[Key], tuple[int, str]]:
+    return await store.newest_episodes(newest), await store.lost_embeddings()
 
 
 def _is_followed(table: Table, request: StorageSyncRequest) -> bool:

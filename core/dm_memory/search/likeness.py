@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
 from dm_memory.embedding.protocol import Embedder
@@ -50,18 +51,21 @@ class WordVectors:
         self._rows: Floats | None = None
         self._mean: Floats | None = None
 
-    def numbers_of_text(self, text: str) -> Rows:
-        """Return the numbers of a text's distinct words."""
-        return self.numbers(list(dict.fromkeys(_WORD.findall(text.casefold())))[:_MAX_WORDS_OF_TEXT])
+    def numbers_of_texts(self, texts: Sequence[str]) -> list[Rows]:
+        """Return the numbers of each text's distinct words."""
+        words = [list(dict.fromkeys(_WORD.findall(text.casefold())))[:_MAX_WORDS_OF_TEXT] for text in texts]
+        numbers = self.numbers([word for own in words for word in own])
+        ends = list(accumulate(map(len, words), initial=0))
+        return [numbers[start:end] for start, end in pairwise(ends)]
 
     def numbers(self, words: Sequence[str]) -> Rows:
         """Return the numbers of words, for ``vectors``."""
         import numpy as np  # noqa: PLC0415  # on the first search, not at the start
 
         with self._lock:
-            if missing := [word for word in words if word not in self._numbers]:
+            if missing := [word for word in dict.fromkeys(words) if word not in self._numbers]:
                 self._add(missing)
-            return np.fromiter((self._numbers[word] for word in words), np.int64, len(words))
+            return np.fromiter(map(self._numbers.__getitem__, words), np.int64, len(words))
 
     def vectors(self, numbers: Rows) -> Floats:
         """Return the vectors of words by their numbers."""

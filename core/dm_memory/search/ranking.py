@@ -28,7 +28,7 @@ from dm_memory.search.scoring import (
     relevance_of,
     top_rows,
 )
-from dm_memory.store.candidates import StoredText, matching, seqs_of, texts, texts_containing, texts_in_force
+from dm_memory.store.candidates import StoredText, contents, matching, seqs_of, texts, texts_containing, texts_in_force
 from dm_memory.text.timestamps import day_of, from_iso
 from dm_memory.text.words import QueryWord, QueryWords, analyse, language_of
 
@@ -248,10 +248,10 @@ class Ranking:
         index = self._index
         rows = index.rows_of(seqs)
         rows = rows[mask[rows]][:_MAX_CHECKED]
-        read = texts(self._connection, index.seqs[rows].tolist())
+        read = contents(self._connection, index.seqs[rows].tolist())
         confirmed = np.zeros(len(mask), np.bool_)
         for row in rows.tolist():
-            confirmed[row] = contains(read[int(index.seqs[row])].content, phrases)
+            confirmed[row] = contains(read[int(index.seqs[row])], phrases)
         for number, other in enumerate(self._others):
             confirmed[index.size + number] = contains(other.text, phrases)
         return confirmed
@@ -339,28 +339,28 @@ class Ranking:
         asked = [word for word in self._words if len(word.word.text) > 1 and word.word.text.isalpha()]
         if not asked or not len(rows):
             return None
-        self._remember_words(rows)
         question = words.vectors(words.numbers([word.word.text for word in asked]))
         weights = np.fromiter((word.weight for word in asked), np.float32)
         found = np.zeros(len(rows), np.float32)
-        for place, row in enumerate(rows.tolist()):
-            numbers = self._index.words_of_row.get(row)
-            if numbers is None:
-                numbers = words.numbers_of_text(self._others[row - self._index.size].text)
+        for place, numbers in enumerate(self._numbers_of(rows.tolist())):
             if len(numbers):
                 found[place] = by_likeness(question, weights, words.vectors(numbers))
         return found
 
-    def _remember_words(self, rows: Rows) -> None:
-        """Have the index know the words of entries, by their numbers."""
+    def _numbers_of(self, rows: Sequence[int]) -> list[Rows]:
+        """Return the numbers of the words of texts; the index remembers its own."""
         assert self._vectors is not None  # noqa: S101  # as above
         index, words = self._index, self._vectors.words
         index.forget_words_of(words.generation)
-        missing = [row for row in rows.tolist() if row < index.size and row not in index.words_of_row]
-        if missing:
-            read = texts(self._connection, index.seqs[missing].tolist())
-            for row in missing:
-                index.words_of_row[row] = words.numbers_of_text(read[int(index.seqs[row])].content)
+        known = index.words_of_row
+        missing = [row for row in rows if row not in known]
+        read = contents(self._connection, [int(index.seqs[row]) for row in missing if row < index.size])
+        texts_of = [
+            read[int(index.seqs[row])] if row < index.size else self._others[row - index.size].text for row in missing
+        ]
+        new = dict(zip(missing, words.numbers_of_texts(texts_of) if missing else (), strict=True))
+        known |= {row: numbers for row, numbers in new.items() if row < index.size}
+        return [new[row] if row in new else known[row] for row in rows]
 
     def _judge(self, mask: Mask) -> None:
         """Decide whether memory knows the answer."""

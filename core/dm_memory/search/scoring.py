@@ -37,7 +37,7 @@ __all__ = [
 CANDIDATES = 200
 """Of either side."""
 
-REORDERED = 30
+REORDERED = 15
 """How many of the best are compared word by word; nothing below can overtake them."""
 
 NEIGHBOURS = 0.25

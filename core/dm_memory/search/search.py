@@ -79,12 +79,13 @@ class Searcher:
         """
         asked = _Asked.of(request, languages, self._clock().astimezone().date())
         asking = [each for each in services if each.capabilities.proposes] if asked.asks_services else []
-        proposals, (vectors, problem) = await asyncio.gather(
+        if not asking:
+            return await asyncio.to_thread(self._answer, memory_dir, brand, asked, Proposals(), waiting)
+        proposals, embedded = await asyncio.gather(
             ask_services(asking, asked.service_query(self._timeout), self._timeout),
             asyncio.to_thread(self._vectors, asked.question),
         )
-        found = _Found(vectors, proposals, waiting, [*([problem] if problem else ()), *proposals.findings])
-        return await asyncio.to_thread(self._answer, memory_dir, brand, asked, found)
+        return await asyncio.to_thread(self._answer, memory_dir, brand, asked, proposals, waiting, embedded)
 
     def _vectors(self, question: Question) -> tuple[Vectors | None, Finding | None]:
         """Return the question as the model sees it; if the model can't be used, why."""
@@ -98,7 +99,17 @@ class Searcher:
             message = f"The search was by words alone: the embedding model can't be used ({type(error).__name__})."
             return None, Finding("words-alone", Severity.WARNING, message, remedy)
 
-    def _answer(self, memory_dir: Path, brand: str, asked: _Asked, found: _Found) -> SearchResult:
+    def _answer(
+        self,
+        memory_dir: Path,
+        brand: str,
+        asked: _Asked,
+        proposals: Proposals,
+        waiting: Sequence[Item],
+        embedded: tuple[Vectors | None, Finding | None] | None = None,
+    ) -> SearchResult:
+        vectors, problem = embedded or self._vectors(asked.question)
+        found = _Found(vectors, proposals, waiting, [*([problem] if problem else ()), *proposals.findings])
         with read_store(memory_dir, brand) as store:
             if store is None:
                 return asked.result(brand, found.findings)

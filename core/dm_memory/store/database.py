@@ -1,7 +1,8 @@
 """Opening memory.db: the only place that connects to it, prepares it and turns SQLite's errors into ours.
 
-A file is looked at before SQLite sees it: its kind, its header, its size against its own page count. So a folder, a
-pipe, a link or a sparse file of ten gigabytes is refused within a millisecond, and never followed or read.
+A folder, a pipe, a link or a sparse file of ten gigabytes is refused within a millisecond, and never followed or read: the
+kind of file is looked at before SQLite sees it, and its size is compared with its own page count afterwards. Nothing else
+in this process may open and close the file: that would drop SQLite's locks on it.
 """
 
 from __future__ import annotations
@@ -38,8 +39,6 @@ FILE_NAME = "memory.db"
 
 _BUSY_SECONDS = 30.0
 _POLL_SECONDS = 0.01
-_SMALLEST = 512
-_HEADER = b"SQLite format 3\0"
 _Answer = TypeVar("_Answer")
 
 
@@ -140,8 +139,8 @@ def open_store(
     _inspect(path)
     try:
         make_private_folder(memory_dir)
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
-        os.close(os.open(path, flags, 0o600))
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600))
     except OSError as error:
         message = f"The memory folder {memory_dir} can't be written ({error.strerror})."
         raise HomeError(message, "Make the folder writable, or free space, and sync again.") from error
@@ -149,6 +148,7 @@ def open_store(
         connection = _connect(path, "mode=rw", busy_seconds)
         try:
             _prepare(connection, time.monotonic() + busy_seconds)
+            _check_size(connection, path)
             _migrate(connection, path, brand)
         except BaseException:
             connection.close()
@@ -191,6 +191,7 @@ def connect_to_read(path: Path) -> Iterator[sqlite3.Connection | None]:
     with contextlib.ExitStack() as stack:
         with store_errors(path):
             connection = stack.enter_context(contextlib.closing(_connect_to_read(path, stack)))
+            _check_size(connection, path)
         yield connection
 
 
@@ -234,7 +235,11 @@ def _connect_to_read(path: Path, stack: contextlib.ExitStack) -> sqlite3.Connect
 
 
 def _inspect(path: Path) -> bool:
-    """Return whether there is a file that can be a memory. Raises ``DamagedStoreError`` if something else is there."""
+    """Return whether there is a file that can be a memory. Raises ``DamagedStoreError`` if something else is there.
+
+    Only its name is looked at: opening and closing a file drops the locks that SQLite has on it in the whole process
+    (POSIX), and another process would then delete a log that is still being written.
+    """
     try:
         status = path.lstat()
     except FileNotFoundError:
@@ -244,31 +249,16 @@ def _inspect(path: Path) -> bool:
         raise StoreError(message, "Make the brand's memory folder readable and writable.") from error
     if not stat.S_ISREG(status.st_mode):
         raise _damaged(path, "is a link, a folder or a device")
-    if status.st_size == 0:
-        return True
-    try:
-        with path.open("rb") as file:
-            header = file.read(100)
-    except OSError as error:
-        message = f"The memory {path} can't be read ({error.strerror})."
-        raise StoreError(message, "Make the brand's memory folder readable and writable.") from error
-    _check_header(path, header, status.st_size)
     return True
 
 
-def _check_header(path: Path, header: bytes, size: int) -> None:
-    """Compare the header (SQLite's documentation, "Database File Format", section 1.3) with the file's size."""
-    if len(header) < 100 or not header.startswith(_HEADER):  # noqa: PLR2004  # the header's length
-        raise _damaged(path, "is no database")
-    page = int.from_bytes(header[16:18], "big")
-    page = 65536 if page == 1 else page
-    pages = int.from_bytes(header[28:32], "big")
-    application = int.from_bytes(header[68:72], "big")
-    if page < _SMALLEST or application not in {0, APPLICATION_ID} or size < pages * page:
-        raise _damaged(path, "is damaged")
+def _check_size(connection: sqlite3.Connection, path: Path) -> None:
+    """Compare the file's size with its own page count: more than the log can explain is no database of ours."""
+    page_size = int(connection.execute("PRAGMA page_size").fetchone()[0])
+    pages = int(connection.execute("PRAGMA page_count").fetchone()[0])  # a file that is too short fails here
     log = path.with_name(f"{path.name}-wal")
     spare = log.stat().st_size if log.exists() else 0  # a checkpoint writes pages before it writes the header
-    if size > pages * page + spare:
+    if path.stat().st_size > pages * page_size + spare:
         raise _damaged(path, "is larger than its contents")
 
 

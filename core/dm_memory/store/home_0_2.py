@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
@@ -33,7 +34,6 @@ __all__ = [
     "OldEntry",
     "OldFact",
     "OldHome",
-    "OldPattern",
     "OldRun",
     "OldService",
     "OldTag",
@@ -83,7 +83,6 @@ class OldEntry:
         content_hash: Was compared with the content.
         content_type_origin: ``user`` if a sync was asked for another type than the source's, else ``source``.
         created_at: When 0.2 first met it; of prepared payloads naive, in local time.
-        updated_at: ``memory.db``'s clock, microseconds since 1970; 0 for what is not there.
         origin: The file it was read from, inside the brand's folder; "" for session learnings, for what another
             machine stored, and for what was not found in the registry.
         previous: The text of the version before, if ``memory.db`` still contained that; else "".
@@ -110,7 +109,6 @@ class OldEntry:
     version: int
     updated_from: str
     content_type_origin: str = "source"
-    updated_at: int = 0
     origin: str = ""
     prepared_hash: str = ""
     previous: str = ""
@@ -118,24 +116,6 @@ class OldEntry:
     vectors: tuple[OldVector, ...] = ()
     number: int = 0
     changed_at: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class OldPattern:
-    """What worked or failed over campaigns; see 0.2's table of the same name."""
-
-    id: str
-    text: str
-    outcome: str
-    occurrence_count: int
-    worked_count: int
-    failed_count: int
-    success_rate: float
-    campaigns: tuple[str, ...]
-    channels: tuple[str, ...]
-    episode_ids: tuple[str, ...]
-    first_seen: str
-    last_seen: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,25 +217,23 @@ class OldHome:
 
     Attributes:
         entries: In the order of their keys, duplicates as well.
-        hash_version: Of all hashes.
         fingerprints: What each part, embedded or connected, was filled with, by its name.
         services: The connected ones.
         foreign_index: Entries of ``_index.json`` that the plugin's script wrote, as JSON.
         damaged: Names of the files that could not be read whole.
         runs: The latest ones, oldest first.
         clock: Up to where ``memory.db`` used its clock: microseconds since 1970.
-        graph_texts: The texts by which the graph's facts were read, by the keys of entries: a text that was changed
-            and not delivered to the graph is not among them.
+        graph_texts: The texts that the facts of entries were read from, by key, of entries whose facts can't be read
+            from texts again: something ended, or began later than it was stated. It is not the entry's text if that was
+            changed and never delivered to the graph.
     """
 
     entries: tuple[OldEntry, ...]
-    patterns: tuple[OldPattern, ...]
     entities: tuple[OldEntity, ...]
     facts: tuple[OldFact, ...]
     services: tuple[OldService, ...]
     fingerprints: Mapping[str, str]
     checkpoint: OldCheckpoint | None
-    hash_version: int
     foreign_index: tuple[str, ...]
     damaged: tuple[str, ...]
     runs: tuple[OldRun, ...]
@@ -370,10 +348,6 @@ _EMBEDDINGS = (
     "SELECT rowid AS rowid, item_type, chunk, content_hash, model, CAST(dimension AS INTEGER) AS dimension, vector"
     " FROM embeddings WHERE rowid > ? ORDER BY rowid"
 )
-_PATTERNS = (
-    "SELECT rowid AS rowid, id, text, outcome, occurrence_count, worked_count, failed_count, success_rate, campaigns,"
-    " channels, episode_ids, first_seen, last_seen FROM patterns WHERE rowid > ? ORDER BY rowid"
-)
 _ENTITIES = "SELECT rowid AS rowid, id, type, name FROM entities WHERE rowid > ? ORDER BY rowid"
 _FACTS = (
     "SELECT rowid AS rowid, id, entry, subject, relation, object, text, slot, stated_at, valid_at, ended_at, invalid_at"
@@ -400,58 +374,62 @@ class _Reading:
         keys = {row["rowid"]: row["key"] for row in items if _are_texts(row, ("key",))}
         entities = {row["rowid"]: entity for row in self.graph.rows("entities", _ENTITIES) for entity in _entity(row)}
         runs = tuple(OldRun(*row) for row in self.registry.table("runs", _RUNS))
-        stated = list(_parsed(self.graph, _from_graph, self.graph.rows("entries", _GRAPH_ENTRIES)))
+        stated = {row["rowid"]: row for row in _sound(self.graph, self.graph.rows("entries", _GRAPH_ENTRIES))}
+        facts = tuple(self._facts(entities, stated))
+        moved = {fact.entry for fact in facts if fact.ended_at or fact.stated_at != fact.valid_at}
         clock = self.durable.table("dm_memory_meta", _CLOCK)
         generation = "generation:"
         return OldHome(
-            entries=self._entries(items, stated, {run.number: run.started_at for run in runs}),
-            patterns=tuple(_parsed(self.durable, _pattern, self.durable.rows("patterns", _PATTERNS))),
+            entries=self._entries(items, stated.values(), {run.number: run.started_at for run in runs}),
             entities=tuple(entities.values()),
-            facts=tuple(self._facts(entities)),
+            facts=facts,
             services=tuple(self._services(meta, keys)),
             fingerprints={
                 name.removeprefix(generation): value for name, value in meta.items() if name.startswith(generation)
             },
             checkpoint=_checkpoint(meta.get("checkpoint", ""), self.memory_dir / "sync-state.json"),
-            hash_version=int(version) if (version := meta.get("hash-version", "")).isdecimal() else 1,
             foreign_index=tuple(entry for (entry,) in self.registry.table("foreign_index", _FOREIGN)),
             damaged=(),
             runs=runs,
             clock=int(clock[0][0]) if clock else 0,
-            graph_texts={entry.key: entry.content for entry in stated},
+            graph_texts={row["key"]: row["content"] for row in stated.values() if row["key"] in moved},
         )
 
     def _entries(
-        self, items: list[_Row], stated: Sequence[OldEntry], runs: Mapping[int, str]
+        self, items: Sequence[_Row], stated: Iterable[_Row], runs: Mapping[int, str]
     ) -> tuple[OldEntry, ...]:
-        rows = self.durable.rows("episodes", _EPISODES)
-        episodes = {entry.key: entry for entry in _parsed(self.durable, _from_episode, rows)}
-        entries = dict(episodes)
-        wanted = list(_from_items(self.registry, items, runs))
+        episodes = {row["key"]: row for row in _sound(self.durable, self.durable.rows("episodes", _EPISODES))}
+        wanted = {entry.key: entry for entry in _from_items(self.registry, items, runs)}
+        entries: dict[str, OldEntry] = {}
         if self.registry.damaged or not items:
-            entries = {entry.key: entry for entry in stated} | entries
-        for entry in wanted:
-            stored = episodes.get(entry.key)
-            entries[entry.key] = replace(
-                entry,
-                updated_at=stored.updated_at if stored else 0,
-                previous=stored.content if stored and stored.content_hash == entry.updated_from else "",
-            )
+            rows = (row for row in stated if row["key"] not in wanted)
+            entries |= {entry.key: entry for entry in _parsed(self.graph, _from_graph, rows)}
+        rows = (row for key, row in episodes.items() if key not in wanted)
+        entries |= {entry.key: entry for entry in _parsed(self.durable, _from_episode, rows)}
+        entries |= wanted
         vectors = _vectors(self.durable.rows("embeddings", _EMBEDDINGS))
-        return tuple(
-            entry if entry.duplicate_of else replace(entry, vectors=vectors.get(entry.content_hash, ()))
-            for _, entry in sorted(entries.items())
-        )
+        found = []
+        for key, entry in sorted(entries.items()):
+            stored = episodes.get(key)
+            was_replaced = stored is not None and stored["content_hash"] == entry.updated_from
+            previous = stored["content"] if stored and was_replaced else ""
+            own = () if entry.duplicate_of else vectors.get(entry.content_hash, ())
+            found.append(replace(entry, previous=previous, vectors=own) if own or previous else entry)
+        return tuple(found)
 
-    def _facts(self, entities: Mapping[int, OldEntity]) -> Iterator[OldFact]:
-        entries = {row["rowid"]: row["key"] for row in self.graph.rows("entries", _GRAPH_ENTRIES)}
+    def _facts(self, entities: Mapping[int, OldEntity], stated: Mapping[int, _Row]) -> Iterator[OldFact]:
+        names = ("id", "relation", "stated_at", "valid_at", "ended_at", "invalid_at")
         for row in self.graph.rows("facts", _FACTS):
-            ends = {name: entities[row[name]].id for name in ("subject", "object") if row[name] in entities}
-            ends |= {"entry": entries[row["entry"]]} if row["entry"] in entries else {}
-            own = {name: row[name] or "" for name in ("text", "slot")}
-            names = ("id", "relation", "stated_at", "valid_at", "ended_at", "invalid_at")
-            if len(ends) == len(("subject", "object", "entry")) and _are_texts(row, names):
-                yield OldFact(**{name: row[name] for name in names}, **ends, **own)
+            entry, subject, thing = stated.get(row["entry"]), entities.get(row["subject"]), entities.get(row["object"])
+            if entry and subject and thing and _are_texts(row, names):
+                yield OldFact(
+                    entry=entry["key"],
+                    subject=subject.id,
+                    object=thing.id,
+                    text=row["text"] or "",
+                    slot=row["slot"] or "",
+                    **{name: row[name] for name in names},
+                )
 
     def _services(self, meta: Mapping[str, str], keys: Mapping[int, str]) -> Iterator[OldService]:
         deliveries: dict[str, list[OldDelivery]] = {}
@@ -505,14 +483,7 @@ def _from_items(registry: _Database, rows: Sequence[_Row], runs: Mapping[int, st
         sticky = set(str(row["sticky_tags"]).split()) if row["source_digest"] else set()
         merged = of_duplicates.get(row["rowid"], set())
         origins = {tag: "duplicate" if tag in merged else "user" for tag in sticky}
-        for entry in _parsed(registry, _from_item, [row]):
-            yield replace(
-                entry,
-                tags=tuple(OldTag(tag.name, origins.get(tag.name, "")) for tag in entry.tags),
-                duplicate_of=keys.get(row["duplicate_of"], ""),
-                number=row["rowid"],
-                changed_at=runs.get(row["run"], ""),
-            )
+        yield from _parsed(registry, partial(_from_item, origins, keys, runs), [row])
 
 
 def _tags_of_item(row: _Row) -> list[str]:
@@ -520,24 +491,27 @@ def _tags_of_item(row: _Row) -> list[str]:
     return tags
 
 
-def _from_item(row: _Row) -> OldEntry:
+def _from_item(origins: Mapping[str, str], keys: Mapping[int, str], runs: Mapping[int, str], row: _Row) -> OldEntry:
     if not _are_texts(row, ("origin", "prepared_hash")):
         raise ValueError(row["key"])
     tags, facts, priority, expires_at, related = json.loads(row["details"])
     rest = {"tags": tags, "facts": facts, "priority": priority, "expires_at": expires_at, "related": related}
-    return replace(
-        _entry(row | rest),
+    return _entry(
+        row | rest,
+        origins,
         content_type_origin="user" if row["sticky_type"] else "source",
         origin=row["origin"],
         prepared_hash=row["prepared_hash"],
+        duplicate_of=keys.get(row["duplicate_of"], ""),
+        number=row["rowid"],
+        changed_at=runs.get(row["run"], ""),
     )
 
 
 def _from_episode(row: _Row) -> OldEntry:
     if row["id"] != str(uuid5(_NAMESPACE, f"{row['brand']}/{row['key']}")):
         raise ValueError(row["id"])
-    lists = {name: json.loads(row[name]) for name in ("tags", "facts", "related")}
-    return replace(_entry(row | lists), updated_at=int(row["updated_at"]))
+    return _entry(row | {name: json.loads(row[name]) for name in ("tags", "facts", "related")})
 
 
 def _from_graph(row: _Row) -> OldEntry:
@@ -545,22 +519,24 @@ def _from_graph(row: _Row) -> OldEntry:
     return _entry(row | details | {"tags": row["tags"].split("\n")[1:-1]})
 
 
-def _entry(row: _Row) -> OldEntry:
+def _entry(row: _Row, origins: Mapping[str, str] | None = None, **more: Any) -> OldEntry:  # noqa: ANN401  # fields
     """Return an entry. Raises ``ValueError`` if it is not what was stored."""
     names = (
         "key", "content", "content_hash", "metadata_hash", "content_type", "kind", "source", "recorded_at",
         "created_at", "priority", "expires_at", "updated_from",
     )  # fmt: skip
-    if not _are_texts(row, names) or _content_hash(row["content"]) != row["content_hash"]:
+    tags, related = row["tags"], row["related"]
+    are_texts = _are_texts(row, names) and all(isinstance(name, str) for name in (*tags, *related))
+    if not are_texts or _content_hash(row["content"]) != row["content_hash"]:
         raise ValueError(row["key"])
-    if not all(isinstance(name, str) for name in (*row["tags"], *row["related"])):
-        raise ValueError(row["key"])
+    origins = origins or {}
     return OldEntry(
         **{name: row[name] for name in names},
-        tags=tuple(OldTag(name) for name in row["tags"]),
+        tags=tuple(OldTag(name, origins.get(name, "")) for name in tags),
         details=dict(row["facts"]),
-        related=tuple(row["related"]),
+        related=tuple(related),
         version=int(row["version"]),
+        **more,
     )
 
 
@@ -573,9 +549,19 @@ def _are_texts(row: _Row, names: Iterable[str]) -> bool:
     return all(isinstance(row[name], str) for name in names)
 
 
+def _sound(database: _Database, rows: Iterable[_Row]) -> Iterator[_Row]:
+    """Yield the rows that have the texts that their hashes say; note the damage of others."""
+    for row in rows:
+        if _are_texts(row, ("key", "content")) and _content_hash(row["content"]) == row["content_hash"]:
+            yield row
+        else:
+            database.damaged = True
+
+
 def _content_hash(text: str) -> str:
     """Return 0.2's hash of a text, version 1: NFC, white space as one space."""
-    return sha256(" ".join(normalize("NFC", text).split()).encode("utf-8", "surrogatepass")).hexdigest()
+    text = text if text.isascii() else normalize("NFC", text)
+    return sha256(" ".join(text.split()).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _vectors(rows: Sequence[_Row]) -> dict[str, tuple[OldVector, ...]]:
@@ -592,11 +578,6 @@ def _vectors(rows: Sequence[_Row]) -> dict[str, tuple[OldVector, ...]]:
             made = tuple(OldVector(model, chunk, chunks[chunk]) for chunk in sorted(chunks))
             vectors[content_hash] = vectors.get(content_hash, ()) + made
     return vectors
-
-
-def _pattern(row: _Row) -> OldPattern:
-    lists = {name: tuple(json.loads(row[name])) for name in ("campaigns", "channels", "episode_ids")}
-    return OldPattern(**{name: value for name, value in (row | lists).items() if name != "rowid"})
 
 
 def _place(text: str) -> tuple[int, str] | None:
@@ -669,6 +650,7 @@ class _Database:
 
     def _salvaged(self, sql: str) -> Iterator[_Row]:
         """Yield the rows of a damaged table: one by one, for a row is lost that is read together with a bad page."""
+        self.connection.text_factory = _readable
         after, failures = 0, 0
         while after <= _LAST_ROW:
             values = None
@@ -688,11 +670,16 @@ class _Database:
     def table(self, table: str, sql: str) -> list[tuple[Any, ...]]:
         """Return the rows of a table without row numbers, up to the first that can't be read."""
         found: list[tuple[Any, ...]] = []
-        if table in self.tables:
+        while table in self.tables:
             try:
                 found.extend(self.connection.execute(sql))
             except sqlite3.DatabaseError as error:
                 self._note(error)
+                if self.connection.text_factory is str:
+                    self.connection.text_factory = _readable
+                    found.clear()
+                    continue
+            break
         return found
 
     def _note(self, error: sqlite3.DatabaseError) -> None:
@@ -701,6 +688,11 @@ class _Database:
         if name.startswith(_NOT_THE_FILE) and name != "SQLITE_IOERR_SHORT_READ":
             raise OSError(f"A file of version 0.2 can't be read ({name}).") from error
         self.damaged = True
+
+
+def _readable(data: bytes) -> str:
+    """Return a text of a damaged file; hashes show what is not as it was."""
+    return data.decode("utf-8", "replace")
 
 
 _NOT_THE_FILE = ("SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_NOMEM", "SQLITE_PERM", "SQLITE_BUSY")
@@ -724,7 +716,6 @@ def _opened(path: Path) -> Iterator[_Database | None]:
         except sqlite3.Error as error:
             raise OSError(f"{path} can't be opened.") from error
         database = _Database(stack.enter_context(closing(connection)))
-        connection.text_factory = lambda data: data.decode("utf-8", "replace")  # hashes tell what is damaged
         # The first lets a file be read that ends too early; the others distrust what is in it.
         for pragma in ("writable_schema = ON", "trusted_schema = OFF", "cell_size_check = ON"):
             connection.execute(f"PRAGMA {pragma}")

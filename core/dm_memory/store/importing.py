@@ -28,7 +28,7 @@ from dm_memory.text.hashing import content_hash, metadata_hash
 from dm_memory.text.timestamps import day_of
 from dm_memory.text.words import analyse, language_of
 
-__all__ = ["Imported", "import_entries", "imported_of_record", "list_of", "record_of_entry", "to_json"]
+__all__ = ["Imported", "import_entries", "imported_of_record", "list_of", "record_of_entry", "restate_facts", "to_json"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,3 +292,21 @@ def imported_of_record(brand: str, record: Mapping[str, Any]) -> Imported | None
         str(get("origin", "")),
         prepared_hash=str(get("prepared", "")),
     )
+
+
+def restate_facts(store: Store, now: str) -> None:
+    """Read the facts of every entry again, after the way they are read has changed. Inside a transaction."""
+    columns = ", ".join(EntryRow._fields)
+    after = 0
+    while page := store.rows(
+        f"SELECT {columns} FROM entries WHERE duplicate_of IS NULL AND seq > ? ORDER BY seq LIMIT 1000",  # noqa: S608  # names of columns
+        (after,),
+    ):
+        rows = [EntryRow(*row) for row in page]
+        after = rows[-1].seq
+        tags = table.tags_of(store.connection, [row.seq for row in rows])
+        stated = [
+            Stated(row.seq, table.payload_of_row(store.brand, row, table.effective(tags.get(row.seq, ()))), row.content)
+            for row in rows
+        ]
+        store_facts(store.connection, store.brand, stated, now)

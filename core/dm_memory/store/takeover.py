@@ -60,6 +60,7 @@ _TAKEN_OVER = "taken_over"
 """The stored fact that says when, and what was damaged."""
 
 _REGISTRY = "registry.db"
+_INDEX = "_index.json"
 _SUFFIXES = ("", "-wal", "-shm")
 _CHUNK = 512
 
@@ -86,6 +87,8 @@ def take_over(memory_dir: Path, brand: str, now: str, languages: tuple[str, ...]
             if home is None:
                 return []
             _build(memory_dir, brand, home, now, languages)
+            if home.foreign_index and not os.path.lexists(memory_dir / _INDEX):
+                write_atomic(memory_dir / _INDEX, "[\n{}\n]\n".format(",\n".join(home.foreign_index)).encode())
             _stop_0_2(memory_dir)
         _replace_files(memory_dir)
     except OSError as error:
@@ -123,7 +126,7 @@ def _report(memory_dir: Path, brand: str) -> list[Finding]:
     entries, bare, facts, patterns = counts
     message = (
         f"The memory of version 0.2 was taken over: {entries:,} entries, {facts:,} facts and {patterns:,} patterns"
-        + (f"; {bare:,} entries get their vectors with the next sync." if bare else ".")
+        + (f"; {bare:,} of the entries get {'a vector' if bare == 1 else 'vectors'} with the next sync." if bare else ".")
     )
     remedy = f"Nothing to do: the old files stay in memory/{LEFTOVERS} until a verification finds nothing missing."
     findings = [Finding("taken-over", Severity.INFO, message, remedy, path=f"memory/{FILE_NAME}")]

@@ -20,14 +20,15 @@ from dm_memory.store.files import write_atomic
 from dm_memory.text.hashing import script_hash
 from dm_memory.text.timestamps import to_local_iso
 
-__all__ = ["CHECKPOINT", "INDEX", "LAST_SYNC", "write_checkpoint", "write_index", "write_last_sync"]
+__all__ = ["CHECKPOINT", "INDEX", "INDEX_CLOCK", "LAST_SYNC", "write_checkpoint", "write_index", "write_last_sync"]
 
 CHECKPOINT = "sync-state.json"
 INDEX = "_index.json"
 LAST_SYNC = "_last_sync.json"
 
 _STAMP = "index_stamp"
-_CLOCK = "index_clock"
+INDEX_CLOCK = "index_clock"
+"""The stored fact that says up to which moment of the store's clock the exports go."""
 _PAGE = 1000
 _UUID_CHARS = 36
 _PATCHED_BYTES = 64 * 1024 * 1024
@@ -47,7 +48,7 @@ def write_index(store: Store, memory_dir: Path, vector_db: str) -> list[Finding]
     path = memory_dir / INDEX
     stamp, clock = _stamp(path), store.meta("clock")
     is_ours = bool(stamp) and stamp == store.meta(_STAMP)
-    if is_ours and clock == store.meta(_CLOCK):
+    if is_ours and clock == store.meta(INDEX_CLOCK):
         return []
     findings: list[Finding] = []
     foreign: dict[str, bytes] = {}
@@ -57,7 +58,7 @@ def write_index(store: Store, memory_dir: Path, vector_db: str) -> list[Finding]
     write_atomic(path, patched or _index(store, vector_db, foreign), durable=False)
     with store.transaction():
         store.set_meta(_STAMP, _stamp(path))
-        store.set_meta(_CLOCK, clock)
+        store.set_meta(INDEX_CLOCK, clock)
     return findings
 
 
@@ -89,7 +90,7 @@ def _patched(store: Store, path: Path, vector_db: str) -> Iterator[bytes] | None
         return None
     lines = path.read_bytes().split(b"\n")[1:-2]
     entries = {_storage_id(line): line.removesuffix(b",") for line in lines}
-    since = int(store.meta(_CLOCK) or 0)
+    since = int(store.meta(INDEX_CLOCK) or 0)
     for (id_,) in store.rows("SELECT id FROM entries WHERE updated_at > ?", (since,)):
         entries.pop(id_.encode(), None)
     for _, id_, entry in _entries(store, vector_db, since):

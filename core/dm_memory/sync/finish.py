@@ -18,8 +18,8 @@ from dm_memory.store import outbox
 from dm_memory.store.database import Store
 from dm_memory.store.history import count_facts
 from dm_memory.store.vectors import count_without
-from dm_memory.sync.exports import CHECKPOINT, write_checkpoint, write_index, write_last_sync
-from dm_memory.sync.pending import move_stored
+from dm_memory.sync.exports import CHECKPOINT, INDEX_CLOCK, write_checkpoint, write_index, write_last_sync
+from dm_memory.sync.pending import export_prepared, move_stored
 from dm_memory.sync.run import Delivered, Run, count_entries
 from dm_memory.text.flags import compliance_note
 
@@ -178,6 +178,8 @@ def _record(run: Run, status: str, checkpoint: CheckpointState, at: str) -> None
     try:
         if run.pending_names:
             run.outcomes.add_findings(move_stored(store, run.memory_dir, run.pending_names, run.env.vector_db))
+        if run.changed:
+            export_prepared(store, run.memory_dir, int(store.meta(INDEX_CLOCK) or 0), run.env.vector_db)
         run.outcomes.add_findings(write_index(store, run.memory_dir, run.env.vector_db))
         if status == "complete" and (run.changed or not (run.memory_dir / "_last_sync.json").exists()):
             write_last_sync(run.memory_dir, at, run.outcomes.counts.stored)

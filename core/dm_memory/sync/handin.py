@@ -19,7 +19,7 @@ from dm_memory.store.database import Store
 from dm_memory.store.entries import known_by_key
 from dm_memory.store.journal import Journal
 from dm_memory.sync.exclude import Excluder
-from dm_memory.sync.payloads import Preparer
+from dm_memory.sync.payloads import Preparer, guard_hits
 from dm_memory.sync.storing import record_of
 from dm_memory.text.hashing import content_hash
 
@@ -87,7 +87,7 @@ def hand_in(
     for item in items:
         prepared = preparer.prepare(item)
         refused = bool(prepared.refused)
-        hits += [GuardHit(item.key, what, count, refused) for what, count in prepared.guard_hits]
+        hits += guard_hits(prepared)
         if refused:
             records.append(
                 {"op": "refused", "at": now, "content_hash": prepared.content_hash, "reason": prepared.refused}

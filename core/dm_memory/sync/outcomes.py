@@ -8,6 +8,7 @@ from dm_memory.findings import Finding
 from dm_memory.items import Payload, storage_id
 from dm_memory.results import Action, Counts, Failure, GuardHit, ItemOutcome
 from dm_memory.store.entries import Known, effective
+from dm_memory.sync.payloads import guard_hits
 from dm_memory.sync.plan import Planned
 
 __all__ = ["TITLE_CHARS", "Outcomes", "title_of"]
@@ -78,8 +79,7 @@ class Outcomes:
     def _note_guard(self, entry: Planned) -> None:
         prepared = entry.prepared
         if len(self.guard_hits) < self._limit:
-            refused = bool(prepared.refused)
-            self.guard_hits += [GuardHit(prepared.item.key, what, n, refused) for what, n in prepared.guard_hits]
+            self.guard_hits += guard_hits(prepared)
 
     def _keep(
         self, group: list[ItemOutcome], entry: Planned, before: Mapping[str, Mapping[str, str]], batch: frozenset[str]

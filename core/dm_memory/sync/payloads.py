@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from hashlib import sha256
 
+from dm_memory import results
 from dm_memory.findings import Finding
 from dm_memory.items import Facts, Item, Kind, Value
 from dm_memory.text.flags import FLAGS_VERSION, Flags
-from dm_memory.text.guard import GUARD_VERSION, Guard, Hits, Policy, merge_hits
+from dm_memory.text.guard import GUARD_VERSION, MARKS, Guard, GuardHit, Hits, Policy, merge_hits
 from dm_memory.text.hashing import HASH_VERSION, content_hash
+from dm_memory.text.markets import regions_of
 from dm_memory.text.tags import TAGGING_VERSION, Tagger, TaggingContext, normalise_tags
 from dm_memory.text.terms import words_of
 
-__all__ = ["Prepared", "Preparer"]
+__all__ = ["Prepared", "Preparer", "guard_hits"]
 
 _CACHED_TAG_SETS = 1024
-_MARKS = re.compile(r"\[(?:e-mail|phone|card)\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,8 @@ class Prepared:
         detected: The tags that the text and its facts speak for; sorted.
         given: The tags its source carries, normalised; sorted.
         facts: The item's facts, masked; ``flags`` lists what the text was flagged for. Empty where it is refused.
-        guard_hits: What was masked or found, with counts; never the data itself.
+        guard_hits: What was masked or left out, with counts; never the data itself.
+        places: The same of the text, with the lines it stood in.
         findings: Banned words and restricted claims in the text.
         refused: Why the item must not be stored, or "".
     """
@@ -45,6 +46,7 @@ class Prepared:
     guard_hits: Hits = ()
     findings: tuple[Finding, ...] = ()
     refused: str = ""
+    places: tuple[GuardHit, ...] = ()
 
 
 class Preparer:
@@ -69,20 +71,21 @@ class Preparer:
     @classmethod
     def of(cls, brand: str, context: TaggingContext, policy: Policy) -> Preparer:
         """Return the preparer with the house's own guard, tagger and flags for ``context``."""
-        return cls(brand, context, Guard(policy), Tagger(context), Flags(context))
+        return cls(brand, context, Guard(policy, regions_of(context.target_markets)), Tagger(context), Flags(context))
 
     def prepare(self, item: Item) -> Prepared:
         """Return ``item`` as it may be stored. Raises nothing: what must not be stored has ``refused`` set."""
         words = words_of(item.content)
         guarded = self._guard.apply(item.content, words)
-        facts, hits, refused = self._guarded_facts(item.facts, guarded.hits, guarded.refused)
-        if refused:
-            return Prepared(item, "", content_hash(item.content), (), (), {}, hits, (), refused)
+        facts, hits = self._guarded_facts(item.facts, guarded.hits)
+        if guarded.refused:
+            digest = content_hash(item.content)
+            return Prepared(item, "", digest, (), (), {}, hits, (), guarded.refused, guarded.places)
         content = guarded.text
         plain = content
         if guarded.hits:
             # The marks are ours: "[e-mail]" must not tag a text with the e-mail channel.
-            plain = _MARKS.sub(" ", content)
+            plain = MARKS.sub(" ", content)
             words = words_of(plain)
         plain_facts = facts if facts is item.facts else {name: _without_marks(value) for name, value in facts.items()}
         findings: tuple[Finding, ...] = ()
@@ -92,22 +95,25 @@ class Preparer:
             facts = {**facts, "flags": [flag.label for flag in flagged]}
         given, tag_hits = self.clean_tags(item.tags) if item.tags else ((), ())
         detected = self._tagger.tags(item, plain, words, plain_facts)
-        return Prepared(
-            item, content, content_hash(content), detected, given, facts, merge_hits(hits, tag_hits), findings
-        )
+        hits = merge_hits(hits, tag_hits)
+        digest = content_hash(content)
+        return Prepared(item, content, digest, detected, given, facts, hits, findings, "", guarded.places)
 
-    def _guarded_facts(self, facts: Facts, hits: Hits, refused: str) -> tuple[Facts, Hits, str]:
-        """Return the facts with personal data masked; the same object where there is none."""
+    def _guarded_facts(self, facts: Facts, hits: Hits) -> tuple[Facts, Hits]:
+        """Return the facts with personal data masked and refused values left out; the same object if all are clean."""
         is_clean = self._guard.is_clean
-        masked: dict[str, Value] = {}
+        kept: dict[str, Value] | None = None
         for name, value in facts.items():
             if is_clean(value):
                 continue
             result = self._guard.apply_value(value)
-            masked[name] = result.value
             hits = merge_hits(hits, result.hits)
-            refused = refused or result.refused
-        return ({**facts, **masked} if masked else facts), hits, refused
+            kept = dict(facts) if kept is None else kept
+            if result.refused:
+                del kept[name]
+            else:
+                kept[name] = result.value
+        return (facts if kept is None else kept), hits
 
     def clean_tags(self, given: tuple[str, ...]) -> tuple[tuple[str, ...], Hits]:
         """Normalise given tags; a tag that holds personal data or a credential is left out and counted."""
@@ -127,10 +133,22 @@ class Preparer:
         return answer
 
 
+def guard_hits(prepared: Prepared) -> tuple[results.GuardHit, ...]:
+    """Return what the guard did to an item as the report shows it."""
+    places = {hit.what: hit for hit in prepared.places}
+    key, refused = prepared.item.key, bool(prepared.refused)
+    return tuple(
+        results.GuardHit(key, what, count, refused, hit.removed, hit.lines)
+        if (hit := places.get(what)) is not None
+        else results.GuardHit(key, what, count, refused)
+        for what, count in prepared.guard_hits
+    )
+
+
 def _without_marks(value: Value) -> Value:
     if isinstance(value, list):
-        return [part for part in value if not _MARKS.search(part)]
-    return _MARKS.sub(" ", value) if isinstance(value, str) else value
+        return [part for part in value if not MARKS.search(part)]
+    return MARKS.sub(" ", value) if isinstance(value, str) else value
 
 
 def _fingerprint(policy: str, context: str) -> str:

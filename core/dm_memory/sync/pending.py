@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,16 +11,17 @@ import orjson
 
 from dm_memory.brand.files import BrandFileError, parse_json, read_brand_file
 from dm_memory.brand.parsed import ParsedFile
-from dm_memory.brand.pending import parse_pending, pending_files
+from dm_memory.brand.pending import parse_pending, parse_stored, pending_files, stored_files
 from dm_memory.facts.prepared import graph_payload
 from dm_memory.findings import Finding, Severity
 from dm_memory.items import Item
 from dm_memory.store.database import Store
+from dm_memory.store.entries import in_json
 from dm_memory.store.files import make_private_folder, write_atomic
 from dm_memory.sync.run import Run
 from dm_memory.text.timestamps import to_local_iso
 
-__all__ = ["PENDING", "STORED", "move_stored", "waiting_items"]
+__all__ = ["PENDING", "STORED", "export_prepared", "move_stored", "past_items", "waiting_items"]
 
 PENDING = "pending"
 STORED = "stored"
@@ -62,6 +64,70 @@ def _statement(name: str, data: bytes, brand: str) -> ParsedFile:
         remedy = "If it belongs to the other brand, prepare it there and exclude it here."
         findings.append(Finding("other-brand", Severity.WARNING, message, remedy, path))
     return ParsedFile([parsed.item] if parsed.item else [], findings, 1)
+
+
+def past_items(run: Run) -> tuple[list[Item], list[Finding]]:
+    """Read what the plugin's script stored before there was a memory; files whose texts are known are not opened."""
+    brand_dir = run.env.home.brand_dir(run.brand)
+    try:
+        found = stored_files(run.memory_dir)
+    except BrandFileError as error:
+        return [], [error.finding]
+    names = {name.removesuffix(".json"): name for name in (*found.prepared, *found.graph)}
+    known = "SELECT prepared_hash FROM entries WHERE prepared_hash IN (SELECT value FROM json_each(?))"
+    for (hash16,) in run.store.rows(known, (in_json(names),)) if names else ():
+        names.pop(hash16, None)
+    items: list[Item] = []
+    findings: list[Finding] = []
+    for name in names.values():
+        try:
+            data = read_brand_file(brand_dir, f"memory/{STORED}/{name}", run.env.limits)
+            parsed = parse_stored(name, data, run.env.limits, partial(_is_ours, run.store))
+        except BrandFileError as error:
+            findings.append(error.finding)
+            continue
+        items += parsed.items
+        findings += parsed.findings
+    return items, findings
+
+
+def _is_ours(store: Store, storage: str) -> bool:
+    """Return whether a file in ``memory/stored`` is our own export."""
+    return bool(store.value("SELECT count(*) FROM entries WHERE id = ?", (storage,)))
+
+
+def export_prepared(store: Store, memory_dir: Path, since: int, vector_db: str) -> None:
+    """Write a payload that was prepared since a moment of the store's clock to ``stored/``, in the plugin's format.
+
+    The plugin's script searches these files. Raises ``OSError``.
+    """
+    for hash16, content, content_type, source, tags, storage, created_at, priority, expires_at in store.rows(
+        "SELECT prepared_hash, content, content_type, source, (SELECT json_group_array(tag) FROM (SELECT tag FROM tags"
+        " WHERE tags.seq = entries.seq AND removed = 0 ORDER BY tag)), id, created_at, priority, expires_at FROM entries"
+        " WHERE kind = 'prepared' AND prepared_hash <> '' AND state = 'current' AND updated_at > ?",
+        (since,),
+    ):
+        path = memory_dir / STORED / f"{hash16}.json"
+        if path.exists() or (memory_dir / PENDING / path.name).exists():
+            continue
+        make_private_folder(path.parent)
+        at = to_local_iso(created_at)
+        document = {
+            "content_hash": hash16,
+            "brand": store.brand,
+            "content": content,
+            "content_type": content_type,
+            "tags": orjson.loads(tags),
+            "source": source,
+            "created_at": at,
+            "metadata": {"char_count": len(content), "word_count": len(content.split())},
+            "priority": priority,
+            "expires_at": expires_at,
+            "vector_db": vector_db,
+            "storage_id": storage,
+            "stored_at": at,
+        }
+        write_atomic(path, orjson.dumps(document, option=orjson.OPT_INDENT_2), durable=False)
 
 
 def move_stored(store: Store, memory_dir: Path, names: Sequence[str], vector_db: str) -> list[Finding]:

@@ -9,19 +9,21 @@ from collections.abc import AsyncIterator, Iterable
 from functools import partial
 
 from dm_memory.brand.context import BrandContext, load_context
-from dm_memory.brand.stored import stored_items
 from dm_memory.embedding.batch import EmbeddingError, model_tag
 from dm_memory.errors import DamagedStoreError
+from dm_memory.facts.extract import EXTRACTION_VERSION
 from dm_memory.findings import Finding, Severity
 from dm_memory.items import Item
 from dm_memory.requests import Progress, SyncRequest
 from dm_memory.results import GuardHit, SyncResult
 from dm_memory.store import outbox
 from dm_memory.store.database import Store, open_copy
+from dm_memory.store.importing import restate_facts
 from dm_memory.store.journal import Journal
 from dm_memory.store.locks import brand_lock
 from dm_memory.store.opening import open_or_rebuild
 from dm_memory.store.vectors import count_without
+from dm_memory.store.words import are_words_current, refresh_words
 from dm_memory.store.worker import Worker, worker_thread
 from dm_memory.sync.deliver import Delivering, DeliveryOptions
 from dm_memory.sync.exclude import Excluder
@@ -29,7 +31,7 @@ from dm_memory.sync.feed import pull_feed, push_patterns
 from dm_memory.sync.finish import finish
 from dm_memory.sync.handin import hand_in, learnings_as_items, mark_read, unread
 from dm_memory.sync.payloads import Preparer
-from dm_memory.sync.pending import waiting_items
+from dm_memory.sync.pending import past_items, waiting_items
 from dm_memory.sync.reading import Chunk, Reading
 from dm_memory.sync.run import Delivered, Environment, Run
 from dm_memory.sync.storing import SourceItems, Storing
@@ -133,6 +135,7 @@ async def _run(run: Run, brought: _Brought, started: float) -> SyncResult:
     run.outcomes.counts.excluded += brought.excluded
     run.outcomes.counts.refused += sum(hit.refused for hit in brought.hits)
     run.broken |= any(finding.severity is Severity.ERROR for finding in brought.findings)
+    await run.worker.run(_refresh_derived, run)
     await run.worker.run(_follow_services, run)
     await pull_feed(run)
     model = await run.worker.run(model_in_use, run)
@@ -143,6 +146,20 @@ async def _run(run: Run, brought: _Brought, started: float) -> SyncResult:
     if not run.request.dry_run:
         await _deliver(run, model)
     return await run.worker.run(finish, run, model, time.monotonic() - started)
+
+
+def _refresh_derived(run: Run) -> None:
+    """Make words and facts of everything again if another program, stemmer or language made them."""
+    languages = run.context.languages
+    store = run.store
+    if store.meta("extraction") == str(EXTRACTION_VERSION) and are_words_current(store.connection, languages):
+        return
+    with store.transaction() as connection:
+        refresh_words(connection, languages)
+        store.set_meta("languages", " ".join(languages))
+        if store.meta("extraction") not in {"", str(EXTRACTION_VERSION)}:
+            restate_facts(store, run.now)
+        store.set_meta("extraction", str(EXTRACTION_VERSION))
 
 
 def _follow_services(run: Run) -> None:
@@ -227,7 +244,7 @@ def _take_next(run: Run, storing: Storing, chunks: Iterable[Chunk]) -> Chunk | N
 def _take_rest(run: Run, storing: Storing, reading: Reading) -> None:
     """Take in what waits in ``memory/``, and retire what no file states any more."""
     items, names, findings = waiting_items(run)
-    stored, more = stored_items(run.env.home, run.brand, run.env.limits, partial(_is_ours, run))
+    stored, more = past_items(run)
     run.outcomes.add_findings([*findings, *more])
     run.broken |= any(finding.severity is Severity.ERROR for finding in findings)
     run.pending_names = names
@@ -242,11 +259,6 @@ def _take_rest(run: Run, storing: Storing, reading: Reading) -> None:
     storing.retire()
     if run.request.force:
         storing.force_rest()
-
-
-def _is_ours(run: Run, storage: str) -> bool:
-    """Return whether a file in ``memory/stored`` is our own export."""
-    return bool(run.store.value("SELECT count(*) FROM entries WHERE id = ?", (storage,)))
 
 
 async def _embed_missing(run: Run, storing: Storing, model: str) -> None:

@@ -27,7 +27,7 @@ from dm_memory.store.opening import open_or_rebuild
 from dm_memory.store.worker import Worker, worker_thread
 from dm_memory.sync.handin import clean_text
 from dm_memory.sync.outcomes import title_of
-from dm_memory.sync.payloads import Prepared, Preparer
+from dm_memory.sync.payloads import Prepared, Preparer, guard_hits
 from dm_memory.sync.pipeline import model_in_use
 from dm_memory.sync.run import Environment, Run
 from dm_memory.sync.storing import SourceItems, Storing, Writing, record_of
@@ -56,9 +56,7 @@ async def prepare_payload(
         preparer = Preparer.of(brand, context, env.policy)
         now = to_iso(env.clock())
         prepared = _prepared(preparer, request, now)
-        hits = tuple(
-            GuardHit(prepared.item.key, what, count, bool(prepared.refused)) for what, count in prepared.guard_hits
-        )
+        hits = guard_hits(prepared)
         if prepared.refused:
             refused = {"op": "refused", "at": now, "content_hash": prepared.content_hash, "reason": prepared.refused}
             await worker.run(Journal(env.home.memory_dir(brand)).append, [refused])

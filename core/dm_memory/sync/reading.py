@@ -53,7 +53,9 @@ class Reading:
         self._run = run
         self._parse_all = parse_all
         self._brand_dir = run.env.home.brand_dir(run.brand)
-        self.listing: Listing = list_sources(run.env.home, run.brand, run.request.scope)
+        self.listing: Listing = list_sources(
+            run.env.home, run.brand, run.request.scope, context_file=run.env.context_file
+        )
         self._records = {
             path: _Record(digest, fingerprint, items)
             for path, digest, fingerprint, items in run.store.rows("SELECT * FROM source_files")
@@ -87,7 +89,14 @@ class Reading:
         record = self._records.get(file.path)
         limits = self._run.env.limits
         try:
-            data = read_source(self._run.env.home, self._run.brand, file, limits)
+            data = read_source(
+                self._run.env.home,
+                self._run.brand,
+                file,
+                limits,
+                folder=self._brand_dir,
+                context_file=self._run.env.context_file,
+            )
             digest = sha256(data).digest()
             if (
                 record is not None

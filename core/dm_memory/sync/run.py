@@ -57,6 +57,7 @@ class Environment:
         vector_db: The vector database's name in the plugin script's files.
         batch_items: Most items of one delivery to a service that embeds here.
         data_items: Outcomes kept for the report.
+        context_file: A ``product-marketing-context.md`` outside of the home that belongs to the brand.
     """
 
     home: Home
@@ -69,6 +70,7 @@ class Environment:
     batch_items: int
     data_items: int
     vector_db: str = "qdrant"
+    context_file: Path | None = None
 
 
 @dataclass(slots=True)

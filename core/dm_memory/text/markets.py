@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from unicodedata import normalize
 
-__all__ = ["is_month_first", "laws_of", "market_languages", "names_of"]
+__all__ = ["is_month_first", "laws_of", "market_languages", "names_of", "regions_of"]
 
 _GAPS = re.compile(r"[\s\-_]+")
 _GDPR = "GDPR"
@@ -211,3 +211,31 @@ def is_month_first(market: str) -> bool | None:
     }
     first = [name in american for name in known]
     return first[0] if len(set(first)) == 1 else None
+
+
+_REGION_GROUPS: dict[str, tuple[str, ...]] = {
+    "dach": ("DE", "AT", "CH"),
+    "nordics": ("SE", "NO", "DK", "FI", "IS"),
+    "benelux": ("BE", "NL", "LU"),
+    "baltics": ("EE", "LV", "LT"),
+    "anz": ("AU", "NZ"),
+    "latin america": ("MX", "BR", "AR", "CL", "CO", "PE"),
+    "quebec": ("CA",),
+    "united kingdom": ("GB",),
+    "global": (),
+    "europe": (),
+    "european union": (),
+}
+
+
+def regions_of(markets: Iterable[str]) -> tuple[str, ...]:
+    """Return the regions (ISO 3166-1 alpha-2) in whose national form phone numbers of these markets are written."""
+    regions: dict[str, None] = {}
+    for market in markets:
+        for known in _markets_in(market):
+            group = _REGION_GROUPS.get(known)
+            if group is None:
+                codes = [name for name in _MARKETS[known][1] if _is_code(name) and name not in {"UK", "EU"}]
+                group = (codes[0][:2],) if codes else ()
+            regions.update(dict.fromkeys(group))
+    return tuple(regions)

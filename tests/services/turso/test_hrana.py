@@ -158,7 +158,7 @@ class TestFaults:
                 stubbed(answer(307, location=f"{other.url}/v2/pipeline")) as first,
             ):
                 error = await caught(first.url)
-                assert (error.error_class, error.code) == (ErrorClass.UNAVAILABLE, "307")
+                assert (error.error_class, error.code) == (ErrorClass.CONFIGURATION, "307")
                 assert other.requests == []
 
         asyncio.run(act())

@@ -283,7 +283,7 @@ def test_a_database_of_another_program_is_named_and_never_written(sqld: Server, 
         for act in (here.changes(None), here.upsert([payload(1)])):
             with pytest.raises(ServiceError) as caught:
                 await act
-            assert caught.value.error_class is ErrorClass.AUTH
+            assert caught.value.error_class is ErrorClass.CONFIGURATION
             assert caught.value.concerns_whole_service
 
     play(sqld, scenario)

@@ -434,6 +434,6 @@ def _not_ours(layout: str) -> ServiceError:
     return ServiceError(
         f"The database behind TURSO_DATABASE_URL belongs to {owner}, so nothing is written to it.",
         "Point TURSO_DATABASE_URL at a database of its own; storage_sync goes on reading this one.",
-        error_class=ErrorClass.AUTH,
+        error_class=ErrorClass.CONFIGURATION,
         code="read-only-layout",
     )

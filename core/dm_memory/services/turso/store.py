@@ -251,7 +251,7 @@ def _newer(version: int) -> ServiceError:
     return ServiceError(
         f"The durable store was made by a newer dm-memory (schema {version}).",
         "Update dm-memory on this machine.",
-        error_class=ErrorClass.UNAVAILABLE,
+        error_class=ErrorClass.CONFIGURATION,
         code="newer-schema",
     )
 
@@ -261,6 +261,6 @@ def _unknown_layout() -> ServiceError:
         "Unknown layout: the database has tables called episodes, patterns or embeddings whose columns dm-memory does"
         " not know.",
         "Point TURSO_DATABASE_URL at an empty database or at one of dm-memory's.",
-        error_class=ErrorClass.AUTH,  # nothing there is ours to use: it concerns every entry, and waiting does not help
+        error_class=ErrorClass.CONFIGURATION,
         code="unknown-layout",
     )

@@ -143,7 +143,7 @@ def faults_of(place: str) -> Faults:
 def http_error(faults: Faults, status: int, headers: Mapping[str, str], body: bytes) -> ServiceError:
     """Return what an HTTP status other than 200 means."""
     if status == HTTPStatus.NOT_FOUND:
-        return faults.absent("database at this address", "Correct TURSO_DATABASE_URL.")
+        return faults.misplaced("database at this address", "Correct TURSO_DATABASE_URL.")
     if status in _CLIENT_ERRORS and status not in _KNOWN:
         return faults.malformed(str(status))
     # 403 with this word is how Turso reports that the plan's limit is reached.

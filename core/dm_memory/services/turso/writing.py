@@ -225,7 +225,7 @@ def _read_only(layout: Layout) -> ServiceError:
         f"The database belongs to {_OWNERS.get(layout.name, 'another program')}, so dm-memory reads it and writes"
         " nothing there.",
         "Point TURSO_DATABASE_URL at a database of its own to store this brand's memory.",
-        error_class=ErrorClass.AUTH,
+        error_class=ErrorClass.CONFIGURATION,
         code="read-only-layout",
     )
 
