@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dm_memory.brand.lenient import read_leniently
+from dm_memory.brand.formats.lenient import read_leniently
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from dm_memory.brand.markdown import sections
+from dm_memory.brand.formats.markdown import sections
 
 LINE = st.sampled_from(
     [

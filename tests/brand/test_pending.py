@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dm_memory.brand.files import BrandFileError, Limits
-from dm_memory.brand.pending import PendingFiles, parse_pending, parse_stored, pending_files, stored_files
+from dm_memory.brand.sources.pending import PendingFiles, parse_pending, parse_stored, pending_files, stored_files
 from dm_memory.items import ContentType, Priority, Source
 
 NAME = "0123456789abcdef.json"

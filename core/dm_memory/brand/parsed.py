@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import PurePosixPath
 
 from dm_memory.brand.files import Limits
-from dm_memory.brand.text import bounded_key, is_empty
+from dm_memory.brand.formats.text import bounded_key, is_empty
 from dm_memory.findings import Finding, Severity
 from dm_memory.items import ContentType, Facts, Item, Kind
 from dm_memory.text.hashing import content_hash

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
-from dm_memory.brand.documents import read_document
+from dm_memory.brand.formats.documents import read_document
 from dm_memory.brand.files import Limits, broken
 from dm_memory.brand.parsed import Collector, SourceFile
-from dm_memory.brand.text import (
+from dm_memory.brand.formats.text import (
     block,
     capitalised,
     fields_of,
@@ -17,7 +17,7 @@ from dm_memory.brand.text import (
     label,
     stamp,
 )
-from dm_memory.brand.units import with_units
+from dm_memory.brand.formats.units import with_units
 from dm_memory.items import Kind
 
 __all__ = ["date_of", "first_label", "lines_of", "open_records", "records_in"]

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from dm_memory.brand.markdown import Section, bullets
-from dm_memory.brand.tables import markdown_tables
-from dm_memory.brand.text import inline, is_placeholder, label, words
+from dm_memory.brand.formats.markdown import Section, bullets
+from dm_memory.brand.formats.tables import markdown_tables
+from dm_memory.brand.formats.text import inline, is_placeholder, label, words
 
 __all__ = ["Restrictions", "read_restrictions", "restrictions_in_value"]
 

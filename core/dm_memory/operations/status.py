@@ -11,7 +11,7 @@ import orjson
 
 from dm_memory.brand.context import BrandContext, load_context
 from dm_memory.brand.files import BrandFileError
-from dm_memory.brand.pending import pending_files
+from dm_memory.brand.sources.pending import pending_files
 from dm_memory.errors import ServiceError
 from dm_memory.findings import Finding, Severity
 from dm_memory.results import Action, Failure, ItemOutcome, ServiceStatus, StatusResult, StoreResult

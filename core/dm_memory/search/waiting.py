@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dm_memory.brand.files import BrandFileError, Limits, read_brand_file
-from dm_memory.brand.pending import parse_pending, pending_files
+from dm_memory.brand.sources.pending import parse_pending, pending_files
 from dm_memory.items import Item
 from dm_memory.text.guard import Guard
 

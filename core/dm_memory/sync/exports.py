@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from dm_memory.brand.pending import GRAPH_PREFIX
+from dm_memory.brand.sources.pending import GRAPH_PREFIX
 from dm_memory.findings import Finding, Severity
 from dm_memory.store.database import Store
 from dm_memory.store.files import write_atomic

@@ -11,7 +11,7 @@ import orjson
 
 from dm_memory.brand.files import BrandFileError, parse_json, read_brand_file
 from dm_memory.brand.parsed import ParsedFile
-from dm_memory.brand.pending import parse_pending, parse_stored, pending_files, stored_files
+from dm_memory.brand.sources.pending import parse_pending, parse_stored, pending_files, stored_files
 from dm_memory.facts.prepared import graph_payload
 from dm_memory.findings import Finding, Severity
 from dm_memory.items import Item

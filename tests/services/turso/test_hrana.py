@@ -137,7 +137,7 @@ class TestFaults:
             (402, b"", ErrorClass.QUOTA),
             (403, b"", ErrorClass.AUTH),
             (403, b"Operation was blocked: SQL write operations are forbidden", ErrorClass.QUOTA),
-            (404, b"no such database", ErrorClass.UNAVAILABLE),
+            (404, b"no such database", ErrorClass.CONFIGURATION),
             (408, b"", ErrorClass.TIMEOUT),
             (413, b"", ErrorClass.VALIDATION),
             (418, b"", ErrorClass.MALFORMED_REPLY),

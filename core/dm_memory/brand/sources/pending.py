@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from dm_memory.brand.files import BrandFileError, Limits, broken, parse_json
 from dm_memory.brand.parsed import ParsedFile
-from dm_memory.brand.text import is_empty, label, labels, stamp
+from dm_memory.brand.formats.text import is_empty, label, labels, stamp
 from dm_memory.findings import Finding, Severity
 from dm_memory.items import ContentType, Item, Kind, Priority, Source, Value
 

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dm_memory.brand.context import BrandContext
-from dm_memory.brand.documents import read_document
+from dm_memory.brand.formats.documents import read_document
 from dm_memory.brand.files import Limits, broken, decode_text
 from dm_memory.brand.parsed import Collector, ParsedFile, SourceFile
-from dm_memory.brand.tables import read_table, table_pieces
-from dm_memory.brand.text import (
+from dm_memory.brand.formats.tables import read_table, table_pieces
+from dm_memory.brand.formats.text import (
     NestedTooDeeplyError,
     capitalised,
     fields_of,
@@ -26,7 +26,7 @@ from dm_memory.brand.text import (
     title_of,
     words,
 )
-from dm_memory.brand.units import with_units
+from dm_memory.brand.formats.units import with_units
 from dm_memory.items import ContentType, Kind, Value
 from dm_memory.text.dates import dates_in_heading
 
@@ -174,7 +174,7 @@ def _grouped(rows: list[str]) -> Iterator[str]:
 
 def _table(collector: Collector, text: str, order: str) -> ParsedFile:
     """An export: what stands before its header names it, every piece of its rows carries the header."""
-    from dm_memory.brand.pages import without_double_encoding  # noqa: PLC0415  # only for such a file
+    from dm_memory.brand.formats.pages import without_double_encoding  # noqa: PLC0415  # only for such a file
 
     before, header, rows = read_table(without_double_encoding(text))
     stem = collector.file.stem

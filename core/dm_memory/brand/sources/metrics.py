@@ -6,8 +6,8 @@ from dm_memory.brand.context import BrandContext
 from dm_memory.brand.files import Limits
 from dm_memory.brand.parsed import Collector, ParsedFile, SourceFile
 from dm_memory.brand.records import date_of, first_label, lines_of, open_records
-from dm_memory.brand.text import capitalised, fields_of, inline, slug_of, stamp, title_of
-from dm_memory.brand.units import with_units
+from dm_memory.brand.formats.text import capitalised, fields_of, inline, slug_of, stamp, title_of
+from dm_memory.brand.formats.units import with_units
 from dm_memory.items import ContentType, Kind, Value
 from dm_memory.text.dates import dates_in_heading
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dm_memory.brand.text import MAX_DEPTH, NestedTooDeeplyError, canonical, label, word_set
+from dm_memory.brand.formats.text import MAX_DEPTH, NestedTooDeeplyError, canonical, label, word_set
 
 __all__ = ["is_metric", "with_units"]
 

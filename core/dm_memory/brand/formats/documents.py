@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import orjson
 
 from dm_memory.brand.files import BrandFileError, broken, clean_json_text, decode_text, no_number
-from dm_memory.brand.lenient import read_leniently
+from dm_memory.brand.formats.lenient import read_leniently
 from dm_memory.brand.parsed import SourceFile
 from dm_memory.findings import Finding, Severity
 
@@ -57,7 +57,7 @@ def read_document(file: SourceFile, data: bytes) -> Document:
     if file.suffix in _YAML:
         document = _yaml(decode_text(data), file.path)
     elif file.suffix in _TABLES:
-        from dm_memory.brand.tables import read_rows  # noqa: PLC0415  # only for such a file
+        from dm_memory.brand.formats.tables import read_rows  # noqa: PLC0415  # only for such a file
 
         document = Document(read_rows(decode_text(data)))
     elif file.suffix in _LINES:
@@ -150,7 +150,7 @@ def _json_lines(text: str, path: str) -> Document:
 
 
 def _yaml(text: str, path: str) -> Document:
-    from dm_memory.brand.yaml_text import YamlTextError, read_yaml  # noqa: PLC0415  # 50 ms, only for such a file
+    from dm_memory.brand.formats.yaml_text import YamlTextError, read_yaml  # noqa: PLC0415  # 50 ms, only for such a file
 
     try:
         return Document(read_yaml(text))

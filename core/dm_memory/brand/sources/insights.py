@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 
 from dm_memory.brand.context import BrandContext
-from dm_memory.brand.documents import read_document
+from dm_memory.brand.formats.documents import read_document
 from dm_memory.brand.files import Limits, broken
 from dm_memory.brand.parsed import Collector, ParsedFile, SourceFile
-from dm_memory.brand.text import (
+from dm_memory.brand.formats.text import (
     NestedTooDeeplyError,
     block,
     capitalised,
@@ -21,7 +21,7 @@ from dm_memory.brand.text import (
     raw_stamp,
     says_something,
 )
-from dm_memory.brand.units import with_units
+from dm_memory.brand.formats.units import with_units
 from dm_memory.items import ContentType, Kind, Value
 from dm_memory.text.dates import read_date
 

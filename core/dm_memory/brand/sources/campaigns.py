@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from dm_memory.brand.context import BrandContext
-from dm_memory.brand.documents import read_document
+from dm_memory.brand.formats.documents import read_document
 from dm_memory.brand.files import Limits, broken
 from dm_memory.brand.parsed import Collector, ParsedFile, SourceFile
-from dm_memory.brand.text import (
+from dm_memory.brand.formats.text import (
     NestedTooDeeplyError,
     block,
     canonical,
@@ -30,7 +30,7 @@ from dm_memory.brand.text import (
     word_set,
     words,
 )
-from dm_memory.brand.units import is_metric, with_units
+from dm_memory.brand.formats.units import is_metric, with_units
 from dm_memory.items import ContentType, Kind, Value
 from dm_memory.text.channels import channels_named
 from dm_memory.text.dates import read_date

@@ -117,7 +117,7 @@ def front_matter(text: str) -> tuple[dict[str, object], str]:
     block = lines[1:end]
     if not end or not any(_FIELD.match(line) for line in block):
         return {}, text
-    from dm_memory.brand.yaml_text import YamlTextError, read_yaml  # noqa: PLC0415  # 50 ms, only for such a page
+    from dm_memory.brand.formats.yaml_text import YamlTextError, read_yaml  # noqa: PLC0415  # 50 ms, only for such a page
 
     try:
         value = read_yaml("\n".join(block))

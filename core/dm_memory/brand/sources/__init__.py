@@ -11,27 +11,27 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dm_memory.brand.approvals import parse_approvals
-from dm_memory.brand.assets import parse_asset
-from dm_memory.brand.audiences import parse_audiences
-from dm_memory.brand.campaign_pages import parse_campaign_page
-from dm_memory.brand.campaigns import parse_campaign
-from dm_memory.brand.competitors import parse_competitors
+from dm_memory.brand.sources.approvals import parse_approvals
+from dm_memory.brand.sources.assets import parse_asset
+from dm_memory.brand.sources.audiences import parse_audiences
+from dm_memory.brand.sources.campaign_pages import parse_campaign_page
+from dm_memory.brand.sources.campaigns import parse_campaign
+from dm_memory.brand.sources.competitors import parse_competitors
 from dm_memory.brand.conflicts import original_of, placeholder_of
 from dm_memory.brand.context import BrandContext
 from dm_memory.brand.files import Limits, read_inside, read_outside, stays_inside
-from dm_memory.brand.geo import parse_geo
-from dm_memory.brand.guidelines import parse_file, parse_guideline
+from dm_memory.brand.sources.geo import parse_geo
+from dm_memory.brand.sources.guidelines import parse_file, parse_guideline
 from dm_memory.brand.home import Home
-from dm_memory.brand.insights import parse_insights
-from dm_memory.brand.intelligence import parse_intelligence
-from dm_memory.brand.metrics import parse_metrics
-from dm_memory.brand.pages import Target
+from dm_memory.brand.sources.insights import parse_insights
+from dm_memory.brand.sources.intelligence import parse_intelligence
+from dm_memory.brand.sources.metrics import parse_metrics
+from dm_memory.brand.formats.pages import Target
 from dm_memory.brand.parsed import Collector, ParsedFile, SourceFile, SourceKind
-from dm_memory.brand.performance import parse_performance
-from dm_memory.brand.profile_entries import parse_context_page, parse_profile
-from dm_memory.brand.signals import parse_signals
-from dm_memory.brand.violations import parse_violations
+from dm_memory.brand.sources.performance import parse_performance
+from dm_memory.brand.sources.profile_entries import parse_context_page, parse_profile
+from dm_memory.brand.sources.signals import parse_signals
+from dm_memory.brand.sources.violations import parse_violations
 from dm_memory.findings import Finding, Severity
 from dm_memory.items import ContentType, Kind
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dm_memory.brand.campaigns import is_about_lessons
+from dm_memory.brand.sources.campaigns import is_about_lessons
 from dm_memory.brand.context import BrandContext
 from dm_memory.brand.files import Limits
-from dm_memory.brand.markdown import Section, bullets
-from dm_memory.brand.pages import Page, filled, front_text, read_page
+from dm_memory.brand.formats.markdown import Section, bullets
+from dm_memory.brand.formats.pages import Page, filled, front_text, read_page
 from dm_memory.brand.parsed import Collector, ParsedFile, SourceFile
-from dm_memory.brand.text import canonical, is_placeholder, label, says_something, title_of
+from dm_memory.brand.formats.text import canonical, is_placeholder, label, says_something, title_of
 from dm_memory.items import ContentType, Kind, Value
 from dm_memory.text.channels import channels_named
 from dm_memory.text.dates import dates_in_heading

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 
-from dm_memory.brand.text import word_set
+from dm_memory.brand.formats.text import word_set
 
 __all__ = ["has_markup", "html_to_markdown"]
 

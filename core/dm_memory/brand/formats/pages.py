@@ -11,12 +11,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
-from dm_memory.brand.documents import looks_encoded_twice
+from dm_memory.brand.formats.documents import looks_encoded_twice
 from dm_memory.brand.files import decode_text
-from dm_memory.brand.markdown import Section, front_matter, sections
+from dm_memory.brand.formats.markdown import Section, front_matter, sections
 from dm_memory.brand.parsed import Collector, SourceFile
-from dm_memory.brand.tables import markdown_tables, table_pieces
-from dm_memory.brand.text import (
+from dm_memory.brand.formats.tables import markdown_tables, table_pieces
+from dm_memory.brand.formats.text import (
     capitalised,
     fields_of,
     inline,
@@ -111,7 +111,7 @@ def read_page(file: SourceFile, data: bytes, order: str = "", below: str = "") -
     text = _COMMENT.sub("", text)
     suffix = file.suffix
     if suffix in {".html", ".htm", ".jsx", ".tsx", ".mdx"} or "<" in text or "&" in text:
-        from dm_memory.brand.html_text import has_markup, html_to_markdown  # noqa: PLC0415  # only for such a page
+        from dm_memory.brand.formats.html_text import has_markup, html_to_markdown  # noqa: PLC0415  # only for such a page
 
         page, jsx = suffix in {".html", ".htm", ".jsx", ".tsx"}, suffix in {".jsx", ".tsx", ".mdx"}
         if page or jsx or has_markup(text):
