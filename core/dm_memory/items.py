@@ -82,9 +82,9 @@ class Item:
         related: Keys or hashes of related entries, as the caller gave them.
         created_at: When the item was handed in, ISO-8601; "" lets the registry fill it in.
         prepared_hash: For ``prepared/`` items the 16 hex digits that name their file in ``memory/pending/``.
-        list_key: For an entry of a list that has no identity of its own, the list: ``campaign/x#learnings``. Its ``key`` is
-            then a proposal, ``{list_key}/{first 12 hex of its content hash}``, which the plan replaces by the key under
-            which the entry is known already.
+        list_key: For an entry of a list that has no identity of its own, the list: ``campaign/x#learnings``. Its
+            ``key`` is then a proposal, ``{list_key}/{first 12 hex of its content hash}``, which the plan replaces by
+            the key under which the entry is known already.
         rolling: True where entries leave their file without having been deleted (insights, violations).
         source_updated_at: When the source says it was last changed; of several files that state one key, the newest
             counts. "" is older than any moment.

@@ -8,7 +8,16 @@ from enum import StrEnum
 
 from dm_memory.items import ContentType, Priority, Source
 
-__all__ = ["AUTO", "PrepareRequest", "Progress", "Scope", "SearchRequest", "SessionLearning", "SyncRequest", "no_progress"]
+__all__ = [
+    "AUTO",
+    "PrepareRequest",
+    "Progress",
+    "Scope",
+    "SearchRequest",
+    "SessionLearning",
+    "SyncRequest",
+    "no_progress",
+]
 
 Progress = Callable[[str, int, int], Awaitable[None]]
 """Called with a sentence, the number of items done and the number known to be due (0 while unknown)."""

@@ -36,7 +36,7 @@ class Settings(BaseSettings):
     )
     context_file: Path | None = Field(
         default=None,
-        description="A product-marketing-context.md outside of the home, as other marketing agents keep it; it is read.",
+        description="A product-marketing-context.md outside of the home, which other marketing agents keep, to be read.",
     )
     embedder: str = Field(
         default="wordllama",

@@ -174,6 +174,17 @@ def test_what_is_wrong_in_the_cache_is_found_and_repaired(pair: Pair, table: Tab
     pair.assert_the_same(20)
 
 
+def test_a_row_that_is_older_than_in_a_store_where_nothing_changed_is_no_news_but_wrong(pair: Pair) -> None:
+    """What a run that was stopped once left behind heals with the next change, whichever row that is about."""
+    pair.sync()
+    spoil(pair, Table.EPISODES, Record("e15", b"[]", 1))
+    assert "cache-checksum" in codes(pair.sync(validate_only=True))
+    pair.put(pattern(9))
+    healed = pair.sync()
+    assert (healed.mode, healed.findings, healed.validated) == (Mode.FULL, (), True)
+    pair.assert_the_same(20)
+
+
 def test_a_dry_run_and_a_check_make_no_cache(pair: Pair) -> None:
     planned = pair.sync(dry_run=True)
     assert (planned.status, planned.moved.written[Table.EPISODES], planned.behind) == (Status.PLANNED, 20, 50)

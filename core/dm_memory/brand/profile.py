@@ -5,7 +5,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from dm_memory.brand.formats.text import NestedTooDeeplyError, fields_of, inline, is_empty, label, label_of, labels, words
+from dm_memory.brand.formats.text import (
+    NestedTooDeeplyError,
+    fields_of,
+    inline,
+    is_empty,
+    label,
+    label_of,
+    labels,
+    words,
+)
 from dm_memory.findings import Finding, Severity
 
 __all__ = ["Profile"]

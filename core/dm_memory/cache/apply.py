@@ -49,7 +49,7 @@ class Changes(NamedTuple):
     records: Mapping[Table, list[Record]] = MappingProxyType({})
     deletions: Mapping[Table, Sequence[str]] = MappingProxyType({})
     packed: Mapping[Table, Packed] = MappingProxyType({})
-    held: Mapping[Table, Mapping[str, Record]] | None = None
+    known: Mapping[Table, Mapping[str, Record]] | None = None
 
 
 class Applier:
@@ -214,14 +214,14 @@ class Applier:
 
     async def floor(self) -> Key:
         """Return above which key the episodes are that the cache should have."""
-        keep, held = self.request.max_episodes_cache, self.survey.counts[Table.EPISODES]
-        if held <= keep:
+        keep, stored = self.request.max_episodes_cache, self.survey.counts[Table.EPISODES]
+        if stored <= keep:
             return START
         if keep <= _KEYS_AT_ONCE:
             keys = await self.store.newest_episodes(keep + 1)
             return keys[keep] if len(keys) > keep else START
-        below = held - keep
-        if held // below <= _KEYS_AT_ONCE:
+        below = stored - keep
+        if stored // below <= _KEYS_AT_ONCE:
             return next(iter(await self.store.splits(Table.EPISODES, START, below)), START)
         page = await self.store.page(Table.EPISODES, limit=below)
         return key_of(page.rows[-1]) if page.rows else START
@@ -231,7 +231,7 @@ class Applier:
             async for batch in read:
                 marks = {mark: mark_of(key_of(batch.page.rows[-1]))}
                 await self.worker.run(self._write, span.table, batch, marks)
-                await self.told(span.table, len(batch.page.rows))
+                await self.report(span.table, len(batch.page.rows))
 
     def batches(self, span: Range, *, with_embeddings: bool) -> AsyncGenerator[Batch, None]:
         """Yield the rows of a range as this run wants them: packed if all of them are new to the cache."""
@@ -245,7 +245,7 @@ class Applier:
             prepare=partial(packed_ahead, span.table) if ahead else as_fetched,
         )
 
-    async def told(self, table: Table, rows: int) -> None:
+    async def report(self, table: Table, rows: int) -> None:
         """Report progress."""
         self._filled += rows
         await self._tell(f"Caching {table.value}", self._filled, 0)
@@ -283,12 +283,12 @@ class Applier:
             stored = {record.key for record in found.get(Table.EMBEDDINGS, ())}
             deletions[Table.EMBEDDINGS] = [key for key in self.cache.children_of(owners) if key not in stored]
             self.removed[Table.EMBEDDINGS] += len(deletions[Table.EMBEDDINGS])
-        held = {part: self.cache.get_many(part, [record.key for record in records]) for part, records in found.items()}
+        known = {part: self.cache.get_many(part, [record.key for record in records]) for part, records in found.items()}
         changed = {
-            part: [record for record in records if held[part].get(record.key) != record]
+            part: [record for record in records if known[part].get(record.key) != record]
             for part, records in found.items()
         }
-        return Changes(changed, deletions, held=held)
+        return Changes(changed, deletions, known=known)
 
     def _with_parents(self, records: list[Record]) -> list[Record]:
         owners = {record.parent for record in records}
@@ -299,7 +299,7 @@ class Applier:
         """Apply changes and the places they stand for in one transaction."""
         everything = {mark.value: place for mark, place in {**self._opening, **marks}.items()}
         page = Page(changes.records, changes.deletions, everything)
-        self.cache.apply(page, changes.packed or None, changes.held)
+        self.cache.apply(page, changes.packed or None, changes.known)
         self._opening = {}
         self.pages += 1
 
@@ -390,7 +390,7 @@ async def _read(run: Applier, span: Range, seen: dict[Table, _Seen]) -> Key:
         async for batch in read:
             last = key_of(batch.page.rows[-1])
             await run.worker.run(_compare, run, span.table, batch, seen)
-            await run.told(span.table, len(batch.page.rows))
+            await run.report(span.table, len(batch.page.rows))
     return last
 
 

@@ -95,11 +95,11 @@ class Cache:
         self,
         page: Page,
         packed: Mapping[Table, Packed] | None = None,
-        held: Mapping[Table, Mapping[str, Record]] | None = None,
+        known: Mapping[Table, Mapping[str, Record]] | None = None,
     ) -> None:
         """Store a page of changes and its watermarks in one transaction; see ``apply_page``."""
         with self._engine.write() as writer:
-            apply_page(writer, page, packed, held)
+            apply_page(writer, page, packed, known)
 
     def watermark(self, stream: str) -> Watermark | None:
         """Return how far a stream was read, or None: then read it from its beginning."""
@@ -249,7 +249,7 @@ def apply_page(
     writer: Writer,
     page: Page,
     packed: Mapping[Table, Packed] | None = None,
-    held: Mapping[Table, Mapping[str, Record]] | None = None,
+    known: Mapping[Table, Mapping[str, Record]] | None = None,
 ) -> None:
     """Make a page's changes; the transaction around it makes them one.
 
@@ -257,11 +257,14 @@ def apply_page(
         writer: The transaction.
         page: The changes.
         packed: The page's upserts, where they were packed already.
-        held: The records that stand under the upserts' keys (and perhaps others), where they were read already.
+        known: The records that stand under the upserts' keys (and perhaps others), if they were read already.
     """
     for table, records in page.upserts.items():
         _put(
-            writer, table, pack(table, records) if packed is None else packed[table], held.get(table) if held else None
+            writer,
+            table,
+            pack(table, records) if packed is None else packed[table],
+            known.get(table) if known else None,
         )
     for table, keys in page.deletions.items():
         _delete(writer, table, [key_bytes(key) for key in keys])
@@ -269,13 +272,13 @@ def apply_page(
     writer.put_many(Space.META, [(key, encode(key, record)) for key, record in marks])
 
 
-def _put(writer: Writer, table: Table, packed: Packed, held: Mapping[str, Record] | None) -> None:
+def _put(writer: Writer, table: Table, packed: Packed, known: Mapping[str, Record] | None) -> None:
     if table in _INDEXES:
         index, place = _INDEXES[table]
-        if held is None:
+        if known is None:
             old = _places(writer, table, packed.keys)
         else:
-            standing = {key_bytes(key): record for key, record in held.items()}
+            standing = {key_bytes(key): record for key, record in known.items()}
             old = [place(key, standing[key]) for key in packed.keys if key in standing]
         new = {entry for entry, _ in packed.places}
         writer.delete_many(index, [entry for entry in old if entry not in new])

@@ -93,7 +93,7 @@ class Writer(Reader, Protocol):
     """An open transaction; it sees its own changes."""
 
     def put_many(self, table: str, items: Iterable[Pair], /) -> object:
-        """Put entries, replacing what their keys held."""
+        """Put entries, replacing what their keys had."""
 
     def delete_many(self, table: str, keys: Iterable[bytes], /) -> object:
         """Delete entries; unknown keys are no error."""

@@ -252,7 +252,7 @@ class SharingEngine:
             engine.close()
 
     def _watch(self) -> None:
-        """Give way while nobody here uses the file. Trouble is met again by the next call, which can report it."""
+        """Give way while nobody here uses the file. An error comes again in the next call, which can report it."""
         while not self._over.wait(_LOOK_SECONDS):
             if self._turn.acquire(blocking=False):
                 try:

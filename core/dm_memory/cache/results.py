@@ -20,7 +20,7 @@ class StorageSyncRequest:
     Attributes:
         max_episodes_cache: How many episodes the cache keeps: those that changed last in the durable store.
         batch_size: Rows of a page; a page is fetched in one request and cached in one transaction.
-        full: Read everything again, and remove what the store does not hold.
+        full: Read everything again, and remove what the store does not have.
         validate_only: Compare cache and store, change nothing.
         repair: Check, and repair what the check found.
         as_before: Cache as much as the cache was last asked to; what is said here counts for a new one only.

@@ -41,7 +41,7 @@ _PUT_AT_ONCE = {name: sql.replace("(?, ?)", ", ".join(["(?, ?)"] * _AT_ONCE)) fo
 """For each statement the module lets go of the interpreter; with one for many rows others can work meanwhile."""
 _DELETE = _statements("DELETE FROM {table} WHERE key = ?")
 _COUNT = _statements("SELECT count(*) FROM {table}")
-# A bound that is not given is one that holds for every key: X'' is the smallest blob, and texts sort before blobs.
+# A bound that is not given is one that is true for every key: X'' is the smallest blob, and texts sort before blobs.
 _SCAN = _statements("SELECT key, value FROM {table} WHERE key >= ? AND (? IS NULL OR key < ?) ORDER BY key LIMIT ?")
 _SCAN_BACK = _statements(
     "SELECT key, value FROM {table} WHERE key >= ? AND (? IS NULL OR key < ?) ORDER BY key DESC LIMIT ?"
@@ -171,7 +171,7 @@ class SqliteEngine:
             self._turn.release()
 
     def _roll_back(self) -> None:
-        # Where the file is the trouble, this fails as well; what is on its way out says why.
+        # If the file is the reason, this fails as well; the error on its way out says why.
         with suppress(sqlite3.Error):
             self._connection.execute("ROLLBACK")
 

@@ -1,4 +1,4 @@
-"""Texts -> raw vectors: cut into chunks, embedded in batches that a model takes well, packed as the store keeps them."""
+"""Texts -> raw vectors: cut into chunks, embedded in batches that suit the model, packed as the store keeps them."""
 
 from __future__ import annotations
 

@@ -18,12 +18,12 @@ from dm_memory.embedding.protocol import Embedder
 from dm_memory.errors import DmMemoryError
 from dm_memory.findings import Finding, Severity
 from dm_memory.report.doctor import Check
+from dm_memory.requests import Scope
 from dm_memory.services.connect import Connection, connections, without_effect
 from dm_memory.services.protocol import Layer
 from dm_memory.settings import Settings
 from dm_memory.sync.reading import read_prepared
 from dm_memory.sync.registry import FILE_NAME, DamagedRegistryError, read_registry
-from dm_memory.requests import Scope
 
 __all__ = ["examine"]
 

@@ -21,9 +21,7 @@ __all__ = ["deliver", "maintenance"]
 
 
 @asynccontextmanager
-async def maintenance(
-    env: Environment, brand: str, progress: Progress, stop: asyncio.Event
-) -> AsyncIterator[Run]:
+async def maintenance(env: Environment, brand: str, progress: Progress, stop: asyncio.Event) -> AsyncIterator[Run]:
     """Keep the brand locked while the block runs, and provide a run.
 
     Raises:

@@ -188,7 +188,7 @@ class _View:
         moment: datetime | None = from_iso(complete)
         return None if moment is None else max(0.0, (self.env.clock() - moment).total_seconds())
 
-    def _status(  # noqa: PLR0917  # everything the word depends on
+    def _status(  # everything the word depends on
         self,
         synced: bool,
         failed: int,
@@ -210,8 +210,8 @@ class _View:
         if self.store is None:
             return ()
         found = self.store.rows(
-            "SELECT d.service, d.attempts, d.next_attempt, d.error, e.key, e.content, e.content_hash, e.content_type, e.id"
-            " FROM deliveries d JOIN entries e ON e.id = d.id WHERE d.wanted <> d.confirmed AND d.error <> ''"
+            "SELECT d.service, d.attempts, d.next_attempt, d.error, e.key, e.content, e.content_hash,"
+            " e.content_type, e.id FROM deliveries d JOIN entries e ON e.id = d.id WHERE d.wanted <> d.confirmed AND d.error <> ''"
             " ORDER BY e.seq LIMIT ?",
             (limit,),
         )
@@ -244,7 +244,9 @@ def _drift(service: ServiceStatus) -> list[Finding]:
     if counted > service.entries + service.pending and service.shared:
         more = counted - service.entries
         message = f"{service.engine} has {more} more entries than this computer knows."
-        return [Finding("stored-elsewhere", Severity.INFO, message, "Other computers store there too: sync to get them.")]
+        return [
+            Finding("stored-elsewhere", Severity.INFO, message, "Other computers store there too: sync to get them.")
+        ]
     return []
 
 

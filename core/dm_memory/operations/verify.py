@@ -84,8 +84,7 @@ async def verify_brand(
     async with maintenance(env, brand, progress, stop) as run:
         await progress("Checking memory", 0, 0)
         parts = [await run.worker.run(_memory, run, repair)]
-        for service in env.services:
-            parts.append(await _service(run, service, repair=repair))
+        parts += [await _service(run, service, repair=repair) for service in env.services]
         findings = tuple(run.outcomes.findings)
     return VerifyResult(brand, repair, tuple(parts), time.monotonic() - started, findings)
 
@@ -93,7 +92,7 @@ async def verify_brand(
 # Memory itself -------------------------------------------------------------------------------------------------------
 
 
-def _memory(run: Run, repair: bool) -> Drift:  # noqa: FBT001  # run on the worker by position
+def _memory(run: Run, repair: bool) -> Drift:  # run on the worker by position
     found = _Found()
     damaged: list[EntryRow] = []
     bare: list[EntryRow] = []
@@ -121,7 +120,7 @@ def _memory(run: Run, repair: bool) -> Drift:  # noqa: FBT001  # run on the work
 
 def _rows(run: Run, after: int) -> list[EntryRow]:
     columns = ", ".join(EntryRow._fields)
-    sql = f"SELECT {columns} FROM entries WHERE duplicate_of IS NULL AND seq > ? ORDER BY seq LIMIT ?"  # noqa: S608  # names of columns
+    sql = f"SELECT {columns} FROM entries WHERE duplicate_of IS NULL AND seq > ? ORDER BY seq LIMIT ?"
     return [EntryRow(*row) for row in run.store.rows(sql, (after, _PAGE))]
 
 
@@ -133,8 +132,8 @@ def _derived(run: Run, seqs: Sequence[int], model: str) -> tuple[set[int], set[i
         "SELECT DISTINCT entry FROM facts WHERE entry IN (SELECT value FROM json_each(?))", (wanted,)
     )
     vectors = run.store.rows(
-        "SELECT v.seq, v.crc, v.vector FROM vectors v JOIN entries e ON e.seq = v.seq AND e.content_hash = v.content_hash"
-        " WHERE v.model = ? AND v.seq IN (SELECT value FROM json_each(?))",
+        "SELECT v.seq, v.crc, v.vector FROM vectors v JOIN entries e"
+        " ON e.seq = v.seq AND e.content_hash = v.content_hash WHERE v.model = ? AND v.seq IN (SELECT value FROM json_each(?))",
         (model, wanted),
     )
     broken = {seq for seq, crc, vector in vectors if zlib.crc32(vector) != crc}
@@ -150,9 +149,7 @@ def _repair_memory(
         remove_words(connection, [row.seq for row in bare])
         put_words(connection, [(row.seq, analyse(row.content, row.language)) for row in bare])
         tags = table.tags_of(connection, [row.seq for row in bare])
-        stated = [
-            Stated(row.seq, payload_of_row(run.brand, row, effective(tags.get(row.seq, ())))) for row in bare
-        ]
+        stated = [Stated(row.seq, payload_of_row(run.brand, row, effective(tags.get(row.seq, ())))) for row in bare]
         store_facts(connection, run.brand, stated, run.now)
         connection.executemany("UPDATE entries SET embedded = '' WHERE seq = ?", [(seq,) for seq in unembedded])
         for row in damaged:
@@ -207,7 +204,7 @@ async def _service(run: Run, service: Service, *, repair: bool) -> Drift:
             await run.worker.run(_doubt, run, service.name, [*found.missing, *found.stale])
             delivered = await deliver(run, service)
             if delivered.failure is not None:
-                raise delivered.failure
+                return found.drift(service.name, service.engine, delivered.failure)
             found.repaired += max(0, len(found.missing) + len(found.stale) - delivered.failed)
         await _list_unknown(run, service, found)
         if repair and found.unknown:
@@ -253,7 +250,9 @@ async def _list_unknown(run: Run, service: Service, found: _Found) -> None:
     after: str | None = None
     while not run.stop.is_set():
         entries, after = await service.entries(after, _PAGE)
-        known = {row[0] for row in await run.worker.run(run.store.rows, _KNOWN, (table.in_json([e.id for e in entries]),))}
+        known = {
+            row[0] for row in await run.worker.run(run.store.rows, _KNOWN, (table.in_json([e.id for e in entries]),))
+        }
         for entry in entries:
             if entry.id not in known:
                 found.unknown.append(entry)

@@ -319,9 +319,11 @@ class Ranking:
         scores = fuse(self._bm25, self._similarity, mask, proposed, weight)
         if self._question.mode is not Mode.HYBRID:
             return scores
-        beyond = np.full((2, len(self._others)), self._index.size, np.int64)
-        neighbours = np.concatenate([self._index.neighbours, beyond], axis=1)
-        neighbours[neighbours == self._index.size] = len(mask)
+        neighbours = self._index.neighbours
+        if self._others:  # they stand behind the index's rows, and have none
+            beyond = np.full((2, len(self._others)), self._index.size, np.int64)
+            neighbours = np.concatenate([neighbours, beyond], axis=1)
+            neighbours[neighbours == self._index.size] = len(mask)
         add_neighbours(scores, neighbours)
         if self.profile.single_words:
             rows = np.sort(top_rows(scores.fused, mask, REORDERED))

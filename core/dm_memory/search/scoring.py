@@ -67,7 +67,7 @@ class Profile:
 
 
 STATIC = Profile(0.3, 0.5, (1.0, 1.0, 1.0), 0.85, 0.6, 0.35)
-CONTEXTUAL = Profile(0.4, 0.0, (1.0, 1.0, 0.0), 0.6, 0.7, 0.45)
+CONTEXTUAL = Profile(0.4, 0.0, (1.0, 0.5, 0.0), 0.5, 0.7, 0.45)
 WORDS_ALONE = Profile(0.0, 0.0, (1.0, 0.0, 0.0), 0.32, 0.5, 0.2)
 
 
@@ -154,9 +154,10 @@ def add_neighbours(scores: Scores, neighbours: Rows) -> None:
     """Add to each candidate a part of its better neighbour's score."""
     import numpy as np  # noqa: PLC0415  # as above
 
+    rows = np.flatnonzero(scores.candidates)
     with_none = np.append(scores.fused, np.float32(0))
-    best = np.maximum(with_none[neighbours[0]], with_none[neighbours[1]])
-    scores.by_neighbours = np.where(scores.candidates[: len(best)], NEIGHBOURS * best, 0).astype(np.float32)
+    scores.by_neighbours = np.zeros(len(scores.fused), np.float32)
+    scores.by_neighbours[rows] = NEIGHBOURS * with_none[neighbours[:, rows]].max(axis=0)
     scores.fused = scores.fused + scores.by_neighbours
 
 

@@ -130,7 +130,7 @@ def vectors_after(
     A vector of another text than the entry's is left out: it is due to be made again.
     """
     in_order = "+" if after < 0 else ""  # all of them: in the order of the table, not of the index
-    sql = f"{_VECTORS} {in_order}v.updated_at > ?"  # noqa: S608  # a sign or none
+    sql = f"{_VECTORS} {in_order}v.updated_at > ?"  # a sign or none
     yield from connection.execute(sql, (model, after))
     if seqs:
         sql = f"{_VECTORS} v.updated_at <= ? AND v.seq IN (SELECT value FROM json_each(?))"
@@ -230,7 +230,7 @@ def seqs_of(connection: sqlite3.Connection, *, ids: Collection[str] = (), keys: 
     """Return the rows of entries by id or by key; a duplicate's is the row of the entry that stands for it."""
     column, values = ("key", keys) if keys else ("id", ids)
     rows = connection.execute(
-        f"SELECT {column}, coalesce(duplicate_of, seq) FROM entries WHERE {column} IN"  # noqa: S608  # one of two names
+        f"SELECT {column}, coalesce(duplicate_of, seq) FROM entries WHERE {column} IN"  # one of two names
         " (SELECT value FROM json_each(?))",
         (in_json(values),),
     )

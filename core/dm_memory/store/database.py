@@ -1,8 +1,8 @@
 """Opening memory.db: the only place that connects to it, prepares it and turns SQLite's errors into ours.
 
-A folder, a pipe, a link or a sparse file of ten gigabytes is refused within a millisecond, and never followed or read: the
-kind of file is looked at before SQLite sees it, and its size is compared with its own page count afterwards. Nothing else
-in this process may open and close the file: that would drop SQLite's locks on it.
+A folder, a pipe, a link or a sparse file of ten gigabytes is refused within a millisecond, and never followed or read:
+the kind of file is looked at before SQLite sees it, and its size is compared with its own page count afterwards.
+Nothing else in this process may open and close the file: that would drop SQLite's locks on it.
 """
 
 from __future__ import annotations
@@ -119,9 +119,7 @@ class Store:
             self.connection.close()
 
 
-def open_store(
-    memory_dir: Path, brand: str, busy_seconds: float = _BUSY_SECONDS, *, name: str = FILE_NAME
-) -> Store:
+def open_store(memory_dir: Path, brand: str, busy_seconds: float = _BUSY_SECONDS, *, name: str = FILE_NAME) -> Store:
     """Open a brand's memory for writing; it is made, with its folder, if it is missing.
 
     Args:
@@ -343,8 +341,7 @@ _MEANINGS = (
     (
         "SQLITE_CANTOPEN",
         "The memory {path} can't be opened.",
-        "Make the brand's memory folder readable and writable, and check how many files this computer lets a"
-        " program open.",
+        "Make the brand's memory folder readable and writable, and check the limit on open files.",
     ),
     ("SQLITE_BUSY", "The memory {path} is locked by another program.", "Close that program and try again."),
     ("SQLITE_LOCKED", "The memory {path} is locked by another program.", "Close that program and try again."),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import orjson
 
@@ -17,6 +17,7 @@ from dm_memory.items import Payload
 from dm_memory.text.hashing import content_hash
 
 __all__ = [
+    "DROPPED",
     "KEPT_REVISIONS",
     "SELECT_KNOWN",
     "SELECT_ROWS",
@@ -36,12 +37,15 @@ __all__ = [
     "payloads",
     "put_tags",
     "replace_entries",
-    "seqs_seen_in",
     "see",
+    "seqs_seen_in",
     "tags_of",
     "texts_of",
     "version_of",
 ]
+
+DROPPED = ""
+"""The path of sightings that wait for a decision: a file dropped the entry."""
 
 KEPT_REVISIONS = 50
 """Revisions an entry keeps; the oldest go first."""
@@ -121,9 +125,9 @@ class EntryRow(NamedTuple):
 
 _COLUMNS = EntryRow._fields
 _INSERT = f"INSERT INTO entries ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
-_UPDATE = f"UPDATE entries SET ({', '.join(_COLUMNS)}) = ({', '.join('?' * len(_COLUMNS))}) WHERE seq = ?"  # noqa: S608  # names of columns
-SELECT_KNOWN = f"SELECT {', '.join(Known.__dataclass_fields__)} FROM entries WHERE "  # noqa: S608  # names of columns
-SELECT_ROWS = f"SELECT {', '.join(_COLUMNS)} FROM entries WHERE seq IN (SELECT value FROM json_each(?))"  # noqa: S608  # as above
+_UPDATE = f"UPDATE entries SET ({', '.join(_COLUMNS)}) = ({', '.join('?' * len(_COLUMNS))}) WHERE seq = ?"
+SELECT_KNOWN = f"SELECT {', '.join(Known.__dataclass_fields__)} FROM entries WHERE "
+SELECT_ROWS = f"SELECT {', '.join(_COLUMNS)} FROM entries WHERE seq IN (SELECT value FROM json_each(?))"
 
 
 def in_json(values: Iterable[object]) -> str:
@@ -296,8 +300,8 @@ def put_tags(connection: sqlite3.Connection, tags: Mapping[int, Iterable[Tag]]) 
     connection.executemany("INSERT OR IGNORE INTO tags VALUES (?, ?, ?, ?)", rows)
 
 
-def see(connection: sqlite3.Connection, seen: Mapping[str, set[int]]) -> set[int]:
-    """Note which entries files, read whole, state; return those they stated before and do not any more.
+def see(connection: sqlite3.Connection, seen: Mapping[str, set[int]]) -> None:
+    """Note which entries files, read whole, state; what they stated before and do not any more is seen as ``DROPPED``.
 
     Args:
         connection: In a transaction.
@@ -310,8 +314,9 @@ def see(connection: sqlite3.Connection, seen: Mapping[str, set[int]]) -> set[int
     gone = [(path, seq) for path, now in seen.items() for seq in before.get(path, set()) - now]
     new = [(path, seq) for path, now in seen.items() for seq in now - before.get(path, set())]
     connection.executemany("DELETE FROM sightings WHERE path = ? AND seq = ?", gone)
-    connection.executemany("INSERT OR IGNORE INTO sightings VALUES (?, ?)", new)
-    return {seq for _, seq in gone}
+    connection.executemany(
+        "INSERT OR IGNORE INTO sightings VALUES (?, ?)", [*new, *((DROPPED, seq) for _, seq in gone)]
+    )
 
 
 def add_revisions(connection: sqlite3.Connection, seqs: Sequence[int], at: str, reason: str) -> int:
@@ -323,11 +328,11 @@ def add_revisions(connection: sqlite3.Connection, seqs: Sequence[int], at: str, 
 
 
 _KEEP = (
-    "INSERT INTO revisions SELECT seq, 1 + coalesce((SELECT max(number) FROM revisions r WHERE r.seq = entries.seq), 0),"
+    "INSERT INTO revisions SELECT seq,"
+    " 1 + coalesce((SELECT max(number) FROM revisions r WHERE r.seq = entries.seq), 0),"
     " content, content_hash, recorded_at, ?, ? FROM entries WHERE seq IN (SELECT value FROM json_each(?))"
 )
 _DROP = (
     "DELETE FROM revisions WHERE seq IN (SELECT value FROM json_each(?))"
     " AND number <= (SELECT max(number) FROM revisions r WHERE r.seq = revisions.seq) - ?"
 )
-

@@ -266,7 +266,7 @@ def _standing(connection: sqlite3.Connection, brand: str, stated: Sequence[State
     texts = {each.seq: each.before or "" for each in stated}
     found: dict[int, list[Standing]] = {}
     if texts:
-        sql = FACTS_WHERE + "f.entry IN (SELECT value FROM json_each(?)) ORDER BY f.entry, f.seq"  # noqa: S608  # constants
+        sql = FACTS_WHERE + "f.entry IN (SELECT value FROM json_each(?)) ORDER BY f.entry, f.seq"  # constants
         for row in connection.execute(sql, (in_json(texts),)):
             seq, ended_at, entry = row[0], row[1], row[9]
             stored = stored_fact(brand, row, texts[entry])

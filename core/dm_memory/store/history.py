@@ -162,7 +162,7 @@ def changes_about(
 
 
 _ENDED = tuple(
-    f"SELECT slot, entry, invalid_at FROM facts WHERE {end} = ? AND invalid_at <> '' AND valid_at < invalid_at"  # noqa: S608  # our names
+    f"SELECT slot, entry, invalid_at FROM facts WHERE {end} = ? AND invalid_at <> '' AND valid_at < invalid_at"
     " ORDER BY invalid_at DESC"
     for end in ("subject", "object")
 )

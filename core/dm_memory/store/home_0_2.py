@@ -395,9 +395,7 @@ class _Reading:
             graph_texts={row["key"]: row["content"] for row in stated.values() if row["key"] in moved},
         )
 
-    def _entries(
-        self, items: Sequence[_Row], stated: Iterable[_Row], runs: Mapping[int, str]
-    ) -> tuple[OldEntry, ...]:
+    def _entries(self, items: Sequence[_Row], stated: Iterable[_Row], runs: Mapping[int, str]) -> tuple[OldEntry, ...]:
         episodes = {row["key"]: row for row in _sound(self.durable, self.durable.rows("episodes", _EPISODES))}
         wanted = {entry.key: entry for entry in _from_items(self.registry, items, runs)}
         entries: dict[str, OldEntry] = {}

@@ -1,4 +1,4 @@
-"""Entries that come whole, with their identity, into memory.db: from the journal, a damaged file, a home of 0.2, a service.
+"""Entries that come whole, with their identity: from the journal, a damaged file, a home of 0.2, a service.
 
 Everything that follows from an entry (words, facts, vectors that came along) is written with it, in the caller's
 transaction.
@@ -161,7 +161,7 @@ _ROLLING = frozenset({"insight", "session", "prepared", "violation"})
 """Kinds whose entries leave their files, or have none, without being gone."""
 
 
-def _row(  # noqa: PLR0917  # what a row is made from
+def _row(  # what a row is made from
     each: Imported,
     known: Known | None,
     owner: Known | None,
@@ -299,7 +299,7 @@ def restate_facts(store: Store, now: str) -> None:
     columns = ", ".join(EntryRow._fields)
     after = 0
     while page := store.rows(
-        f"SELECT {columns} FROM entries WHERE duplicate_of IS NULL AND seq > ? ORDER BY seq LIMIT 1000",  # noqa: S608  # names of columns
+        f"SELECT {columns} FROM entries WHERE duplicate_of IS NULL AND seq > ? ORDER BY seq LIMIT 1000",
         (after,),
     ):
         rows = [EntryRow(*row) for row in page]

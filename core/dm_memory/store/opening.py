@@ -61,29 +61,33 @@ def open_or_rebuild(
         from dm_memory.store.takeover import take_over  # noqa: PLC0415  # once in a brand's life; it imports this module
 
         taken = take_over(memory_dir, brand, now, languages)
+    if not damaged:
+        with contextlib.suppress(DamagedStoreError):
+            return _opened(memory_dir, brand, journal, clock, taken)
+    aside = _set_aside(memory_dir / FILE_NAME)
+    store = open_store(memory_dir, brand)
     try:
-        if damaged:
-            raise DamagedStoreError("", "")
-        new = not is_present(memory_dir)
-        store = open_store(memory_dir, brand)
-        try:
-            if not new:
-                _check_if_due(store, clock)
-                return store, [*taken, *_follow_journal(store, journal, now)]
-            if not journal.size():
-                return store, taken
-            return store, [*taken, *_rebuilt(store, journal, None, now)]
-        except BaseException:
-            store.close()
-            raise
-    except DamagedStoreError:
-        aside = _set_aside(memory_dir / FILE_NAME)
-        store = open_store(memory_dir, brand)
-        try:
-            return store, [*taken, *_rebuilt(store, journal, aside, now)]
-        except BaseException:
-            store.close()
-            raise
+        return store, [*taken, *_rebuilt(store, journal, aside, now)]
+    except BaseException:
+        store.close()
+        raise
+
+
+def _opened(
+    memory_dir: Path, brand: str, journal: Journal, clock: Clock, taken: Sequence[Finding]
+) -> tuple[Store, list[Finding]]:
+    """Open a memory that is sound, or none yet. Raises ``DamagedStoreError``."""
+    new = not is_present(memory_dir)
+    store = open_store(memory_dir, brand)
+    try:
+        if not new:
+            _check_if_due(store, clock)
+            return store, [*taken, *_follow_journal(store, journal, to_iso(clock()))]
+        gone = _rebuilt(store, journal, None, to_iso(clock())) if journal.size() else ()
+        return store, [*taken, *gone]
+    except BaseException:
+        store.close()
+        raise
 
 
 def _check_if_due(store: Store, clock: Clock) -> None:
@@ -182,16 +186,16 @@ def _readable(source: sqlite3.Connection, name: str, columns: str) -> Iterator[t
     key = "rowid" if name not in {"tags", "tombstones", "meta"} else ""
     if not key:
         with contextlib.suppress(sqlite3.Error):
-            yield from source.execute(f"SELECT {columns} FROM {name}")  # noqa: S608  # our own names
+            yield from source.execute(f"SELECT {columns} FROM {name}")
         return
     try:
-        last = int(source.execute(f"SELECT max(rowid) FROM {name}").fetchone()[0] or 0)  # noqa: S608  # as above
+        last = int(source.execute(f"SELECT max(rowid) FROM {name}").fetchone()[0] or 0)
     except (sqlite3.Error, TypeError, ValueError):
         last = 1 << 24
     ranges = [(1, min(max(last, 1), _LARGEST_SEQ))]
     while ranges:
         low, high = ranges.pop()
-        sql = f"SELECT {columns} FROM {name} WHERE rowid BETWEEN ? AND ? ORDER BY rowid"  # noqa: S608  # as above
+        sql = f"SELECT {columns} FROM {name} WHERE rowid BETWEEN ? AND ? ORDER BY rowid"
         try:
             yield from source.execute(sql, (low, high)).fetchall()
         except (sqlite3.Error, UnicodeDecodeError):
@@ -324,7 +328,7 @@ def journal_records(store: Store, now: str) -> Iterator[dict[str, object]]:
     after = 0
     columns = ", ".join(EntryRow._fields)
     sql = (
-        f"SELECT {columns} FROM entries WHERE duplicate_of IS NULL AND seq > ? AND (kind IN ({kinds})"  # noqa: S608  # our own words
+        f"SELECT {columns} FROM entries WHERE duplicate_of IS NULL AND seq > ? AND (kind IN ({kinds})"
         " OR state = 'retired' OR origin = '' OR type_origin = 'user'"
         " OR EXISTS (SELECT 1 FROM revisions r WHERE r.seq = entries.seq)"
         " OR EXISTS (SELECT 1 FROM tags t WHERE t.seq = entries.seq AND t.origin = 'user'))"

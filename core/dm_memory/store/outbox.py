@@ -79,14 +79,14 @@ def fill(connection: sqlite3.Connection, service: str, run: int, *, keeps_retire
     """
     states = "" if keeps_retired else " AND state = 'current'"
     cursor = connection.execute(
-        "INSERT INTO deliveries (service, id, kind, wanted, action, run)"  # noqa: S608  # our own words
+        "INSERT INTO deliveries (service, id, kind, wanted, action, run)"
         f" SELECT ?, id, 'entry', {_CURRENT}, 'added', ? FROM entries WHERE duplicate_of IS NULL{states}"
         " AND id NOT IN (SELECT id FROM deliveries WHERE service = ? AND kind = 'entry')",
         (service, run, service),
     )
     kept = f"duplicate_of IS NULL{states}"
     connection.execute(
-        "UPDATE deliveries SET action = 'added', run = ?, wanted = coalesce("  # noqa: S608  # as above
+        "UPDATE deliveries SET action = 'added', run = ?, wanted = coalesce("
         f"(SELECT {_CURRENT} FROM entries e WHERE e.id = deliveries.id AND {kept}), '')"
         " WHERE service = ? AND kind = 'entry' AND wanted <> coalesce("
         f"(SELECT {_CURRENT} FROM entries e WHERE e.id = deliveries.id AND {kept}), '')",
@@ -109,13 +109,15 @@ def due_page(
 ) -> list[Delivery]:
     """Return the next entries that are due in a service, in the order of their ids: to store, or to delete."""
     sql = (
-        f"SELECT {_COLUMNS} FROM deliveries WHERE service = ? AND kind = 'entry' AND wanted <> confirmed AND id > ?"  # noqa: S608  # names of columns
+        f"SELECT {_COLUMNS} FROM deliveries WHERE service = ? AND kind = 'entry' AND wanted <> confirmed AND id > ?"
         f" AND wanted {'=' if deletions else '<>'} '' ORDER BY id LIMIT ?"
     )
     return [Delivery(*row) for row in connection.execute(sql, (service, after, limit))]
 
 
-def confirm(connection: sqlite3.Connection, service: str, versions: Iterable[tuple[str, str]], at: str, run: int) -> None:
+def confirm(
+    connection: sqlite3.Connection, service: str, versions: Iterable[tuple[str, str]], at: str, run: int
+) -> None:
     """Record what a service confirmed: ids and the versions it has now ("": it is gone)."""
     rows = [(version, at, run, service, id_) for id_, version in versions]
     connection.executemany(
@@ -129,9 +131,7 @@ def confirm(connection: sqlite3.Connection, service: str, versions: Iterable[tup
     )
 
 
-def fail(
-    connection: sqlite3.Connection, service: str, failures: Iterable[tuple[str, int, str, str]], run: int
-) -> None:
+def fail(connection: sqlite3.Connection, service: str, failures: Iterable[tuple[str, int, str, str]], run: int) -> None:
     """Record what a service refused: id, attempts so far, the next attempt's moment and the error."""
     connection.executemany(
         "UPDATE deliveries SET run = ?, attempts = ?, next_attempt = ?, error = ?"
@@ -176,9 +176,7 @@ def count_due(connection: sqlite3.Connection, service: str) -> int:
 
 def count_failed(connection: sqlite3.Connection, service: str) -> int:
     """Count what failed in a service at its last attempt."""
-    sql = (
-        "SELECT count(*) FROM deliveries WHERE service = ? AND kind = 'entry' AND wanted <> confirmed AND error <> ''"
-    )
+    sql = "SELECT count(*) FROM deliveries WHERE service = ? AND kind = 'entry' AND wanted <> confirmed AND error <> ''"
     return int(connection.execute(sql, (service,)).fetchone()[0])
 
 

@@ -21,9 +21,9 @@ from dm_memory.store.entities import in_json
 __all__ = ["PatternChanges", "campaigns_here", "read_patterns", "update_patterns"]
 
 _COLUMNS = tuple(field.name for field in fields(PatternRow))
-_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM patterns"  # noqa: S608  # our names
+_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM patterns"
 _INSERT = (
-    f"INSERT OR REPLACE INTO patterns ({', '.join(_COLUMNS)}, updated_at)"  # noqa: S608  # as above
+    f"INSERT OR REPLACE INTO patterns ({', '.join(_COLUMNS)}, updated_at)"
     f" VALUES ({', '.join('?' * (len(_COLUMNS) + 1))})"
 )
 _EPISODE = "coalesce(o.id, e.id), e.key, e.kind, e.content, e.facts, e.recorded_at"
@@ -53,7 +53,7 @@ def update_patterns(
     found: dict[str, list[Point]] = {}
     known: dict[int, list[Point]] = {}
     for pattern, seq, *row in connection.execute(
-        f"SELECT p.pattern, e.seq, {_EPISODE} FROM points p JOIN entries e ON e.seq = p.seq"  # noqa: S608  # as above
+        f"SELECT p.pattern, e.seq, {_EPISODE} FROM points p JOIN entries e ON e.seq = p.seq"
         " LEFT JOIN entries o ON o.seq = e.duplicate_of"
         " WHERE p.pattern IN (SELECT value FROM json_each(?)) ORDER BY p.pattern, e.seq",
         (in_json(touched),),
@@ -90,7 +90,7 @@ def _note_points(connection: sqlite3.Connection, brand: str, seqs: Collection[in
         (in_json(seqs), Kind.CAMPAIGN.value),
     ).fetchall()
     rows = connection.execute(
-        f"SELECT e.seq, {_EPISODE} FROM entries e LEFT JOIN entries o ON o.seq = e.duplicate_of"  # noqa: S608  # our names
+        f"SELECT e.seq, {_EPISODE} FROM entries e LEFT JOIN entries o ON o.seq = e.duplicate_of"
         " WHERE e.seq IN (SELECT value FROM json_each(?))",
         (in_json(seq for seq, key in keys if outcome_of(key) is not None),),
     )

@@ -3,7 +3,7 @@
 Tables:
     meta: Facts about the database: its brand, the store's clock, models, what the last runs left.
     entries: One row a remembered text. ``duplicate_of`` points at the entry that stands for the same text: a duplicate
-        has no vectors, words, facts or deliveries of its own. ``embedded`` is the tag of the model whose vectors it has.
+        has no vectors, words, facts or deliveries of its own. ``embedded`` names the model whose vectors it has.
     tags: Where each tag of an entry comes from; a removed one stays, so that no sync brings it back.
     sightings: Which file states which entry. An entry that no file states any more is retired.
     revisions: The texts an entry had before.

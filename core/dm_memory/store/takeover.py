@@ -93,7 +93,9 @@ def take_over(memory_dir: Path, brand: str, now: str, languages: tuple[str, ...]
         _replace_files(memory_dir)
     except OSError as error:
         message = f"The files of version 0.2 in {memory_dir} can't be read or moved ({error.strerror or error})."
-        remedy = "Close other programs that use this memory, an older dm-memory above all, and make the folder writable."
+        remedy = (
+            "Close other programs that use this memory, an older dm-memory above all, and make the folder writable."
+        )
         raise HomeError(message, f"{remedy} Then sync again.") from error
     return _report(memory_dir, brand)
 
@@ -121,12 +123,16 @@ def _report(memory_dir: Path, brand: str) -> list[Finding]:
     with read_store(memory_dir, brand) as store:
         if store is None:
             return []
-        counts = [store.value(f"SELECT count(*) FROM {rows}") for rows in _COUNTED]  # noqa: S608  # our own words
+        counts = [store.value(f"SELECT count(*) FROM {rows}") for rows in _COUNTED]
         damaged = json.loads(store.meta(_TAKEN_OVER) or "{}").get("damaged", [])
     entries, bare, facts, patterns = counts
     message = (
         f"The memory of version 0.2 was taken over: {entries:,} entries, {facts:,} facts and {patterns:,} patterns"
-        + (f"; {bare:,} of the entries get {'a vector' if bare == 1 else 'vectors'} with the next sync." if bare else ".")
+        + (
+            f"; {bare:,} of the entries get {'a vector' if bare == 1 else 'vectors'} with the next sync."
+            if bare
+            else "."
+        )
     )
     remedy = f"Nothing to do: the old files stay in memory/{LEFTOVERS} until a verification finds nothing missing."
     findings = [Finding("taken-over", Severity.INFO, message, remedy, path=f"memory/{FILE_NAME}")]
@@ -406,7 +412,7 @@ def _facts(home: OldHome, brand: str) -> Iterator[tuple[str, list[tuple[Fact, st
         if key in home.graph_texts and any(old.ended_at or old.stated_at != old.valid_at for old in facts):
             found = []
             for old in facts:
-                with contextlib.suppress(KeyError, ValueError):  # as above
+                with contextlib.suppress(KeyError, ValueError):
                     found.append((_fact(old, brand, entities, home.graph_texts), old.stated_at))
             yield key, found
 

@@ -12,6 +12,7 @@ from dm_memory.store.entries import in_json
 
 __all__ = ["Embedded", "count_without", "put_vectors", "vector_id", "vectors_of", "without_vectors"]
 
+
 class Embedded(NamedTuple):
     """The vectors of one text, a chunk each, raw little-endian float32."""
 
@@ -72,13 +73,13 @@ _OF = (
 
 def without_vectors(connection: sqlite3.Connection, model: str, limit: int) -> list[tuple[int, str, str, str]]:
     """Return entries that have no vectors of a model: ``seq``, id, content hash and text."""
-    sql = f"SELECT seq, id, content_hash, content FROM entries WHERE {_DUE} ORDER BY seq LIMIT ?"  # noqa: S608  # ours
+    sql = f"SELECT seq, id, content_hash, content FROM entries WHERE {_DUE} ORDER BY seq LIMIT ?"
     return connection.execute(sql, (model, model, limit)).fetchall()
 
 
 def count_without(connection: sqlite3.Connection, model: str) -> int:
     """Count the entries that have no vectors of a model; answered by an index."""
-    sql = f"SELECT count(*) FROM entries WHERE {_DUE}"  # noqa: S608  # ours
+    sql = f"SELECT count(*) FROM entries WHERE {_DUE}"
     return int(connection.execute(sql, (model, model)).fetchone()[0])
 
 

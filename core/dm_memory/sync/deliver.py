@@ -1,7 +1,7 @@
 """Delivering: what is due in the outbox goes to one connected service, batch by batch, each success recorded at once.
 
-Works from memory.db alone, so that a sync, its retry, its resumption after a crash, a migration and a repair are the same
-code. Services are independent; one that is down costs one deadline.
+Works from memory.db alone, so that a sync, its retry, its resumption after a crash, a migration and a repair are the
+same code. Services are independent; one that is down costs one deadline.
 """
 
 from __future__ import annotations
@@ -197,8 +197,8 @@ class Delivering:
             return False
         with self.store.transaction() as connection:
             connection.execute(
-                "UPDATE deliveries SET confirmed = '?', action = ?, run = ?, attempts = 0, next_attempt = '', error = ''"
-                " WHERE service = ? AND kind = 'entry' AND wanted <> ''",
+                "UPDATE deliveries SET confirmed = '?', action = ?, run = ?, attempts = 0, next_attempt = '',"
+                " error = '' WHERE service = ? AND kind = 'entry' AND wanted <> ''",
                 (Action.FORCED.value, self.options.run, name),
             )
             self.store.set_meta(f"rebuilding:{name}", fingerprint)
@@ -220,7 +220,7 @@ class Delivering:
 
     # One page --------------------------------------------------------------------------------------------------------
 
-    def _page(self, after: str, deletions: bool) -> list[Delivery]:  # noqa: FBT001  # run on the worker by position
+    def _page(self, after: str, deletions: bool) -> list[Delivery]:  # run on the worker by position
         limit = self.service.capabilities.batch_items
         if self.service.capabilities.embeds:
             limit = min(limit, self.options.batch_items)
@@ -266,7 +266,9 @@ class Delivering:
 
     async def _stored_already(self, page: Sequence[Delivery]) -> dict[str, str]:
         """Return the versions a service has of entries that it may have although nobody recorded it."""
-        ids = [due.id for due in page if due.run != self.options.run or due.action in _ELSEWHERE or due.confirmed == "?"]
+        ids = [
+            due.id for due in page if due.run != self.options.run or due.action in _ELSEWHERE or due.confirmed == "?"
+        ]
         if not ids or self._is_rebuilding():
             return {}
         records: Mapping[str, StoredRecord] = await self._ask(self.service.fetch(ids))
@@ -386,16 +388,11 @@ class Delivering:
         done = [due for due, error in verdicts if error is None]
         failed = [(due, error, self._failure(due, error)) for due, error in verdicts if error is not None]
         with self.store.transaction() as connection:
-            outbox.confirm(
-                connection, self.service.name, [(due.id, due.wanted) for due in done], now, self.options.run
-            )
+            outbox.confirm(connection, self.service.name, [(due.id, due.wanted) for due in done], now, self.options.run)
             outbox.fail(
                 connection,
                 self.service.name,
-                [
-                    (due.id, failure.attempts, failure.next_attempt_at, _packed(failure))
-                    for due, _, failure in failed
-                ],
+                [(due.id, failure.attempts, failure.next_attempt_at, _packed(failure)) for due, _, failure in failed],
                 self.options.run,
             )
         self.result.stored += sum(bool(due.wanted) for due in done)

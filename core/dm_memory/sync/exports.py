@@ -1,7 +1,7 @@
 """The JSON files beside memory.db, derived from it: the checkpoint, and what the plugin's own script reads.
 
-``_index.json`` and ``_last_sync.json`` belong to the script as much as to us: entries that it wrote itself are kept. They
-are written at most once a run, and not if nothing changed.
+``_index.json`` and ``_last_sync.json`` belong to the script as much as to us: entries that it wrote itself are kept.
+They are written at most once a run, and not if nothing changed.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ class Feed(Protocol):
     async def payloads(self, ids: Sequence[str]) -> list[Payload]:
         """Return entries whole, with their vectors."""
 
-    async def tombstones(self, after: Any) -> tuple[list[Any], Any]:  # noqa: ANN401  # as above
+    async def tombstones(self, after: Any) -> tuple[list[Any], Any]:  # noqa: ANN401
         """Return what was forgotten after a place, and where to go on (None at the end)."""
 
     async def put_patterns(self, counted: Counted, gone: Sequence[str]) -> None:
@@ -114,7 +114,9 @@ def _news(run: Run, service: str, digests: Sequence[Any]) -> list[str]:
         row = known.get(digest.key)
         if row is None:
             unknown.append(digest.id)
-        elif row.duplicate_of is None and version_of(row.content_hash, row.metadata_hash, row.state) == _version(digest):
+        elif row.duplicate_of is None and version_of(row.content_hash, row.metadata_hash, row.state) == _version(
+            digest
+        ):
             same.append((digest.id, _version(digest)))
         elif row.duplicate_of is None and digest.id not in waiting:
             unknown.append(digest.id)
@@ -147,7 +149,7 @@ async def push_patterns(run: Run, service: Service, delivered: Delivered) -> Non
 
 def _changed_patterns(run: Run, since: int) -> tuple[list[PatternRow], list[str], frozenset[str], int]:
     names = PatternRow.__dataclass_fields__
-    found = run.store.rows(f"SELECT {', '.join(names)}, updated_at FROM patterns WHERE updated_at > ?", (since,))  # noqa: S608  # names of columns
+    found = run.store.rows(f"SELECT {', '.join(names)}, updated_at FROM patterns WHERE updated_at > ?", (since,))
     gone = run.store.rows(
         "SELECT id, updated_at FROM tombstones WHERE item_table = 'patterns' AND updated_at > ?", (since,)
     )
@@ -160,9 +162,7 @@ def _changed_patterns(run: Run, since: int) -> tuple[list[PatternRow], list[str]
 async def _feed(service: Service, method: str, *arguments: object) -> Any:  # noqa: ANN401  # of whichever method
     """Call a method of the shared store, under the guard that stands around it."""
     if isinstance(service, Guarded):
-        return await service.ask(
-            lambda inner: getattr(inner, method)(*arguments), stores=method.startswith("put_")
-        )
+        return await service.ask(lambda inner: getattr(inner, method)(*arguments), stores=method.startswith("put_"))
     return await getattr(cast("Feed", service), method)(*arguments)
 
 
@@ -171,6 +171,5 @@ def _place(text: str) -> Any:  # noqa: ANN401  # the store's own place: (moment,
     return (int(moment), id_) if moment else None
 
 
-def _text(place: Any) -> str:  # noqa: ANN401  # as above
+def _text(place: Any) -> str:  # noqa: ANN401
     return f"{place[0]}/{place[1]}" if place else ""
-

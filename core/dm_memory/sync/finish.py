@@ -1,4 +1,4 @@
-"""The end of a run: counts that add up, the files derived from memory, the checkpoint, and the result for the report."""
+"""The end of a run: counts that add up, files derived from memory, the checkpoint, and the result for the report."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from dm_memory.results import CheckpointState, Failure, NextSync, ServiceResult,
 from dm_memory.services.protocol import Capacity, Service
 from dm_memory.store import outbox
 from dm_memory.store.database import Store
+from dm_memory.store.entries import in_json
 from dm_memory.store.history import count_facts
 from dm_memory.store.vectors import count_without
 from dm_memory.sync.exports import CHECKPOINT, INDEX_CLOCK, write_checkpoint, write_index, write_last_sync
@@ -119,17 +120,12 @@ def finish(run: Run, model: str, seconds: float) -> SyncResult:
 
 
 def _distinct(store: Store, condition: str, run: Run) -> int:
-    """Count the entries that are due in a connected service and meet a condition."""
-    total = 0
-    for name in run.service_names:
-        total = max(
-            total,
-            store.value(
-                f"SELECT count(*) FROM deliveries WHERE service = ? AND kind = 'entry' AND wanted <> confirmed AND {condition}",  # noqa: S608  # our own words
-                (name,),
-            ),
-        )
-    return total
+    """Count the entries that are due in a configured service and meet a condition."""
+    return store.value(
+        "SELECT count(DISTINCT id) FROM deliveries WHERE service IN (SELECT value FROM json_each(?))"
+        f" AND kind = 'entry' AND wanted <> confirmed AND {condition}",
+        (in_json(run.service_names),),
+    )
 
 
 def _status(run: Run) -> str:

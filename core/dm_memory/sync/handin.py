@@ -23,7 +23,7 @@ from dm_memory.sync.payloads import Preparer, guard_hits
 from dm_memory.sync.storing import record_of
 from dm_memory.text.hashing import content_hash
 
-__all__ = ["clean_text", "hand_in", "item_of_record", "learnings_as_items", "unread", "mark_read"]
+__all__ = ["clean_text", "hand_in", "item_of_record", "learnings_as_items", "mark_read", "unread"]
 
 
 def clean_text(text: str) -> str:

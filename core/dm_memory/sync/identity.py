@@ -1,7 +1,7 @@
 """Which entry an item is: the key under which it is known, for items whose source gives them no identity of their own.
 
-* Insights that were recorded at one moment share a key. An entry keeps the key under which its text is known; others get
-  the next ordinal, ``~2``, ``~3``. Their file rolls, so a position says nothing.
+* Insights that were recorded at one moment share a key. An entry keeps the key under which its text is known; others
+  get the next ordinal, ``~2``, ``~3``. Their file rolls, so a position says nothing.
 * An entry of a list has the key ``{list}/{12 hex of the text it was first stored with}`` for ever. Equal texts are the
   same entry; among what is left on both sides, a likeness finds edits (``text.likeness``).
 * A guideline section whose heading changed is found by its text in the same way, within its file.

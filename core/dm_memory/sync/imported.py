@@ -105,4 +105,3 @@ class Importing:
             outbox.want(connection, [service.name], versions, run.number)
             if service.name == self._source:
                 outbox.confirm(connection, service.name, [(v[0], v[1]) for v in versions], run.now, run.number)
-

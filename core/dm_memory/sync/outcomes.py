@@ -52,7 +52,9 @@ class Outcomes:
         self.findings.extend(findings)
         del self.findings[_MAX_FINDINGS:]
 
-    def planned(self, entries: Iterable[Planned], before: Mapping[str, Mapping[str, str]], batch: frozenset[str]) -> None:
+    def planned(
+        self, entries: Iterable[Planned], before: Mapping[str, Mapping[str, str]], batch: frozenset[str]
+    ) -> None:
         """Count planned items and keep those that are not simply unchanged.
 
         Args:

@@ -103,8 +103,8 @@ def export_prepared(store: Store, memory_dir: Path, since: int, vector_db: str) 
     """
     for hash16, content, content_type, source, tags, storage, created_at, priority, expires_at in store.rows(
         "SELECT prepared_hash, content, content_type, source, (SELECT json_group_array(tag) FROM (SELECT tag FROM tags"
-        " WHERE tags.seq = entries.seq AND removed = 0 ORDER BY tag)), id, created_at, priority, expires_at FROM entries"
-        " WHERE kind = 'prepared' AND prepared_hash <> '' AND state = 'current' AND updated_at > ?",
+        " WHERE tags.seq = entries.seq AND removed = 0 ORDER BY tag)), id, created_at, priority, expires_at"
+        " FROM entries WHERE kind = 'prepared' AND prepared_hash <> '' AND state = 'current' AND updated_at > ?",
         (since,),
     ):
         path = memory_dir / STORED / f"{hash16}.json"
@@ -131,7 +131,7 @@ def export_prepared(store: Store, memory_dir: Path, since: int, vector_db: str) 
 
 
 def move_stored(store: Store, memory_dir: Path, names: Sequence[str], vector_db: str) -> list[Finding]:
-    """Move those of the files ``names`` whose texts are in memory to ``stored/``; return a finding for each that can't be.
+    """Move those of the files ``names`` whose texts are in memory to ``stored/``; return findings for the others.
 
     A new file is complete before the old one goes: killed in between, the next sync finds both and ends the move.
     """
@@ -144,7 +144,9 @@ def move_stored(store: Store, memory_dir: Path, names: Sequence[str], vector_db:
         except (OSError, BrandFileError, TypeError):  # TypeError: no object any more, or a number beyond JSON's
             message = f"memory/{PENDING}/{name} is stored, but could not be moved to memory/{STORED}."
             remedy = "Check the file and the free space; the next sync moves it."
-            findings.append(Finding("export-failed", Severity.WARNING, message, remedy, path=f"memory/{PENDING}/{name}"))
+            findings.append(
+                Finding("export-failed", Severity.WARNING, message, remedy, path=f"memory/{PENDING}/{name}")
+            )
     return findings
 
 

@@ -33,6 +33,7 @@ from dm_memory.sync.handin import hand_in, learnings_as_items, mark_read, unread
 from dm_memory.sync.payloads import Preparer
 from dm_memory.sync.pending import past_items, waiting_items
 from dm_memory.sync.reading import Chunk, Reading
+from dm_memory.sync.retiring import forget_files, reread, retire
 from dm_memory.sync.run import Delivered, Environment, Run
 from dm_memory.sync.storing import SourceItems, Storing
 from dm_memory.text.timestamps import to_iso
@@ -62,7 +63,11 @@ async def sync_brand(
         brought = await worker.run(_hand_in, env, request, brand, context)
         for damaged in (False, True):
             try:
-                async with _open(env, request, brand, worker, progress, stop, damaged=damaged) as (store, waited, found):
+                async with _open(env, request, brand, worker, progress, stop, damaged=damaged) as (
+                    store,
+                    waited,
+                    found,
+                ):
                     run = await worker.run(
                         partial(Run.begin, env, request, brand, context, store, worker, progress, stop, waited)
                     )
@@ -94,15 +99,13 @@ def _hand_in(env: Environment, request: SyncRequest, brand: str, context: BrandC
         return brought
     journal = Journal(env.home.memory_dir(brand))
     preparer = Preparer.of(brand, context, env.policy)
-    findings, brought.hits, brought.excluded = hand_in(
-        journal, preparer, Excluder(request.exclude), brought.items, now
-    )
+    findings, brought.hits, brought.excluded = hand_in(journal, preparer, Excluder(request.exclude), brought.items, now)
     brought.findings += findings
     return brought
 
 
 @contextlib.asynccontextmanager
-async def _open(  # noqa: PLR0917  # what the two ways of opening need
+async def _open(  # what the two ways of opening need
     env: Environment,
     request: SyncRequest,
     brand: str,
@@ -208,9 +211,7 @@ def _take_handed_in(run: Run, storing: Storing, brought: _Brought) -> None:
         storing.take([SourceItems("", items)])
     taken = {item.key for item in items}
     excluded_or_refused = brought.excluded + run.outcomes.counts.refused
-    run.outcomes.counts.unchanged += max(
-        0, sum(item.key not in taken for item in brought.items) - excluded_or_refused
-    )
+    run.outcomes.counts.unchanged += max(0, sum(item.key not in taken for item in brought.items) - excluded_or_refused)
     mark_read(run.store, place)
 
 
@@ -251,12 +252,12 @@ def _take_rest(run: Run, storing: Storing, reading: Reading) -> None:
     if items or stored:
         storing.take([SourceItems("", [*items, *stored])])
     if vanished := reading.vanished():
-        storing.forget_files(vanished)
-    if run.gone:
-        for chunk in reading.again(storing.reread()):
+        forget_files(run, vanished)
+    if stated_elsewhere := reread(run):
+        for chunk in reading.again(stated_elsewhere):
             if chunk.sources:
                 storing.take(chunk.sources)
-    storing.retire()
+    retire(run)
     if run.request.force:
         storing.force_rest()
 

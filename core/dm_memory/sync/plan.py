@@ -17,7 +17,10 @@ from dm_memory.sync.payloads import Prepared
 from dm_memory.text.hashing import metadata_hash
 from dm_memory.text.tags import MAX_TAGS
 
-__all__ = ["Planned", "Surroundings", "Wishes", "merged_tags", "plan"]
+__all__ = ["WRITTEN", "Planned", "Surroundings", "Wishes", "merged_tags", "plan"]
+
+WRITTEN = frozenset({Action.NEW, Action.MODIFIED, Action.METADATA, Action.FORCED, Action.RESTORED})
+"""What is written to memory as an entry that stands for its text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,4 +235,3 @@ def _source_tags(entry: Prepared, before: Sequence[Tag]) -> Iterable[Tag]:
         count += not tag.removed
         if tag.removed or count <= MAX_TAGS:
             yield tag
-

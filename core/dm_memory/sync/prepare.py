@@ -30,7 +30,8 @@ from dm_memory.sync.outcomes import title_of
 from dm_memory.sync.payloads import Prepared, Preparer, guard_hits
 from dm_memory.sync.pipeline import model_in_use
 from dm_memory.sync.run import Environment, Run
-from dm_memory.sync.storing import SourceItems, Storing, Writing, record_of
+from dm_memory.sync.storing import SourceItems, Storing, record_of
+from dm_memory.sync.writing import Writing
 from dm_memory.text.hashing import script_hash
 from dm_memory.text.timestamps import Clock, from_iso, to_iso
 
@@ -39,9 +40,7 @@ __all__ = ["prepare_payload"]
 _MAX_RELATED = 50
 
 
-async def prepare_payload(
-    env: Environment, request: PrepareRequest, brand: str, stop: asyncio.Event
-) -> PrepareResult:
+async def prepare_payload(env: Environment, request: PrepareRequest, brand: str, stop: asyncio.Event) -> PrepareResult:
     """Store one payload; idempotent.
 
     Not to be cancelled: its thread would go on writing. ``stop`` ends it while it waits.
@@ -161,7 +160,7 @@ def _duplicate(
             if value not in {plain, getattr(existing, name)}
         }
         for name, value in changed.items():
-            connection.execute(f"UPDATE entries SET {name} = ? WHERE seq = ?", (value, existing.seq))  # noqa: S608  # one of two columns
+            connection.execute(f"UPDATE entries SET {name} = ? WHERE seq = ?", (value, existing.seq))
         if changed:
             writing.renew_metadata([existing.seq], Action.METADATA)
     return replace(

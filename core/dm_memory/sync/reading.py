@@ -1,4 +1,4 @@
-"""Reading: from a brand's files to chunks of items. A file whose bytes hash as they did last time is not parsed again."""
+"""Reading: from a brand's files to chunks of items. A file whose bytes hash as last time is not parsed again."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Reading:
         yield from self._chunks([file for file in self.listing.files if file.path in wanted], parse_all=True)
 
     def vanished(self) -> list[str]:
-        """Return the files that memory knows and that are gone: not a matter of scope, of a placeholder or of access."""
+        """Return the files that memory knows and that are gone: no matter of scope, of a placeholder or of access."""
         present = {file.path for file in self.listing.files}
         return [path for path in self._records if path not in present and self.listing.tells_absence(path)]
 

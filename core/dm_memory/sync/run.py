@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import secrets
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import orjson
 
@@ -103,7 +103,6 @@ class Run:
         broken: Something could not be read, so the checkpoint must not move past it.
         changed: Whether anything was written to the memory.
         waited: Seconds spent waiting for another sync.
-        gone: Entries that a file, read whole, stated before and does not any more.
         pending_names: Files of ``memory/pending`` that were taken in.
         embedding_error: Why texts could not be embedded, "" if all could.
     """
@@ -129,13 +128,12 @@ class Run:
     broken: bool = False
     changed: bool = False
     recorded: bool = False
-    gone: set[int] = field(default_factory=set)
     pending_names: list[str] = field(default_factory=list)
     delivered: dict[str, Delivered] = field(default_factory=dict)
     embedding_error: str = ""
 
     @classmethod
-    def begin(  # noqa: PLR0917  # in the order of the fields
+    def begin(  # in the order of the fields
         cls,
         env: Environment,
         request: SyncRequest,
@@ -192,6 +190,18 @@ class Run:
     def now(self) -> str:
         """The present moment, ISO-8601."""
         return to_iso(self.env.clock())
+
+    def append(self, records: Sequence[Mapping[str, Any]]) -> str:
+        """Journal records before the transaction that makes them true; return the journal's id and end, or ""."""
+        if not records or self.request.dry_run:
+            return ""
+        identity, end = self.journal.append(records)
+        return f"{identity}:{end}"
+
+    def note_journal(self, place: str) -> None:
+        """Remember where the journal ends, inside a transaction: one that is shorter has lost something."""
+        if place:
+            self.store.set_meta("journal", place)
 
     def note_change(self, connection: sqlite3.Connection) -> None:
         """Record that this run writes, in the transaction that writes; a run that ends early shows by its status."""

@@ -8,7 +8,16 @@ from dm_memory.brand.files import Limits, decode_text
 from dm_memory.brand.formats.pages import Target, add_sections, read_page, without_double_encoding
 from dm_memory.brand.parsed import Collector, ParsedFile, SourceFile, SourceKind
 from dm_memory.brand.formats.tables import read_table, table_pieces
-from dm_memory.brand.formats.text import NestedTooDeeplyError, block, canonical, inline, is_empty, title_of, word_set, words
+from dm_memory.brand.formats.text import (
+    NestedTooDeeplyError,
+    block,
+    canonical,
+    inline,
+    is_empty,
+    title_of,
+    word_set,
+    words,
+)
 from dm_memory.items import ContentType, Kind
 
 __all__ = ["parse_file", "parse_guideline"]

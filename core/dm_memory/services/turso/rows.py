@@ -87,7 +87,7 @@ def sql_row(table: Table, row: DurableRow) -> Row:
     """Return a row's values in the order of the table's columns, the id first.
 
     Raises:
-        ServiceError: Class validation: a text holds lone surrogates, which no SQL store can keep.
+        ServiceError: Class validation: a text has lone surrogates, which no SQL store can keep.
     """
     values: Row = _VALUES[table](row)
     try:

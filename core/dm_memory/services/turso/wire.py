@@ -59,7 +59,7 @@ def _encode(value: SqlValue) -> dict[str, Any]:
 
 def _unfit(what: str) -> ServiceError:
     return ServiceError(
-        f"An entry holds {what}, which the durable store can't keep.",
+        f"An entry contains {what}, which the durable store can't keep.",
         "Correct the number in its source, then sync again.",
         error_class=ErrorClass.VALIDATION,
         code="number-out-of-range",
