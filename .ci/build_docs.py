@@ -6,6 +6,7 @@ it is put together in build/docs-source; the site is in build/site. A broken lin
     uv run --group docs python .ci/build_docs.py
 """
 
+# ruff: noqa: INP001  # a script
 from __future__ import annotations
 
 import shutil
@@ -37,19 +38,23 @@ def commands_page() -> str:
             "`--home` and `--brand` say what to work on, `--json` prints the data instead of the report.\n\n",
             "Exit codes: 0 all stored, 1 some failed and the next run tries them again, 2 nothing could be done, ",
             "130 interrupted.\n",
-            *(section for name in sorted(group.commands) for section in _sections(f"dm-memory {name}", group.commands[name])),
+            *(
+                section
+                for name in sorted(group.commands)
+                for section in _sections(f"dm-memory {name}", group.commands[name])
+            ),
             _NOTE,
         ]
     )
 
 
-def _sections(name: str, command: Any) -> Iterator[str]:
+def _sections(name: str, command: Any) -> Iterator[str]:  # noqa: ANN401  # typer has its own copy of click
     """Yield a heading, what the command does, and its options; of a group the same for each of its commands."""
     yield f"\n## `{name}`\n\n{_plain(command.help or command.short_help or '')}\n"
     rows = []
     for option in command.params:
         is_argument = option.param_type_name == "argument"
-        names = option.human_readable_name if is_argument else ", ".join([*option.opts, *option.secondary_opts])
+        names = option.name.upper() if is_argument else ", ".join([*option.opts, *option.secondary_opts])
         if "--help" not in option.opts:
             rows.append((f"`{names}`", _plain(getattr(option, "help", "") or "")))
     yield from _table(("option", "meaning"), rows)
@@ -60,13 +65,16 @@ def _sections(name: str, command: Any) -> Iterator[str]:
 def tools_page() -> str:
     """Return the reference of the MCP tools."""
     parts = [
-        "# Tools\n\nEvery result is Markdown. The same data is under `_meta[\"io.dm-memory/report\"]`, as ",
-        "[report.schema.json](../report.schema.json) describes it; `response_format=\"json\"` puts it into the text.\n",
+        '# Tools\n\nEvery result is Markdown. The same data is under `_meta["io.dm-memory/report"]`, as ',
+        '[report.schema.json](../report.schema.json) describes it; `response_format="json"` puts it into the text.\n',
     ]
     for tool in TOOLS:
         schema = tool.parameters
         rows = [
-            (f"`{name}`{' (required)' if name in schema.get('required', ()) else ''}", _plain(part.get("description", "")))
+            (
+                f"`{name}`{' (required)' if name in schema.get('required', ()) else ''}",
+                _plain(part.get("description", "")),
+            )
             for name, part in schema["properties"].items()
         ]
         parts += [f"\n## `{tool.name}`\n\n{_plain(tool.description or '')}\n", *_table(("argument", "meaning"), rows)]
@@ -79,8 +87,9 @@ def settings_page() -> str:
     for name, field in Settings.model_fields.items():
         choices = [choice for choice in getattr(field.validation_alias, "choices", ()) if str(choice).isupper()]
         variables = " or ".join(f"`{variable}`" for variable in choices or [f"DM_MEMORY_{name.upper()}"])
-        fallback = "" if field.default_factory is not None or field.default is None else f"`{field.default}`"
-        rows.append((variables, fallback, _plain(field.description or "")))
+        default = f"{field.default:g}" if isinstance(field.default, float) else field.default
+        is_set = field.default_factory is None and default is not None
+        rows.append((variables, f"`{default}`" if is_set else "", _plain(field.description or "")))
     head = "# Settings\n\nEnvironment variables; the options of the command line win.\n"
     return "".join([head, *_table(("variable", "default", "meaning"), rows), _NOTE])
 

@@ -7,20 +7,43 @@ import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-__all__ = ["REPOSITORY", "Run", "arguments", "interleaved", "median", "run_child", "run_process", "table"]
+__all__ = [
+    "BUNDLED",
+    "CONSTANT",
+    "REPOSITORY",
+    "Line",
+    "Run",
+    "arguments",
+    "environment",
+    "interleaved",
+    "median",
+    "our_sync",
+    "places",
+    "report",
+    "run_child",
+    "run_process",
+    "table",
+]
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))  # benchmarks take brands, fakes and embedders from the tests
 
-CONSTANT_EMBEDDER = "tests.support.embedders:constant"
-"""Costs nothing, so that what is measured is the house's own work."""
+CONSTANT = "tests.support.embedders:constant"
+"""An embedder that costs nothing: everything but the model is measured."""
+
+BUNDLED = "wordllama"
+"""The embedder of an installation as it comes."""
+
+_TMPFS = Path("/dev/shm")  # noqa: S108  # that is what is measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +56,28 @@ class Run:
     said: dict[str, Any] = field(default_factory=dict)
 
 
-def environment() -> dict[str, str]:
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One comparison: what was measured, the product, its control, their ratio, and what the ratio should be."""
+
+    figure: str
+    product: str
+    control: str
+    ratio: str
+    goal: str
+
+
+def environment(embedder: str = CONSTANT) -> dict[str, str]:
     """Return the environment of a measured process: the repository importable, no setting of the caller's.
 
     Compiled modules are kept, as at a user's: else every process would compile its own again.
     """
     left_out = ("DM_MEMORY_", "CLAUDE_", "PYTHONDONTWRITEBYTECODE")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
-    return kept | {"PYTHONPATH": str(REPOSITORY), "DM_MEMORY_EMBEDDER": CONSTANT_EMBEDDER}
+    return kept | {"PYTHONPATH": str(REPOSITORY), "DM_MEMORY_EMBEDDER": embedder}
 
 
-def run_process(command: Sequence[str]) -> Run:
+def run_process(command: Sequence[str], embedder: str = CONSTANT) -> Run:
     """Run a command to its end and account for it alone; its standard output may be one JSON object.
 
     Raises:
@@ -55,7 +89,7 @@ def run_process(command: Sequence[str]) -> Run:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         stdin=subprocess.DEVNULL,
-        env=environment(),
+        env=environment(embedder),
         cwd=REPOSITORY,
     ) as process:
         out, err = _drain(process)
@@ -78,9 +112,15 @@ def _drain(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
     return out, process.stderr.read()
 
 
-def run_child(name: str, *options: object) -> Run:
+def run_child(name: str, *options: object, embedder: str = CONSTANT) -> Run:
     """Run ``benchmarks/NAME.py`` in a fresh process."""
-    return run_process([sys.executable, str(REPOSITORY / "benchmarks" / f"{name}.py"), *map(str, options)])
+    return run_process([sys.executable, str(REPOSITORY / "benchmarks" / f"{name}.py"), *map(str, options)], embedder)
+
+
+def our_sync(home: Path, embedder: str = CONSTANT) -> Run:
+    """Run ``dm-memory sync`` from start to end."""
+    command = [sys.executable, "-m", "dm_memory_server.main", "sync", "--home", str(home), "--brand", "acme", "--json"]
+    return run_process(command, embedder)
 
 
 def interleaved(rounds: int, **measurements: Callable[[], Run]) -> dict[str, list[Run]]:
@@ -90,6 +130,23 @@ def interleaved(rounds: int, **measurements: Callable[[], Run]) -> dict[str, lis
         for name, take in measurements.items():
             results[name].append(take())
     return results
+
+
+@contextmanager
+def places(folder: Path | None = None) -> Iterator[dict[str, Path]]:
+    """Provide empty folders to measure in, by their names: one on a disk, one in memory where the system has tmpfs.
+
+    Args:
+        folder: On which disk; by default that of temporary files if it is the repository's, else the repository.
+    """
+    temporary = Path(tempfile.gettempdir())
+    if folder is None:
+        folder = temporary if temporary.stat().st_dev == REPOSITORY.stat().st_dev else REPOSITORY
+    with (
+        tempfile.TemporaryDirectory(prefix=".benchmark-", dir=folder) as disk,
+        tempfile.TemporaryDirectory(prefix=".benchmark-", dir=_TMPFS if _TMPFS.is_dir() else folder) as memory,
+    ):
+        yield {"disk": Path(disk), "tmpfs": Path(memory)} if _TMPFS.is_dir() else {"disk": Path(disk)}
 
 
 def median(values: Sequence[float]) -> float:
@@ -106,9 +163,18 @@ def table(title: str, rows: Sequence[tuple[str, str]]) -> None:
     sys.stdout.flush()
 
 
+def report(title: str, lines: Sequence[Line]) -> None:
+    """Print comparisons as a table of Markdown."""
+    print(f"\n{title}\n\n| figure | product | control | ratio | goal |\n|---|---|---|---|---|")
+    for line in lines:
+        print(f"| {line.figure} | {line.product} | {line.control} | {line.ratio} | {line.goal} |")
+    sys.stdout.flush()
+
+
 def arguments(description: str | None, *, items: int, rounds: int) -> argparse.Namespace:
-    """Parse ``--items`` and ``--rounds``."""
+    """Parse ``--items``, ``--rounds`` and ``--folder``."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--items", type=int, default=items, help=f"items in the brand (default {items:,})")
     parser.add_argument("--rounds", type=int, default=rounds, help=f"rounds; medians are shown (default {rounds})")
+    parser.add_argument("--folder", type=Path, help="a folder on the disk to measure (default: the repository's disk)")
     return parser.parse_args()

@@ -10,25 +10,30 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 
+from dm_memory.brand.context import load_context
 from dm_memory.brand.files import Limits
 from dm_memory.brand.home import Home
 from dm_memory.embedding.batch import is_installed
 from dm_memory.embedding.models import make_embedder
 from dm_memory.embedding.protocol import Embedder
-from dm_memory.requests import PrepareRequest, Progress, SearchRequest, SyncRequest, no_progress
+from dm_memory.items import Item
+from dm_memory.requests import PrepareRequest, Progress, SyncRequest, no_progress
 from dm_memory.results import MigrateResult, PrepareResult, StatusResult, SyncResult, VerifyResult
 from dm_memory.services.protocol import Service
 from dm_memory.settings import Settings
 from dm_memory.sync.pipeline import sync_brand
 from dm_memory.sync.prepare import prepare_payload
 from dm_memory.sync.run import Environment
+from dm_memory.text.guard import Guard
+from dm_memory.text.markets import regions_of
 from dm_memory.text.timestamps import Clock, from_iso, utc_now
 
 if TYPE_CHECKING:
     from dm_memory.cache.results import StorageSyncRequest, StorageSyncResult
     from dm_memory.cache.view import CacheView
     from dm_memory.operations.doctor import Check
-    from dm_memory.search.results import SearchResult
+    from dm_memory.search.results import SearchRequest, SearchResult
+    from dm_memory.search.search import Searcher
     from dm_memory.services.connect import VectorChoice
 
 __all__ = ["Memory", "ServiceFactory"]
@@ -62,6 +67,7 @@ class Memory:
         self._clock = clock
         self._make_services = services or self._configured_services
         self._services: dict[str, Sequence[Service]] = {}
+        self._searcher: Searcher | None = None
         self.embedder = embedder or (make_embedder(settings.embedder) if is_installed(settings.embedder) else None)
 
     def brands(self) -> tuple[str, ...]:
@@ -92,14 +98,14 @@ class Memory:
             service.retry_now()  # who syncs again may just have repaired what was wrong
         return await _stoppable(sync_brand(environment, request, brand, _safely(progress), stop), stop)
 
-    async def status(self, brand: str | None = None) -> StatusResult:
-        """Look at a brand's memory. Raises ``DmMemoryError``."""
+    async def status(self, brand: str | None = None, items: int | None = None) -> StatusResult:
+        """Look at a brand's memory; ``items``: failed ones to list. Raises ``DmMemoryError``."""
         slug = await asyncio.to_thread(self.resolve_brand, brand)
         from dm_memory.cache.opening import cache_place  # noqa: PLC0415  # start-up imports no cache
         from dm_memory.cache.view import view_cache  # noqa: PLC0415  # as above
         from dm_memory.operations.status import brand_status  # noqa: PLC0415  # as above
 
-        result = await brand_status(self._environment(slug), slug, self.settings.report_items)
+        result = await brand_status(self._environment(slug), slug, items or self.settings.report_items)
         view = await asyncio.to_thread(view_cache, cache_place(self.home.memory_dir(slug)))
         return replace(result, cache=view, cache_is_stale=self._is_stale(view))
 
@@ -118,10 +124,26 @@ class Memory:
 
     async def search(self, request: SearchRequest) -> SearchResult:
         """Search a brand's memory. Raises ``DmMemoryError``."""
-        from dm_memory.search.search import search_brand  # noqa: PLC0415  # start-up imports no search
+        from dm_memory.search.search import Searcher  # noqa: PLC0415  # start-up imports no search
 
         brand = await asyncio.to_thread(self.resolve_brand, request.brand)
-        return await search_brand(self._environment(brand), request, brand)
+        environment = self._environment(brand)
+        if self._searcher is None:
+            self._searcher = Searcher(self.embedder, self._clock, self.settings.search_timeout)
+        languages, waiting = await asyncio.to_thread(self._for_search, environment, brand)
+        return await self._searcher.search(
+            self.home.memory_dir(brand), brand, languages, request, services=environment.services, waiting=waiting
+        )
+
+    @staticmethod
+    def _for_search(environment: Environment, brand: str) -> tuple[tuple[str, ...], list[Item]]:
+        """Return the brand's languages, and the texts that wait to be stored."""
+        from dm_memory.search.waiting import waiting_items  # noqa: PLC0415  # as above
+
+        context = load_context(environment.home, brand, environment.limits)
+        guard = Guard(environment.policy, regions_of(context.target_markets))
+        waiting = waiting_items(environment.home.brand_dir(brand), environment.limits, guard)
+        return context.languages, list(waiting)
 
     async def storage_sync(self, request: StorageSyncRequest, progress: Progress = no_progress) -> StorageSyncResult:
         """Bring a brand's local cache up to its durable store. A store that does not answer is a result.

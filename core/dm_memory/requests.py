@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from dm_memory.items import ContentType, Priority, Source
@@ -13,7 +13,6 @@ __all__ = [
     "PrepareRequest",
     "Progress",
     "Scope",
-    "SearchRequest",
     "SessionLearning",
     "SyncRequest",
     "no_progress",
@@ -59,6 +58,7 @@ class SyncRequest:
         untag: Tags to take off everything in scope, for good.
         retire: Retire even if that concerns more than half of a source.
         author: Who hands the session learnings in, if that is known.
+        report_items: Outcomes to keep for the report, if more than usual are wanted.
     """
 
     brand: str | None = None
@@ -72,6 +72,7 @@ class SyncRequest:
     exclude: tuple[str, ...] = ()
     retire: bool = False
     author: str = ""
+    report_items: int = 0
     session_learnings: tuple[SessionLearning, ...] = ()
 
 
@@ -87,16 +88,5 @@ class PrepareRequest:
     priority: Priority = Priority.NORMAL
     expires_at: str = ""
     related: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class SearchRequest:
-    """The arguments of ``search_memory``. Dates are ISO-8601 days, both ends included, or ""."""
-
-    query: str
-    brand: str | None = None
-    content_type: ContentType | None = None
-    tags: tuple[str, ...] = field(default=())
-    from_date: str = ""
-    to_date: str = ""
-    limit: int = 10
+    replaces: str = ""
+    purge: bool = False

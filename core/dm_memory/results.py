@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
+from dm_memory.errors import ServiceError
 from dm_memory.findings import Finding
-from dm_memory.services.protocol import Capacity, Health
 
 __all__ = [
     "Action",
+    "Capacity",
+    "Check",
     "CheckpointState",
     "Counts",
     "Failure",
     "GuardHit",
+    "Health",
     "ItemOutcome",
     "NextSync",
     "PrepareResult",
@@ -52,6 +55,37 @@ class Action(StrEnum):
     """A service turned out not to have it any more."""
     REFUSED = "refused"
     """Never stored: credentials in the text, or nothing that could be stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Whether a service answers right now. ``detail`` is one sentence for a person; ``error`` is why it does not."""
+
+    ok: bool
+    engine: str
+    detail: str
+    error: ServiceError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """How full a service is, in the unit its provider counts. ``limit`` None: no limit is known.
+
+    Attributes:
+        entries: Entries stored for this brand, or None if the service can't count them.
+        setting: The variable that states the limit, because the service does not; "" if there is none.
+    """
+
+    used: int
+    limit: int | None
+    unit: str
+    entries: int | None = None
+    setting: str = ""
+
+    @property
+    def percent(self) -> float | None:
+        """Used in percent of the limit, or None without one."""
+        return None if not self.limit else 100.0 * self.used / self.limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -448,3 +482,19 @@ class StatusResult:
     active_run: str = ""
     cache: Any = None
     cache_is_stale: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that ``doctor`` looked at.
+
+    Attributes:
+        name: What was checked, in two or three words.
+        detail: What was found, one sentence.
+        remedy: What to do, one sentence, or "".
+    """
+
+    name: str
+    status: Literal["ok", "warn", "fail"]
+    detail: str
+    remedy: str = ""

@@ -172,6 +172,9 @@ class Settings(BaseSettings):
         description="Graphiti's group for all brands; by default each brand is a group of its own.",
     )
 
+    search_timeout: float = Field(
+        default=1.0, gt=0, le=60, description="Seconds a connected vector database has to propose hits to a search."
+    )
     layer_timeout: float = Field(
         default=30.0, gt=0, le=600, description="Seconds within which a connected service must have answered a call."
     )

@@ -160,7 +160,7 @@ def test_the_history_of_an_entry_says_what_it_said_when(memory_dir: Path, embedd
             " FROM entries WHERE key = 'insight/3'"
         )
     history = _ask(memory_dir, embedder, "", history_of="insight/3").history
-    assert [(line.content, line.replaced_at) for line in history][0] == ("Old words", "2026-07-01")
+    assert (history[0].content, history[0].replaced_at) == ("Old words", "2026-07-01")
     assert (history[-1].content, history[-1].recorded_at) == (TEXTS[2].content, "2026-07-01")
     with pytest.raises(InputError):
         _ask(memory_dir, embedder, "", history_of="insight/none")
@@ -169,7 +169,7 @@ def test_the_history_of_an_entry_says_what_it_said_when(memory_dir: Path, embedd
 def test_a_waiting_text_is_found_until_it_is_stored(memory_dir: Path, embedder: Embedder | None) -> None:
     text = "Oat milk posters sold out in Leipzig, ask max@example.com"
     name = hashlib.sha256(text.encode()).hexdigest()
-    pending = memory_dir.parent / "brands" / BRAND / "memory" / "pending"
+    pending = memory_dir / "home" / "brands" / BRAND / "memory" / "pending"
     pending.mkdir(parents=True)
     (pending / f"{name[:16]}.json").write_text(json.dumps({"content": text, "content_type": "guideline"}))
     (pending / f"{'0' * 16}.json").write_text("{")
@@ -279,12 +279,16 @@ def test_there_is_no_memory_yet(tmp_path: Path) -> None:
         ({"from_date": "2026-05-01", "to_date": "2026-04-01"}, "after"),
     ],
 )
-def test_arguments_that_cannot_be_meant_are_refused_in_words(tmp_path: Path, wanted: dict[str, object], word: str) -> None:
+def test_arguments_that_cannot_be_meant_are_refused_in_words(
+    tmp_path: Path, wanted: dict[str, object], word: str
+) -> None:
     with pytest.raises(InputError, match=word):
         _ask(tmp_path, None, **({"query": "checkout"} | wanted))  # type: ignore[arg-type]  # fields of the request
 
 
-@pytest.mark.parametrize("query", ['"', "AND OR NOT", "a* NEAR(b) ^c:", "x\ud800y", "é" * 9000, "\x00word", "-- ; DROP"])
+@pytest.mark.parametrize(
+    "query", ['"', "AND OR NOT", "a* NEAR(b) ^c:", "x\ud800y", "é" * 9000, "\x00word", "-- ; DROP"]
+)
 def test_no_query_breaks_the_search(memory_dir: Path, embedder: Embedder | None, query: str) -> None:
     for mode in Mode:
         try:

@@ -77,7 +77,8 @@ def test_a_word_is_looked_for_as_each_language_of_the_brand_stems_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "question", ['who said "blue roof"?', "who said “blue roof”?", "wer sagte „blue roof“?", "« blue roof »", "「blue roof」"]
+    "question",
+    ['who said "blue roof"?', "who said “blue roof”?", "wer sagte „blue roof“?", "« blue roof »", "「blue roof」"],
 )
 def test_what_stands_in_quotation_marks_is_a_phrase(question: str) -> None:
     assert query_words(question, ["en"]).phrases == ("blue roof",)

@@ -16,7 +16,7 @@ from typing import Any
 from dm_memory.embedding.model_names import MINILM
 from dm_memory.embedding.protocol import EmbeddingSpec
 from dm_memory.errors import ConfigurationError
-from dm_memory.services.extras import how_to_install
+from dm_memory.extras import how_to_install
 
 __all__ = ["FastembedEmbedder"]
 

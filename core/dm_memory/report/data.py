@@ -1,91 +1,129 @@
-"""Results as JSON-ready data, the machine's half of a report; ``docs/report.schema.json`` describes it.
+"""Results as JSON-ready data, the machine's half of a report: every field of a result under its own name.
 
-Hashes and keys are whole here. Titles and texts lose the characters nobody can see, as in Markdown.
+``docs/report.schema.json`` describes it and is generated from the same dataclasses (``report.schema``). Hashes and keys
+are whole here. Titles and texts lose the characters nobody can see, as in Markdown.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass, replace
+from enum import Enum
 from typing import Any
 
-from dm_memory.findings import Finding
+from dm_memory.errors import ServiceError
 from dm_memory.report.escape import scrub, visible
-from dm_memory.report.parts import capacity_alert
+from dm_memory.results import Action, Failure, ItemOutcome, PrepareResult
 from dm_memory.services.protocol import Capacity
-from dm_memory.results import Action, Failure, GuardHit, ItemOutcome
 
-__all__ = ["capacity_data", "counts_data", "failure_data", "finding_data", "guard_data", "item_data", "tags_data"]
+__all__ = ["COMPUTED", "NAMES", "capacity_alert", "data_of", "fitted", "remaining"]
 
+ALERT_PERCENT = 80.0
+URGENT_PERCENT = 95.0
 
-def tags_data(tags: Iterable[str]) -> list[str]:
-    """Return tags as a list that JSON can carry."""
-    return [scrub(tag) for tag in tags]
+NAMES = {
+    "content_hash": "hash",
+    "error_class": "class",
+    "failure": "error",
+    "guard_hits": "guard",
+    "layer": "service",
+}
+"""Fields that have another name in the data."""
 
-
-def counts_data(counts: Mapping[str, int]) -> dict[str, int]:
-    """Return counts per name as a plain dict."""
-    return {scrub(name): count for name, count in counts.items()}
-
-
-def failure_data(failure: Failure) -> dict[str, Any]:
-    """Return a failure; ``next_attempt_at`` is null where the next sync tries again."""
-    return {
-        "class": failure.error_class,
-        "code": scrub(failure.code),
-        "message": visible(failure.message),
-        "remedy": visible(failure.remedy),
-        "layer": failure.layer,
-        "attempts": failure.attempts,
-        "next_attempt_at": failure.next_attempt_at or None,
-    }
+_EXACT = frozenset({"key", "keys", "path", "query", "tags", "batch_tags", "existing_key", "examples"})
+"""Fields whose texts are identifiers: nothing is taken from them but what no JSON can carry."""
 
 
-def item_data(item: ItemOutcome) -> dict[str, Any]:
-    """Return one item; ``reason`` and ``error`` are there only where there is one; a refused text has no title."""
-    data: dict[str, Any] = {
-        "key": scrub(item.key),
-        "title": "" if item.action is Action.REFUSED else visible(item.title),
-        "hash": item.content_hash,
-        "action": item.action.value,
-        "content_type": scrub(item.content_type),
-        "tags": tags_data(item.tags),
-        "storage_id": item.storage_id,
-        "stored": item.stored,
-        "planned": item.planned,
-    }
-    if item.reason:
-        data["reason"] = visible(item.reason)
-    if item.failure:
-        data["error"] = failure_data(item.failure)
-    return data
+def capacity_alert(capacity: Capacity) -> str:
+    """Return ``high`` from 80 % of the limit, ``urgent`` from 95 %, else ""."""
+    value = capacity.percent or 0.0
+    return "urgent" if value >= URGENT_PERCENT else "high" if value >= ALERT_PERCENT else ""
 
 
-def finding_data(finding: Finding) -> dict[str, Any]:
-    """Return one finding, all its fields."""
-    return {
-        "code": finding.code,
-        "severity": finding.severity.value,
-        "message": visible(finding.message),
-        "remedy": visible(finding.remedy),
-        "path": scrub(finding.path),
-        "key": scrub(finding.key),
-    }
+def remaining(capacity: Capacity) -> int | None:
+    """Return what is left of the limit, in the capacity's unit; None without one."""
+    return None if not capacity.limit else max(0, capacity.limit - capacity.used)
 
 
-def guard_data(hit: GuardHit) -> dict[str, Any]:
-    """Return what the guard did to one item."""
-    return {"key": scrub(hit.key), "what": scrub(hit.what), "count": hit.count, "refused": hit.refused}
+def percent(capacity: Capacity) -> float | None:
+    """Return how full it is, to a tenth; None without a limit."""
+    return None if capacity.percent is None else round(capacity.percent, 1)
 
 
-def capacity_data(layer: str, capacity: Capacity) -> dict[str, Any]:
-    """Return how full a layer is; ``limit`` and ``percent`` are null where there is no limit."""
-    value = capacity.percent
-    return {
-        "layer": layer,
-        "used": capacity.used,
-        "limit": capacity.limit or None,
-        "unit": capacity.unit,
-        "percent": None if value is None else round(value, 1),
-        "alert": capacity_alert(capacity),
-        "entries": capacity.entries,
-    }
+COMPUTED: dict[type, dict[str, Callable[[Any], Any]]] = {
+    Capacity: {"percent": percent, "remaining": remaining, "alert": capacity_alert}
+}
+"""What the data says beyond a dataclass's fields; the types are those the functions return."""
+
+
+def data_of(value: Any, name: str = "") -> Any:  # noqa: ANN401, PLR0911  # any result, and a return for each kind of value
+    """Return a result, or a part of it, as values that JSON can carry. ``name``: the field it is from."""
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, str):
+        return scrub(value) if name in _EXACT else visible(value)
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return round(value, 6)
+    if isinstance(value, Mapping):
+        return {scrub(str(key)): data_of(part, name) for key, part in value.items()}
+    if isinstance(value, ServiceError):
+        return data_of(Failure(value.error_class.value, value.problem, value.remedy, value.code))
+    if is_dataclass(value) and not isinstance(value, type):
+        return _fields_of(value)
+    return [data_of(part, name) for part in value]
+
+
+def _fields_of(value: Any) -> dict[str, Any]:  # noqa: ANN401  # any dataclass
+    refused = (isinstance(value, ItemOutcome) and value.action is Action.REFUSED) or (
+        isinstance(value, PrepareResult) and value.status == "refused"
+    )
+    if refused:
+        value = replace(value, title="")  # it can hold the credential that the text was refused for
+    data = {NAMES.get(field.name, field.name): data_of(getattr(value, field.name), field.name) for field in fields(value)}
+    return data | {name: function(value) for name, function in COMPUTED.get(type(value), {}).items()}
+
+
+# The size of an answer -----------------------------------------------------------------------------------------------
+
+_LONG_TEXT = 600
+_FEWEST = 3
+
+
+def fitted(data: Mapping[str, Any], limit: int, rest: str) -> dict[str, Any]:
+    """Return a report's data in at most ``limit`` bytes of JSON: long texts and long lists are cut, and that is said.
+
+    Args:
+        data: The whole data.
+        limit: Bytes.
+        rest: How to get what was cut, one sentence.
+    """
+    import orjson  # noqa: PLC0415  # start-up imports only what tools/list needs
+
+    def size(value: Any) -> int:  # noqa: ANN401  # any JSON
+        return len(orjson.dumps(value))
+
+    if size(data) <= limit:
+        return dict(data)
+    small = {name: _shortened(part) for name, part in data.items()}
+    cut: dict[str, dict[str, int]] = {}
+    small |= {"cut": cut, "rest": rest}
+    while size(small) > limit:
+        lists = {name: part for name, part in small.items() if isinstance(part, list) and len(part) > _FEWEST}
+        if not lists:
+            break
+        name = max(lists, key=lambda key: size(lists[key]))
+        share = limit / size(small)
+        shown = max(_FEWEST, min(int(len(lists[name]) * share), len(lists[name]) - 1))
+        small[name] = lists[name][:shown]
+        cut[name] = {"shown": shown, "of": len(data[name])}
+    return small
+
+
+def _shortened(value: Any) -> Any:  # noqa: ANN401  # any JSON
+    if isinstance(value, str):
+        return value if len(value) <= _LONG_TEXT else value[: _LONG_TEXT - 1] + "…"
+    if isinstance(value, list):
+        return [_shortened(part) for part in value]
+    return {name: _shortened(part) for name, part in value.items()} if isinstance(value, dict) else value

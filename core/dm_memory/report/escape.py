@@ -111,7 +111,7 @@ def _cut(line: str, length: int) -> str:
 
 
 def _joined(line: str, at: int) -> bool:
-    """Tell whether the characters before and after ``at`` are one for the reader (the common rules of UAX #29)."""
+    """Return whether the characters before and after ``at`` are one for the reader (the common rules of UAX #29)."""
     before, after = line[at - 1], line[at]
     if before == "\u200d" or _EXTENDS.match(after):
         return True

@@ -2,35 +2,47 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, replace
 
 from dm_memory.findings import Finding, Severity
-from dm_memory.report.data import (
-    capacity_data,
-    counts_data,
-    failure_data,
-    finding_data,
-    guard_data,
-    item_data,
-)
-from dm_memory.report.escape import code, inline, scrub, visible
+from dm_memory.report.data import capacity_alert, data_of
+from dm_memory.report.escape import code, inline, quote
 from dm_memory.report.model import Report
 from dm_memory.report.parts import (
+    NO_SERVICE,
     QUOTED_NOTE,
+    REMINDER,
+    TEXT_BYTES,
     attempts_text,
     bullets,
     capacity_text,
-    command,
     document,
     failure_text,
     finding_text,
+    fitting,
     guard_text,
     item_text,
+    memory_capacity,
+    memory_text,
     title,
+    words_alone,
 )
-from dm_memory.report.words import counted, duration, entries, listed, number, role_of, sentence_end, tally, when
-from dm_memory.results import Action, Counts, Failure, ItemOutcome, LayerResult, SyncResult
+from dm_memory.report.reader import Reader, call
+from dm_memory.report.words import (
+    counted,
+    duration,
+    entries,
+    listed,
+    number,
+    place_of,
+    role_words,
+    sentence_end,
+    short_id,
+    tally,
+    when,
+)
+from dm_memory.results import Action, Counts, Failure, ItemOutcome, ServiceResult, SyncResult
 
 __all__ = ["SYNC_SECTIONS", "sync_report"]
 
@@ -40,35 +52,32 @@ SYNC_SECTIONS = (
     "Skipped",
     "Failed",
     "Sync state",
-    "Memory layers",
+    "Memory and services",
     "Storage capacity",
     "Next sync",
 )
 
 _SKIPPED_ACTIONS = frozenset({Action.DUPLICATE, Action.EXCLUDED, Action.REFUSED, Action.UNCHANGED})
 _FLAG_CODES = frozenset({"banned-word", "restricted-claim"})
-_SKIP_CODES = frozenset(
-    {
-        "broken-file",
-        "empty-source",
-        "empty-text",
-        "file-too-large",
-        "link-refused",
-        "malformed-entry",
-        "same-id",
-        "session-learning",
-        "text-too-long",
-    }
-)
+_FILE_CODES = frozenset({"malformed-entry", "text-too-long", "empty-source", "empty-text", "profile-value"})
+"""What a file got wrong, or a part of it: nothing of that part could be stored."""
+_SKIP_CODES = frozenset({"empty-text", "not-read", "other-brand", "session-learning", "unfilled-template"})
+_HELD_BACK = "retire-held-back"
+_LARGE = 100
+"""Entries from which a sync takes long enough to say so."""
+
 _SYNCED_WORDS = {
     Action.NEW: "New",
     Action.MODIFIED: "Changed",
     Action.METADATA: "New tags or details, same text",
+    Action.RESTORED: "Current again, because a file states it again",
+    Action.RETIRED: "Retired, because no file states it any more (kept, found after every current entry)",
+    Action.FORCED: "Stored again",
+    Action.LEARNED: "From another computer",
+    Action.ADDED: "In memory already, now in a service that is new",
+    Action.MISSING: "Stored again in a service that no longer had it",
     Action.RESUMED: "Left over from an interrupted sync",
     Action.RETRY: "Tried again after an earlier failure",
-    Action.FORCED: "Stored again",
-    Action.LEARNED: "Known to the durable store, stored on this machine as well",
-    Action.ADDED: "In memory already, stored in a layer that is new",
 }
 _SKIPPED_WORDS = {
     Action.REFUSED: "Refused, never stored",
@@ -76,71 +85,254 @@ _SKIPPED_WORDS = {
     Action.EXCLUDED: "Excluded as you asked",
     Action.UNCHANGED: "Unchanged",
 }
+_STATUS_WORDS = {"complete": "complete", "partial": "not complete", "cancelled": "stopped", "nothing": "nothing done"}
 
 
-def sync_report(result: SyncResult, *, list_limit: int = 20) -> Report:
+def sync_report(
+    result: SyncResult, *, list_limit: int = 20, reader: Reader = Reader.TERMINAL, max_bytes: int | None = TEXT_BYTES
+) -> Report:
     """Render a sync.
 
     Args:
         result: What the run did.
         list_limit: Most lines per list in the Markdown; the data always has every item of the result.
+        reader: Whom remedies speak to.
+        max_bytes: Most bytes of the Markdown; lists are cut further to keep it. None: whatever ``list_limit`` asks for.
 
     Returns:
         The report; its data is the schema's ``sync`` and its exit code the result's.
     """
-    bodies = (
-        _summary(result, list_limit),
-        _synced(result, list_limit),
-        _skipped(result, list_limit),
-        _failed(result, list_limit),
-        _state(result),
-        _layers(result.layers),
-        _capacity(result.layers),
-        _next_sync(result),
+    text = fitting(lambda limit: _Rendering(result, limit, reader).text(), list_limit, max_bytes)
+    total = len(result.items) + result.items_omitted
+    rest = f"For every item: {_listing(result, reader, total)}"
+    return Report(text, {"kind": "sync", **data_of(result)}, result.exit_code, rest)
+
+
+def _listing(result: SyncResult, reader: Reader, total: int) -> str:
+    """Return the call that lists everything; it writes nothing. After a real run only ``force`` lists it again."""
+    return call(
+        reader,
+        "sync_memory",
+        result.brand,
+        dry_run=True,
+        force=result.force or not result.dry_run,
+        scope="" if result.scope == "all" else result.scope,
+        report_items=max(100, -(-total // 100) * 100),
     )
-    lead = ["**Dry run: nothing was written.** This is what a sync would do."] if result.dry_run else []
-    heading = title("Memory sync for", result.brand_name, result.brand)
-    text = document(heading, lead, zip(SYNC_SECTIONS, bodies, strict=True))
-    return Report(text, _data(result), result.exit_code)
 
 
-def _summary(result: SyncResult, limit: int) -> list[str]:
-    facts = f"Brand {code(result.brand)} · scope {result.scope} · run {code(result.run_id)} · "
-    facts += f"{result.status} · {duration(result.seconds)}"
-    if result.waited >= 1:
-        facts += f", after waiting {duration(result.waited)} for another sync"
-    findings = [finding for finding in result.findings if _place(finding, result) == "summary"]
-    notes = [f"Compliance: {sentence_end(inline(result.compliance_note))}"] if result.compliance_note else []
-    notes += [*_attention(result), *map(finding_text, findings)]
-    return [_headline(result), bullets(notes, total=len(notes), limit=limit + 4, rest=_doctor()), facts, QUOTED_NOTE]
+class _Rendering:
+    """One rendering of a result, at most ``limit`` lines a list."""
+
+    def __init__(self, result: SyncResult, limit: int, reader: Reader) -> None:
+        self._result = result
+        self._limit = limit
+        self._reader = reader
+
+    def text(self) -> str:
+        result = self._result
+        bodies = (
+            self._summary(),
+            self._synced(),
+            self._skipped(),
+            self._failed(),
+            _state(result),
+            self._memory(),
+            _capacity(result),
+            _next_sync(result),
+        )
+        lead = ["**Dry run: nothing was written.** This is what a sync would do."] if result.dry_run else []
+        heading = title("Memory sync for", result.brand_name, result.brand)
+        return document(heading, lead, zip(SYNC_SECTIONS, bodies, strict=True))
+
+    def _rest(self, total: int) -> str:
+        return _listing(self._result, self._reader, total)
+
+    def _list(self, heading: str, lines: Iterable[str], total: int, rest: str) -> list[str]:
+        return [f"**{heading}**", bullets(lines, total=total, limit=self._limit, rest=rest)] if total else []
+
+    # Summary ---------------------------------------------------------------------------------------------------------
+
+    def _summary(self) -> list[str]:
+        result = self._result
+        facts = f"Brand {code(result.brand)} · scope {result.scope} · "
+        facts += f"{_STATUS_WORDS.get(result.status, inline(result.status, 40))} · {duration(result.seconds)}"
+        if result.waited >= 1:
+            facts += f", after waiting {duration(result.waited)} for another sync"
+        notes = [f"Compliance: {sentence_end(inline(result.compliance_note))}"] if result.compliance_note else []
+        notes += _attention(result)
+        notes += [self._finding(finding) for finding in self._findings("summary")]
+        notes += [words_alone(result.store)] if words_alone(result.store) else []
+        listing = bullets(notes, total=len(notes), limit=self._limit + 4, rest=code("dm-memory doctor"))
+        return [_headline(result), listing, facts, QUOTED_NOTE]
+
+    def _finding(self, finding: Finding) -> str:
+        if finding.code != _HELD_BACK:
+            return finding_text(finding)
+        confirm = call(self._reader, "sync_memory", self._result.brand, retire=True)
+        return finding_text(finding, remedy=f"restore the files if that was a mistake; to retire the entries: {confirm}")
+
+    def _findings(self, place: str) -> list[Finding]:
+        return [finding for finding in self._result.findings if _place(finding, self._result) == place]
+
+    # Synced ----------------------------------------------------------------------------------------------------------
+
+    def _synced(self) -> list[str]:
+        result = self._result
+        items = [item for item in result.items if _counts_as_synced(item)]
+        hits = [hit for hit in result.guard_hits if not hit.refused]
+        masked = [hit for hit in hits if not hit.removed]
+        removed = [hit for hit in hits if hit.removed]
+        flags = self._findings("synced")
+        rest = self._rest(_due(result.counts))
+        return [
+            _synced_head(result),
+            *self._grouped(items, _SYNCED_WORDS, max(_due(result.counts), len(items)), rest),
+            *self._list("Masked before storing", map(guard_text, masked), len(masked), rest),
+            *self._list("Lines with credentials, left out", map(guard_text, removed), len(removed), rest),
+            *self._list("Stored, but check before you reuse it", map(finding_text, flags), len(flags), rest),
+        ]
+
+    def _grouped(self, items: Sequence[ItemOutcome], words: dict[Action, str], total: int, rest: str) -> list[str]:
+        """Return a headed list per action, ``limit`` lines in all; what is cut is stated once, at the end."""
+        blocks, left = [], self._limit
+        for action, heading in words.items():
+            group = [item for item in items if item.action is action][:left]
+            if group:
+                blocks.append("\n\n".join([f"**{heading}**", "\n".join(map(_item_lines, group))]))
+                left -= len(group)
+        hidden = total - (self._limit - left)
+        return [*blocks, f"… and {counted(hidden, 'more', 'more')}. To see them: {rest}"] if hidden > 0 else blocks
+
+    # Skipped ---------------------------------------------------------------------------------------------------------
+
+    def _skipped(self) -> list[str]:
+        result, counts = self._result, self._result.counts
+        items = [item for item in result.items if item.action in _SKIPPED_ACTIONS]
+        findings = self._findings("skipped")
+        listed_keys = {item.key for item in items}
+        refused = [hit for hit in result.guard_hits if hit.refused and hit.key not in listed_keys]
+        reasons = _reasons(counts, items)
+        head = "Nothing was skipped." if not reasons else "\n".join(f"- {reason}" for reason in reasons)
+        if len(reasons) == 1:
+            head = f"{reasons[0]}."
+        total = max(counts.duplicate + counts.excluded + counts.refused, len(items))
+        rest = self._rest(total) + (f", with the same {code('exclude')} as in this call" if counts.excluded else "")
+        doctor = code("dm-memory doctor")
+        return [
+            head,
+            *self._grouped(items, _SKIPPED_WORDS, total, rest),
+            *self._list("Credentials found, so not stored", map(guard_text, refused), len(refused), rest),
+            *self._list("Not read", map(finding_text, findings), len(findings), doctor),
+        ]
+
+    # Failed ----------------------------------------------------------------------------------------------------------
+
+    def _failed(self) -> list[str]:
+        result = self._result
+        findings = self._findings("failed")
+        down = [service for service in result.services if service.failure]
+        items = [item for item in result.items if item.failure is not None]
+        waiting = [service for service in result.services if service.queued and not service.failure]
+        if not (findings or down or items or waiting or result.counts.failed):
+            return ["Nothing failed."]
+        files = "In the brand's files and in what was handed in"
+        blocks = self._list(files, map(finding_text, findings), len(findings), code("dm-memory doctor"))
+        if down:
+            blocks += ["**Connected services**", "\n".join(f"- {_down_text(service)}" for service in down)]
+        blocks += self._failed_items(items)
+        blocks += [f"{_waiting(service)} The next sync delivers them." for service in waiting]
+        return blocks
+
+    def _failed_items(self, items: Sequence[ItemOutcome]) -> list[str]:
+        """Return the entries that a service refused, grouped by cause, so that one cause is explained once."""
+        result = self._result
+        engines = {service.name: service.engine for service in result.services}
+        total = max(result.counts.failed, len(items))
+        causes: dict[tuple[str, ...], list[tuple[ItemOutcome, Failure]]] = {}
+        for item in items:
+            if cause := item.failure:
+                key = (cause.layer, cause.error_class, cause.code, cause.message, cause.remedy)
+                causes.setdefault(key, []).append((item, cause))
+        blocks, left = [], self._limit
+        for group in causes.values():
+            cause = group[0][1]
+            where = f" not accepted by {inline(engines.get(cause.layer, cause.layer), 60)}" if cause.layer else ""
+            more = [
+                (item, f"hash {code(short_id(item.content_hash))} · {attempts_text(own)}") for item, own in group[:left]
+            ]
+            lines = "\n".join(f"- {item_text(item, more=text)}" for item, text in more)
+            blocks += [f"**{entries(len(group))}{where}:** {failure_text(cause)}", lines]
+            left -= len(more)
+        hidden = total - (self._limit - left)
+        if hidden > 0:
+            rest = call(self._reader, "get_memory_status", result.brand, report_items=max(100, -(-total // 100) * 100))
+            blocks.append(f"… and {counted(hidden, 'more', 'more')}. To see them: {rest}")
+        return blocks
+
+    # Memory and services ---------------------------------------------------------------------------------------------
+
+    def _memory(self) -> list[str]:
+        result = self._result
+        store = result.store
+        kept = f", and {counted(store.retired, 'retired one', 'retired ones')} kept besides" if store.retired else ""
+        lines = [f"Memory ({code('memory/memory.db')}): {entries(store.entries)}{kept}."]
+        lines += memory_text(store, new=not result.dry_run)
+        if not result.dry_run and not any(finding.code == "export-failed" for finding in result.findings):
+            lines.append(f"Local index for the marketing plugin: {code('memory/_index.json')} is up to date.")
+        return ["\n".join(f"- {line}" for line in lines), *self._services()]
+
+    def _services(self) -> list[str]:
+        services, brand = self._result.services, self._result.brand
+        if not services:
+            return [NO_SERVICE]
+        rows = [
+            "| Connected service | What it is | Stored now | Failed | Waiting | Entries there |",
+            "|---|---|---:|---:|---:|---|",
+        ]
+        for service in services:
+            place = place_of(service.name, brand)
+            name = inline(service.engine, 60) + (f", {place}" if place else "")
+            numbers = " | ".join(map(number, (service.stored, service.failed, service.queued)))
+            rows.append(f"| {name} | {role_words(service.role)} | {numbers} | {_there(service)} |")
+        return ["\n".join(rows)]
+
+
+# Sentences of the summary --------------------------------------------------------------------------------------------
 
 
 def _headline(result: SyncResult) -> str:
     counts = result.counts
     changes = _changes(counts)
+    retired = f"{_were(counts.retired)} retired" if counts.retired else ""
     if result.dry_run:
-        return f"A sync would store {changes}." if changes else "A sync would have nothing to store."
+        would = [f"store {changes}"] if changes else []
+        would += [f"retire {entries(counts.retired)}"] if counts.retired else []
+        return f"A sync would {listed(would)}." if would else "A sync would have nothing to store."
     if result.status == "nothing":
         return "**Nothing could be done.** What is in memory stays as it was; see below for the reason."
     if result.status == "cancelled":
-        return f"**The sync was stopped.** {entries(counts.stored)} stored before that stayed in memory. {_KEPT}"
-    if counts.failed or counts.queued:
-        return f"**{entries(counts.stored)} stored, {_not_stored(counts)}.** {_KEPT}"
-    if not changes:
-        return _unchanged(result)
-    return f"Memory now has {changes}."
+        return f"**The sync was stopped.** {_stored(counts.stored)} stored before that. {_KEPT}"
+    done = f"Memory now has {changes}." if changes else ""
+    done += f"{' ' * bool(done)}{retired}." if retired else ""
+    problems = _not_delivered(counts)
+    if problems:
+        return f"**{done or 'Nothing changed in memory.'} {problems}** {_KEPT}"
+    return done or _unchanged(result)
+
+
+_KEPT = "Nothing is lost: the next sync goes on with the rest."
 
 
 def _unchanged(result: SyncResult) -> str:
     """Return the headline of a run that stored nothing: up to date is only what could be read and kept."""
     if result.status != "complete":
-        return "**Nothing new was stored, and not everything could be read and kept**, see Skipped."
-    held = result.checkpoint.total_items
-    return f"Memory is up to date: {entries(held)} there already, nothing to store." if held else _UP_TO_DATE
+        return "**Nothing new was stored, and this sync is not complete**: see the notes below and Failed."
+    there = result.checkpoint.total_items
+    return f"Memory is up to date: {entries(there)} there already, nothing to store." if there else _UP_TO_DATE
 
 
-_UP_TO_DATE = "Memory is up to date."
-_KEPT = "Nothing is lost: the next sync goes on with the rest."
+_UP_TO_DATE = "Memory is up to date: the brand's files state nothing to remember yet."
 
 
 def _changes(counts: Counts) -> str:
@@ -148,36 +340,47 @@ def _changes(counts: Counts) -> str:
         (counts.new, "new entry", "new entries"),
         (counts.modified, "changed entry", "changed entries"),
         (counts.metadata, "entry with new tags or details", "entries with new tags or details"),
-        (counts.resumed, "entry from an interrupted sync", "entries from an interrupted sync"),
-        (counts.retried, "entry that failed before", "entries that failed before"),
+        (counts.restored, "entry that is current again", "entries that are current again"),
         (counts.forced, "entry stored again", "entries stored again"),
-        (counts.learned, "entry from the durable store", "entries from the durable store"),
-        (counts.added, "known entry in a new layer", "known entries in a new layer"),
+        (counts.learned, "entry from other computers", "entries from other computers"),
     ]
     words = [counted(*part) for part in parts if part[0]]
     return listed(words) if words else ""
 
 
-def _not_stored(counts: Counts) -> str:
-    words = [f"{number(counts.failed)} failed"] if counts.failed else []
-    words += [f"{number(counts.queued)} waiting"] if counts.queued else []
-    return listed(words)
+def _not_delivered(counts: Counts) -> str:
+    """Return what connected services did not get; in memory it is."""
+    words = [f"{entries(counts.failed)} failed"] if counts.failed else []
+    words += [f"{counted(counts.queued, 'entry waits', 'entries wait')}"] if counts.queued else []
+    return f"In connected services {listed(words)}." if words else ""
+
+
+def _were(count: int) -> str:
+    return f"{entries(count)} {'was' if count == 1 else 'were'}"
+
+
+def _stored(count: int) -> str:
+    return _were(count) if count else "Nothing was"
 
 
 def _attention(result: SyncResult) -> list[str]:
     """Return one line for each kind of thing that a later section explains."""
-    masked = [hit for hit in result.guard_hits if not hit.refused]
+    counts = result.counts
+    masked = [hit for hit in result.guard_hits if not hit.refused and not hit.removed]
+    removed = [hit for hit in result.guard_hits if hit.removed and not hit.refused]
     lines = []
     if masked:
         verb = "to mask" if result.dry_run else "masked before storing"
         total = counted(sum(hit.count for hit in masked), "piece")
         places = entries(len({hit.key for hit in masked}))
         lines.append(f"Privacy: {total} of personal data in {places} {verb}, see Synced.")
-    skipped = sum(_place(finding, result) == "skipped" for finding in result.findings)
-    if skipped:
-        lines.append(f"{counted(skipped, 'problem')} in the brand's files or the input, see Skipped.")
-    if result.counts.refused:
-        lines.append(f"{entries(result.counts.refused)} refused, see Skipped.")
+    if removed:
+        lines.append(f"Credentials: their lines in {entries(len({hit.key for hit in removed}))} left out, see Synced.")
+    failed = sum(_place(finding, result) == "failed" for finding in result.findings)
+    if failed:
+        lines.append(f"{counted(failed, 'problem')} in the brand's files or in what was handed in, see Failed.")
+    if counts.refused:
+        lines.append(f"{_were(counts.refused)} refused, see Skipped.")
     flags = sum(finding.code in _FLAG_CODES for finding in result.findings)
     if flags:
         lines.append(f"{counted(flags, 'use')} of banned words or restricted claims, see Synced.")
@@ -185,262 +388,143 @@ def _attention(result: SyncResult) -> list[str]:
 
 
 def _place(finding: Finding, result: SyncResult) -> str:
-    """Return the section that shows a finding; one that the compliance note already tells is shown once."""
+    """Return the section that shows a finding; what the compliance note states already is shown once."""
     if finding.code in _FLAG_CODES:
         return "synced"
     if finding.code == "privacy-law" and result.compliance_note:
         return ""
-    broken_file = finding.severity is Severity.ERROR and finding.path != ""
-    return "skipped" if finding.code in _SKIP_CODES or broken_file else "summary"
+    if finding.severity is not Severity.INFO and finding.code in _FILE_CODES:
+        return "failed"
+    if finding.severity is Severity.ERROR and (finding.path or finding.code == "session-learning"):
+        return "failed"
+    return "skipped" if finding.code in _SKIP_CODES else "summary"
 
 
-def _synced(result: SyncResult, limit: int) -> list[str]:
-    items = [item for item in result.items if _counts_as_synced(item)]
-    masked = [hit for hit in result.guard_hits if not hit.refused]
-    flags = [finding for finding in result.findings if finding.code in _FLAG_CODES]
-    total = _due(result.counts) if result.dry_run else result.counts.stored
-    total = max(total, len(items))
-    verb = "to store" if result.dry_run else "stored"
-    head = _NOTHING_SYNCED
-    if total:
-        head = f"{entries(total)} {verb}, {counted(result.counts.embedded, 'text')} embedded."
-    if result.dry_run and total:
-        head = f"{entries(total)} {verb}."
-    rest = _plan_command(result, total)
-    return [
-        head,
-        *_grouped(items, _SYNCED_WORDS, total, limit, rest),
-        *_titled("Masked before storing", map(guard_text, masked), len(masked), limit, rest),
-        *_titled("Stored, but check before you reuse it", map(finding_text, flags), len(flags), limit, rest),
-    ]
-
-
-_NOTHING_SYNCED = "Nothing had to be stored."
+# Sentences of the other sections -------------------------------------------------------------------------------------
 
 
 def _counts_as_synced(item: ItemOutcome) -> bool:
     return (item.stored or item.planned) and item.failure is None and item.action not in _SKIPPED_ACTIONS
 
 
+def _synced_head(result: SyncResult) -> str:
+    counts = result.counts
+    total = _due(counts) - counts.retired if result.dry_run else counts.stored
+    if result.dry_run:
+        return f"{entries(total)} to store." if total else "Nothing to store."
+    if not total:
+        return "Nothing had to be stored."
+    return f"{entries(total)} stored, {counted(counts.embedded, 'text')} embedded."
+
+
 def _due(counts: Counts) -> int:
     return sum(getattr(counts, name) for name in _DUE)
 
 
-_DUE = ("new", "modified", "metadata", "resumed", "retried", "forced", "learned", "added")
+_DUE = ("new", "modified", "metadata", "restored", "retired", "forced")
 
 
-def _plan_command(result: SyncResult, total: int) -> str:
-    """Return the command that lists everything; it writes nothing. After a real run only ``--force`` lists it again."""
-    scope = "" if result.scope == "all" else f" --scope {result.scope}"
-    force = "" if result.dry_run and not result.force else " --force"
-    return command("sync", result.brand, f"--dry-run{force}{scope} --limit {_round_up(total)}")
+def _item_lines(item: ItemOutcome) -> str:
+    """Return an item's line, and under it what a changed entry said before."""
+    before = item.before
+    was = [f"text {quote(before['text'], 100)}"] if "text" in before else []
+    was += [f"type {inline(before['content_type'], 40)}"] if "content_type" in before else []
+    if "tags" in before:
+        old = set(filter(None, before["tags"].split(", ")))
+        changes = [f"+{code(tag, 60)}" for tag in item.tags if tag not in old]
+        changes += [f"-{code(tag, 60)}" for tag in sorted(old - set(item.tags))]
+        was += [f"tags {' '.join(changes)}"] if changes else []
+    return f"- {item_text(item)}" + (f"\n  - before: {'; '.join(was)}" if was else "")
 
 
-def _round_up(total: int) -> int:
-    return max(100, -(-total // 100) * 100)
+def _reasons(counts: Counts, items: Sequence[ItemOutcome]) -> list[str]:
+    """Return why items were skipped, each reason with its count."""
+    reasons = [f"{entries(counts.unchanged)} unchanged: in memory already"] if counts.unchanged else []
+    if counts.duplicate:
+        reasons.append(f"{counted(counts.duplicate, 'duplicate')}: the same text is in memory already (equal hash)")
+    if counts.excluded:
+        found = Counter(item.reason.removeprefix("excluded by ") for item in items if item.action is Action.EXCLUDED)
+        patterns = ", ".join(f"{number(count)} by {code(name, 60)}" for name, count in found.most_common(5) if name)
+        reasons.append(f"{entries(counts.excluded)} excluded as you asked" + (f": {patterns}" if patterns else ""))
+    if counts.refused:
+        reasons.append(f"{entries(counts.refused)} refused because of credentials, never stored")
+    return reasons
 
 
-def _grouped(items: Sequence[ItemOutcome], words: dict[Action, str], total: int, limit: int, rest: str) -> list[str]:
-    """Return a headed list per action, ``limit`` lines in all; the cut is told once, at the end."""
-    blocks, left = [], limit
-    for action, heading in words.items():
-        group = [item for item in items if item.action is action]
-        if group and left:
-            lines = "\n".join(f"- {item_text(item)}" for item in group[:left])
-            blocks.append(f"**{heading}**\n\n{lines}")
-            left -= len(group[:left])
-    hidden = total - (limit - left)
-    if hidden > 0:
-        blocks.append(f"… and {counted(hidden, 'more', 'more')}. To see them: {rest}")
-    return blocks
+def _down_text(service: ServiceResult) -> str:
+    waits = f" {_waiting(service)}" if service.queued else ""
+    reason = failure_text(service.failure) if service.failure else ""
+    return f"{inline(service.engine, 60)} ({role_words(service.role)}): {reason}{waits}"
 
 
-def _titled(heading: str, lines: Iterable[str], total: int, limit: int, rest: str) -> list[str]:
-    return [f"**{heading}**", bullets(lines, total=total, limit=limit, rest=rest)] if total else []
+def _waiting(service: ServiceResult) -> str:
+    return f"{counted(service.queued, 'entry waits', 'entries wait')} for {inline(service.engine, 60)}, safe in memory."
 
 
-def _skipped(result: SyncResult, limit: int) -> list[str]:
-    counts = result.counts
-    items = [item for item in result.items if item.action in _SKIPPED_ACTIONS]
-    findings = [finding for finding in result.findings if _place(finding, result) == "skipped"]
-    told = {item.key for item in items}
-    refused = [hit for hit in result.guard_hits if hit.refused and hit.key not in told]
-    names = ((counts.unchanged, "unchanged"), (counts.duplicate, "duplicate"), (counts.excluded, "excluded"))
-    parts = [f"{number(count)} {name}" for count, name in (*names, (counts.refused, "refused")) if count]
-    head = f"{_sentence(listed(parts))}; nothing of it was stored." if parts else "Nothing was skipped."
-    if parts == [f"{number(counts.unchanged)} unchanged"]:
-        head = f"{entries(counts.unchanged)} unchanged: in memory already."
-    total = counts.duplicate + counts.excluded + counts.refused
-    rest = f"{_plan_command(result, total)} (with the same {code('--exclude')} as in this run)"
-    return [
-        head,
-        *_titled("Not read or not stored", map(finding_text, findings), len(findings), limit, _doctor()),
-        *_titled("Credentials found, so not stored", map(guard_text, refused), len(refused), limit, rest),
-        *_grouped(items, _SKIPPED_WORDS, max(total, len(items)), limit, rest),
-    ]
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-def _doctor() -> str:
-    return code("dm-memory doctor")
-
-
-def _failed(result: SyncResult, limit: int) -> list[str]:
-    counts = result.counts
-    failed = [item for item in result.items if item.failure is not None]
-    waiting = [item for item in result.items if _waits(item, result)]
-    rest = command("status", result.brand, f"--limit {_round_up(counts.failed)}")
-    none_failed = _none_failed(result.layers)
-    if not counts.failed and not failed and not counts.queued:
-        return [none_failed]
-    blocks = [f"{entries(max(counts.failed, len(failed)))} failed." if counts.failed or failed else none_failed]
-    left = limit
-    for failure, group in _by_cause(failed):
-        lines = "\n".join(f"- {item_text(item)} · {_attempts(item)}" for item in group[:left])
-        blocks += [f"**{entries(len(group))}:** {failure_text(failure)}", lines]
-        left -= len(group[:left])
-    shown = limit - left
-    if counts.failed > shown:
-        blocks.append(f"… and {counted(counts.failed - shown, 'more', 'more')}. To see them: {rest}")
-    return blocks + _waiting(waiting, counts.queued, limit, rest)
-
-
-def _none_failed(layers: Sequence[LayerResult]) -> str:
-    """Say that no entry failed, and where a layer could not be used, that this is told with the layers."""
-    down = [role_of(layer.name) for layer in layers if layer.failure]
-    if not down:
-        return "Nothing failed."
-    noun = "layer was" if len(down) == 1 else "layers were"
-    return f"No entry was refused, but the {listed(down)} {noun} in trouble: see Memory layers for why and what to do."
-
-
-def _waits(item: ItemOutcome, result: SyncResult) -> bool:
-    done = item.stored or item.planned or item.failure is not None
-    return not done and not result.dry_run and item.action not in _SKIPPED_ACTIONS
-
-
-def _by_cause(items: Sequence[ItemOutcome]) -> list[tuple[Failure, list[ItemOutcome]]]:
-    """Group failed items by what they failed of, so that an outage is explained once."""
-    groups: dict[tuple[str, ...], tuple[Failure, list[ItemOutcome]]] = {}
-    for item in items:
-        if item.failure:
-            cause = item.failure
-            key = (cause.layer, cause.error_class, cause.code, cause.message, cause.remedy)
-            groups.setdefault(key, (cause, []))[1].append(item)
-    return list(groups.values())
-
-
-def _attempts(item: ItemOutcome) -> str:
-    return attempts_text(item.failure) if item.failure else ""
-
-
-def _waiting(items: Sequence[ItemOutcome], total: int, limit: int, rest: str) -> list[str]:
-    if not total and not items:
-        return []
-    total = max(total, len(items))
-    head = f"**{entries(total)} waiting:** safely recorded; the next sync stores what this one could not reach."
-    return [head, bullets(map(item_text, items), total=total, limit=limit, rest=rest)]
+def _there(service: ServiceResult) -> str:
+    """Return how many entries a service has, and how that is known."""
+    if not service.asked:
+        return f"{number(service.entries)} stored there so far (not looked at)"
+    if service.counted is None:
+        return f"{number(service.entries)} stored there (not counted)"
+    lacks = f", {number(service.missing)} missing" if service.missing else ""
+    return f"{number(service.counted)} counted there{lacks}"
 
 
 def _state(result: SyncResult) -> list[str]:
     state = result.checkpoint
-    delta = f"{state.delta:+,} by this sync" if state.delta else "as before"
     kinds = f": {tally(state.by_content_type)}" if any(state.by_content_type.values()) else ""
-    total = f"In memory: {entries(state.total_items)} ({delta}){kinds}."
-    estimate = f"Estimated size of the next sync: {entries(result.next_sync.estimated_items)}."
-    if result.status == "complete" and not result.dry_run and not _due(result.counts) and not state.pending:
-        return [f"{total} Checkpoint {code(state.path)}: {_checkpoint(result)} {estimate}"]
-    open_items = f"Still to store: {entries(state.pending)}" + (
-        f", {number(state.failed)} failed so far" * bool(state.failed)
-    )
-    lines = [f"Checkpoint {code(state.path)}: {_checkpoint(result)}", total, f"{open_items}.", estimate]
+    lines = [
+        f"Checkpoint {code(state.path)}: {_checkpoint(result)}",
+        f"In memory: {entries(state.total_items)} ({_delta(result)}){kinds}.",
+    ]
+    if state.pending:
+        failed = f", {number(state.failed)} of them failed so far" if state.failed else ""
+        lines.append(f"Waiting for connected services: {entries(state.pending)}{failed}.")
+    lines.append(f"Estimated size of the next sync: {entries(result.next_sync.estimated_items)}.")
     return ["\n".join(f"- {line}" for line in lines)]
+
+
+def _delta(result: SyncResult) -> str:
+    """Return by how many entries memory grew, and what that consists of."""
+    counts, delta = result.counts, result.checkpoint.delta
+    parts = [(counts.new, "new"), (counts.restored, "current again"), (-counts.retired, "retired")]
+    known = sum(count for count, _ in parts)
+    parts.append((delta - known, "from other computers" if counts.learned else "by texts that are equal now, or no longer"))
+    if result.dry_run or not delta:
+        return "as before" if not delta else f"{delta:+,}"
+    return f"{delta:+,} by this sync: {listed(f'{count:+,} {what}' for count, what in parts if count)}"
 
 
 def _checkpoint(result: SyncResult) -> str:
     state = result.checkpoint
-    last = when(state.last_complete_sync_at) if state.last_complete_sync_at else ""
+    last = when(state.last_complete_sync_at) if state.last_complete_sync_at else "none yet"
     if result.dry_run:
-        return f"untouched by a dry run, last complete sync {last or 'never'}."
+        return f"untouched by a dry run; last complete sync of everything: {last}."
     if state.moved:
-        return f"everything was stored as of {last or when(result.started_at)}."
-    return f"not moved, because not everything could be read and stored; last complete sync {last or 'never'}."
+        return f"everything was stored as of {last}."
+    if result.status == "complete":
+        return f"not moved, because this sync read only a part ({result.scope}); last complete sync of everything: {last}."
+    return f"not moved, because this sync is not complete; last complete sync of everything: {last}."
 
 
-def _layers(layers: Sequence[LayerResult]) -> list[str]:
-    if not layers:
-        return ["No memory layer took part."]
-    if not any(layer.opened or layer.failure for layer in layers):
-        held = listed(
-            f"{role_of(layer.name)} ({inline(layer.engine, 60)}) holds {number(layer.entries)}" for layer in layers
-        )
-        return [f"No layer had to be opened: {held}."]
-    rows = ["| Layer | Engine | Stored now | Failed | Waiting | In memory |", "|---|---|---:|---:|---:|---:|"]
-    rows += map(_layer_row, layers)
-    troubles = [f"- {failure_text(replace(layer.failure, layer=layer.name))}" for layer in layers if layer.failure]
-    return ["\n".join(rows), "\n".join(troubles)]
-
-
-def _layer_row(layer: LayerResult) -> str:
-    model = f", model {inline(layer.model, 120)}" if layer.model else ""
-    numbers = " | ".join(map(number, (layer.stored, layer.failed, layer.queued, layer.entries)))
-    return f"| {role_of(layer.name)} | {inline(layer.engine, 60)}{model} | {numbers} |"
-
-
-def _capacity(layers: Sequence[LayerResult]) -> list[str]:
-    measured = [layer for layer in layers if layer.capacity is not None]
-    if not measured:
-        return ["Not measured, because no layer was opened."]
-    lines = [capacity_text(layer.name, layer.capacity) for layer in layers]
+def _capacity(result: SyncResult) -> list[str]:
+    lines = [memory_capacity(result.store)]
+    lines += [
+        capacity_text(service.engine, service.role, service.capacity, measured=service.asked)
+        for service in result.services
+    ]
     return [lines[0] if len(lines) == 1 else "\n".join(f"- {line}" for line in lines)]
 
 
 def _next_sync(result: SyncResult) -> list[str]:
     upcoming = result.next_sync
-    due = f" {entries(upcoming.due)} due then." if upcoming.due else ""
-    return [f"{sentence_end(inline(upcoming.advice))}{due}"]
-
-
-def _data(result: SyncResult) -> dict[str, object]:
-    state = asdict(result.checkpoint)
-    return {
-        "kind": "sync",
-        "brand": result.brand,
-        "brand_name": visible(result.brand_name),
-        "run_id": result.run_id,
-        "dry_run": result.dry_run,
-        "scope": result.scope,
-        "force": result.force,
-        "status": result.status,
-        "started_at": result.started_at,
-        "seconds": round(result.seconds, 4),
-        "waited": round(result.waited, 4),
-        "compliance_note": visible(result.compliance_note),
-        "counts": asdict(result.counts),
-        "items": [item_data(item) for item in result.items],
-        "items_omitted": result.items_omitted,
-        "findings": [finding_data(finding) for finding in result.findings],
-        "guard": [guard_data(hit) for hit in result.guard_hits],
-        "layers": [_layer_data(layer) for layer in result.layers],
-        "capacity": [capacity_data(layer.name, layer.capacity) for layer in result.layers if layer.capacity],
-        "checkpoint": {**state, "by_content_type": counts_data(result.checkpoint.by_content_type)},
-        "next_sync": asdict(result.next_sync),
-    }
-
-
-def _layer_data(layer: LayerResult) -> dict[str, object]:
-    return {
-        "name": layer.name,
-        "role": role_of(layer.name),
-        "engine": scrub(layer.engine),
-        "model": scrub(layer.model),
-        "stored": layer.stored,
-        "failed": layer.failed,
-        "queued": layer.queued,
-        "entries": layer.entries,
-        "opened": layer.opened,
-        "error": failure_data(layer.failure) if layer.failure else None,
-    }
+    parts = [sentence_end(inline(upcoming.advice))]
+    if upcoming.due and not result.dry_run:
+        parts.append(f"{counted(upcoming.due, 'entry is', 'entries are')} due then.")
+    full = [inline(each.engine, 60) for each in result.services if each.capacity and capacity_alert(each.capacity)]
+    if full:
+        parts.append(f"Make room in {listed(full)} first: see Storage capacity.")
+    if upcoming.estimated_items >= _LARGE and not result.dry_run:
+        parts.append(f"About {entries(upcoming.estimated_items)} a sync is a lot: sync more often, after each campaign.")
+    return [" ".join([*parts, REMINDER])]

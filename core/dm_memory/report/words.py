@@ -1,24 +1,31 @@
-"""Numbers, sizes, times and lists in words, the same way in every report."""
+"""Numbers, sizes, times, names and lists in words, the same way in every report."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
-from dm_memory.report.escape import inline
+from dm_memory.report.escape import code, inline
 from dm_memory.services.protocol import Capacity
 
 __all__ = [
     "ago",
     "amount",
+    "capital",
     "counted",
     "duration",
+    "entries",
     "listed",
+    "model_words",
     "number",
     "percent",
+    "place_of",
     "role_of",
+    "role_words",
     "sentence_end",
-    "short_hash",
+    "short_id",
+    "short_key",
     "size",
     "tally",
     "when",
@@ -30,9 +37,47 @@ _HOUR = 3_600
 _MINUTE = 60
 
 
-def role_of(layer: str) -> str:
-    """Return what a layer is to the brand, out of its name: ``vector`` of ``vector@qdrant:host/collection``."""
-    return inline(layer.partition("@")[0], 40)
+_SHORT = 8
+_LONG_HEX = re.compile(r"\b[0-9a-f]{16,}\b")
+
+_ROLES = {
+    "vector": "vector database",
+    "graph": "knowledge graph",
+    "cross-session": "cross-session memory",
+    "durable": "durable store",
+}
+_CONTAINERS = {
+    "qdrant": "collection",
+    "pinecone": "index",
+    "falkordb": "group",
+    "neo4j": "group",
+    "supermemory": "namespace",
+}
+
+
+def role_of(service: str) -> str:
+    """Return what a service is to the brand, out of its name: ``vector`` of ``vector@qdrant:host/collection``."""
+    return inline(service.partition("@")[0], 40)
+
+
+def role_words(role: str) -> str:
+    """Return a service's role as people say it: ``vector database``."""
+    return _ROLES.get(role, inline(role, 40))
+
+
+def place_of(service: str, brand: str) -> str:
+    """Return where in a service a brand's entries are, out of the service's name: ``collection `dm-memory```, or ""."""
+    vendor, _, place = service.partition("@")[2].partition(":")
+    container = place.rpartition("/")[2] if "/" in place else ""
+    if not container or vendor not in _CONTAINERS:
+        return ""
+    namespace = f", namespace {code(brand, 60)}" if vendor == "pinecone" else ""
+    return f"{_CONTAINERS[vendor]} {code(container, 60)}{namespace}"
+
+
+def model_words(tag: str) -> str:
+    """Return an embedding model's name without the digest of its weights."""
+    return inline(tag.partition("@")[0], 80)
 
 
 def number(value: int) -> str:
@@ -56,7 +101,7 @@ def size(value: int) -> str:
         return counted(value, "byte")
     amount_left, unit = value / _KILO, "KB"
     for larger in ("MB", "GB", "TB"):
-        if amount_left < _KILO:
+        if round(amount_left, 1) < _KILO:
             break
         amount_left, unit = amount_left / _KILO, larger
     return f"{amount_left:,.1f} {unit}"
@@ -64,11 +109,14 @@ def size(value: int) -> str:
 
 def amount(value: int, unit: str) -> str:
     """Return ``value`` of a capacity's unit: bytes as a size, anything else counted as the provider names it."""
-    return size(value) if unit in {"byte", "bytes"} else f"{number(value)} {inline(unit, 30)}"
+    if unit in {"byte", "bytes"}:
+        return size(value)
+    name = inline(unit, 30)
+    return entries(value) if name == "entries" else counted(value, name.removesuffix("s"), name)
 
 
 def percent(capacity: Capacity) -> str:
-    """Return how full a layer is, ``83 %``; a layer that is not full never reads as 100 %."""
+    """Return how full a service is, ``83 %``; one that is not full never reads as 100 %."""
     value = capacity.percent or 0.0
     if 0 < value < 1:
         return "less than 1 %"
@@ -76,15 +124,17 @@ def percent(capacity: Capacity) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return seconds as the largest unit that makes sense: ``20 ms``, ``3.4 seconds``, ``2 minutes``, ``5 hours``."""
-    if seconds < 1:
+    """Return seconds, rounded, in the unit that makes sense: ``20 ms``, ``3.4 seconds``, ``2 minutes``, ``5 hours``."""
+    if seconds < 0.9995:  # noqa: PLR2004  # what rounds to a second is one
         return f"{max(0, round(seconds * 1000))} ms"
-    if seconds < 10:  # noqa: PLR2004  # one decimal says something only below ten
-        return f"{seconds:.1f} seconds"
-    for unit_seconds, unit in ((_DAY, "day"), (_HOUR, "hour"), (_MINUTE, "minute")):
-        if seconds >= unit_seconds:
-            return counted(int(seconds // unit_seconds), unit)
-    return f"{int(seconds)} seconds"
+    if seconds < 9.95:  # noqa: PLR2004  # one decimal says something only below ten
+        text = f"{seconds:.1f}".removesuffix(".0")
+        return f"{text} second{'' if text == '1' else 's'}"
+    whole = round(seconds)
+    for unit_seconds, smaller, unit in ((_DAY, _HOUR, "day"), (_HOUR, _MINUTE, "hour"), (_MINUTE, 1, "minute")):
+        if whole >= unit_seconds - smaller // 2:
+            return counted(round(whole / unit_seconds), unit)
+    return counted(whole, "second")
 
 
 def ago(seconds: float) -> str:
@@ -120,9 +170,19 @@ def tally(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{number(count)} {inline(name, 40)}" for name, count in ranked if count)
 
 
-def short_hash(value: str) -> str:
-    """Return the first 12 digits of a hash, as Markdown shows it."""
-    return value[:12]
+def short_id(value: str) -> str:
+    """Return the first 8 digits of a hash or an id, as Markdown shows it."""
+    return value[:_SHORT]
+
+
+def short_key(text: str) -> str:
+    """Return a key, or a text with keys, in which whole hashes are cut to 8 digits."""
+    return _LONG_HEX.sub(lambda match: match[0][:_SHORT] + "…", text)
+
+
+def capital(text: str) -> str:
+    """Return ``text`` with a capital at its beginning."""
+    return text[:1].upper() + text[1:]
 
 
 def sentence_end(text: str) -> str:

@@ -59,6 +59,9 @@ def read_period(text: str, today: date, name: str) -> Period:
     Raises:
         InputError: It names none.
     """
+    if (read := read_date(text.strip())) and read.exact:
+        day = date.fromisoformat(read.iso[:10])
+        return Period(day, day)
     words = " ".join(text.casefold().replace("_", " ").split()).strip(" .,!?")
     if (since := _OPEN.fullmatch(words)) and (start := _named(since[1] or since[2], today)):
         return Period(start.first, date.max)

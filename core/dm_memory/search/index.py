@@ -16,6 +16,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
+from dm_memory.search.scoring import profile_of
 from dm_memory.store.candidates import (
     EntryFacts,
     Moment,
@@ -45,7 +46,7 @@ MAX_BYTES = 256_000_000
 """Of all brands together; the ones asked longest ago go first."""
 
 K1, B = 1.2, 0.75
-"""BM25's constants, Lucene's and FTS5's: the benchmark in decision 0024 found none that are better on all sets."""
+"""BM25's constants, Lucene's and FTS5's: of those tried for decision 0024 none is better on every set."""
 
 _SESSION_SECONDS = 1800
 _SESSION_KINDS = frozenset({"insight", "session"})
@@ -273,16 +274,18 @@ class BrandIndex:
                 groups.setdefault(self._entries[self._numbers[seq]].language, []).append(chunks)
         stacked = {language: np.concatenate(chunks) for language, chunks in groups.items()}
         count = sum(map(len, stacked.values()))
-        mean = np.zeros(1, np.float32)
+        mean: Floats = np.zeros(1, np.float32)
+        share = np.float32(profile_of(self.model).centring)
         for chunks in stacked.values():
             mean = mean + chunks.sum(axis=0) / np.float32(count + _SHRINK)
-        self._means = {"": mean} | {
-            language: (chunks.sum(axis=0) + _SHRINK * mean) / np.float32(len(chunks) + _SHRINK)
+        self._means: dict[str, Floats] = {"": share * mean} | {
+            language: share * (chunks.sum(axis=0) + _SHRINK * mean) / np.float32(len(chunks) + _SHRINK)
             for language, chunks in stacked.items()
         }
 
     def _mean_of(self, language: str) -> Floats:
-        return self._means.get(language, self._means[""])
+        mean = self._means.get(language)
+        return self._means[""] if mean is None else mean
 
     def _centred(self, seq: int, chunks: Floats) -> Floats:
         language = self._entries[self._numbers[seq]].language if seq in self._numbers else ""

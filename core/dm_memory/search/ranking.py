@@ -17,6 +17,7 @@ from dm_memory.search.index import BrandIndex
 from dm_memory.search.likeness import WordVectors
 from dm_memory.search.results import Explanation, Hit, Mode, WordFound
 from dm_memory.search.scoring import (
+    CANDIDATES,
     REORDERED,
     Scores,
     add_likeness,
@@ -317,6 +318,8 @@ class Ranking:
         import numpy as np  # noqa: PLC0415  # as above
 
         scores = fuse(self._bm25, self._similarity, mask, proposed, weight)
+        if self._question.words.phrases:  # what contains them is an answer, whatever else it scores
+            scores.candidates[np.flatnonzero(mask)[:CANDIDATES]] = True
         if self._question.mode is not Mode.HYBRID:
             return scores
         neighbours = self._index.neighbours

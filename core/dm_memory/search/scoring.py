@@ -50,6 +50,7 @@ class Profile:
 
     Attributes:
         weight: Of meaning against words.
+        centring: How much of the direction that all texts share is taken off the vectors.
         single_words: Weight of the likeness of single words; 0 for models that make a vector of a sentence, not of
             its words.
         evidence: Factors of the best score by words, the best similarity and the best hit's likeness of words.
@@ -59,6 +60,7 @@ class Profile:
     """
 
     weight: float
+    centring: float
     single_words: float
     evidence: tuple[float, float, float]
     threshold: float
@@ -66,9 +68,9 @@ class Profile:
     some: float
 
 
-STATIC = Profile(0.3, 0.5, (1.0, 1.0, 1.0), 0.85, 0.6, 0.35)
-CONTEXTUAL = Profile(0.4, 0.0, (1.0, 0.5, 0.0), 0.5, 0.7, 0.45)
-WORDS_ALONE = Profile(0.0, 0.0, (1.0, 0.0, 0.0), 0.32, 0.5, 0.2)
+STATIC = Profile(0.3, 1.0, 0.5, (1.0, 1.0, 1.0), 0.85, 0.6, 0.35)
+CONTEXTUAL = Profile(0.4, 0.0, 0.0, (1.0, 0.5, 0.0), 0.52, 0.7, 0.55)
+WORDS_ALONE = Profile(0.0, 0.0, 0.0, (1.0, 0.0, 0.0), 0.32, 0.5, 0.2)
 
 
 def profile_of(model: str) -> Profile:

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 from dm_memory.errors import ConfigurationError
-from dm_memory.services.extras import how_to_install
+from dm_memory.extras import how_to_install
 
 if TYPE_CHECKING:
     import httpx

@@ -20,6 +20,7 @@ from typing import Protocol
 
 from dm_memory.errors import ErrorClass, ServiceError
 from dm_memory.items import Payload
+from dm_memory.results import Capacity, Health
 
 __all__ = [
     "Capabilities",
@@ -62,37 +63,6 @@ class Capabilities:
     embeds: bool = False
     shared: bool = False
     keeps_retired: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """Whether a service answers right now. ``detail`` is one sentence for a person; ``error`` is why it does not."""
-
-    ok: bool
-    engine: str
-    detail: str
-    error: ServiceError | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Capacity:
-    """How full a service is, in the unit its provider counts. ``limit`` None: no limit is known.
-
-    Attributes:
-        entries: Entries stored for this brand, or None if the service can't count them.
-        setting: The variable that states the limit, because the service does not; "" if there is none.
-    """
-
-    used: int
-    limit: int | None
-    unit: str
-    entries: int | None = None
-    setting: str = ""
-
-    @property
-    def percent(self) -> float | None:
-        """Used in percent of the limit, or None without one."""
-        return None if not self.limit else 100.0 * self.used / self.limit
 
 
 @dataclass(frozen=True, slots=True)

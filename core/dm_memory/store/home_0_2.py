@@ -9,21 +9,17 @@ what can't be read there is looked for in ``memory.db``, then in the graph, whic
 from __future__ import annotations
 
 import json
-import shutil
-import sqlite3
-import stat
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 from unicodedata import normalize
 from uuid import UUID, uuid5
 
+from dm_memory.store.old_files import OldFile, Row, is_file, nothing, opened
 from dm_memory.store.schema import APPLICATION_ID
 
 __all__ = [
@@ -258,7 +254,7 @@ class _Header:
     @classmethod
     def of(cls, path: Path) -> _Header | None:
         """Return the header; an empty one for a file that is no database or can't be read; None without a file."""
-        if not _is_file(path):
+        if not is_file(path):
             return None
         try:
             with path.open("rb") as file:
@@ -277,7 +273,7 @@ def is_home_0_2(memory_dir: Path) -> bool:
         return False
     registry = _Header.of(memory_dir / _REGISTRY)
     if registry is not None:
-        return registry.version < _NEWER or _is_file(memory_dir / UNFINISHED)
+        return registry.version < _NEWER or is_file(memory_dir / UNFINISHED)
     is_old = durable is not None and durable.version == 0 and durable.pages > 1  # ours has one before it has tables
     return is_old or _Header.of(memory_dir / _GRAPH) is not None
 
@@ -302,9 +298,9 @@ def read_home_0_2(memory_dir: Path) -> OldHome | None:
         OSError: A file is there and can't be read; nothing may be concluded from that.
     """
     with ExitStack() as stack:
-        registry = stack.enter_context(_opened(memory_dir / _REGISTRY))
-        durable = stack.enter_context(_opened(memory_dir / _DURABLE))
-        graph = stack.enter_context(_opened(memory_dir / _GRAPH))
+        registry = stack.enter_context(opened(memory_dir / _REGISTRY))
+        durable = stack.enter_context(opened(memory_dir / _DURABLE))
+        graph = stack.enter_context(opened(memory_dir / _GRAPH))
         if registry is not None and not registry.has_format(1):
             registry = None
         if graph is not None and not graph.has_format(1):
@@ -315,13 +311,13 @@ def read_home_0_2(memory_dir: Path) -> OldHome | None:
         if not any(database and database.tables for database in found.values()):
             return None  # nothing there says that it is 0.2's
         home = _Reading(
-            registry or _nothing(stack), durable or _nothing(stack), graph or _nothing(stack), memory_dir
+            registry or nothing(stack), durable or nothing(stack), graph or nothing(stack), memory_dir
         ).home()
         damaged = tuple(name for name, database in found.items() if database and database.damaged)
         return replace(home, damaged=damaged)
 
 
-def _is_durable_store(database: _Database, *, beside_others: bool) -> bool:
+def _is_durable_store(database: OldFile, *, beside_others: bool) -> bool:
     """Return whether ``memory.db`` is 0.2's. A file that says nothing of itself is, among others of 0.2."""
     if database.header is None:
         return beside_others
@@ -354,7 +350,6 @@ _FACTS = (
     " FROM facts WHERE rowid > ? ORDER BY rowid"
 )
 
-_Row = dict[str, Any]
 _Value = TypeVar("_Value")
 _NAMESPACE = UUID("6f1c2a52-6a0e-5d0c-9a53-7d1f0c8a4e21")
 _NOT_AS_WRITTEN = (ValueError, TypeError, KeyError, RecursionError)
@@ -363,9 +358,9 @@ _NOT_AS_WRITTEN = (ValueError, TypeError, KeyError, RecursionError)
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    registry: _Database
-    durable: _Database
-    graph: _Database
+    registry: OldFile
+    durable: OldFile
+    graph: OldFile
     memory_dir: Path
 
     def home(self) -> OldHome:
@@ -395,7 +390,7 @@ class _Reading:
             graph_texts={row["key"]: row["content"] for row in stated.values() if row["key"] in moved},
         )
 
-    def _entries(self, items: Sequence[_Row], stated: Iterable[_Row], runs: Mapping[int, str]) -> tuple[OldEntry, ...]:
+    def _entries(self, items: Sequence[Row], stated: Iterable[Row], runs: Mapping[int, str]) -> tuple[OldEntry, ...]:
         episodes = {row["key"]: row for row in _sound(self.durable, self.durable.rows("episodes", _EPISODES))}
         wanted = {entry.key: entry for entry in _from_items(self.registry, items, runs)}
         entries: dict[str, OldEntry] = {}
@@ -415,7 +410,7 @@ class _Reading:
             found.append(replace(entry, previous=previous, vectors=own) if own or previous else entry)
         return tuple(found)
 
-    def _facts(self, entities: Mapping[int, OldEntity], stated: Mapping[int, _Row]) -> Iterator[OldFact]:
+    def _facts(self, entities: Mapping[int, OldEntity], stated: Mapping[int, Row]) -> Iterator[OldFact]:
         names = ("id", "relation", "stated_at", "valid_at", "ended_at", "invalid_at")
         for row in self.graph.rows("facts", _FACTS):
             entry, subject, thing = stated.get(row["entry"]), entities.get(row["subject"]), entities.get(row["object"])
@@ -459,7 +454,7 @@ _DELIVERIES = (
 )
 
 
-def _parsed(database: _Database, parse: Callable[[_Row], _Value], rows: Iterable[_Row]) -> Iterator[_Value]:
+def _parsed(database: OldFile, parse: Callable[[Row], _Value], rows: Iterable[Row]) -> Iterator[_Value]:
     """Yield what ``parse`` makes of rows; leave out those that are not as 0.2 wrote them, and note the damage."""
     for row in rows:
         try:
@@ -468,7 +463,7 @@ def _parsed(database: _Database, parse: Callable[[_Row], _Value], rows: Iterable
             database.damaged = True
 
 
-def _from_items(registry: _Database, rows: Sequence[_Row], runs: Mapping[int, str]) -> Iterator[OldEntry]:
+def _from_items(registry: OldFile, rows: Sequence[Row], runs: Mapping[int, str]) -> Iterator[OldEntry]:
     """Yield the registry's entries. The tags that an entry has from its duplicates are told from a user's by these."""
     keys = {row["rowid"]: row["key"] for row in rows if _are_texts(row, ("key",))}
     of_duplicates: dict[int, set[str]] = {}
@@ -484,12 +479,12 @@ def _from_items(registry: _Database, rows: Sequence[_Row], runs: Mapping[int, st
         yield from _parsed(registry, partial(_from_item, origins, keys, runs), [row])
 
 
-def _tags_of_item(row: _Row) -> list[str]:
+def _tags_of_item(row: Row) -> list[str]:
     tags: list[str] = json.loads(row["details"])[0]
     return tags
 
 
-def _from_item(origins: Mapping[str, str], keys: Mapping[int, str], runs: Mapping[int, str], row: _Row) -> OldEntry:
+def _from_item(origins: Mapping[str, str], keys: Mapping[int, str], runs: Mapping[int, str], row: Row) -> OldEntry:
     if not _are_texts(row, ("origin", "prepared_hash")):
         raise ValueError(row["key"])
     tags, facts, priority, expires_at, related = json.loads(row["details"])
@@ -506,18 +501,18 @@ def _from_item(origins: Mapping[str, str], keys: Mapping[int, str], runs: Mappin
     )
 
 
-def _from_episode(row: _Row) -> OldEntry:
+def _from_episode(row: Row) -> OldEntry:
     if row["id"] != str(uuid5(_NAMESPACE, f"{row['brand']}/{row['key']}")):
         raise ValueError(row["id"])
     return _entry(row | {name: json.loads(row[name]) for name in ("tags", "facts", "related")})
 
 
-def _from_graph(row: _Row) -> OldEntry:
+def _from_graph(row: Row) -> OldEntry:
     details = json.loads(row["details"])
     return _entry(row | details | {"tags": row["tags"].split("\n")[1:-1]})
 
 
-def _entry(row: _Row, origins: Mapping[str, str] | None = None, **more: Any) -> OldEntry:  # noqa: ANN401  # fields
+def _entry(row: Row, origins: Mapping[str, str] | None = None, **more: Any) -> OldEntry:  # noqa: ANN401  # fields
     """Return an entry. Raises ``ValueError`` if it is not what was stored."""
     names = (
         "key", "content", "content_hash", "metadata_hash", "content_type", "kind", "source", "recorded_at",
@@ -538,16 +533,16 @@ def _entry(row: _Row, origins: Mapping[str, str] | None = None, **more: Any) -> 
     )
 
 
-def _entity(row: _Row) -> Iterator[OldEntity]:
+def _entity(row: Row) -> Iterator[OldEntity]:
     if _are_texts(row, ("id", "type", "name")):
         yield OldEntity(row["id"], row["type"], row["name"])
 
 
-def _are_texts(row: _Row, names: Iterable[str]) -> bool:
+def _are_texts(row: Row, names: Iterable[str]) -> bool:
     return all(isinstance(row[name], str) for name in names)
 
 
-def _sound(database: _Database, rows: Iterable[_Row]) -> Iterator[_Row]:
+def _sound(database: OldFile, rows: Iterable[Row]) -> Iterator[Row]:
     """Yield the rows that have the texts that their hashes say; note the damage of others."""
     for row in rows:
         if _are_texts(row, ("key", "content")) and _content_hash(row["content"]) == row["content_hash"]:
@@ -562,7 +557,7 @@ def _content_hash(text: str) -> str:
     return sha256(" ".join(text.split()).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _vectors(rows: Sequence[_Row]) -> dict[str, tuple[OldVector, ...]]:
+def _vectors(rows: Sequence[Row]) -> dict[str, tuple[OldVector, ...]]:
     """Return vectors by the hash of the text that they were made from; those of a model with a gap are left out."""
     found: dict[tuple[str, str], dict[int, bytes]] = {}
     for row in rows:
@@ -589,145 +584,7 @@ def _place(text: str) -> tuple[int, str] | None:
 def _checkpoint(text: str, export: Path) -> OldCheckpoint | None:
     """Return the registry's checkpoint, or the one in the file that was exported for people."""
     try:
-        known = json.loads(text) if text or not _is_file(export) else json.loads(export.read_bytes())["checkpoint"]
+        known = json.loads(text) if text or not is_file(export) else json.loads(export.read_bytes())["checkpoint"]
         return OldCheckpoint(known["at"], known["run_id"], int(known["items"]), dict(known["by_content_type"]))
     except _NOT_AS_WRITTEN:
         return None
-
-
-# SQLite files of 0.2 -------------------------------------------------------------------------------------------------
-
-_SMALL_STEPS = 200
-"""Row numbers that are tried one by one behind a bad page; further steps double. A page contains fewer rows."""
-
-_LAST_ROW = 2**62
-
-
-@dataclass(slots=True)
-class _Database:
-    """A file of 0.2's, open. ``damaged`` becomes true when something in it can't be read.
-
-    Attributes:
-        header: ``application_id`` and ``user_version``, or None if the file is no database any more.
-    """
-
-    connection: sqlite3.Connection
-    damaged: bool = False
-    header: tuple[int, int] | None = None
-    tables: frozenset[str] = field(default=frozenset())
-
-    def look(self) -> None:
-        """Read what the file says of itself."""
-        try:
-            application: int = self.connection.execute("PRAGMA application_id").fetchone()[0]
-            version: int = self.connection.execute("PRAGMA user_version").fetchone()[0]
-            self.header = application, version
-            names = self.connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-            self.tables = frozenset(name for (name,) in names)
-        except sqlite3.DatabaseError as error:
-            self._note(error)
-
-    def has_format(self, version: int) -> bool:
-        """Return whether the file is of this format of 0.2's, or so damaged that it may be."""
-        return self.header is None or (self.header == (0, version) and bool(self.tables or self.damaged))
-
-    def rows(self, table: str, sql: str) -> list[_Row]:
-        """Return all rows that can be read; ``sql`` reads, by their numbers, those above a given one."""
-        if table not in self.tables:
-            return []
-        try:
-            cursor = self.connection.execute(sql, (0,))
-            names = [column[0] for column in cursor.description]
-            rows = cursor.fetchall()
-            if all(row[0] < following[0] for row, following in pairwise(rows)):
-                return [dict(zip(names, row, strict=True)) for row in rows]
-            self.damaged = True
-        except sqlite3.DatabaseError as error:
-            self._note(error)
-        return list(self._salvaged(f"{sql} LIMIT 1"))
-
-    def _salvaged(self, sql: str) -> Iterator[_Row]:
-        """Yield the rows of a damaged table: one by one, for a row is lost that is read together with a bad page."""
-        self.connection.text_factory = _readable
-        after, failures = 0, 0
-        while after <= _LAST_ROW:
-            values = None
-            try:
-                cursor = self.connection.execute(sql, (after,))
-                if (values := cursor.fetchone()) is None:
-                    return
-            except sqlite3.DatabaseError as error:
-                self._note(error)
-            if values is None or values[0] <= after:  # the end of a page that was cut is read as zeros
-                failures += 1
-                after += 1 << max(0, failures - _SMALL_STEPS)
-            else:
-                after, failures = values[0], 0
-                yield dict(zip((column[0] for column in cursor.description), values, strict=True))
-
-    def table(self, table: str, sql: str) -> list[tuple[Any, ...]]:
-        """Return the rows of a table without row numbers, up to the first that can't be read."""
-        found: list[tuple[Any, ...]] = []
-        while table in self.tables:
-            try:
-                found.extend(self.connection.execute(sql))
-            except sqlite3.DatabaseError as error:
-                self._note(error)
-                if self.connection.text_factory is str:
-                    self.connection.text_factory = _readable
-                    found.clear()
-                    continue
-            break
-        return found
-
-    def _note(self, error: sqlite3.DatabaseError) -> None:
-        """Note that the file is damaged. Raises ``OSError`` if it is the disk, or memory, that fails."""
-        name = getattr(error, "sqlite_errorname", "")
-        if name.startswith(_NOT_THE_FILE) and name != "SQLITE_IOERR_SHORT_READ":
-            raise OSError(f"A file of version 0.2 can't be read ({name}).") from error
-        self.damaged = True
-
-
-def _readable(data: bytes) -> str:
-    """Return a text of a damaged file; hashes show what is not as it was."""
-    return data.decode("utf-8", "replace")
-
-
-_NOT_THE_FILE = ("SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_NOMEM", "SQLITE_PERM", "SQLITE_BUSY")
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[_Database | None]:
-    """Provide a file to read, as it is: with a log beside it, a private copy of both; None if there is none."""
-    with ExitStack() as stack:
-        if not _is_file(path):
-            yield None
-            return
-        path.open("rb").close()  # SQLite would not say why it can't
-        log, options = path.with_name(path.name + "-wal"), "mode=ro&immutable=1"
-        if _is_file(log) and log.stat().st_size:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dm-memory-")))
-            shutil.copyfile(log, folder / log.name)
-            path, options = Path(shutil.copyfile(path, folder / path.name)), "mode=rw"
-        try:
-            connection = sqlite3.connect(f"{path.absolute().as_uri()}?{options}", uri=True, isolation_level=None)
-        except sqlite3.Error as error:
-            raise OSError(f"{path} can't be opened.") from error
-        database = _Database(stack.enter_context(closing(connection)))
-        # The first lets a file be read that ends too early; the others distrust what is in it.
-        for pragma in ("writable_schema = ON", "trusted_schema = OFF", "cell_size_check = ON"):
-            connection.execute(f"PRAGMA {pragma}")
-        database.look()
-        yield database
-
-
-def _nothing(stack: ExitStack) -> _Database:
-    return _Database(stack.enter_context(closing(sqlite3.connect(":memory:"))))
-
-
-def _is_file(path: Path) -> bool:
-    """Return whether there is a file; a link, a pipe or a folder of that name is none of 0.2's."""
-    try:
-        return stat.S_ISREG(path.lstat().st_mode)
-    except FileNotFoundError:
-        return False

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -36,6 +37,10 @@ _CHECKED = "checked_at"
 _CHECK_EVERY = timedelta(days=7)
 _CHUNK = 512
 _LARGEST_SEQ = 1 << 40
+_ROWS_A_PAGE = 64
+"""More than fit: an entry takes 128 bytes for its hashes alone."""
+_MOST_FAILURES = 50_000
+"""Ranges of rows that can't be read, after which a table is given up: a second of work."""
 
 
 def open_or_rebuild(
@@ -189,19 +194,25 @@ def _readable(source: sqlite3.Connection, name: str, columns: str) -> Iterator[t
             yield from source.execute(f"SELECT {columns} FROM {name}")
         return
     try:
+        pages = int(source.execute("PRAGMA page_count").fetchone()[0])
+    except sqlite3.Error:
+        return  # not even its first page
+    try:
         last = int(source.execute(f"SELECT max(rowid) FROM {name}").fetchone()[0] or 0)
     except (sqlite3.Error, TypeError, ValueError):
-        last = 1 << 24
-    ranges = [(1, min(max(last, 1), _LARGEST_SEQ))]
-    while ranges:
-        low, high = ranges.pop()
+        last = _LARGEST_SEQ
+    ranges = deque([(1, max(1, min(last, pages * _ROWS_A_PAGE)))])
+    failures = 0
+    while ranges and failures < _MOST_FAILURES:  # the widest ranges first: what is whole comes before the crumbs
+        low, high = ranges.popleft()
         sql = f"SELECT {columns} FROM {name} WHERE rowid BETWEEN ? AND ? ORDER BY rowid"
         try:
             yield from source.execute(sql, (low, high)).fetchall()
         except (sqlite3.Error, UnicodeDecodeError):
+            failures += 1
             if low < high:
                 middle = (low + high) // 2
-                ranges += [(middle + 1, high), (low, middle)]
+                ranges += [(low, middle), (middle + 1, high)]
 
 
 def _imported(

@@ -147,7 +147,7 @@ class Run:
     ) -> Run:
         """Return a new run on an open store; nothing is written yet."""
         now = env.clock()
-        outcomes = Outcomes(brand, env.data_items, dry_run=request.dry_run)
+        outcomes = Outcomes(brand, max(env.data_items, request.report_items), dry_run=request.dry_run)
         last = store.rows("SELECT number, started_at FROM runs ORDER BY number DESC LIMIT 1")
         moment = from_iso(last[0][1]) if last else None
         if moment is not None and (moment - now).total_seconds() > _CLOCK_TOLERANCE_SECONDS:

@@ -4,6 +4,8 @@ Why the lists are our own: ``stop-words`` and ``stopwordsiso`` have 1,298 to 1,3
 "successfully" among them, which a marketer asks for. These have function words and the words questions are made of.
 """
 
+# ruff: noqa: RUF001  # Russian words have letters that look like Latin ones
+
 from __future__ import annotations
 
 __all__ = ["STEMMERS", "STOP_WORDS"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from unicodedata import normalize
 
 __all__ = ["Term", "TermIndex", "words_of"]
@@ -56,14 +57,16 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
+    """``pattern`` is the term's source of a regular expression, or "" where its word alone will do."""
+
     label: str
     words: Words
-    pattern: re.Pattern[str] | None
+    pattern: str
     exact_case: bool
 
     def stands_in(self, text: str) -> bool:
         """Return True where the words stand together and in order, with the term's own punctuation."""
-        return self.pattern is None or self.pattern.search(text) is not None
+        return not self.pattern or _compiled(self.pattern).search(text) is not None
 
 
 class TermIndex:
@@ -89,7 +92,7 @@ class TermIndex:
                 self._anywhere.append((term.text.casefold(), term.label))
             return
         plain = words == {term.text.casefold().encode("utf-8", "surrogatepass")} and not term.exact_case
-        pattern = None if plain else _pattern(term)
+        pattern = "" if plain else _pattern(term)
         # The longest word is the rarest guess; the second criterion only makes the choice stable.
         trigger = max(words, key=lambda word: (len(word), word))
         self._by_word.setdefault(trigger, []).append(_Entry(term.label, words, pattern, term.exact_case))
@@ -112,7 +115,13 @@ class TermIndex:
         return list(labels)
 
 
-def _pattern(term: Term) -> re.Pattern[str]:
+@lru_cache(maxsize=4096)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """Compile what a text calls for: hundreds of terms at once take longer than the sync of a small brand."""
+    return re.compile(pattern)
+
+
+def _pattern(term: Term) -> str:
     text = term.text if term.exact_case else term.text.casefold()
     body = r"[\s\-\u2010-\u2015_]+".join(re.escape(part) for part in _GAP.split(text) if part)
-    return re.compile(rf"(?<!\w){body}(?!\w)")
+    return rf"(?<!\w){body}(?!\w)"

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeAlias
 from urllib.parse import SplitResult, urlsplit
 
 from dm_memory.errors import ConfigurationError, ErrorClass, ServiceError
-from dm_memory.services.extras import how_to_install
+from dm_memory.extras import how_to_install
 from dm_memory.services.faults import Faults
 
 __all__ = [

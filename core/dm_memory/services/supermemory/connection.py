@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from dm_memory.errors import ConfigurationError, ErrorClass, ServiceError
-from dm_memory.services.extras import how_to_install
+from dm_memory.extras import how_to_install
 from dm_memory.services.faults import Faults, retry_after
 from dm_memory.services.http import http_client, is_loopback
 from dm_memory.services.supermemory.replies import (

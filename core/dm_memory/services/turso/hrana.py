@@ -136,6 +136,9 @@ class HranaClient:
         async with client.stream("POST", "/v2/pipeline", content=body, headers=self._headers()) as response:
             good = response.status_code == httpx.codes.OK
             reply = bytearray()
+            if response.status_code == httpx.codes.UNAUTHORIZED:
+                # Unread, its connection is not used again: the server hangs up after this answer, at any moment.
+                return response.status_code, response.headers, b""
             async for piece in response.aiter_bytes():
                 reply += piece
                 if len(reply) > (_MAX_REPLY if good else _MAX_ERROR):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dm_memory.errors import ConfigurationError
-from dm_memory.services.extras import how_to_install, words_for
+from dm_memory.extras import how_to_install, words_for
 from dm_memory.services.graphiti.database import require_driver
 
 

@@ -1,0 +1,42 @@
+"""Who reads a report: a model that calls tools, or a person in a terminal. Remedies name what the reader can do."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from dm_memory.report.escape import code
+
+__all__ = ["Reader", "call"]
+
+
+class Reader(StrEnum):
+    """Through which door the report goes out."""
+
+    TOOL = "tool"
+    TERMINAL = "terminal"
+
+
+_COMMANDS = {
+    "sync_memory": "sync",
+    "get_memory_status": "status",
+    "search_memory": "search",
+    "storage_sync": "storage-sync",
+}
+
+
+def call(reader: Reader, tool: str, brand: str = "", **arguments: bool | int | str) -> str:
+    """Return how a reader starts something, as a code span; arguments that are false, 0 or "" are left out.
+
+    ``sync_memory(brand="acme", dry_run=true)`` for a model, ``dm-memory sync --brand acme --dry-run`` in a terminal.
+    """
+    given = {name: value for name, value in ({"brand": brand} | arguments).items() if value}
+    if reader is Reader.TOOL:
+        return code(f"{tool}({', '.join(f'{name}={_literal(value)}' for name, value in given.items())})", 200)
+    options = (f"--{name.replace('_', '-')}" + ("" if value is True else f" {value}") for name, value in given.items())
+    return code(" ".join(["dm-memory", _COMMANDS.get(tool, tool), *options]), 200)
+
+
+def _literal(value: bool | int | str) -> str:
+    if value is True:
+        return "true"
+    return f'"{value}"' if isinstance(value, str) else str(value)
