@@ -12,10 +12,11 @@ import anyio
 
 from dm_memory.brand.context import load_context
 from dm_memory.brand.files import Limits
-from dm_memory.brand.home import Home
+from dm_memory.brand.home import NO_BRAND, Home
 from dm_memory.embedding.batch import is_installed
 from dm_memory.embedding.models import make_embedder
 from dm_memory.embedding.protocol import Embedder
+from dm_memory.errors import BrandNotFoundError, DmMemoryError, HomeError
 from dm_memory.items import Item
 from dm_memory.requests import PrepareRequest, Progress, SyncRequest, no_progress
 from dm_memory.results import MigrateResult, PrepareResult, StatusResult, SyncResult, VerifyResult
@@ -24,9 +25,10 @@ from dm_memory.settings import Settings
 from dm_memory.sync.pipeline import sync_brand
 from dm_memory.sync.prepare import prepare_payload
 from dm_memory.sync.run import Environment
+from dm_memory.sync.unassigned import keep_unassigned
 from dm_memory.text.guard import Guard
 from dm_memory.text.markets import regions_of
-from dm_memory.text.timestamps import Clock, from_iso, utc_now
+from dm_memory.text.timestamps import Clock, from_iso, to_iso, utc_now
 
 if TYPE_CHECKING:
     from dm_memory.cache.results import StorageSyncRequest, StorageSyncResult
@@ -91,12 +93,42 @@ class Memory:
         Raises:
             DmMemoryError: Nothing could be done.
         """
-        brand = await asyncio.to_thread(self.resolve_brand, request.brand)
+        try:
+            brand = await asyncio.to_thread(self.resolve_brand, request.brand)
+        except (BrandNotFoundError, HomeError) as error:
+            raise await asyncio.to_thread(self._without_brand, request, error) from None
         stop = asyncio.Event()
         environment = self._environment(brand)
         for service in environment.services:
             service.retry_now()  # who syncs again may just have repaired what was wrong
         return await _stoppable(sync_brand(environment, request, brand, _safely(progress), stop), stop)
+
+    def _without_brand(self, request: SyncRequest, error: DmMemoryError) -> DmMemoryError:
+        """Keep the learnings of a call that names no brand there is, and return the error that says so."""
+        if not request.session_learnings or request.dry_run or request.brand or self.settings.brand:
+            return error
+        settings = self.settings
+        limits = Limits(settings.max_file_bytes, settings.max_content_chars)
+        now = to_iso(self._clock())
+        try:
+            kept, _ = keep_unassigned(self.home.root, request.session_learnings, settings.personal_data, limits, now)
+        except (OSError, DmMemoryError):
+            return error
+        learnings = "1 learning was" if kept == 1 else f"{kept} learnings were"
+        problem = f"{error.problem} The {learnings} kept and will be stored with the first sync of a brand."
+        brands = error.brands if isinstance(error, BrandNotFoundError) else ()
+        return BrandNotFoundError(problem, error.remedy if brands else NO_BRAND, brands)
+
+    async def init(self, name: str) -> str:
+        """Make a minimal brand and make it active, for people without the plugin; return its slug.
+
+        Raises:
+            InputError: The name can't be a brand's, or there is such a brand.
+            HomeError: The folders can't be written.
+        """
+        from dm_memory.operations.init import init_brand  # noqa: PLC0415  # a rare command's own code
+
+        return await asyncio.to_thread(init_brand, self.home, name, self._clock())
 
     async def status(self, brand: str | None = None, items: int | None = None) -> StatusResult:
         """Look at a brand's memory; ``items``: failed ones to list. Raises ``DmMemoryError``."""

@@ -55,6 +55,8 @@ class Action(StrEnum):
     """A service turned out not to have it any more."""
     REFUSED = "refused"
     """Never stored: credentials in the text, or nothing that could be stored."""
+    FORGOTTEN = "forgotten"
+    """Not stored: a user had this text forgotten. It stays out until it changes or is restored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +157,7 @@ class Counts:
     forced: int = 0
     learned: int = 0
     refused: int = 0
+    forgotten: int = 0
     stored: int = 0
     failed: int = 0
     queued: int = 0

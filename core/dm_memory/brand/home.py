@@ -11,13 +11,16 @@ from pathlib import Path
 from dm_memory.brand.files import BrandFileError, Limits, parse_json, read_inside, stays_inside
 from dm_memory.errors import BrandNotFoundError, HomeError
 
-__all__ = ["Home", "is_brand_name"]
+__all__ = ["NO_BRAND", "Home", "is_brand_name"]
 
 _MAX_NAME = 100
 # A colon separates a drive or a stream on Windows.
 _SEPARATORS = frozenset("/\\:")
 _REFUSED_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _SET_HOME = "Set CLAUDE_MARKETING_HOME, or pass --home, to the folder that holds the brands."
+
+NO_BRAND = 'Set one up with /dm:brand-setup, or without the plugin with: dm-memory init "Brand name".'
+"""What to do if a home has no brand."""
 
 
 def is_brand_name(name: str) -> bool:
@@ -130,7 +133,7 @@ class Home:
 
 def _not_found(slug: str, brands: tuple[str, ...]) -> BrandNotFoundError:
     if not brands:
-        return BrandNotFoundError("There is no brand yet.", "Set one up with the marketing plugin first.", brands)
+        return BrandNotFoundError("There is no brand yet.", NO_BRAND, brands)
     known = f"The brands are: {', '.join(brands)}."
     if not slug:
         return BrandNotFoundError("No brand is named and none is active.", f"Name one. {known}", brands)

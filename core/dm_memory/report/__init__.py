@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dm_memory.report.doctor import Check, doctor_report
+from dm_memory.report.doctor import doctor_report
 from dm_memory.report.errors import error_report
+from dm_memory.report.maintenance import migrate_report, verify_report
 from dm_memory.report.model import Report
 from dm_memory.report.prepare import prepare_report
+from dm_memory.report.reader import Reader
 from dm_memory.report.search import search_report
 from dm_memory.report.status import status_report
 from dm_memory.report.storage import storage_report
 from dm_memory.report.sync import sync_report
-from dm_memory.report.upkeep import migrate_report, verify_report
 
 __all__ = [
-    "Check",
+    "Reader",
     "Report",
     "doctor_report",
     "error_report",

@@ -13,7 +13,7 @@ from typing import Any
 
 from dm_memory.errors import ServiceError
 from dm_memory.report.escape import scrub, visible
-from dm_memory.results import Action, Failure, ItemOutcome, PrepareResult
+from dm_memory.results import Action, Failure, ItemOutcome, MigrateResult, PrepareResult, VerifyResult
 from dm_memory.services.protocol import Capacity
 
 __all__ = ["COMPUTED", "NAMES", "capacity_alert", "data_of", "fitted", "remaining"]
@@ -50,8 +50,20 @@ def percent(capacity: Capacity) -> float | None:
     return None if capacity.percent is None else round(capacity.percent, 1)
 
 
+def agrees(result: VerifyResult) -> bool:
+    """Return whether nothing differed, and everything could be compared."""
+    return not any(part.differing or part.failure for part in result.parts)
+
+
+def is_complete(result: MigrateResult) -> bool:
+    """Return whether everything is there."""
+    return result.is_complete
+
+
 COMPUTED: dict[type, dict[str, Callable[[Any], Any]]] = {
-    Capacity: {"percent": percent, "remaining": remaining, "alert": capacity_alert}
+    Capacity: {"percent": percent, "remaining": remaining, "alert": capacity_alert},
+    VerifyResult: {"agrees": agrees},
+    MigrateResult: {"complete": is_complete},
 }
 """What the data says beyond a dataclass's fields; the types are those the functions return."""
 
@@ -67,7 +79,7 @@ def data_of(value: Any, name: str = "") -> Any:  # noqa: ANN401, PLR0911  # any 
     if isinstance(value, float):
         return round(value, 6)
     if isinstance(value, Mapping):
-        return {scrub(str(key)): data_of(part, name) for key, part in value.items()}
+        return {scrub(str(data_of(key))): data_of(part, name) for key, part in value.items()}
     if isinstance(value, ServiceError):
         return data_of(Failure(value.error_class.value, value.problem, value.remedy, value.code))
     if is_dataclass(value) and not isinstance(value, type):
@@ -81,7 +93,8 @@ def _fields_of(value: Any) -> dict[str, Any]:  # noqa: ANN401  # any dataclass
     )
     if refused:
         value = replace(value, title="")  # it can hold the credential that the text was refused for
-    data = {NAMES.get(field.name, field.name): data_of(getattr(value, field.name), field.name) for field in fields(value)}
+    names = [field.name for field in fields(value)]
+    data = {NAMES.get(name, name): data_of(getattr(value, name), name) for name in names}
     return data | {name: function(value) for name, function in COMPUTED.get(type(value), {}).items()}
 
 

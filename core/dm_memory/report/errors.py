@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from dm_memory.errors import BrandNotFoundError, DmMemoryError, LayerError
-from dm_memory.report.data import tags_data
-from dm_memory.report.escape import code, inline, visible
+from dm_memory.errors import BrandNotFoundError, DmMemoryError, ServiceError
+from dm_memory.report.escape import code, inline, scrub, visible
 from dm_memory.report.model import Report
 from dm_memory.report.words import sentence_end
 
 __all__ = ["error_report"]
+
+_SHOWN_BRANDS = 50
 
 
 def error_report(error: DmMemoryError) -> Report:
@@ -23,14 +24,14 @@ def error_report(error: DmMemoryError) -> Report:
     problem, remedy = sentence_end(inline(error.problem)), sentence_end(inline(error.remedy))
     text = f"**Nothing was done.** {problem}\n\nWhat to do: {remedy}"
     if isinstance(error, BrandNotFoundError):
-        details["brands"] = tags_data(error.brands)
+        details["brands"] = [scrub(brand) for brand in error.brands]
         if error.brands:
-            text += f"\n\nBrands there are: {', '.join(map(code, error.brands[:50]))}"
+            text += f"\n\nBrands there are: {', '.join(map(code, error.brands[:_SHOWN_BRANDS]))}"
     return Report(f"{text}\n", {"kind": "error", "error": details}, 2)
 
 
 def _class_name(error: DmMemoryError) -> str:
-    if isinstance(error, LayerError):
+    if isinstance(error, ServiceError):
         return error.error_class.value
     return _NAMES.get(type(error).__name__, "error")
 
@@ -41,5 +42,6 @@ _NAMES = {
     "InputError": "input",
     "ConfigurationError": "configuration",
     "LockTimeoutError": "lock-timeout",
-    "RegistryError": "registry",
+    "StoreError": "store",
+    "DamagedStoreError": "store-damaged",
 }

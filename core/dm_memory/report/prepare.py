@@ -1,58 +1,60 @@
-"""The report of ``prepare_store``: one payload checked and set aside, known already, or refused."""
+"""The report of ``prepare_store``: one payload checked and stored, known already, or refused."""
 
 from __future__ import annotations
 
-from dm_memory.report.data import finding_data, guard_data, tags_data
-from dm_memory.report.escape import code, inline, quote, scrub, visible
+from dm_memory.report.data import data_of
+from dm_memory.report.escape import code, inline, quote
 from dm_memory.report.model import Report
-from dm_memory.report.parts import QUOTED_NOTE, command, document, finding_text, guard_text
-from dm_memory.report.words import short_hash, when
-from dm_memory.results import PrepareResult
+from dm_memory.report.parts import QUOTED_NOTE, document, finding_text, guard_text, key_code
+from dm_memory.report.reader import Reader, call
+from dm_memory.report.words import when
+from dm_memory.results import GuardHit, PrepareResult
 
 __all__ = ["prepare_report"]
 
 _HEADINGS = {
-    "prepared": "# Prepared for memory",
+    "prepared": "# Kept in memory",
     "duplicate": "# In memory already",
     "refused": "# Refused, not stored",
 }
+_SHOWN_TAGS = 30
 
 
-def prepare_report(result: PrepareResult) -> Report:
+def prepare_report(result: PrepareResult, *, reader: Reader = Reader.TERMINAL) -> Report:
     """Render what became of one payload; exit code 2 where it was refused."""
     heading = _HEADINGS.get(result.status, f"# {inline(result.status, 40)}")
-    blocks = [_lead(result), "\n".join(f"- {line}" for line in _facts(result)), QUOTED_NOTE]
-    return Report(document(heading, blocks, []), _data(result), result.exit_code)
+    blocks = [_lead(result, reader), "\n".join(f"- {line}" for line in _facts(result)), QUOTED_NOTE]
+    return Report(document(heading, blocks, []), {"kind": "prepare", **data_of(result)}, result.exit_code)
 
 
-def _lead(result: PrepareResult) -> str:
+def _lead(result: PrepareResult, reader: Reader) -> str:
     if result.status == "refused":
         return "The text was not kept and will not be stored. Take out what is named below, then prepare it again."
-    text = quote(result.title)
+    text = quote(result.title, 100)
     if result.status == "duplicate":
         return f"{text} is known already, so it is not stored a second time. {_merged(result)}"
-    return f"{text} is safely recorded. The next sync stores it: {command('sync', result.brand)}"
+    sync = call(reader, "sync_memory", result.brand)
+    return f"{text} is in memory, and searches find it now. Connected services get it with the next sync: {sync}"
 
 
 def _merged(result: PrepareResult) -> str:
     if not result.merged_tags:
         return "Nothing changes."
-    return f"Its entry gains the tags: {_tags(result.merged_tags)}; all else about it stays."
+    return f"Its entry gains the tags: {_tags(result.merged_tags)}; everything else about it stays."
 
 
 def _tags(tags: tuple[str, ...]) -> str:
-    return ", ".join(code(tag, 60) for tag in tags[:30]) + (", …" if len(tags) > 30 else "")  # noqa: PLR2004  # a line
+    return ", ".join(code(tag, 60) for tag in tags[:_SHOWN_TAGS]) + (", …" if len(tags) > _SHOWN_TAGS else "")
 
 
 def _facts(result: PrepareResult) -> list[str]:
-    key = f"key {code(result.key)} · " if result.key else ""
-    identity = f"{key}hash {code(short_hash(result.content_hash))}"
-    facts = [f"Type {inline(result.content_type, 40)} · {identity}"]
+    key = f" · key {key_code(result.key)}" if result.key else ""
+    facts = [f"Type {inline(result.content_type, 40)}{key}"]
     if result.tags:
         facts.append(f"Tags: {_tags(result.tags)}")
     if result.existing_key:
-        stored = f", stored {when(result.existing_stored_at)}" if result.existing_stored_at else ", not stored yet"
-        facts.append(f"Existing entry: {code(result.existing_key)}{stored}")
+        stored = f", stored {when(result.existing_stored_at)}" if result.existing_stored_at else ""
+        facts.append(f"Existing entry: {key_code(result.existing_key)}{stored}")
     if result.existing_tags:
         facts.append(f"Its tags so far: {_tags(result.existing_tags)}")
     if result.priority != "normal":
@@ -61,27 +63,9 @@ def _facts(result: PrepareResult) -> list[str]:
         facts.append(f"Expires: {when(result.expires_at)}")
     if result.path:
         facts.append(f"Waits in {code(result.path)}")
-    facts += [f"{'Refused because of' if hit.refused else 'Masked'}: {guard_text(hit)}" for hit in result.guard_hits]
+    facts += [f"{_guard_words(hit)}: {guard_text(hit)}" for hit in result.guard_hits]
     return facts + [finding_text(finding) for finding in result.findings]
 
 
-def _data(result: PrepareResult) -> dict[str, object]:
-    return {
-        "kind": "prepare",
-        "brand": result.brand,
-        "status": result.status,
-        "key": scrub(result.key),
-        "hash": result.content_hash,
-        "content_type": scrub(result.content_type),
-        "tags": tags_data(result.tags),
-        "title": "" if result.status == "refused" else visible(result.title),
-        "path": scrub(result.path),
-        "existing_key": scrub(result.existing_key),
-        "existing_stored_at": result.existing_stored_at or None,
-        "existing_tags": tags_data(result.existing_tags),
-        "merged_tags": tags_data(result.merged_tags),
-        "priority": result.priority,
-        "expires_at": scrub(result.expires_at) or None,
-        "guard": [guard_data(hit) for hit in result.guard_hits],
-        "findings": [finding_data(finding) for finding in result.findings],
-    }
+def _guard_words(hit: GuardHit) -> str:
+    return "Refused because of" if hit.refused else "Left out with its line" if hit.removed else "Masked"

@@ -47,17 +47,22 @@ def report_schema() -> dict[str, Any]:
     """Return the schema."""
     models = [*(_report(kind, result) for kind, result in _KINDS.items()), _doctor(), _error()]
     _, schema = models_json_schema([(model, "serialization") for model in models], ref_template="#/$defs/{model}")
-    definitions = {name: _tidy(part) for name, part in sorted(schema["$defs"].items())}
-    return {
+    whole = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "dm-memory report data",
-        "description": 'What a tool returns under _meta["io.dm-memory/report"] and the command line prints with --json.',
+        "description": 'What a tool returns under _meta["io.dm-memory/report"], and a command with --json.',
         "oneOf": [{"$ref": f"#/$defs/{model.__name__}"} for model in models],
-        "$defs": definitions,
+        "$defs": {name: _tidy(part) for name, part in sorted(schema["$defs"].items())},
     }
+    # Two enumerations have one name; pydantic tells them apart by their modules.
+    text = re.sub(
+        r"dm_memory__(\w+)__results__Mode", lambda match: f"{match[1].title()}Mode", orjson.dumps(whole).decode()
+    )
+    named: dict[str, Any] = orjson.loads(text)
+    return named
 
 
-class _Cut(BaseModel):
+class Cut(BaseModel):
     """How much of a list is shown."""
 
     model_config = _CLOSED
@@ -69,10 +74,11 @@ class _Cut(BaseModel):
 def _report(kind: str, result: type) -> type[BaseModel]:
     extra: dict[str, Any] = {
         "kind": (Literal[kind], ...),  # type: ignore[valid-type]  # the literal is a value of the table above
-        "cut": (dict[str, _Cut] | None, _CUT),
+        "cut": (dict[str, Cut] | None, _CUT),
         "rest": (str | None, _REST),
     }
-    return create_model(f"{result.__name__.removesuffix('Result')}Report", __config__=_CLOSED, **_members(result), **extra)
+    name = f"{result.__name__.removesuffix('Result')}Report"
+    return create_model(name, __config__=_CLOSED, **_members(result), **extra)
 
 
 def _doctor() -> type[BaseModel]:
@@ -82,7 +88,7 @@ def _doctor() -> type[BaseModel]:
         kind=(Literal["doctor"], ...),
         status=(Literal["ok", "warn", "fail"], ...),
         checks=(list[_model(Check)], ...),  # type: ignore[misc]  # a model that is made at run time
-        cut=(dict[str, _Cut] | None, _CUT),
+        cut=(dict[str, Cut] | None, _CUT),
         rest=(str | None, _REST),
     )
 
@@ -148,9 +154,7 @@ def _attributes(kind: type) -> dict[str, str]:
     """Return what a docstring says of each attribute; ``a / b: ...`` speaks of both."""
     section = (getdoc(kind) or "").partition("Attributes:\n")[2]
     entries = re.findall(r"^    (\w+(?: / \w+)*): (.+(?:\n {8,}.+)*)", section, re.MULTILINE)
-    return {
-        name: " ".join(text.replace("``", "").split()) for names, text in entries for name in names.split(" / ")
-    }
+    return {name: " ".join(text.replace("``", "").split()) for names, text in entries for name in names.split(" / ")}
 
 
 def _tidy(part: Any) -> Any:  # noqa: ANN401  # any JSON

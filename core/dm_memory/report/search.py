@@ -1,99 +1,128 @@
-"""The report of a search: what was found, best first, with its relevance in words."""
+"""The report of a search: what was found, best first, how well it fits in words, and the facts behind it."""
 
 from __future__ import annotations
 
-from dm_memory.report.data import finding_data, tags_data
-from dm_memory.report.escape import code, inline, quote, scrub, visible
+from dm_memory.report.data import data_of
+from dm_memory.report.escape import code, inline, quote
 from dm_memory.report.model import Report
-from dm_memory.report.parts import QUOTED_NOTE, command, document, finding_text
-from dm_memory.report.words import counted, when
-from dm_memory.services.protocol import SearchHit
-from dm_memory.results import SearchResult
+from dm_memory.report.parts import QUOTED_NOTE, TEXT_BYTES, bullets, document, finding_text, fitting, key_code
+from dm_memory.report.reader import Reader, call
+from dm_memory.report.words import capital, counted, listed, sentence_end, short_id, when
+from dm_memory.search.results import EntityFacts, FactLine, Hit, Mode, RevisionLine, SearchResult
 
-__all__ = ["relevance", "search_report"]
-
-STRONG = 0.5
-"""Cosine from which a match is strong. wordllama, 256 d, 19 questions on 8 texts: questions that share the text's words
-score 0.56-1.00, paraphrased ones 0.09-0.37, the best wrong text at most 0.24."""
-GOOD = 0.25
-"""Cosine from which a match is good: above every wrong text of that measurement."""
+__all__ = ["search_report"]
 
 _TEXT_CHARS = 600
-_DATA_CHARS = 20_000
+_SHOWN_TAGS = 12
+_SHOWN_FINDINGS = 10
+_FILTERS = {
+    "content_type": "type",
+    "tags": "tags",
+    "from_date": "from",
+    "to_date": "until",
+    "as_of": "as it was on",
+    "min_priority": "priority at least",
+}
 
 
-def relevance(hit: SearchHit) -> str:
-    """Return how well a hit fits: ``strong``, ``good``, ``weak`` or, where only words matched, ``words``."""
-    if hit.similarity is None:
-        return "words"
-    return "strong" if hit.similarity >= STRONG else "good" if hit.similarity >= GOOD else "weak"
-
-
-def search_report(result: SearchResult) -> Report:
+def search_report(
+    result: SearchResult, *, reader: Reader = Reader.TERMINAL, max_bytes: int | None = TEXT_BYTES
+) -> Report:
     """Render the answer to a search. Nothing found is an answer too: the exit code is 0."""
-    lead = [_lead(result)]
+    lines = max(1, len(result.hits), len(result.history))
+    text = fitting(lambda limit: _text(result, limit, reader), lines, max_bytes)
+    rest = "Search again with a smaller limit or more filters, and each entry is shown whole."
+    return Report(text, {"kind": "search", **data_of(result)}, 0, rest)
+
+
+def _text(result: SearchResult, limit: int, reader: Reader) -> str:
+    lead = [_lead(result, reader)] if result.query else []
     if result.filters:
-        filters = ", ".join(f"{inline(name, 30)} {code(value, 80)}" for name, value in result.filters.items())
+        filters = ", ".join(f"{_FILTERS.get(name, name)} {code(value, 80)}" for name, value in result.filters.items())
         lead.append(f"Only entries with: {filters}")
-    body = "\n".join(f"{place}. {_hit_text(hit)}" for place, hit in enumerate(result.hits, 1))
-    findings = "\n".join(f"- {finding_text(finding)}" for finding in result.findings)
-    text = document("# Memory search", [*lead, QUOTED_NOTE, *filter(None, [findings, body])], [])
-    return Report(text, _data(result))
+    lead.append(QUOTED_NOTE)
+    lead += [f"- {finding_text(finding)}" for finding in result.findings[:_SHOWN_FINDINGS]]
+    if not result.model and result.hits and result.mode is Mode.HYBRID and not _is_explained(result):
+        lead.append("The search was by words alone: there are no vectors of an embedding model.")
+    smaller = "search again with a smaller limit"
+    hits = [f"{place}. {_hit_text(hit)}" for place, hit in enumerate(result.hits[:limit], 1)]
+    if len(result.hits) > limit:
+        hits.append(f"\n… and {counted(len(result.hits) - limit, 'more', 'more')}. To see them: {smaller}")
+    sections = [
+        ("What is known about it", [_entity_text(entity) for entity in result.entities]),
+        ("What it said", ["\n".join(map(_revision_text, result.history[-limit:]))] if result.history else []),
+        (
+            "Only in connected services",
+            [bullets(map(_hit_text, result.elsewhere), total=len(result.elsewhere), limit=limit, rest=smaller)]
+            if result.elsewhere
+            else [],
+        ),
+    ]
+    body = ["\n".join(hits)] if hits else []
+    return document("# Memory search", [*lead, *body], [section for section in sections if section[1]])
 
 
-def _lead(result: SearchResult) -> str:
+def _is_explained(result: SearchResult) -> bool:
+    return any(finding.code in {"words-alone", "without-vectors"} for finding in result.findings)
+
+
+def _lead(result: SearchResult, reader: Reader) -> str:
     asked = (
         f"for {quote(result.query, 200)} among {counted(result.entries, 'entry', 'entries')} of {code(result.brand)}"
     )
-    if result.hits:
+    sync = call(reader, "sync_memory", result.brand)
+    if result.hits and result.known:
         return f"{counted(len(result.hits), 'match', 'matches')} {asked}, best first."
+    if result.hits:
+        return f"**Memory has no answer** {asked}. The nearest entries, which may be about something else:"
     if not result.entries:
-        return f"Nothing found {asked}: memory is empty. What to do: {command('sync', result.brand)}"
+        empty = "no entry fits the filters" if result.filters else "memory is empty"
+        return f"Nothing found {asked}: {empty}. What to do: {sync}"
     hint = "Ask in other words or with fewer filters." if result.filters else "Ask in other words."
-    return f"Nothing found {asked}. {hint} If files have changed since the last sync: {command('sync', result.brand)}"
+    return f"Nothing found {asked}. {hint} If files have changed since the last sync: {sync}"
 
 
-def _hit_text(hit: SearchHit) -> str:
-    facts = [_relevance_text(hit), inline(hit.content_type, 40)]
+def _hit_text(hit: Hit) -> str:
+    states = _states(hit)
+    facts = [f"**{hit.relevance.value}**" if not hit.service else f"from {inline(hit.service, 60)}"]
+    facts += [f"**{listed(states)}**"] if states else []
+    facts += [inline(hit.content_type, 40)]
     facts += [when(hit.recorded_at)] if hit.recorded_at else []
     facts += [f"source {inline(hit.source, 40)}"] if hit.source else []
-    facts += [f"tags {', '.join(code(tag, 60) for tag in hit.tags[:12])}"] if hit.tags else []
-    return f"{quote(hit.content, _TEXT_CHARS)} · {' · '.join([*facts, code(hit.key)])}"
+    facts += [f"by {inline(hit.author, 40)}"] if hit.author else []
+    facts += [f"tags {', '.join(code(tag, 60) for tag in hit.tags[:_SHOWN_TAGS])}"] if hit.tags else []
+    facts += [key_code(hit.key), f"id {code(short_id(hit.id))}"]
+    reasons = hit.explanation.reasons if hit.explanation else ()
+    why = f"\n   - Why: {'; '.join(inline(reason, 200) for reason in reasons)}" if reasons else ""
+    return f"{quote(hit.passage or hit.content, _TEXT_CHARS)} · {' · '.join(facts)}{why}"
 
 
-def _relevance_text(hit: SearchHit) -> str:
-    level = relevance(hit)
-    if level == "words":
-        return "**word match**"
-    return f"**{level} match**" + (", same words" if hit.lexical else "")
+def _states(hit: Hit) -> list[str]:
+    """Return what a reader must know before using a text: it may not be true any more."""
+    states = [f"retired {when(hit.retired_at)}" if hit.retired_at else "retired"] if hit.state == "retired" else []
+    states += [f"expired {when(hit.expires_at)}"] if hit.is_expired else []
+    states += ["waiting for the next sync"] if hit.is_waiting else []
+    states += ["an earlier text"] if hit.revision is not None else []
+    states += [f"{hit.priority} priority"] if hit.priority != "normal" else []
+    return [inline(state, 60) for state in states]
 
 
-def _data(result: SearchResult) -> dict[str, object]:
-    return {
-        "kind": "search",
-        "brand": result.brand,
-        "query": visible(result.query),
-        "filters": {scrub(name): scrub(value) for name, value in result.filters.items()},
-        "entries": result.entries,
-        "engine": scrub(result.engine),
-        "model": scrub(result.model),
-        "hits": [_hit_data(hit) for hit in result.hits],
-        "findings": [finding_data(finding) for finding in result.findings],
-    }
+def _entity_text(entity: EntityFacts) -> str:
+    lines = [f"- {_fact_text(fact)}" for fact in entity.facts]
+    lines += [f"- Changed: {' → '.join(map(_fact_text, change))}" for change in entity.changes]
+    return f"**{capital(inline(entity.type, 30))} {quote(entity.name, 80)}**\n\n" + "\n".join(lines)
 
 
-def _hit_data(hit: SearchHit) -> dict[str, object]:
-    return {
-        "id": hit.id,
-        "key": scrub(hit.key),
-        "content": visible(hit.content[:_DATA_CHARS]),
-        "content_truncated": len(hit.content) > _DATA_CHARS,
-        "content_type": scrub(hit.content_type),
-        "source": scrub(hit.source),
-        "tags": tags_data(hit.tags),
-        "recorded_at": scrub(hit.recorded_at),
-        "relevance": relevance(hit),
-        "score": round(hit.score, 6),
-        "similarity": None if hit.similarity is None else round(hit.similarity, 4),
-        "lexical": hit.lexical,
-    }
+def _fact_text(fact: FactLine) -> str:
+    since = f"since {when(fact.valid_at)}" if fact.valid_at else ""
+    until = f"until {when(fact.invalid_at)}" if fact.invalid_at else ""
+    retired = "retired" if fact.is_retired else ""
+    notes = ", ".join(filter(None, (since, until, retired)))
+    return f"{quote(fact.text, 200)}" + (f" ({notes})" if notes else "")
+
+
+def _revision_text(revision: RevisionLine) -> str:
+    until = f" until {when(revision.replaced_at)}" if revision.replaced_at else ", the present text"
+    since = f"From {when(revision.recorded_at)}" if revision.recorded_at else "From the beginning"
+    reason = f" ({inline(revision.reason, 60)})" if revision.reason else ""
+    return sentence_end(f"{revision.number}. {since}{until}{reason}: {quote(revision.content, _TEXT_CHARS)}")

@@ -170,7 +170,8 @@ class _Rendering:
         if finding.code != _HELD_BACK:
             return finding_text(finding)
         confirm = call(self._reader, "sync_memory", self._result.brand, retire=True)
-        return finding_text(finding, remedy=f"restore the files if that was a mistake; to retire the entries: {confirm}")
+        remedy = f"restore the files if that was a mistake; to retire the entries: {confirm}"
+        return finding_text(finding, remedy=remedy)
 
     def _findings(self, place: str) -> list[Finding]:
         return [finding for finding in self._result.findings if _place(finding, self._result) == place]
@@ -490,7 +491,8 @@ def _delta(result: SyncResult) -> str:
     counts, delta = result.counts, result.checkpoint.delta
     parts = [(counts.new, "new"), (counts.restored, "current again"), (-counts.retired, "retired")]
     known = sum(count for count, _ in parts)
-    parts.append((delta - known, "from other computers" if counts.learned else "by texts that are equal now, or no longer"))
+    others = "from other computers" if counts.learned else "by texts that are equal now, or no longer"
+    parts.append((delta - known, others))
     if result.dry_run or not delta:
         return "as before" if not delta else f"{delta:+,}"
     return f"{delta:+,} by this sync: {listed(f'{count:+,} {what}' for count, what in parts if count)}"
@@ -499,13 +501,14 @@ def _delta(result: SyncResult) -> str:
 def _checkpoint(result: SyncResult) -> str:
     state = result.checkpoint
     last = when(state.last_complete_sync_at) if state.last_complete_sync_at else "none yet"
-    if result.dry_run:
-        return f"untouched by a dry run; last complete sync of everything: {last}."
     if state.moved:
         return f"everything was stored as of {last}."
-    if result.status == "complete":
-        return f"not moved, because this sync read only a part ({result.scope}); last complete sync of everything: {last}."
-    return f"not moved, because this sync is not complete; last complete sync of everything: {last}."
+    why = f"not moved, because this sync read only a part ({result.scope})"
+    if result.dry_run:
+        why = "untouched by a dry run"
+    elif result.status != "complete":
+        why = "not moved, because this sync is not complete"
+    return f"{why}; last complete sync of everything: {last}."
 
 
 def _capacity(result: SyncResult) -> list[str]:
@@ -526,5 +529,6 @@ def _next_sync(result: SyncResult) -> list[str]:
     if full:
         parts.append(f"Make room in {listed(full)} first: see Storage capacity.")
     if upcoming.estimated_items >= _LARGE and not result.dry_run:
-        parts.append(f"About {entries(upcoming.estimated_items)} a sync is a lot: sync more often, after each campaign.")
+        size = entries(upcoming.estimated_items)
+        parts.append(f"About {size} a sync is a lot: sync more often, for example after each campaign.")
     return [" ".join([*parts, REMINDER])]

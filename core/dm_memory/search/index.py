@@ -2,7 +2,7 @@
 
 Everything is keyed by the store's clock: the same moment has the same rows. A later one is read by its changed rows
 alone. Words are read when a question first asks for them; their scores are BM25, computed here rather than by FTS5,
-whose ``bm25`` knows no other rarity than its own and costs ten times as much (decision 0024).
+whose ``bm25`` gives a word of more than half of the entries no weight and costs several times as much (decision 0024).
 """
 
 from __future__ import annotations

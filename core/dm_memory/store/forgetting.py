@@ -15,7 +15,7 @@ from __future__ import annotations
 import hmac
 import secrets
 import sqlite3
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -49,9 +49,11 @@ __all__ = [
     "note_correction",
     "own_key",
     "purge_journal",
+    "remaining",
     "remove_texts",
     "same_texts",
     "scrub",
+    "stand_ins",
     "texts_with_macs",
 ]
 
@@ -213,6 +215,23 @@ def corrected_texts(connection: sqlite3.Connection, seqs: Collection[int]) -> se
     return set(connection.execute(sql, (CORRECTED, in_json(seqs))).fetchall())
 
 
+def stand_ins(connection: sqlite3.Connection, entries: Mapping[int, str], hashes: Iterable[str]) -> dict[str, int]:
+    """Return by content hash which entry a text belongs to although it says something else now: it was corrected.
+
+    Args:
+        connection: To memory.db.
+        entries: The entries that come into question: their rows, and ids.
+        hashes: What a file states.
+    """
+    found = {digest: seq for seq, digest in corrected_texts(connection, entries)}
+    forgotten = Forgotten.load(connection)
+    purged = {digest: macs for digest in hashes if digest not in found and (macs := forgotten.macs_of(digest))}
+    if purged:
+        own = {seq: set(macs_of_entry(connection, id_)) for seq, id_ in entries.items()}
+        found |= {digest: seq for digest, macs in purged.items() for seq in own if own[seq] & set(macs)}
+    return found
+
+
 def note_correction(store: Store) -> None:
     """Remember that there are corrections, so that memories without any never look for them. Inside a transaction."""
     store.set_meta(_CORRECTIONS, "1")
@@ -255,6 +274,27 @@ def texts_with_macs(connection: sqlite3.Connection, forgotten: Forgotten) -> lis
     rows = connection.execute("SELECT content_hash FROM entries UNION SELECT content_hash FROM revisions")
     found = [digest for (digest,) in rows if forgotten.has(digest)]
     return same_texts(connection, (), found) if found else []
+
+
+def remaining(connection: sqlite3.Connection) -> Iterator[str]:
+    """Yield every text that is in memory, with all that was made from it or says where it is from."""
+    for sql in _REMAINING:
+        for row in connection.execute(sql):
+            yield "\n".join(str(value) for value in row if value)
+
+
+_REMAINING = (
+    "SELECT content, key, facts, related, origin, list_key FROM entries",
+    "SELECT content FROM revisions",
+    "SELECT text FROM words",
+    "SELECT text FROM facts WHERE text IS NOT NULL",
+    "SELECT name, words FROM entities",
+    "SELECT text, campaigns, channels FROM patterns",
+    "SELECT DISTINCT tag FROM tags",
+    "SELECT path FROM source_files",
+    "SELECT name, value FROM meta",
+    "SELECT error FROM deliveries WHERE error <> ''",
+)
 
 
 # Removing them -------------------------------------------------------------------------------------------------------
@@ -350,13 +390,8 @@ def _remove_entries(store: Store, whole: Mapping[int, str], services: Collection
             [(kind, id_, tick, store.brand) for (id_, kind), tick in zip(gone, store.ticks(len(gone)), strict=True)],
         )
     update_patterns(connection, store.brand, seqs, store.ticks)
-    # Whatever was confirmed: a write whose answer got lost may have arrived.
-    connection.executemany(
-        "INSERT INTO deliveries (service, id, kind, wanted, confirmed, action, run)"
-        " VALUES (?, ?, 'entry', '', '?', ?, ?) ON CONFLICT DO UPDATE SET confirmed = CASE confirmed WHEN '' THEN '?' ELSE confirmed END",
-        [(service, id_, "forgotten", run) for service in services for id_ in whole.values()],
-    )
     outbox.remove(connection, whole.values(), run, "forgotten")
+    outbox.delete(connection, services, [*whole.values()], run)
 
 
 def _remove_revisions(store: Store, texts: Sequence[Text], now: str) -> list[str]:

@@ -5,6 +5,7 @@ damaged or lost database is built again from the files and the journal, and what
 happens between the hand-in and the transaction.
 
 Records (``op``), after the first one (``journal``, with the file's id):
+    store: A memory.db was made: without one, what stands here was handed in before there was any.
     entry: An entry as it was first stored, of those that no file keeps: session learnings, prepared payloads, entries
         of rolling files, what other machines stored.
     replaced: The text an entry had before its file changed it.
@@ -63,12 +64,13 @@ class Journal:
     """The journal of one brand. Every method may raise ``StoreError``; any number of processes may append at once.
 
     Args:
-        memory_dir: The brand's memory folder.
+        folder: The brand's memory folder.
+        name: The file's name.
     """
 
-    def __init__(self, memory_dir: Path) -> None:
-        self.path = memory_dir / JOURNAL
-        self._lock_path = memory_dir / _LOCK
+    def __init__(self, folder: Path, name: str = JOURNAL) -> None:
+        self.path = folder / name
+        self._lock_path = folder / _LOCK
 
     def append(self, records: Iterable[Record]) -> tuple[str, int]:
         """Add records and return the file's id and its new end, after the disk has them.

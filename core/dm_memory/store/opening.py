@@ -88,8 +88,12 @@ def _opened(
         if not new:
             _check_if_due(store, clock)
             return store, [*taken, *_follow_journal(store, journal, to_iso(clock()))]
-        gone = _rebuilt(store, journal, None, to_iso(clock())) if journal.size() else ()
-        return store, [*taken, *gone]
+        tail = journal.read()
+        if any(record.get("op") == "store" for record in tail.records):
+            return store, [*taken, *_rebuilt(store, journal, None, to_iso(clock()))]
+        identity, end = journal.append([{"op": "store", "at": to_iso(clock())}])
+        store.set_meta("journal", f"{identity}:{end}")
+        return store, [*taken]
     except BaseException:
         store.close()
         raise

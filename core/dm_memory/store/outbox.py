@@ -20,6 +20,7 @@ __all__ = [
     "count_confirmed",
     "count_due",
     "count_failed",
+    "delete",
     "doubt",
     "due_page",
     "fail",
@@ -160,6 +161,17 @@ def remove(connection: sqlite3.Connection, ids: Iterable[str], run: int, action:
     connection.execute(
         "DELETE FROM deliveries WHERE wanted = '' AND confirmed = '' AND id IN (SELECT value FROM json_each(?))",
         (wanted,),
+    )
+
+
+def delete(connection: sqlite3.Connection, services: Iterable[str], ids: Collection[str], run: int) -> None:
+    """Want entries deleted in services, whether or not it is known that they are there: an answer may have been lost."""
+    connection.executemany(
+        "INSERT INTO deliveries (service, id, kind, wanted, confirmed, action, run)"
+        " VALUES (?, ?, 'entry', '', '?', 'forgotten', ?) ON CONFLICT DO UPDATE SET wanted = '',"
+        " action = excluded.action, run = excluded.run, attempts = 0, next_attempt = '', error = '',"
+        " confirmed = CASE confirmed WHEN '' THEN '?' ELSE confirmed END",
+        [(service, id_, run) for service in services for id_ in ids],
     )
 
 

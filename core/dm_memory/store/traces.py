@@ -38,6 +38,7 @@ _ASIDE = (f"{FILE_NAME}.damaged-", ".dm-memory-")
 _LEFTOVERS = "from-0.2"
 _LOCK_SECONDS = 10.0
 _WINDOW = 32
+_BLOCK_CHARS = 1 << 21
 _SHORTEST = 8
 """Bytes from which on a text can be told from others by its bytes."""
 
@@ -178,13 +179,23 @@ def needles_of(texts: Sequence[Text], others: Iterable[str]) -> tuple[list[bytes
         own = {piece for form in forms for data in _encodings(form) for piece in _cut(data)}
         short += not own
         pieces |= own
-    found: set[bytes] = set()
-    for other in others:
-        if len(found) == len(pieces):
-            break
-        found |= searcher.find(other.encode("utf-8", "surrogatepass"), pieces - found)
-        found |= searcher.find(_json_text(other), pieces - found)
-    return sorted(pieces - found), short
+    for block in _blocks(others) if pieces else ():
+        for data in _encodings(block):
+            pieces -= searcher.find(data, pieces)
+    return sorted(pieces), short
+
+
+def _blocks(texts: Iterable[str]) -> Iterator[str]:
+    """Join many texts into few: each search has its price."""
+    block: list[str] = []
+    size = 0
+    for text in texts:
+        block.append(text)
+        size += len(text)
+        if size > _BLOCK_CHARS:
+            yield "\0".join(block)
+            block, size = [], 0
+    yield "\0".join(block)
 
 
 def _json_text(text: str) -> bytes:

@@ -57,6 +57,8 @@ async def pull_feed(run: Run) -> None:
         if not service.capabilities.shared:
             continue
         delivered = run.delivered.setdefault(service.name, Delivered())
+        if delivered.failure is not None:
+            continue
         try:
             learned, changed = await _pull(run, service)
         except ServiceError as error:

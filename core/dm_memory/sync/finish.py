@@ -86,6 +86,7 @@ def finish(run: Run, model: str, seconds: float) -> SyncResult:
     """Count, write the derived files, record the end of the run, and return what happened."""
     counts = run.outcomes.counts
     store = run.store
+    run.outcomes.add_findings(run.excluder.findings())
     counts.failed = _distinct(store, "error <> ''", run)
     counts.queued = _distinct(store, "error = ''", run)
     status = _status(run)

@@ -17,13 +17,17 @@ from dm_memory.requests import SessionLearning
 from dm_memory.results import GuardHit
 from dm_memory.store.database import Store
 from dm_memory.store.entries import known_by_key
+from dm_memory.store.forgetting import Forgotten
 from dm_memory.store.journal import Journal
 from dm_memory.sync.exclude import Excluder
 from dm_memory.sync.payloads import Preparer, guard_hits
 from dm_memory.sync.storing import record_of
 from dm_memory.text.hashing import content_hash
 
-__all__ = ["clean_text", "hand_in", "item_of_record", "learnings_as_items", "mark_read", "unread"]
+__all__ = ["FORGOTTEN", "clean_text", "forgotten_finding", "hand_in", "item_of_record", "learnings_as_items", "mark_read", "unread"]
+
+FORGOTTEN = "forgotten"
+"""The code of the finding for a text that may not be stored again."""
 
 
 def clean_text(text: str) -> str:
@@ -73,7 +77,12 @@ def _left_out(number: int, what: str, severity: Severity) -> Finding:
 
 
 def hand_in(
-    journal: Journal, preparer: Preparer, excluder: Excluder, items: Sequence[Item], now: str
+    journal: Journal,
+    preparer: Preparer,
+    excluder: Excluder,
+    items: Sequence[Item],
+    now: str,
+    forgotten: Forgotten,
 ) -> tuple[list[Finding], list[GuardHit], int]:
     """Guard items and journal what may be stored, before anything is waited for.
 
@@ -94,12 +103,21 @@ def hand_in(
             )
         elif excluder and excluder.match(item, item.content_type.value, (*prepared.detected, *prepared.given)):
             excluded += 1
+        elif forgotten.has(prepared.content_hash):
+            findings.append(forgotten_finding(item.key))
         else:
             records.append(record_of(prepared, [[tag, "source"] for tag in prepared.given], now))
             findings += prepared.findings
     if records:
         journal.append(records)
     return findings, hits, excluded
+
+
+def forgotten_finding(key: str) -> Finding:
+    """Return what to say of a text that was handed in again after it had been forgotten."""
+    message = "A text that was handed in had been forgotten on request, so it was not stored again."
+    remedy = "Restore it with forget_memory(restore=[KEY]) (command line: dm-memory forget --restore KEY) if you want it."
+    return Finding(FORGOTTEN, Severity.WARNING, message, remedy, key=key)
 
 
 def unread(store: Store, journal: Journal) -> tuple[list[Item], str]:

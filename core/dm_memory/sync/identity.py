@@ -10,11 +10,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from dm_memory.items import Item, Kind
 from dm_memory.store.entries import Known, known_by_key, known_by_list, known_by_seq, seqs_seen_in, texts_of
+from dm_memory.store.forgetting import Forgotten, stand_ins
 from dm_memory.text.likeness import match_texts
 
 __all__ = ["ROLLING_LIMIT", "identified"]
@@ -59,16 +60,19 @@ def _ties(
         known = ([first[base]] if base in first else []) + later.get(base, [])
         members = groups[base]
         hashes = [text_hash(items[index]) for index in members]
-        for index, key in zip(members, _tied_keys(base, hashes, known, may_have_rolled), strict=True):
+        standing = stand_ins(connection, {row.seq: row.id for row in known}, hashes)
+        for index, key in zip(members, _tied_keys(base, hashes, known, may_have_rolled, standing), strict=True):
             keyed[index] = replace(items[index], key=key, list_key="" if key == base else base)
     return keyed
 
 
-def _tied_keys(base: str, hashes: Sequence[str], known: list[Known], may_have_rolled: bool) -> list[str]:
+def _tied_keys(
+    base: str, hashes: Sequence[str], known: list[Known], may_have_rolled: bool, standing: Mapping[str, int]
+) -> list[str]:
     free = list(known)
     keys = []
     for text in hashes:
-        same = next((row for row in free if row.content_hash == text), None)
+        same = next((row for row in free if row.content_hash == text or row.seq == standing.get(text)), None)
         keys.append(same.key if same else "")
         if same:
             free.remove(same)
@@ -118,12 +122,17 @@ def _matched(
     by_hash: dict[str, list[Known]] = {}
     for row in free:  # current ones come first
         by_hash.setdefault(row.content_hash, []).append(row)
-    for position, item in enumerate(items):
-        if same := by_hash.get(text_hash(item)):
+    hashes = [text_hash(item) for item in items]
+    rows_by_seq = {row.seq: row for row in free}
+    for text, seq in stand_ins(connection, {row.seq: row.id for row in free}, hashes).items():
+        by_hash.setdefault(text, []).append(rows_by_seq[seq])
+    for position, text in enumerate(hashes):
+        if same := by_hash.get(text):
             found[position] = same.pop(0).key
     taken = set(found.values())
     rows = [row for row in free if row.key not in taken and row.state == "current"]
-    rest = [position for position in range(len(items)) if position not in found]
+    forgotten = Forgotten.load(connection)
+    rest = [place for place in range(len(items)) if place not in found and not forgotten.has(hashes[place])]
     if rows and rest:
         texts = texts_of(connection, [row.seq for row in rows])
         pairs = match_texts([items[position].content for position in rest], [texts[row.seq] for row in rows])

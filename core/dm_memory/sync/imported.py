@@ -9,6 +9,7 @@ from dm_memory.results import Action
 from dm_memory.store import entries as table
 from dm_memory.store import outbox
 from dm_memory.store.entries import EntryRow, Known, version_of
+from dm_memory.store.forgetting import Forgotten, lift, macs_of_entry
 from dm_memory.store.importing import Imported, import_entries
 from dm_memory.sync.run import Run
 
@@ -36,7 +37,7 @@ class Importing:
         known = table.known_by_key(store.connection, [payload.key for payload in payloads])
         owners = table.owners_by_hash(store.connection, [payload.content_hash for payload in payloads])
         wanted: dict[str, Payload] = {}
-        for payload in payloads:
+        for payload in self._without_forgotten(payloads):
             row, owner = known.get(payload.key), owners.get(payload.content_hash)
             if owner is None or (row is not None and owner.seq == row.seq):
                 wanted.setdefault(payload.content_hash, payload)
@@ -47,6 +48,28 @@ class Importing:
         with store.transaction() as connection:
             self._run.note_change(connection)
             return self._write(list(wanted.values()), known)
+
+    def _without_forgotten(self, payloads: Sequence[Payload]) -> list[Payload]:
+        """Leave out texts that were forgotten, and make them due to be deleted where they come from.
+
+        A shared store lets nobody store a forgotten text under its id: what it has all the same was restored elsewhere.
+        """
+        store, run = self._run.store, self._run
+        forgotten = Forgotten.load(store.connection)
+        buried = {payload.id: payload for payload in payloads if forgotten.has(payload.content_hash)}
+        if not buried:
+            return list(payloads)
+        shares = any(service.name == self._source and service.capabilities.shared for service in run.env.services)
+        with store.transaction() as connection:
+            if shares:
+                for id_, payload in list(buried.items()):
+                    macs = set(macs_of_entry(connection, id_)) & set(forgotten.macs_of(payload.content_hash))
+                    if macs:
+                        lift(store, macs)
+                        del buried[id_]
+            if self._source:
+                outbox.delete(connection, [self._source], buried, run.number)
+        return [payload for payload in payloads if payload.id not in buried]
 
     def _journal(self, payloads: Sequence[Payload], known: dict[str, Known]) -> None:
         texts = table.texts_of(self._run.store.connection, [row.seq for row in known.values()])

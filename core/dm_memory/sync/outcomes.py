@@ -17,7 +17,7 @@ TITLE_CHARS = 100
 _MAX_FINDINGS = 500
 
 _STORED = frozenset({Action.NEW, Action.MODIFIED, Action.METADATA, Action.FORCED, Action.RESTORED})
-_SKIPPED = frozenset({Action.DUPLICATE, Action.EXCLUDED, Action.REFUSED})
+_SKIPPED = frozenset({Action.DUPLICATE, Action.EXCLUDED, Action.REFUSED, Action.FORGOTTEN})
 
 
 def title_of(content: str) -> str:

@@ -18,6 +18,7 @@ from dm_memory.requests import Progress, SyncRequest
 from dm_memory.results import GuardHit, SyncResult
 from dm_memory.store import outbox
 from dm_memory.store.database import Store, open_copy
+from dm_memory.store.forgetting import Forgotten
 from dm_memory.store.importing import restate_facts
 from dm_memory.store.journal import Journal
 from dm_memory.store.locks import brand_lock
@@ -29,13 +30,15 @@ from dm_memory.sync.deliver import Delivering, DeliveryOptions
 from dm_memory.sync.exclude import Excluder
 from dm_memory.sync.feed import pull_feed, push_patterns
 from dm_memory.sync.finish import finish
-from dm_memory.sync.handin import hand_in, learnings_as_items, mark_read, unread
+from dm_memory.sync.forgotten import keep_forgotten
+from dm_memory.sync.handin import FORGOTTEN, hand_in, learnings_as_items, mark_read, unread
 from dm_memory.sync.payloads import Preparer
 from dm_memory.sync.pending import past_items, waiting_items
 from dm_memory.sync.reading import Chunk, Reading
 from dm_memory.sync.retiring import forget_files, reread, retire
 from dm_memory.sync.run import Delivered, Environment, Run
 from dm_memory.sync.storing import SourceItems, Storing
+from dm_memory.sync.unassigned import take_unassigned, unassigned
 from dm_memory.text.timestamps import to_iso
 
 __all__ = ["model_in_use", "sync_brand"]
@@ -87,10 +90,12 @@ class _Brought:
         self.findings: list[Finding] = []
         self.hits: list[GuardHit] = []
         self.excluded = 0
+        self.forgotten = 0
 
 
 def _hand_in(env: Environment, request: SyncRequest, brand: str, context: BrandContext) -> _Brought:
     brought = _Brought()
+    _take_unassigned(env, request, brand, brought)
     if not request.session_learnings:
         return brought
     now = to_iso(env.clock())
@@ -99,9 +104,30 @@ def _hand_in(env: Environment, request: SyncRequest, brand: str, context: BrandC
         return brought
     journal = Journal(env.home.memory_dir(brand))
     preparer = Preparer.of(brand, context, env.policy)
-    findings, brought.hits, brought.excluded = hand_in(journal, preparer, Excluder(request.exclude), brought.items, now)
+    findings, brought.hits, brought.excluded = hand_in(
+        journal, preparer, Excluder(request.exclude), brought.items, now, Forgotten.of(journal.path.parent, brand)
+    )
+    brought.forgotten = sum(finding.code == FORGOTTEN for finding in findings)
     brought.findings += findings
     return brought
+
+
+def _take_unassigned(env: Environment, request: SyncRequest, brand: str, brought: _Brought) -> None:
+    """Hand in what was learned while there was no brand, if it is clear that this is the brand that was meant."""
+    root = env.home.root
+    waiting = unassigned(root)
+    if not waiting or request.dry_run:
+        return
+    if request.brand or env.home.brands() == (brand,):
+        take_unassigned(root, Journal(env.home.memory_dir(brand)))
+        return
+    message = f"{_learnings(waiting)} handed in while no brand was active; they wait for a brand."
+    remedy = "Sync once with the name of the brand they belong to."
+    brought.findings.append(Finding("unassigned", Severity.WARNING, message, remedy))
+
+
+def _learnings(count: int) -> str:
+    return "1 learning was" if count == 1 else f"{count} learnings were"
 
 
 @contextlib.asynccontextmanager
@@ -136,10 +162,12 @@ async def _run(run: Run, brought: _Brought, started: float) -> SyncResult:
     run.outcomes.add_findings(brought.findings)
     run.outcomes.guard_hits += brought.hits
     run.outcomes.counts.excluded += brought.excluded
+    run.outcomes.counts.forgotten += brought.forgotten
     run.outcomes.counts.refused += sum(hit.refused for hit in brought.hits)
     run.broken |= any(finding.severity is Severity.ERROR for finding in brought.findings)
     await run.worker.run(_refresh_derived, run)
     await run.worker.run(_follow_services, run)
+    await keep_forgotten(run)
     await pull_feed(run)
     model = await run.worker.run(model_in_use, run)
     storing = Storing(run, model)
@@ -210,7 +238,7 @@ def _take_handed_in(run: Run, storing: Storing, brought: _Brought) -> None:
     if items:
         storing.take([SourceItems("", items)])
     taken = {item.key for item in items}
-    excluded_or_refused = brought.excluded + run.outcomes.counts.refused
+    excluded_or_refused = brought.excluded + brought.forgotten + run.outcomes.counts.refused
     run.outcomes.counts.unchanged += max(0, sum(item.key not in taken for item in brought.items) - excluded_or_refused)
     mark_read(run.store, place)
 

@@ -7,7 +7,7 @@ wanted text: when two items swap their texts, both are modified, and neither is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dm_memory.requests import AUTO
@@ -56,12 +56,14 @@ class Surroundings:
         owners: By content hash, the current entries that stand for the items' texts.
         tags: By ``seq``, the tags of known entries.
         excluded: By key, the pattern that excludes an item.
+        forgotten: Keys of items whose texts a user had forgotten.
     """
 
     known: Mapping[str, Known]
     owners: Mapping[str, Known]
     tags: Mapping[int, Sequence[Tag]]
     excluded: Mapping[str, str] = field(default_factory=dict)
+    forgotten: Collection[str] = ()
 
 
 @dataclass(slots=True)
@@ -128,7 +130,7 @@ def plan(prepared: Sequence[Prepared], around: Surroundings, wishes: Wishes) -> 
     wanted = {
         entry.item.key: entry.content_hash
         for entry in prepared
-        if not entry.refused and entry.item.key not in around.excluded
+        if not entry.refused and entry.item.key not in around.excluded and entry.item.key not in around.forgotten
     }
     claims = {}
     for entry in prepared:  # who keeps a text it owns comes before newcomers with the same text
@@ -153,6 +155,10 @@ class _Planner:
         row = self.around.known.get(key)
         if entry.refused:
             return self._skipped(entry, row, Action.REFUSED, entry.refused)
+        if key in self.around.forgotten:
+            return self._skipped(
+                entry, row, Action.FORGOTTEN, "forgotten; it stays out until it changes or is restored"
+            )
         if key in self.around.excluded:
             return self._skipped(entry, row, Action.EXCLUDED, f"excluded by {self.around.excluded[key]}")
         made = self._described(entry, row)

@@ -105,6 +105,7 @@ class Run:
         waited: Seconds spent waiting for another sync.
         pending_names: Files of ``memory/pending`` that were taken in.
         embedding_error: Why texts could not be embedded, "" if all could.
+        reason: Why texts are replaced by this run.
     """
 
     env: Environment
@@ -131,6 +132,7 @@ class Run:
     pending_names: list[str] = field(default_factory=list)
     delivered: dict[str, Delivered] = field(default_factory=dict)
     embedding_error: str = ""
+    reason: str = "changed"
 
     @classmethod
     def begin(  # in the order of the fields
@@ -166,7 +168,7 @@ class Run:
             progress=progress,
             stop=stop,
             preparer=Preparer.of(brand, context, env.policy),
-            excluder=Excluder(request.exclude),
+            excluder=Excluder(request.exclude, _statuses(store) if request.exclude else None),
             outcomes=outcomes,
             number=(last[0][0] if last else 0) + 1,
             run_id=f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
@@ -229,3 +231,12 @@ class Run:
 def count_entries(store: Store) -> int:
     """Count the distinct entries in memory, retired ones left out; answered by an index."""
     return store.value("SELECT count(*) FROM entries WHERE duplicate_of IS NULL AND state = 'current'")
+
+
+def _statuses(store: Store) -> dict[str, str]:
+    """Return the status of each campaign that memory knows, by its id."""
+    sql = (
+        "SELECT DISTINCT json_extract(facts, '$.campaign_id'), json_extract(facts, '$.campaign_status') FROM entries"
+        " WHERE kind = 'campaign' AND state = 'current' AND json_extract(facts, '$.campaign_status') IS NOT NULL"
+    )
+    return {str(campaign): str(status) for campaign, status in store.rows(sql)}

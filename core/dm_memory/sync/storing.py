@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import md5
 from typing import Any
 
@@ -21,6 +21,7 @@ from dm_memory.items import Item
 from dm_memory.results import Action
 from dm_memory.store import entries as table
 from dm_memory.store.entries import Known, effective
+from dm_memory.store.forgetting import Forgotten, corrected_texts
 from dm_memory.store.vectors import Embedded, put_vectors, without_vectors
 from dm_memory.sync.identity import identified
 from dm_memory.sync.outcomes import title_of
@@ -117,13 +118,17 @@ class Storing:
         chunk.untouched.clear()
         chunk.superseded = 0
         for source in chunk.sources:
-            chunk.items[source.path] = identified(
-                connection, source.path, source.items, self._text_hash, may_have_rolled=source.may_have_rolled
+            rolled = source.may_have_rolled
+            chunk.items[source.path] = (
+                identified(connection, source.path, source.items, self._text_hash, may_have_rolled=rolled)
+                if source.path
+                else list(source.items)
             )
         chunk.seen = {path: {item.key for item in items} for path, items in chunk.items.items() if path}
         items, known = self._newest(chunk)
         touched = self._touched(chunk, items, known)
-        prepared = [self._run.preparer.prepare(item) for item in touched]
+        prepared = self._corrected([self._run.preparer.prepare(item) for item in touched], known)
+        forgotten = Forgotten.load(connection)
         fresh = [
             entry.content_hash
             for entry in prepared
@@ -137,9 +142,25 @@ class Storing:
             owners=table.owners_by_hash(connection, fresh),
             tags=table.tags_of(connection, mine) if mine else {},
             excluded=self._excluded(prepared, known),
+            forgotten={entry.item.key for entry in prepared if forgotten.has(entry.content_hash)},
         )
         chunk.planned = plan(prepared, around, self._wishes)
         self._merge_tags(chunk.planned)
+
+    def _corrected(self, prepared: list[Prepared], known: Mapping[str, Known]) -> list[Prepared]:
+        """Let entries that a user corrected keep their texts while their sources state what was wrong."""
+        changed = {
+            row.seq
+            for entry in prepared
+            if (row := known.get(entry.item.key)) and row.content_hash != entry.content_hash
+        }
+        wrong = corrected_texts(self._store.connection, changed)
+        texts = table.texts_of(self._store.connection, {seq for seq, _ in wrong})
+        for place, entry in enumerate(prepared if wrong else ()):
+            row = known.get(entry.item.key)
+            if row is not None and (row.seq, entry.content_hash) in wrong:
+                prepared[place] = self._run.preparer.prepare(replace(entry.item, content=texts[row.seq]))
+        return prepared
 
     def _before(self, planned: Sequence[Planned]) -> dict[str, dict[str, str]]:
         """Return what changed entries were before, by key: text, content type and tags, of those that changed."""
@@ -330,7 +351,13 @@ class Storing:
         if changed:
             texts = table.texts_of(self._store.connection, changed)
             records += [
-                {"op": "replaced", "at": self._run.now, "key": entry.key, "content": texts[seq], "reason": "changed"}
+                {
+                    "op": "replaced",
+                    "at": self._run.now,
+                    "key": entry.key,
+                    "content": texts[seq],
+                    "reason": self._run.reason,
+                }
                 for seq, entry in changed.items()
             ]
         return self._run.append(records)

@@ -61,7 +61,7 @@ class Writing:
             if entry.known and entry.known.content_hash != entry.prepared.content_hash
         ]
         if changed:
-            lost = table.add_revisions(self.connection, changed, self.run.now, "changed")
+            lost = table.add_revisions(self.connection, changed, self.run.now, self.run.reason)
             self._note_lost_revisions(lost)
         fresh = [entry for entry in written if entry.known is None]
         old = [entry for entry in written if entry.known is not None]

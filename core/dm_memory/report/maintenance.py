@@ -1,0 +1,110 @@
+"""The reports of ``dm-memory verify`` and ``dm-memory migrate``."""
+
+from __future__ import annotations
+
+from dm_memory.report.data import data_of
+from dm_memory.report.escape import code, inline
+from dm_memory.report.model import Report
+from dm_memory.report.parts import document, failure_text, finding_text, key_code
+from dm_memory.report.reader import Reader, call
+from dm_memory.report.words import capital, counted, duration, entries, listed, number, role_of, role_words
+from dm_memory.results import Drift, MigrateResult, VerifyResult
+
+__all__ = ["migrate_report", "verify_report"]
+
+_MEMORY = "memory"
+
+
+def verify_report(result: VerifyResult) -> Report:
+    """Render a comparison of memory with itself and with the connected services."""
+    rows = [
+        "| Part | What it is | Compared | Missing | Differing | Unknown | Repaired |",
+        "|---|---|---:|---:|---:|---:|---:|",
+        *map(_row, result.parts),
+    ]
+    notes = [f"- {note}" for part in result.parts for note in _notes(part)]
+    notes += [f"- {finding_text(finding)}" for finding in result.findings]
+    sections = [
+        ("Parts", ["\n".join(rows)]),
+        ("Please know", ["\n".join(notes) or "Nothing besides."]),
+        ("What to do next", [_next(result)]),
+    ]
+    text = document(f"# Verification of {code(result.brand)}", [_verdict(result)], sections)
+    return Report(text, {"kind": "verify", **data_of(result)}, result.exit_code)
+
+
+def _verdict(result: VerifyResult) -> str:
+    took = f"({duration(result.seconds)})"
+    differing = sum(part.differing for part in result.parts)
+    if any(part.failure for part in result.parts):
+        differ = counted(differing, "entry differs", "entries differ")
+        return f"**Not every part could be compared**, see below. {differ} in the others. {took}"
+    if not differing:
+        services = len(result.parts) > 1
+        return f"**{'Memory and services agree' if services else 'Memory is consistent'}.** {took}"
+    repaired = sum(part.repaired for part in result.parts)
+    if not result.repair:
+        return f"**{counted(differing, 'entry differs', 'entries differ')}.** Nothing was changed. {took}"
+    return f"**{entries(differing)} differed, {number(repaired)} of them repaired.** {took}"
+
+
+def _name(part: Drift) -> str:
+    return "Memory" if part.name == _MEMORY else inline(part.engine, 60)
+
+
+def _row(part: Drift) -> str:
+    what = "all entries on this computer" if part.name == _MEMORY else role_words(role_of(part.name))
+    unknown = "not listed" if part.unknown is None else number(part.unknown)
+    counts = " | ".join(map(number, (part.checked, part.missing, part.stale)))
+    return f"| {_name(part)} | {what} | {counts} | {unknown} | {number(part.repaired)} |"
+
+
+def _notes(part: Drift) -> list[str]:
+    notes = [f"{_name(part)}: {failure_text(part.failure)}"] if part.failure else []
+    if part.examples:
+        notes.append(f"{_name(part)}: for example {listed(key_code(key, 80) for key in part.examples)}.")
+    return notes
+
+
+def _next(result: VerifyResult) -> str:
+    if not result.exit_code:
+        return "Nothing to do."
+    if any(part.failure for part in result.parts):
+        return "Repair what keeps a service from answering (see above), then verify again."
+    if not result.repair:
+        again = call(Reader.TERMINAL, "verify", result.brand, repair=True)
+        return f"{again} stores again what is missing or differs, and imports what memory does not know."
+    return f"Sync with {code('--force')}: it stores and delivers every entry again. Then verify again."
+
+
+def migrate_report(result: MigrateResult) -> Report:
+    """Render a migration."""
+    target = inline(result.target, 60)
+    there = "does not count its entries" if result.held is None else f"counts {entries(result.held)}"
+    lines = [
+        f"Due when it began: {entries(result.due)}; confirmed in this run: {number(result.stored)}; "
+        f"refused: {number(result.failed)}.",
+        f"Expected there: {entries(result.expected)}; {target} {there}.",
+        f"Read back: {entries(result.sampled)}, {number(result.differing)} of them not as expected.",
+    ]
+    notes = [f"- {failure_text(result.failure)}"] if result.failure else []
+    notes += [f"- {finding_text(finding)}" for finding in result.findings]
+    sections = [
+        ("Moved", ["\n".join(f"- {line}" for line in lines)]),
+        ("Please know", ["\n".join(notes) or "Nothing besides."]),
+        ("What to do next", [_next_step(result)]),
+    ]
+    done = "**Everything is there**" if result.expected else "**There is nothing to move, memory is empty**"
+    done = done if result.is_complete else "**Not everything is there yet**"
+    way = f"from {inline(result.source, 60)} to {target}"
+    lead = f"{capital(done)}: {way}, {duration(result.seconds)}."
+    text = document(f"# Migration of {code(result.brand)}", [lead], sections)
+    return Report(text, {"kind": "migrate", **data_of(result)}, result.exit_code)
+
+
+def _next_step(result: MigrateResult) -> str:
+    if not result.is_complete:
+        return "Migrate again: it resumes where it stopped, and stores nothing twice."
+    if not result.expected:
+        return "Sync first: that fills memory."
+    return "Set DM_MEMORY_VECTOR_DB to the new database, or remove the settings of the other one; then sync."
