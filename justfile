@@ -40,6 +40,6 @@ demo:
 docs:
     uv run --group docs python .ci/build_docs.py
 
-# Run everything that must hold before a change goes in (Linux; needs cargo and npm).
+# Run every check there is, as CI does (Linux; needs cargo and npm).
 ci:
     bash .ci/run

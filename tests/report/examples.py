@@ -5,28 +5,33 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 
-from dm_memory.errors import BrandNotFoundError, ErrorClass, LayerError
+from dm_memory.errors import BrandNotFoundError, ErrorClass, ServiceError
 from dm_memory.findings import Finding, Severity
-from dm_memory.report import Check
-from dm_memory.services.protocol import Capacity, Health, SearchHit
 from dm_memory.results import (
     Action,
+    Check,
     CheckpointState,
     Counts,
+    Drift,
     Failure,
     GuardHit,
     ItemOutcome,
-    LayerResult,
-    LayerStatus,
+    MigrateResult,
     NextSync,
     PrepareResult,
-    SearchResult,
+    ServiceResult,
+    ServiceStatus,
     StatusResult,
+    StoreResult,
     SyncResult,
+    VerifyResult,
 )
+from dm_memory.search.results import EntityFacts, FactLine, Hit, Relevance, RevisionLine, SearchResult
+from dm_memory.services.protocol import Capacity, Health
 
-ENGINE = "Qdrant Edge (embedded)"
-MODEL = "wordllama l2_supercat 256"
+MODEL = "wordllama-l2-supercat-256@c2c596675fd6"
+PINECONE = "vector@pinecone:api.pinecone.io/dm-memory"
+SUPERMEMORY = "cross-session@supermemory:api.supermemory.ai/acme-coffee"
 
 
 def digest(text: str) -> str:
@@ -47,17 +52,34 @@ def item(number: int = 1, text: str = "Carousel posts get three times the saves"
     return replace(outcome, **changes)  # type: ignore[arg-type]
 
 
-def layer(**changes: object) -> LayerResult:
-    result = LayerResult(
-        name="vector",
-        engine=ENGINE,
+STORE = StoreResult(
+    entries=210,
+    retired=0,
+    without_vectors=0,
+    model=MODEL,
+    entities=96,
+    facts=310,
+    new_entities=4,
+    new_facts=21,
+    patterns=7,
+    bytes=1_468_006,
+)
+
+
+def service(**changes: object) -> ServiceResult:
+    result = ServiceResult(
+        name=PINECONE,
+        role="vector",
+        engine="Pinecone (dm-memory)",
         stored=14,
         failed=0,
+        removed=0,
         queued=0,
         entries=210,
-        opened=True,
-        capacity=Capacity(1_468_006, None, "bytes", 210),
-        model=MODEL,
+        counted=210,
+        missing=0,
+        asked=True,
+        capacity=Capacity(1_760_000, 2_000_000_000, "bytes", 210, "DM_MEMORY_PINECONE_LIMIT"),
     )
     return replace(result, **changes)  # type: ignore[arg-type]
 
@@ -90,7 +112,8 @@ def run(**changes: object) -> SyncResult:
         items_omitted=0,
         findings=(),
         guard_hits=(),
-        layers=(layer(),),
+        store=STORE,
+        services=(),
         checkpoint=STATE,
         next_sync=NextSync(0, "Nothing is waiting. Sync again at the end of the next session."),
     )
@@ -98,15 +121,28 @@ def run(**changes: object) -> SyncResult:
 
 
 def first_sync() -> SyncResult:
+    """A brand's first files: most of it new, one entry changed, something of everything that can be skipped."""
     new = tuple(item(number) for number in range(1, 13))
     changed = (
-        item(20, "Free shipping raises the basket by 18 %", action=Action.MODIFIED),
-        item(21, "Short subject lines win", action=Action.METADATA),
+        item(
+            20,
+            "Free shipping raises the basket by 18 %",
+            action=Action.MODIFIED,
+            before={"text": "Free shipping raises the basket by 12 %", "content_type": "performance-insight"},
+        ),
+        item(
+            21,
+            "Short subject lines win",
+            action=Action.METADATA,
+            tags=("2026-q1", "email", "launch"),
+            batch_tags=("launch",),
+            before={"tags": "2026-q1, draft"},
+        ),
     )
     skipped = (
-        item(30, action=Action.DUPLICATE, stored=False, reason="same text as insight/2026-01-02T10:00:00.000001"),
+        item(30, action=Action.DUPLICATE, stored=False, reason=f"same text as session/{digest('session')}"),
         item(31, "Draft: summer plan", action=Action.EXCLUDED, stored=False, reason="excluded by *draft*"),
-        item(32, "The ads account", action=Action.REFUSED, stored=False, reason="holds an API key"),
+        item(32, "The ads account", action=Action.REFUSED, stored=False, reason="the text consists of an API key"),
     )
     return run(
         counts=Counts(new=12, modified=1, metadata=1, duplicate=1, excluded=1, refused=1, stored=14, embedded=13),
@@ -116,7 +152,7 @@ def first_sync() -> SyncResult:
                 "broken-file",
                 Severity.ERROR,
                 "campaigns/spring.json is not valid JSON (line 3).",
-                "Mend or remove the file, then sync again.",
+                "Repair the file or restore it from a backup, then sync again.",
                 path="campaigns/spring.json",
             ),
             Finding(
@@ -134,8 +170,9 @@ def first_sync() -> SyncResult:
             ),
         ),
         guard_hits=(
-            GuardHit(new[0].key, "e-mail address", 1, refused=False),
-            GuardHit(new[1].key, "phone number", 2, refused=False),
+            GuardHit(new[0].key, "e-mail address", 1, refused=False, lines=(2,)),
+            GuardHit(new[1].key, "phone number", 2, refused=False, lines=(1, 4)),
+            GuardHit(new[2].key, "API key", 1, refused=False, removed=True, lines=(7,)),
             GuardHit(skipped[2].key, "API key", 1, refused=True),
         ),
         compliance_note="Germany is a target market: the GDPR applies to personal data of people there",
@@ -149,17 +186,19 @@ def unchanged() -> SyncResult:
     return run(
         counts=Counts(unchanged=210),
         seconds=0.018,
-        layers=(layer(stored=0, opened=False, capacity=None),),
+        store=replace(STORE, new_entities=0, new_facts=0),
         checkpoint=replace(STATE, delta=0),
     )
 
 
 def partial_failure() -> SyncResult:
-    poisoned = Failure(
+    """Everything is in memory; Pinecone refused one entry and then stopped answering, Supermemory is fine."""
+    refused = Failure(
         "validation",
-        "The engine did not accept this entry.",
+        "Pinecone did not accept this entry.",
         "Shorten the text, then sync again.",
-        layer="vector",
+        code="400",
+        layer=PINECONE,
         attempts=2,
         next_attempt_at="2026-11-21T01:50:00+00:00",
     )
@@ -168,29 +207,40 @@ def partial_failure() -> SyncResult:
         "The Pinecone index did not answer.",
         "Check the network and PINECONE_API_KEY, then sync again.",
         code="503",
-        layer="vector",
+        layer=PINECONE,
     )
     failed = (
-        item(1, "A very long transcript", stored=False, failure=poisoned),
-        *(item(number, stored=False, failure=outage, action=Action.MODIFIED) for number in (2, 3)),
+        item(1, "A very long transcript", stored=False, failure=refused),
+        item(2, "A long transcript", stored=False, failure=refused),
     )
-    waiting = (item(4, stored=False), item(5, stored=False))
+    long = tuple(replace(entry, failure=None, stored=True) for entry in failed)
+    stored = (*long, *(item(number) for number in range(3, 11)), item(11, action=Action.MODIFIED, before={"text": "Old 11"}))
     return run(
         status="partial",
-        counts=Counts(new=8, modified=2, stored=5, failed=3, queued=2, embedded=5),
-        items=failed + tuple(item(number) for number in range(6, 11)) + waiting,
-        layers=(
-            layer(
-                stored=5,
-                failed=3,
-                queued=2,
-                entries=203,
-                failure=outage,
-                capacity=Capacity(1_760_000, 2_000_000, "records", 203),
+        counts=Counts(new=10, modified=1, stored=11, failed=2, queued=3, embedded=11),
+        items=failed + stored,
+        services=(
+            service(stored=6, failed=2, queued=3, entries=203, counted=None, failure=outage, capacity=None),
+            service(
+                name=SUPERMEMORY,
+                role="cross-session",
+                engine="Supermemory",
+                stored=11,
+                counted=None,
+                capacity=Capacity(176, 200, "entries", 176, "DM_MEMORY_SUPERMEMORY_LIMIT"),
             ),
         ),
-        checkpoint=replace(STATE, moved=False, total_items=203, delta=5, pending=5, failed=3),
-        next_sync=NextSync(5, "Fix what failed, then sync again: only what is missing is stored.", 5),
+        store=replace(STORE, entries=208),
+        checkpoint=replace(
+            STATE,
+            moved=False,
+            total_items=208,
+            delta=10,
+            by_content_type={"campaign-learning": 118, "performance-insight": 80, "guideline": 10},
+            pending=5,
+            failed=2,
+        ),
+        next_sync=NextSync(5, "Fix what failed (see there), then sync again: only what is missing is stored.", 5),
         waited=3.2,
     )
 
@@ -202,41 +252,78 @@ def dry_run() -> SyncResult:
         counts=Counts(new=25, unchanged=185),
         items=planned,
         seconds=0.05,
-        layers=(layer(stored=0, opened=False, capacity=None, entries=185),),
-        checkpoint=replace(STATE, moved=False, total_items=185, delta=0),
+        store=replace(STORE, entries=185, new_entities=0, new_facts=0),
+        services=(service(stored=0, entries=185, counted=None, asked=False, capacity=None),),
+        checkpoint=replace(
+            STATE,
+            moved=False,
+            total_items=185,
+            delta=0,
+            by_content_type={"campaign-learning": 95, "performance-insight": 80, "guideline": 10},
+        ),
         next_sync=NextSync(25, "Sync without dry_run to store this.", 25),
+    )
+
+
+def retired() -> SyncResult:
+    """A campaign file lost two learnings, one came back; most guidelines are gone, which a sync does not believe."""
+    gone = tuple(
+        item(number, action=Action.RETIRED, tags=(), reason="no file states it any more") for number in (40, 41)
+    )
+    return run(
+        status="partial",
+        counts=Counts(retired=2, restored=1, unchanged=190, held_back=12, stored=1, embedded=0),
+        items=(item(42, "Video ads tire after three weeks", action=Action.RESTORED), *gone),
+        findings=(
+            Finding(
+                "retire-held-back",
+                Severity.WARNING,
+                "12 of 15 entries of the kind guideline are no longer in the brand's files; none was retired.",
+                "Restore the files if that was a mistake.",
+            ),
+        ),
+        store=replace(STORE, entries=205, retired=2, new_entities=0, new_facts=0),
+        checkpoint=replace(
+            STATE,
+            moved=False,
+            total_items=205,
+            delta=-1,
+            by_content_type={"campaign-learning": 115, "performance-insight": 75, "guideline": 15},
+        ),
+        next_sync=NextSync(0, "Answer the question in the summary, then sync again: everything else is safe.", 3),
     )
 
 
 def status() -> StatusResult:
     failure = Failure(
-        "validation", "The engine did not accept this entry.", "Shorten the text.", layer="vector", attempts=3
+        "validation", "Qdrant did not accept this entry.", "Shorten the text.", layer="vector@qdrant:db:6333/dm-memory"
     )
-    well = LayerStatus(
-        name="vector",
-        engine=ENGINE,
-        model=MODEL,
+    well = ServiceStatus(
+        name="vector@qdrant:db:6333/dm-memory",
+        role="vector",
+        engine="Qdrant (db)",
         entries=210,
-        held=208,
+        counted=208,
         pending=1,
         failed=1,
-        health=Health(ok=True, engine=ENGINE, detail="answers"),
-        capacity=Capacity(1_468_006, None, "bytes", 208),
+        health=Health(ok=True, engine="Qdrant (db)", detail="Qdrant answers."),
+        capacity=Capacity(860, 1000, "points", 208, "DM_MEMORY_QDRANT_LIMIT"),
     )
-    down = LayerError(
-        "FalkorDB did not answer.",
-        "Start it, or unset its address.",
+    down = ServiceError(
+        "FalkorDB refused the connection.",
+        "Start it, or unset FALKORDB_URI.",
         error_class=ErrorClass.UNAVAILABLE,
         code="ECONNREFUSED",
     )
-    graph = replace(
-        well,
-        name="graph",
-        engine="FalkorDB",
-        model="",
-        held=None,
+    graph = ServiceStatus(
+        name="graph@falkordb:db:6379/acme-coffee",
+        role="graph",
+        engine="Graphiti's FalkorDB (db)",
+        entries=210,
+        counted=None,
+        pending=0,
+        failed=0,
         health=Health(ok=False, engine="FalkorDB", detail="does not answer", error=down),
-        capacity=Capacity(97, 100, "graphs"),
     )
     return StatusResult(
         brand="acme-coffee",
@@ -251,30 +338,52 @@ def status() -> StatusResult:
         last_complete_sync_at="2026-11-20T18:00:00+00:00",
         sync_age_seconds=27_912.0,
         last_run_status="partial",
-        layers=(well, graph),
+        store=replace(STORE, retired=3, without_vectors=1),
+        services=(well, graph),
         failures=(item(1, stored=False, failure=failure),),
-        findings=(Finding("index-rebuilt", Severity.INFO, "The index file was damaged and was rebuilt."),),
-        advice=("Sync with force to restore 2 entries that the engine lost.", "Start FalkorDB."),
+        findings=(
+            Finding(
+                "drift",
+                Severity.ERROR,
+                "Qdrant (db) has 208 entries, but 210 were stored there.",
+                "Sync: it looks for what is missing and stores it again.",
+            ),
+        ),
+        advice=("Start it, or unset FALKORDB_URI.", "Sync: it looks for what is missing and stores it again."),
+    )
+
+
+def healthy() -> StatusResult:
+    """Nothing connected, everything right."""
+    return replace(
+        status(),
+        status="ready",
+        pending=0,
+        failed=0,
+        prepared=0,
+        last_complete_sync_at="2026-11-21T01:45:12+00:00",
+        sync_age_seconds=48.0,
+        last_run_status="complete",
+        store=STORE,
+        services=(),
+        failures=(),
+        findings=(),
+        advice=("Nothing to do.",),
     )
 
 
 def never_synced() -> StatusResult:
     return replace(
-        status(),
+        healthy(),
         status="never-synced",
         total_items=0,
         counts={},
-        pending=0,
-        failed=0,
-        prepared=0,
         last_sync_at="",
         last_complete_sync_at="",
         sync_age_seconds=None,
         last_run_status="",
-        layers=(),
-        failures=(),
-        findings=(),
-        advice=("Run a first sync.",),
+        store=StoreResult(0, 0, 0, "", 0, 0, 0, 0, 0, 0),
+        advice=("Sync this brand for the first time.",),
     )
 
 
@@ -283,15 +392,14 @@ def prepared() -> PrepareResult:
     return PrepareResult(
         brand="acme-coffee",
         status="prepared",
-        key="prepared/0123456789abcdef",
+        key=f"prepared/{digest(text)}",
         content_hash=digest(text),
         content_type="campaign-learning",
         tags=("webinar", "2026-q4"),
         title=text,
-        path="memory/pending/0123456789abcdef.json",
         priority="high",
         expires_at="2027-01-01",
-        guard_hits=(GuardHit("prepared/0123456789abcdef", "e-mail address", 1, refused=False),),
+        guard_hits=(GuardHit(f"prepared/{digest(text)}", "e-mail address", 1, refused=False, lines=(1,)),),
     )
 
 
@@ -299,7 +407,6 @@ def duplicate() -> PrepareResult:
     return replace(
         prepared(),
         status="duplicate",
-        path="",
         priority="normal",
         expires_at="",
         existing_key="insight/2026-01-05T10:00:00",
@@ -311,47 +418,86 @@ def duplicate() -> PrepareResult:
 
 
 def refused() -> PrepareResult:
-    hit = GuardHit("prepared/0123456789abcdef", "API key", 1, refused=True)
-    return replace(prepared(), status="refused", path="", guard_hits=(hit,))
+    hit = GuardHit("prepared/", "API key", 1, refused=True, lines=(1,))
+    return replace(prepared(), status="refused", key="", guard_hits=(hit,))
 
 
-def hit(number: int = 1, **changes: object) -> SearchHit:
-    found = SearchHit(
+def hit(number: int = 1, **changes: object) -> Hit:
+    text = "Carousel posts on Instagram got three times more saves than single images in March."
+    found = Hit(
         id="5d2a1f6e-0c0b-5b7e-9a51-0a8a1b2c3d4e",
         key=f"insight/2026-01-{number:02d}T10:00:00",
-        content="Carousel posts on Instagram got three times more saves than single images in March.",
+        content=text,
+        passage=text,
+        kind="insight",
         content_type="campaign-learning",
         source="sync",
         tags=("instagram", "2026-q1"),
         recorded_at="2026-01-05T10:00:00",
-        score=0.0325,
+        score=0.91,
+        relevance=Relevance.HIGHLY,
         similarity=0.64,
-        lexical=True,
+        share=1.0,
+        words=("carousel", "saves"),
     )
     return replace(found, **changes)  # type: ignore[arg-type]
 
 
 def search() -> SearchResult:
+    moved = FactLine("Carousel posts lead in saves", "2026-01-05T10:00:00", "", "insight/2026-01-01T10:00:00")
+    old = FactLine("Single images lead in saves", "2025-06-01", "2026-01-05T10:00:00", "insight/2025-06-01T10:00:00")
     return SearchResult(
         brand="acme-coffee",
         query="instagram carousel saves",
-        filters={"content_type": "campaign-learning"},
-        hits=(hit(1), hit(2, similarity=0.31, lexical=False), hit(3, similarity=0.1), hit(4, similarity=None)),
+        filters={"content_type": "campaign-learning", "from_date": "2026-01-01"},
+        hits=(
+            hit(1),
+            hit(2, relevance=Relevance.RELATED, priority="high", key=f"session/{digest('x')}", author="Dana"),
+            hit(3, relevance=Relevance.TANGENTIAL, state="retired", retired_at="2026-02-01T09:00:00+00:00"),
+        ),
+        elsewhere=(hit(4, service="Pinecone (dm-memory)", source="", score=0.0, relevance=Relevance.TANGENTIAL),),
         entries=210,
-        engine=ENGINE,
         model=MODEL,
+        words=("instagram", "carousel", "saves"),
+        entities=(EntityFacts("Instagram", "channel", (moved,), ((old, moved),)),),
     )
 
 
+def search_unknown() -> SearchResult:
+    far = hit(1, relevance=Relevance.TANGENTIAL)
+    return replace(search(), query="who founded the company?", filters={}, hits=(far,), known=False, entities=(), elsewhere=())
+
+
 def search_nothing() -> SearchResult:
-    return replace(search(), hits=(), query="mount everest", filters={})
+    return replace(search(), hits=(), elsewhere=(), entities=(), query="mount everest", filters={}, known=False)
+
+
+def history() -> SearchResult:
+    lines = (
+        RevisionLine(1, "Send on Monday.", "2026-01-05T10:00:00", "2026-02-01T09:00:00+00:00", "changed"),
+        RevisionLine(2, "Send on Tuesday morning.", "2026-02-01T09:00:00+00:00", "", ""),
+    )
+    return replace(search_nothing(), query="", history=lines)
+
+
+def verify() -> VerifyResult:
+    memory = Drift("memory", "memory.db", checked=210, missing=1, stale=0, unknown=0, examples=("insight/a",))
+    pinecone = Drift(PINECONE, "Pinecone (dm-memory)", checked=210, missing=2, stale=1, unknown=None)
+    return VerifyResult("acme-coffee", repair=False, parts=(memory, pinecone), seconds=0.4)
+
+
+def migrate() -> MigrateResult:
+    return MigrateResult(
+        "acme-coffee", "memory", "Qdrant (db)", due=210, stored=210, failed=0, expected=210, held=210, sampled=50,
+        differing=0, stopped=False, seconds=2.4,
+    )  # fmt: skip
 
 
 def checks() -> tuple[Check, ...]:
     return (
         Check("Home folder", "ok", "Found, with 2 brands"),
         Check("Free space", "warn", "Only 120 MB are free", "Free some space"),
-        Check("Registry of acme-coffee", "fail", "The file is damaged", "Sync once: it is rebuilt"),
+        Check("Memory of acme-coffee", "fail", "The file is damaged", "Sync once: it is rebuilt"),
     )
 
 

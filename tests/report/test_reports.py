@@ -16,20 +16,24 @@ import orjson
 import pytest
 from jsonschema import Draft202012Validator
 
-from dm_memory.errors import ErrorClass, InputError, LayerError
+from dm_memory.errors import ErrorClass, InputError, ServiceError
 from dm_memory.report import (
+    Reader,
     Report,
     doctor_report,
     error_report,
+    migrate_report,
     prepare_report,
     search_report,
     status_report,
     sync_report,
+    verify_report,
 )
-from dm_memory.report.search import relevance
+from dm_memory.report.data import fitted
+from dm_memory.report.schema import report_schema
 from dm_memory.report.sync import SYNC_SECTIONS
-from dm_memory.services.protocol import Capacity
 from dm_memory.results import Action, Counts
+from dm_memory.services.protocol import Capacity
 from tests.report import examples
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -39,13 +43,20 @@ REPORTS: dict[str, Callable[[], Report]] = {
     "unchanged_sync": lambda: sync_report(examples.unchanged()),
     "partial_failure": lambda: sync_report(examples.partial_failure()),
     "dry_run": lambda: sync_report(examples.dry_run()),
+    "retired": lambda: sync_report(examples.retired()),
+    "retired_for_a_model": lambda: sync_report(examples.retired(), reader=Reader.TOOL),
     "status": lambda: status_report(examples.status()),
+    "healthy": lambda: status_report(examples.healthy()),
     "never_synced": lambda: status_report(examples.never_synced()),
     "prepared": lambda: prepare_report(examples.prepared()),
     "duplicate": lambda: prepare_report(examples.duplicate()),
     "refused": lambda: prepare_report(examples.refused()),
     "search": lambda: search_report(examples.search()),
+    "search_unknown": lambda: search_report(examples.search_unknown()),
     "search_nothing": lambda: search_report(examples.search_nothing()),
+    "history": lambda: search_report(examples.history()),
+    "verify": lambda: verify_report(examples.verify()),
+    "migrate": lambda: migrate_report(examples.migrate()),
     "doctor": lambda: doctor_report(examples.checks()),
     "error": lambda: error_report(examples.error()),
 }

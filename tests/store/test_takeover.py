@@ -14,7 +14,7 @@ import sys
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -43,20 +43,41 @@ _HOMES = _REPOSITORY / "tests" / "fixtures" / "home-0.2"
 _BRAND = "ember-and-oak"
 _MEMORY = Path("brands") / _BRAND / "memory"
 _NOW = "2026-11-20T09:00:00.000Z"
-_WHOLE = ("typical", "interrupted", "team")
+_WHOLE = ("typical", "interrupted", "team", "logged")
 _DAMAGED = ("registry.db", "memory.db")
 _TURSO = "durable@turso:127.0.0.1:18734"
 
 
 def _unpacked(name: str, folder: Path) -> Path:
-    """Return the memory folder of a fixture home; ``damaged/registry.db`` is one of two in an archive."""
+    """Return the memory folder of a fixture home; ``damaged/registry.db`` is one of two in an archive.
+
+    ``logged`` is ``typical`` as a kill leaves it whose last transactions stand in logs beside all three files.
+    """
+    if name == "logged":
+        return _logged(_unpacked("typical", folder / "whole"), folder / "logged")
     archive, _, inner = name.partition("/")
     with tarfile.open(_HOMES / f"{archive}.tar.xz") as packed:
         packed.extractall(folder, filter="data")
     return folder / inner / _MEMORY
 
 
+def _logged(memory: Path, copy: Path) -> Path:
+    with ExitStack() as stack:
+        for name in ("registry.db", "memory.db", "graph.db"):
+            connection = stack.enter_context(closing(sqlite3.connect(memory / name, isolation_level=None)))
+            connection.execute("PRAGMA wal_autocheckpoint = 0").fetchall()
+            tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE '%meta'")
+            table = (tables.fetchone() or ["mentions"])[0]
+            connection.execute(f"CREATE TABLE before AS SELECT * FROM {table}")  # noqa: S608  # 0.2's own
+            connection.execute("DROP TABLE before")
+        shutil.copytree(memory, copy)
+    for name in ("registry.db-wal", "memory.db-wal", "graph.db-wal"):
+        assert (copy / name).stat().st_size
+    return copy
+
+
 def _expected(name: str) -> dict[str, Any]:
+    name = "typical" if name == "logged" else name
     expected: dict[str, Any] = json.loads((_HOMES / f"{name}.json").read_bytes())
     return expected
 

@@ -81,9 +81,9 @@ def migrate_report(result: MigrateResult) -> Report:
     """Render a migration."""
     target = inline(result.target, 60)
     there = "does not count its entries" if result.held is None else f"counts {entries(result.held)}"
+    stored, refused = number(result.stored), number(result.failed)
     lines = [
-        f"Due when it began: {entries(result.due)}; confirmed in this run: {number(result.stored)}; "
-        f"refused: {number(result.failed)}.",
+        f"Due when it began: {entries(result.due)}; confirmed in this run: {stored}; refused: {refused}.",
         f"Expected there: {entries(result.expected)}; {target} {there}.",
         f"Read back: {entries(result.sampled)}, {number(result.differing)} of them not as expected.",
     ]

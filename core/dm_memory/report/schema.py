@@ -73,7 +73,7 @@ class Cut(BaseModel):
 
 def _report(kind: str, result: type) -> type[BaseModel]:
     extra: dict[str, Any] = {
-        "kind": (Literal[kind], ...),  # type: ignore[valid-type]  # the literal is a value of the table above
+        "kind": (Literal[kind], ...),
         "cut": (dict[str, Cut] | None, _CUT),
         "rest": (str | None, _REST),
     }
@@ -82,27 +82,29 @@ def _report(kind: str, result: type) -> type[BaseModel]:
 
 
 def _doctor() -> type[BaseModel]:
-    return create_model(
-        "DoctorReport",
-        __config__=_CLOSED,
-        kind=(Literal["doctor"], ...),
-        status=(Literal["ok", "warn", "fail"], ...),
-        checks=(list[_model(Check)], ...),  # type: ignore[misc]  # a model that is made at run time
-        cut=(dict[str, Cut] | None, _CUT),
-        rest=(str | None, _REST),
-    )
+    members: dict[str, Any] = {
+        "kind": (Literal["doctor"], ...),
+        "status": (Literal["ok", "warn", "fail"], ...),
+        "checks": (list[_model(Check)], ...),  # type: ignore[misc]  # a model that is made at run time
+        "cut": (dict[str, Cut] | None, _CUT),
+        "rest": (str | None, _REST),
+    }
+    return create_model("DoctorReport", __config__=_CLOSED, **members)
 
 
 def _error() -> type[BaseModel]:
-    detail = create_model(
-        "ErrorDetail",
-        __config__=_CLOSED,
-        kind=(str, Field(alias="class")),
-        message=(str, ...),
-        remedy=(str, ...),
-        brands=(list[str] | None, Field(description="The brands there are, where none or an unknown one was named.")),
-    )
-    return create_model("ErrorReport", __config__=_CLOSED, kind=(Literal["error"], ...), error=(detail, ...))
+    known = "The brands there are, where none or an unknown one was named."
+    detail: dict[str, Any] = {
+        "error_class": (str, Field(alias="class")),
+        "message": (str, ...),
+        "remedy": (str, ...),
+        "brands": (list[str] | None, Field(description=known)),
+    }
+    members: dict[str, Any] = {
+        "kind": (Literal["error"], ...),
+        "error": (create_model("ErrorDetail", __config__=_CLOSED, **detail), ...),
+    }
+    return create_model("ErrorReport", __config__=_CLOSED, **members)
 
 
 @cache

@@ -8,7 +8,7 @@ from datetime import datetime
 from dm_memory.cache.plan import FULL_EVERY
 from dm_memory.cache.results import Mode, Status, StorageSyncResult
 from dm_memory.errors import ServiceError
-from dm_memory.findings import Finding, Severity
+from dm_memory.findings import Severity
 from dm_memory.report.data import data_of
 from dm_memory.report.escape import code, inline
 from dm_memory.report.model import Report

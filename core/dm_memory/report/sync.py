@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from dm_memory.findings import Finding, Severity
+from dm_memory.findings import Finding
 from dm_memory.report.data import capacity_alert, data_of
 from dm_memory.report.escape import code, inline, quote
+from dm_memory.report.headline import attention, headline, place_of_finding
 from dm_memory.report.model import Report
 from dm_memory.report.parts import (
     NO_SERVICE,
@@ -58,10 +59,6 @@ SYNC_SECTIONS = (
 )
 
 _SKIPPED_ACTIONS = frozenset({Action.DUPLICATE, Action.EXCLUDED, Action.REFUSED, Action.UNCHANGED})
-_FLAG_CODES = frozenset({"banned-word", "restricted-claim"})
-_FILE_CODES = frozenset({"malformed-entry", "text-too-long", "empty-source", "empty-text", "profile-value"})
-"""What a file got wrong, or a part of it: nothing of that part could be stored."""
-_SKIP_CODES = frozenset({"empty-text", "not-read", "other-brand", "session-learning", "unfilled-template"})
 _HELD_BACK = "retire-held-back"
 _LARGE = 100
 """Entries from which a sync takes long enough to say so."""
@@ -160,11 +157,11 @@ class _Rendering:
         if result.waited >= 1:
             facts += f", after waiting {duration(result.waited)} for another sync"
         notes = [f"Compliance: {sentence_end(inline(result.compliance_note))}"] if result.compliance_note else []
-        notes += _attention(result)
+        notes += attention(result)
         notes += [self._finding(finding) for finding in self._findings("summary")]
         notes += [words_alone(result.store)] if words_alone(result.store) else []
         listing = bullets(notes, total=len(notes), limit=self._limit + 4, rest=code("dm-memory doctor"))
-        return [_headline(result), listing, facts, QUOTED_NOTE]
+        return [headline(result), listing, facts, QUOTED_NOTE]
 
     def _finding(self, finding: Finding) -> str:
         if finding.code != _HELD_BACK:
@@ -174,7 +171,7 @@ class _Rendering:
         return finding_text(finding, remedy=remedy)
 
     def _findings(self, place: str) -> list[Finding]:
-        return [finding for finding in self._result.findings if _place(finding, self._result) == place]
+        return [finding for finding in self._result.findings if place_of_finding(finding, self._result) == place]
 
     # Synced ----------------------------------------------------------------------------------------------------------
 
@@ -258,12 +255,12 @@ class _Rendering:
         blocks, left = [], self._limit
         for group in causes.values():
             cause = group[0][1]
-            where = f" not accepted by {inline(engines.get(cause.layer, cause.layer), 60)}" if cause.layer else ""
+            where = f" in {inline(engines.get(cause.layer, cause.layer), 60)}" if cause.layer else ""
             more = [
                 (item, f"hash {code(short_id(item.content_hash))} · {attempts_text(own)}") for item, own in group[:left]
             ]
             lines = "\n".join(f"- {item_text(item, more=text)}" for item, text in more)
-            blocks += [f"**{entries(len(group))}{where}:** {failure_text(cause)}", lines]
+            blocks += [f"**{entries(len(group))} failed{where}:** {failure_text(cause)}", lines]
             left -= len(more)
         hidden = total - (self._limit - left)
         if hidden > 0:
@@ -299,108 +296,6 @@ class _Rendering:
         return ["\n".join(rows)]
 
 
-# Sentences of the summary --------------------------------------------------------------------------------------------
-
-
-def _headline(result: SyncResult) -> str:
-    counts = result.counts
-    changes = _changes(counts)
-    retired = f"{_were(counts.retired)} retired" if counts.retired else ""
-    if result.dry_run:
-        would = [f"store {changes}"] if changes else []
-        would += [f"retire {entries(counts.retired)}"] if counts.retired else []
-        return f"A sync would {listed(would)}." if would else "A sync would have nothing to store."
-    if result.status == "nothing":
-        return "**Nothing could be done.** What is in memory stays as it was; see below for the reason."
-    if result.status == "cancelled":
-        return f"**The sync was stopped.** {_stored(counts.stored)} stored before that. {_KEPT}"
-    done = f"Memory now has {changes}." if changes else ""
-    done += f"{' ' * bool(done)}{retired}." if retired else ""
-    problems = _not_delivered(counts)
-    if problems:
-        return f"**{done or 'Nothing changed in memory.'} {problems}** {_KEPT}"
-    return done or _unchanged(result)
-
-
-_KEPT = "Nothing is lost: the next sync goes on with the rest."
-
-
-def _unchanged(result: SyncResult) -> str:
-    """Return the headline of a run that stored nothing: up to date is only what could be read and kept."""
-    if result.status != "complete":
-        return "**Nothing new was stored, and this sync is not complete**: see the notes below and Failed."
-    there = result.checkpoint.total_items
-    return f"Memory is up to date: {entries(there)} there already, nothing to store." if there else _UP_TO_DATE
-
-
-_UP_TO_DATE = "Memory is up to date: the brand's files state nothing to remember yet."
-
-
-def _changes(counts: Counts) -> str:
-    parts = [
-        (counts.new, "new entry", "new entries"),
-        (counts.modified, "changed entry", "changed entries"),
-        (counts.metadata, "entry with new tags or details", "entries with new tags or details"),
-        (counts.restored, "entry that is current again", "entries that are current again"),
-        (counts.forced, "entry stored again", "entries stored again"),
-        (counts.learned, "entry from other computers", "entries from other computers"),
-    ]
-    words = [counted(*part) for part in parts if part[0]]
-    return listed(words) if words else ""
-
-
-def _not_delivered(counts: Counts) -> str:
-    """Return what connected services did not get; in memory it is."""
-    words = [f"{entries(counts.failed)} failed"] if counts.failed else []
-    words += [f"{counted(counts.queued, 'entry waits', 'entries wait')}"] if counts.queued else []
-    return f"In connected services {listed(words)}." if words else ""
-
-
-def _were(count: int) -> str:
-    return f"{entries(count)} {'was' if count == 1 else 'were'}"
-
-
-def _stored(count: int) -> str:
-    return _were(count) if count else "Nothing was"
-
-
-def _attention(result: SyncResult) -> list[str]:
-    """Return one line for each kind of thing that a later section explains."""
-    counts = result.counts
-    masked = [hit for hit in result.guard_hits if not hit.refused and not hit.removed]
-    removed = [hit for hit in result.guard_hits if hit.removed and not hit.refused]
-    lines = []
-    if masked:
-        verb = "to mask" if result.dry_run else "masked before storing"
-        total = counted(sum(hit.count for hit in masked), "piece")
-        places = entries(len({hit.key for hit in masked}))
-        lines.append(f"Privacy: {total} of personal data in {places} {verb}, see Synced.")
-    if removed:
-        lines.append(f"Credentials: their lines in {entries(len({hit.key for hit in removed}))} left out, see Synced.")
-    failed = sum(_place(finding, result) == "failed" for finding in result.findings)
-    if failed:
-        lines.append(f"{counted(failed, 'problem')} in the brand's files or in what was handed in, see Failed.")
-    if counts.refused:
-        lines.append(f"{_were(counts.refused)} refused, see Skipped.")
-    flags = sum(finding.code in _FLAG_CODES for finding in result.findings)
-    if flags:
-        lines.append(f"{counted(flags, 'use')} of banned words or restricted claims, see Synced.")
-    return lines
-
-
-def _place(finding: Finding, result: SyncResult) -> str:
-    """Return the section that shows a finding; what the compliance note states already is shown once."""
-    if finding.code in _FLAG_CODES:
-        return "synced"
-    if finding.code == "privacy-law" and result.compliance_note:
-        return ""
-    if finding.severity is not Severity.INFO and finding.code in _FILE_CODES:
-        return "failed"
-    if finding.severity is Severity.ERROR and (finding.path or finding.code == "session-learning"):
-        return "failed"
-    return "skipped" if finding.code in _SKIP_CODES else "summary"
-
-
 # Sentences of the other sections -------------------------------------------------------------------------------------
 
 
@@ -430,12 +325,12 @@ def _item_lines(item: ItemOutcome) -> str:
     before = item.before
     was = [f"text {quote(before['text'], 100)}"] if "text" in before else []
     was += [f"type {inline(before['content_type'], 40)}"] if "content_type" in before else []
+    lines = [f"before: {', '.join(was)}"] if was else []
     if "tags" in before:
-        old = set(filter(None, before["tags"].split(", ")))
-        changes = [f"+{code(tag, 60)}" for tag in item.tags if tag not in old]
-        changes += [f"-{code(tag, 60)}" for tag in sorted(old - set(item.tags))]
-        was += [f"tags {' '.join(changes)}"] if changes else []
-    return f"- {item_text(item)}" + (f"\n  - before: {'; '.join(was)}" if was else "")
+        old, new = set(filter(None, before["tags"].split(", "))), set(item.tags)
+        for verb, tags in (("added", new - old), ("removed", old - new)):
+            lines += [f"tags {verb}: {', '.join(code(tag, 60) for tag in sorted(tags))}"] if tags else []
+    return "\n  - ".join([f"- {item_text(item)}", *lines])
 
 
 def _reasons(counts: Counts, items: Sequence[ItemOutcome]) -> list[str]:

@@ -48,7 +48,6 @@ _ROLES = {
 }
 _CONTAINERS = {
     "qdrant": "collection",
-    "pinecone": "index",
     "falkordb": "group",
     "neo4j": "group",
     "supermemory": "namespace",
@@ -69,10 +68,9 @@ def place_of(service: str, brand: str) -> str:
     """Return where in a service a brand's entries are, out of the service's name: ``collection `dm-memory```, or ""."""
     vendor, _, place = service.partition("@")[2].partition(":")
     container = place.rpartition("/")[2] if "/" in place else ""
-    if not container or vendor not in _CONTAINERS:
-        return ""
-    namespace = f", namespace {code(brand, 60)}" if vendor == "pinecone" else ""
-    return f"{_CONTAINERS[vendor]} {code(container, 60)}{namespace}"
+    if vendor == "pinecone":  # its index is in the engine's name
+        return f"namespace {code(brand, 60)}"
+    return f"{_CONTAINERS[vendor]} {code(container, 60)}" if container and vendor in _CONTAINERS else ""
 
 
 def model_words(tag: str) -> str:

@@ -33,6 +33,7 @@ __all__ = [
     "known_by_list",
     "known_by_seq",
     "owners_by_hash",
+    "owners_by_statement",
     "payload_of_row",
     "payloads",
     "put_tags",
@@ -121,6 +122,7 @@ class EntryRow(NamedTuple):
     embedded: str
     run: int
     updated_at: int
+    statement: str = ""
 
 
 _COLUMNS = EntryRow._fields
@@ -198,6 +200,17 @@ def owners_by_hash(connection: sqlite3.Connection, hashes: Iterable[str]) -> dic
     """Return the current entries that stand for these texts, by content hash."""
     where = "content_hash IN (SELECT value FROM json_each(?)) AND duplicate_of IS NULL AND state = 'current'"
     return {row.content_hash: row for row in _known(connection, where, in_json(hashes))}
+
+
+def owners_by_statement(connection: sqlite3.Connection, statements: Iterable[str]) -> dict[str, Known]:
+    """Return the current entries that make these statements, with whatever context, by the statement's hash."""
+    sql = "SELECT statement, seq FROM entries WHERE statement IN (SELECT value FROM json_each(?))" + _OWNS
+    found = dict(connection.execute(sql, (in_json(statements),)).fetchall())
+    rows = known_by_seq(connection, found.values())
+    return {statement: rows[seq] for statement, seq in found.items()}
+
+
+_OWNS = " AND statement <> '' AND duplicate_of IS NULL AND state = 'current' ORDER BY seq DESC"
 
 
 def duplicates_of(connection: sqlite3.Connection, owners: Iterable[int]) -> list[Known]:

@@ -197,7 +197,9 @@ def lift(store: Store, macs: Collection[str]) -> list[str]:
     """
     connection = store.connection
     where = "item_table = 'episodes' AND content_mac <> '' AND content_mac IN (SELECT value FROM json_each(?))"
-    ids = [id_ for (id_,) in connection.execute(f"SELECT id FROM tombstones WHERE {where}", (in_json(macs),))]  # our own words
+    ids = [
+        id_ for (id_,) in connection.execute(f"SELECT id FROM tombstones WHERE {where}", (in_json(macs),))
+    ]  # our own words
     connection.execute(f"DELETE FROM tombstones WHERE {where}", (in_json(macs),))  # as above
     if ids:
         connection.execute("UPDATE source_files SET digest = NULL")

@@ -15,6 +15,7 @@ from typing import Any
 
 import orjson
 
+from dm_memory.brand.sources.insights import statement_of
 from dm_memory.facts.model import Fact
 from dm_memory.items import Payload, storage_id
 from dm_memory.store import entries as table
@@ -28,7 +29,16 @@ from dm_memory.text.hashing import content_hash, metadata_hash
 from dm_memory.text.timestamps import day_of
 from dm_memory.text.words import analyse, language_of
 
-__all__ = ["Imported", "import_entries", "imported_of_record", "list_of", "record_of_entry", "restate_facts", "to_json"]
+__all__ = [
+    "Imported",
+    "import_entries",
+    "imported_of_record",
+    "list_of",
+    "record_of_entry",
+    "restate_facts",
+    "statement_hash",
+    "to_json",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +72,14 @@ def to_json(value: object) -> str:
         return orjson.dumps(value).decode()
     except orjson.JSONEncodeError:
         return json.dumps(value, separators=(",", ":"))
+
+
+def statement_hash(kind: str, content: str) -> str:
+    """Return the hash of an insight or a learning without its context; "" for other kinds of entries."""
+    return content_hash(statement_of(content)) if kind in _STATEMENTS else ""
+
+
+_STATEMENTS = frozenset({"insight", "session"})
 
 
 def list_of(key: str) -> str:
@@ -205,6 +223,7 @@ def _row(  # what a row is made from
         payload.vector_model if payload.vectors and not owner else "",
         run,
         tick,
+        statement_hash(payload.kind, payload.content),
     )
 
 

@@ -3,7 +3,8 @@
 Tables:
     meta: Facts about the database: its brand, the store's clock, models, what the last runs left.
     entries: One row a remembered text. ``duplicate_of`` points at the entry that stands for the same text: a duplicate
-        has no vectors, words, facts or deliveries of its own. ``embedded`` names the model whose vectors it has.
+        has no vectors, words, facts or deliveries of its own. ``embedded`` names the model whose vectors it has;
+        ``statement`` is the hash of an insight without its context.
     tags: Where each tag of an entry comes from; a removed one stays, so that no sync brings it back.
     sightings: Which file states which entry. An entry that no file states any more is retired.
     revisions: The texts an entry had before.
@@ -45,7 +46,9 @@ CREATE TABLE entries (
     retired_at TEXT NOT NULL DEFAULT '', duplicate_of INTEGER REFERENCES entries (seq), origin TEXT NOT NULL,
     source_updated_at TEXT NOT NULL DEFAULT '', source_digest TEXT NOT NULL DEFAULT '',
     prepared_hash TEXT NOT NULL DEFAULT '', language TEXT NOT NULL DEFAULT '', author TEXT NOT NULL DEFAULT '',
-    embedded TEXT NOT NULL DEFAULT '', run INTEGER NOT NULL, updated_at INTEGER NOT NULL);
+    embedded TEXT NOT NULL DEFAULT '', run INTEGER NOT NULL, updated_at INTEGER NOT NULL,
+    statement TEXT NOT NULL DEFAULT '');
+CREATE INDEX entries_by_statement ON entries (statement) WHERE statement <> '';
 CREATE INDEX entries_by_text ON entries (content_hash);
 CREATE INDEX entries_by_list ON entries (list_key) WHERE list_key <> '';
 CREATE INDEX entries_by_owner ON entries (duplicate_of) WHERE duplicate_of IS NOT NULL;

@@ -24,7 +24,16 @@ from dm_memory.sync.payloads import Preparer, guard_hits
 from dm_memory.sync.storing import record_of
 from dm_memory.text.hashing import content_hash
 
-__all__ = ["FORGOTTEN", "clean_text", "forgotten_finding", "hand_in", "item_of_record", "learnings_as_items", "mark_read", "unread"]
+__all__ = [
+    "FORGOTTEN",
+    "clean_text",
+    "forgotten_finding",
+    "hand_in",
+    "item_of_record",
+    "learnings_as_items",
+    "mark_read",
+    "unread",
+]
 
 FORGOTTEN = "forgotten"
 """The code of the finding for a text that may not be stored again."""
@@ -116,7 +125,9 @@ def hand_in(
 def forgotten_finding(key: str) -> Finding:
     """Return what to say of a text that was handed in again after it had been forgotten."""
     message = "A text that was handed in had been forgotten on request, so it was not stored again."
-    remedy = "Restore it with forget_memory(restore=[KEY]) (command line: dm-memory forget --restore KEY) if you want it."
+    remedy = (
+        "Restore it with forget_memory(restore=[KEY]) (command line: dm-memory forget --restore KEY) if you want it."
+    )
     return Finding(FORGOTTEN, Severity.WARNING, message, remedy, key=key)
 
 

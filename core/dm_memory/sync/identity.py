@@ -4,6 +4,7 @@
   get the next ordinal, ``~2``, ``~3``. Their file rolls, so a position says nothing.
 * An entry of a list has the key ``{list}/{12 hex of the text it was first stored with}`` for ever. Equal texts are the
   same entry; among what is left on both sides, a likeness finds edits (``text.likeness``).
+* An insight and a session's learning that state the same are one entry, with the contexts of both.
 * A guideline section whose heading changed is found by its text in the same way, within its file.
 """
 
@@ -13,9 +14,24 @@ import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from dm_memory.items import Item, Kind
-from dm_memory.store.entries import Known, known_by_key, known_by_list, known_by_seq, seqs_seen_in, texts_of
+import orjson
+
+from dm_memory.brand.sources.insights import with_contexts
+from dm_memory.items import ContentType, Item, Kind, Source
+from dm_memory.store.entries import (
+    SELECT_ROWS,
+    EntryRow,
+    Known,
+    in_json,
+    known_by_key,
+    known_by_list,
+    known_by_seq,
+    owners_by_statement,
+    seqs_seen_in,
+    texts_of,
+)
 from dm_memory.store.forgetting import Forgotten, stand_ins
+from dm_memory.store.importing import statement_hash
 from dm_memory.text.likeness import match_texts
 
 __all__ = ["ROLLING_LIMIT", "identified"]
@@ -40,7 +56,8 @@ def identified(
     """
     items = _ties(connection, items, text_hash, may_have_rolled=may_have_rolled)
     items = _lists(connection, items, text_hash)
-    return _headings(connection, path, items, text_hash)
+    items = _headings(connection, path, items, text_hash)
+    return _statements(connection, items)
 
 
 def _ties(
@@ -154,3 +171,53 @@ def _headings(connection: sqlite3.Connection, path: str, items: Sequence[Item], 
     found = _matched(connection, fresh, vanished, text_hash) if fresh else {}
     keys_of = {fresh[position].key: key for position, key in found.items()}
     return [replace(item, key=keys_of[item.key]) if item.key in keys_of else item for item in items]
+
+
+def _statements(connection: sqlite3.Connection, items: Sequence[Item]) -> list[Item]:
+    """Let insights and learnings be the entry that makes the same statement already, with their contexts joined.
+
+    The session-end hook writes a learning with a context, while an assistant hands the same sentence in without one.
+    """
+    hashes = {
+        index: statement_hash(item.kind.value, item.content)
+        for index, item in enumerate(items)
+        if item.kind in {Kind.INSIGHT, Kind.SESSION} and not item.list_key
+    }
+    owners = owners_by_statement(connection, set(hashes.values()) - {""}) if hashes else {}
+    if not owners:
+        return list(items)
+    known = known_by_key(connection, [items[index].key for index in hashes])
+    seqs = in_json([row.seq for row in owners.values()])
+    rows = {row.seq: row for row in (EntryRow(*values) for values in connection.execute(SELECT_ROWS, (seqs,)))}
+    keyed = list(items)
+    for index, digest in hashes.items():
+        item, owner = items[index], owners.get(digest)
+        if owner is None or (item.key != owner.key and item.key in known):
+            continue
+        row = rows[owner.seq]
+        content = with_contexts(row.content, [item.content])
+        if item.key == owner.key:
+            keyed[index] = replace(item, content=content)
+        elif Kind.SESSION.value in {item.kind.value, owner.kind}:
+            keyed[index] = _as_stored(row, content, item.tags)
+    return keyed
+
+
+def _as_stored(row: EntryRow, content: str, tags: tuple[str, ...]) -> Item:
+    """Return an entry as its source would state it with another text."""
+    return Item(
+        key=row.key,
+        content=content,
+        kind=Kind(row.kind),
+        content_type=ContentType(row.content_type),
+        recorded_at=row.recorded_at,
+        facts=orjson.loads(row.facts),
+        tags=tags,
+        origin=row.origin,
+        source=Source(row.source),
+        list_key=row.list_key,
+        rolling=row.kind == Kind.INSIGHT,
+        source_updated_at=row.source_updated_at,
+        created_at=row.created_at,
+        author=row.author,
+    )

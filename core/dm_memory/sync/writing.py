@@ -20,7 +20,7 @@ from dm_memory.store import entries as table
 from dm_memory.store import outbox
 from dm_memory.store.entries import EntryRow, Known, effective, payload_of_row, version_of
 from dm_memory.store.facts import Stated, remove_facts, store_facts
-from dm_memory.store.importing import to_json
+from dm_memory.store.importing import statement_hash, to_json
 from dm_memory.store.patterns import update_patterns
 from dm_memory.store.vectors import Embedded
 from dm_memory.store.words import put_words, remove_words
@@ -142,6 +142,7 @@ class Writing:
             known.embedded if known and has_vectors and known.duplicate_of is None else "",
             self.run.number,
             tick,
+            statement_hash(item.kind.value, prepared.content),
         )
 
     def _derive(self, written: Sequence[Planned], rows: Mapping[str, EntryRow], texts: Mapping[int, str]) -> None:

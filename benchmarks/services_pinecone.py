@@ -1,4 +1,4 @@
-"""The Pinecone layer against the bare SDK: the same records in the same requests, to the same fake on loopback.
+"""The Pinecone service against the bare SDK: the same records in the same requests, to the same fake on loopback.
 
 The fake is a process of its own, embeds what it is sent by hashing its words, and waits ``--latency`` seconds before
 each answer. Both sides take turns, batch by batch, so that a busy machine is busy for both. ``--single`` also stores a
@@ -21,7 +21,7 @@ from pydantic import SecretStr
 
 from dm_memory.items import Payload
 from dm_memory.services.pinecone.records import BATCH_RECORDS, prepared
-from dm_memory.services.pinecone.service import PineconeLayer
+from dm_memory.services.pinecone.service import PineconeService
 from tests.services.payloads import payload
 from tests.services.pinecone.fake_pinecone import KEY
 
@@ -39,9 +39,9 @@ with serving() as server:
 _NAMES = count()
 
 
-def layer_on(url: str) -> PineconeLayer:
-    """Return a layer with a namespace of its own."""
-    return PineconeLayer(
+def service_on(url: str) -> PineconeService:
+    """Return a service with a namespace of its own."""
+    return PineconeService(
         SecretStr(KEY), "bench", f"brand-{next(_NAMES)}", host=url, model="multilingual-e5-large", cloud="aws",
         region="us-east-1", limit=1,
     )  # fmt: skip
@@ -62,10 +62,10 @@ async def bare(index: AsyncIndex, space: str, batch: Sequence[Payload]) -> float
     return time.perf_counter() - before
 
 
-async def ours(layer: PineconeLayer, batch: Sequence[Payload]) -> float:
-    """Store a batch with the layer; return the seconds."""
+async def ours(service: PineconeService, batch: Sequence[Payload]) -> float:
+    """Store a batch with the service; return the seconds."""
     before = time.perf_counter()
-    outcomes = await layer.upsert(batch)
+    outcomes = await service.upsert(batch)
     seconds = time.perf_counter() - before
     assert all(outcome.error is None for outcome in outcomes)
     return seconds
@@ -73,19 +73,19 @@ async def ours(layer: PineconeLayer, batch: Sequence[Payload]) -> float:
 
 async def measured(url: str, items: int, rounds: int, *, single: bool) -> None:
     """Measure both by turns, and print the medians of a batch."""
-    layer = layer_on(url)
-    await layer.upsert([payload(0)])
-    target = await layer._index.made()  # noqa: SLF001  # the same client for both
+    service = service_on(url)
+    await service.upsert([payload(0)])
+    target = await (await service._ready()).made()  # noqa: SLF001  # the same client for both
     pairs = []
     for _ in range(rounds):
-        layer.brand, space = (f"brand-{next(_NAMES)}" for _ in range(2))
+        service.brand, space = (f"brand-{next(_NAMES)}" for _ in range(2))
         for one, other in zip(fresh(items), fresh(items), strict=True):
-            pairs.append((await bare(target.index, space, one), await ours(layer, other)))
+            pairs.append((await bare(target.index, space, one), await ours(service, other)))
     control, own = (median(side) for side in zip(*pairs, strict=True))
     rows = [
         ("bare SDK", f"{control * 1e3:.2f} ms a batch"),
         (
-            "layer",
+            "service",
             f"{own * 1e3:.2f} ms a batch, {median([second / first for first, second in pairs]):.2f} of the control",
         ),
     ]
@@ -93,10 +93,10 @@ async def measured(url: str, items: int, rounds: int, *, single: bool) -> None:
         (few,) = fresh(max(items // 100, 1))
         alone = median([await bare(target.index, space, [one]) for one in few])
         rows.append(
-            ("one at a time", f"{alone * 1e3:.2f} ms an item: {alone * BATCH_RECORDS / own:.0f} times the layer's")
+            ("one at a time", f"{alone * 1e3:.2f} ms an item: {alone * BATCH_RECORDS / own:.0f} times the service's")
         )
     table(f"Batches of {BATCH_RECORDS}, medians of {len(pairs)}", rows)
-    await layer.close()
+    await service.close()
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""A service for the benchmarks of layers: a process of its own that does the least a server does.
+"""A fake of a service, for the benchmarks of services: a process of its own that does the least a server does.
 
 It takes a request apart, parses its JSON, waits ``latency`` seconds and answers. Whoever measures has the other
 processor for itself.
@@ -20,7 +20,7 @@ import orjson
 from measure import REPOSITORY, environment, median, table
 
 from dm_memory.items import Payload
-from dm_memory.services.protocol import Layer
+from dm_memory.services.protocol import Service
 
 __all__ = ["Answer", "Pairs", "ours", "run", "show"]
 
@@ -28,7 +28,7 @@ Answer = Callable[[str, str, Any], object]
 """Returns a reply, given method, path and what the request's JSON says."""
 
 Pairs = Sequence[tuple[float, float]]
-"""Seconds of the control and of the layer, which took turns."""
+"""Seconds of the control and of the service, which took turns."""
 
 
 def serve(answer: Answer, latency: float) -> None:
@@ -78,19 +78,19 @@ def fake(script: str, latency: float) -> Iterator[str]:
 
 
 def show(title: str, controls: dict[str, Pairs], more: Sequence[tuple[str, str]] = ()) -> None:
-    """Print the medians of a batch: each control's, and the layer's that took turns with it."""
+    """Print the medians of a batch: each control's, and the service's that took turns with it."""
     rows = []
     for name, pairs in controls.items():
         control, own = (median(side) * 1e3 for side in zip(*pairs, strict=True))
-        ratio = median([layer / bare for bare, layer in pairs])
-        rows.append((name, f"{control:.2f} ms; the layer {own:.2f} ms, {ratio:.2f} of it (median of {len(pairs)})"))
+        ratio = median([ours / bare for bare, ours in pairs])
+        rows.append((name, f"{control:.2f} ms; the service {own:.2f} ms, {ratio:.2f} of it (median of {len(pairs)})"))
     table(title, [*rows, *more])
 
 
-async def ours(layer: Layer, batch: Sequence[Payload]) -> float:
-    """Store a batch with the layer; return the seconds."""
+async def ours(service: Service, batch: Sequence[Payload]) -> float:
+    """Store a batch with the service; return the seconds."""
     before = time.perf_counter()
-    outcomes = await layer.upsert(batch)
+    outcomes = await service.upsert(batch)
     seconds = time.perf_counter() - before
     assert all(outcome.error is None for outcome in outcomes)
     return seconds

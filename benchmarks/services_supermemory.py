@@ -1,12 +1,12 @@
-"""The Supermemory layer against the bare SDK: the same documents in the same batches, to the same fake on loopback.
+"""The Supermemory service against the bare SDK: the same documents in the same batches, to the same fake on loopback.
 
-Two controls, each taking turns with the layer, batch by batch, so that a busy machine is busy for all:
+Two controls, each taking turns with the service, batch by batch, so that a busy machine is busy for all:
 
-* ``ready``: ``batch_add`` of documents that were made beforehand, whose reply nobody reads. What the layer does besides
+* ``ready``: ``batch_add`` of documents that were made beforehand, whose reply nobody reads. What the service does besides
   is all in the ratio: documents and their checks, the question what is there already, a look at every reply.
 * ``made``: as any user of the SDK would write it, who makes the documents and looks for errors in the reply.
 
-``--single`` also stores ``--items`` through the guarded layer one batch after another, as a sync does, and a hundredth
+``--single`` also stores ``--items`` through the guarded service one batch after another, as a sync does, and a hundredth
 of them one at a time with the bare SDK, for the gain of batches.
 """
 
@@ -19,20 +19,20 @@ from collections.abc import Sequence
 from itertools import count, islice
 from typing import TYPE_CHECKING, Any, cast
 
-from layers_fake import Answer, ours, run, show
+from services_fake import Answer, ours, run, show
 from measure import median
 from pydantic import SecretStr
 
 from dm_memory.items import Payload
-from dm_memory.layers.edge_points import metadata_of
+from dm_memory.services.entries import metadata_of
 from dm_memory.services.resilience import GuardPolicy, guard
-from dm_memory.services.supermemory.service import SupermemoryLayer
+from dm_memory.services.supermemory.service import SupermemoryService
 from tests.services.payloads import payload
 
 if TYPE_CHECKING:
     from supermemory import AsyncSupermemory
 
-_BATCH = SupermemoryLayer.capabilities.batch_items
+_BATCH = SupermemoryService.capabilities.batch_items
 _KEY = "sm_bench"
 _TEXT = "Shorter subject lines open more letters, the longer ones are read to their ends more often. "
 _NAMES = count()
@@ -95,22 +95,22 @@ async def measured(url: str, options: argparse.Namespace) -> None:
     from supermemory import AsyncSupermemory  # noqa: PLC0415  # an extra, 0.3 s of import
 
     sdk = AsyncSupermemory(api_key=_KEY, base_url=url)
-    layer = SupermemoryLayer(SecretStr(_KEY), "acme", url=url)
+    service = SupermemoryService(SecretStr(_KEY), "acme", url=url)
     for _ in range(2):
-        await asyncio.gather(ours(layer, fresh(_BATCH)), made(sdk, fresh(_BATCH)))
+        await asyncio.gather(ours(service, fresh(_BATCH)), made(sdk, fresh(_BATCH)))
     pairs: dict[str, list[tuple[float, float]]] = {"ready": [], "made": []}
     for _ in range(options.rounds):
         for name, control in (("ready", ready), ("made", made)):
-            pairs[name].append((await control(sdk, fresh(_BATCH)), await ours(layer, fresh(_BATCH))))
-    more = await gained(layer, sdk, options.items) if options.single else []
+            pairs[name].append((await control(sdk, fresh(_BATCH)), await ours(service, fresh(_BATCH))))
+    more = await gained(service, sdk, options.items) if options.single else []
     show(f"Supermemory, batches of {_BATCH}", pairs, more)
-    await layer.close()
+    await service.close()
     await sdk.close()
 
 
-async def gained(layer: SupermemoryLayer, sdk: AsyncSupermemory, items: int) -> list[tuple[str, str]]:
+async def gained(service: SupermemoryService, sdk: AsyncSupermemory, items: int) -> list[tuple[str, str]]:
     """Store many entries as a sync does, and a hundredth of them one at a time; return what to print."""
-    guarded = guard(layer, GuardPolicy())
+    guarded = guard(service, GuardPolicy())
     every = fresh(items)
     before = time.perf_counter()
     for start in range(0, items, _BATCH):

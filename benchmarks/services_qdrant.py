@@ -1,12 +1,12 @@
-"""The Qdrant layer against the bare SDK: the same points in the same requests, to the same fake on loopback.
+"""The Qdrant service against the bare SDK: the same points in the same requests, to the same fake on loopback.
 
-Two controls, each taking turns with the layer, batch by batch, so that a busy machine is busy for all:
+Two controls, each taking turns with the service, batch by batch, so that a busy machine is busy for all:
 
-* ``ready``: ``upsert`` of points that were made beforehand. What the layer does besides is all in the ratio: cutting
-  texts, counting their words for BM25, labels, checks, the removal of surplus chunks, the check of the reply.
-* ``made``: as any user of the SDK would write it, whose points have the dense and the BM25 vector and a payload too.
+* ``ready``: ``upsert`` of points that were made beforehand. What the service does besides is all in the ratio: cutting
+  texts, labels, checks, the removal of surplus chunks, the check of the reply.
+* ``made``: as any user of the SDK would write it, whose points have a vector and a payload too.
 
-The embedding model costs nothing. ``--single`` also stores ``--items`` through the guarded layer one batch after
+The embedding model costs nothing. ``--single`` also stores ``--items`` through the guarded service one batch after
 another, as a sync does, and a hundredth of them one at a time with the bare SDK, for the gain of batches.
 """
 
@@ -18,15 +18,14 @@ from collections.abc import Sequence
 from itertools import count, islice
 from typing import TYPE_CHECKING
 
-from layers_fake import Answer, ours, run, show
+from services_fake import Answer, ours, run, show
 from measure import median
 
 from dm_memory.embedding.model_names import qdrant_vector_name
 from dm_memory.embedding.protocol import EmbeddingSpec
 from dm_memory.items import Payload
-from dm_memory.layers.edge_points import metadata_of
-from dm_memory.services.qdrant.points import LEXICAL
-from dm_memory.services.qdrant.server import QdrantServerLayer
+from dm_memory.services.entries import metadata_of
+from dm_memory.services.qdrant.service import QdrantService
 from dm_memory.services.resilience import GuardPolicy, guard
 from tests.services.payloads import payload
 
@@ -94,11 +93,8 @@ class Bare:
     """What a user of the SDK writes."""
 
     def __init__(self, client: AsyncQdrantClient, embedder: RowsEmbedder) -> None:
-        import qdrant_edge  # noqa: PLC0415  # on first use only
-
         self._client = client
         self._embedder = embedder
-        self._bm25 = qdrant_edge.Bm25(qdrant_edge.Bm25Config())
 
     def points(self, batch: Sequence[Payload]) -> list[models.PointStruct]:
         """Make a batch's points."""
@@ -108,8 +104,6 @@ class Bare:
         points = []
         vectors = self._embedder.embed_documents([one.content for one in batch])
         for one, dense in zip(batch, vectors, strict=True):
-            words = self._bm25.embed_document(one.content)
-            sparse = models.SparseVector(indices=words.indices, values=words.values)
             content = {
                 "document": one.content,
                 "metadata": {**metadata_of(one), "brand": one.brand},
@@ -123,7 +117,7 @@ class Bare:
                 "tags": list(one.tags),
                 "recorded_day": 20260305,
             }
-            points.append(models.PointStruct(id=one.id, vector={name: dense, LEXICAL: sparse}, payload=content))
+            points.append(models.PointStruct(id=one.id, vector={name: dense}, payload=content))
         return points
 
     async def store(self, batch: Sequence[Payload], points: Sequence[models.PointStruct] | None = None) -> float:
@@ -137,22 +131,22 @@ class Bare:
 async def measured(url: str, options: argparse.Namespace) -> None:
     """Measure by turns, and print the medians of a batch."""
     embedder = RowsEmbedder()
-    layer = QdrantServerLayer(url, None, "bench", "acme", embedder)
-    await layer.upsert(fresh(_BATCH))
-    bare = Bare(await layer._client(), embedder)  # noqa: SLF001  # the same client for both
+    service = QdrantService(url, None, "bench", "acme", embedder)
+    await service.upsert(fresh(_BATCH))
+    bare = Bare((await service._ready()).client, embedder)  # noqa: SLF001  # the same client for both
     ready, made = [], []
     for _ in range(options.rounds):
         batch = fresh(_BATCH)
-        ready.append((await bare.store(batch, bare.points(batch)), await ours(layer, fresh(_BATCH))))
-        made.append((await bare.store(fresh(_BATCH)), await ours(layer, fresh(_BATCH))))
-    more = await gained(layer, bare, options.items) if options.single else []
+        ready.append((await bare.store(batch, bare.points(batch)), await ours(service, fresh(_BATCH))))
+        made.append((await bare.store(fresh(_BATCH)), await ours(service, fresh(_BATCH))))
+    more = await gained(service, bare, options.items) if options.single else []
     show(f"Qdrant, batches of {_BATCH}", {"ready": ready, "made": made}, more)
-    await layer.close()
+    await service.close()
 
 
-async def gained(layer: QdrantServerLayer, bare: Bare, items: int) -> list[tuple[str, str]]:
+async def gained(service: QdrantService, bare: Bare, items: int) -> list[tuple[str, str]]:
     """Store many entries as a sync does, and a hundredth of them one at a time; return what to print."""
-    guarded = guard(layer, GuardPolicy())
+    guarded = guard(service, GuardPolicy())
     every = fresh(items)
     before = time.perf_counter()
     for start in range(0, items, _BATCH):

@@ -1,0 +1,190 @@
+"""What was forgotten stays forgotten: read from shared stores before anything is planned, and owed to services.
+
+``purge`` is the deed itself, for ``operations.forget`` and for what another machine of the team had forgotten: rows,
+files, and a look at the bytes that are left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+from dm_memory.errors import ServiceError
+from dm_memory.findings import Finding, Severity
+from dm_memory.services.protocol import Service, unexpected
+from dm_memory.services.resilience import Guarded
+from dm_memory.store import outbox
+from dm_memory.store.forgetting import (
+    PENDING,
+    Debts,
+    Forgotten,
+    Text,
+    adopt_key,
+    bury,
+    content_mac,
+    own_key,
+    purge_journal,
+    remaining,
+    remove_texts,
+    scrub,
+    texts_with_macs,
+)
+from dm_memory.store.traces import Traces, clean_files, finish_pending, needles_of, prove
+from dm_memory.sync.exports import write_index
+from dm_memory.sync.run import Delivered, Run
+from dm_memory.text.hashing import content_hash
+
+__all__ = ["keep_forgotten", "purge", "settle"]
+
+
+async def keep_forgotten(run: Run) -> None:
+    """End what a killed process began, give services what they are owed, read what other machines had forgotten.
+
+    A shared store that can't be read is left out of this run.
+    """
+    if not run.request.dry_run:
+        await run.worker.run(_finish, run)
+    for service in run.env.services:
+        shared = service.capabilities.shared
+        try:
+            if not run.request.dry_run:
+                await settle(run, service)
+            if shared:
+                await _read_tombstones(run, service)
+        except Exception as error:  # noqa: BLE001  # a bug in an adapter must not cost the run; it is reported
+            if shared:  # any other is met again by its delivery
+                failure = error if isinstance(error, ServiceError) else unexpected(service.engine, error)
+                run.delivered.setdefault(service.name, Delivered()).failure = failure
+
+
+def _finish(run: Run) -> None:
+    if finish_pending(run.store, run.memory_dir):
+        write_index(run.store, run.memory_dir, run.env.vector_db)
+    forgotten = Forgotten.load(run.store.connection)
+    if not forgotten:
+        return
+    _, _, place = run.store.meta("journal_read").partition(":")
+    texts = (record.get("content") for record in run.journal.read(int(place or 0)).records)
+    again = {digest for text in texts if isinstance(text, str) and forgotten.has(digest := content_hash(text))}
+    if again:  # handed in where nobody could know that it had been forgotten
+        purge_journal(run.store, run.journal, (), again)
+
+
+async def settle(run: Run, service: Service) -> None:
+    """Give a service what it is owed: tombstones, their lifting, and entries that have to be made again.
+
+    Raises:
+        ServiceError: It is owed further on.
+    """
+    debts = await run.worker.run(Debts.load, run.store, service.name)
+    if service.capabilities.shared and (debts.forget or debts.restore):
+        key = await _shared_key(run, service)
+        if debts.restore:
+            await _ask(service, lambda store: store.restore(debts.restore))
+        macs = {id_: content_mac(key, digest) for id_, digest in debts.forget.items()}
+        if macs:
+            await _ask(service, lambda store: store.forget(macs))
+    elif debts.again:
+        await service.delete(debts.again)
+    if debts.again or debts.forget or debts.restore:
+        await run.worker.run(_settled, run, service, debts.again)
+
+
+def _settled(run: Run, service: Service, again: Collection[str]) -> None:
+    with run.store.transaction() as connection:
+        outbox.doubt(connection, service.name, again, run.number)
+        Debts().save(run.store, service.name)
+
+
+async def _shared_key(run: Run, service: Service) -> bytes:
+    """Return the team's key, and make it the one of new tombstones here."""
+    proposal = await run.worker.run(_own_key, run)
+    key: bytes = await _ask(service, lambda store: store.shared_key(proposal))
+    if key != proposal:
+        await run.worker.run(_adopt, run, key)
+    return key
+
+
+def _own_key(run: Run) -> bytes:
+    with run.store.transaction():
+        return own_key(run.store)
+
+
+def _adopt(run: Run, key: bytes) -> None:
+    with run.store.transaction():
+        adopt_key(run.store, key)
+
+
+async def _read_tombstones(run: Run, service: Service) -> None:
+    """Forget what other machines had forgotten since the last look."""
+    name = f"buried:{service.name}"
+    text: str = await run.worker.run(run.store.meta, name)
+    place: Any = (int(text.partition("/")[0]), text.partition("/")[2]) if text else None
+    stones: list[Any] = []
+    while True:
+        page, following = await _ask(service, lambda store, after=place: store.tombstones(after))
+        stones += [stone for stone in page if stone.content_mac]
+        if following is None:
+            break
+        place = following
+    if stones:
+        key = await _shared_key(run, service)
+        await run.worker.run(_bury, run, service, key, stones)
+    if place is not None and not run.request.dry_run:
+        await run.worker.run(run.store.set_meta, name, f"{place[0]}/{place[1]}")
+
+
+def _bury(run: Run, service: Service, key: bytes, stones: Sequence[Any]) -> None:
+    store = run.store
+    known = Forgotten.load(store.connection)
+    news = [stone for stone in stones if stone.content_mac not in known.macs]
+    with store.transaction():
+        bury(store, [(stone.id, stone.content_mac) for stone in news])
+    texts = texts_with_macs(store.connection, Forgotten((key,), frozenset(stone.content_mac for stone in news)))
+    if not texts:
+        return
+    traces = purge(run, texts, knows=service.name)
+    entries = len({text.seq for text in texts if not text.number})
+    message = (
+        f"{_entries(entries)} forgotten on another computer"
+        f" {'was' if entries == 1 else 'were'} removed here as well, with all that was made of them."
+    )
+    remedy = f"These files still contain their texts: {', '.join(traces.left)}." if traces.left else ""
+    severity = Severity.WARNING if traces.left else Severity.INFO
+    run.outcomes.add_findings([Finding("forgotten-elsewhere", severity, message, remedy)])
+
+
+def _entries(count: int) -> str:
+    return f"{count:,} {'entry' if count == 1 else 'entries'}"
+
+
+def purge(run: Run, texts: Sequence[Text], *, knows: str = "") -> Traces:
+    """Remove texts from memory and from every file below its folder, and look at the bytes that are left.
+
+    Args:
+        run: The brand is locked.
+        texts: From ``store.forgetting.same_texts``.
+        knows: The shared store that has the tombstones already.
+    """
+    store = run.store
+    services = {each.name: each.capabilities.shared and each.name != knows for each in run.env.services}
+    with store.transaction() as connection:
+        run.note_change(connection)
+        remove_texts(store, texts, services, run.now, run.number)
+    if run.request.dry_run:  # on a copy
+        return Traces()
+    cleaned = clean_files(store, run.memory_dir)
+    write_index(store, run.memory_dir, run.env.vector_db)
+    scrub(store)
+    needles, short = needles_of(texts, remaining(store.connection))
+    traces = prove(store, run.memory_dir, needles, short)
+    traces.cleaned[:0] = cleaned
+    store.set_meta(PENDING, "")
+    return traces
+
+
+async def _ask(service: Service, call: Callable[[Any], Any]) -> Any:  # noqa: ANN401  # of whichever method
+    """Call a method of a shared store, under the guard that stands around it."""
+    if isinstance(service, Guarded):
+        return await service.ask(call)
+    return await call(service)
