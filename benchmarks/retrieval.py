@@ -35,7 +35,8 @@ from retrieval_metrics import mean_figures, quantiles, recognised
 from retrieval_sets import Entry, LabelledSet, Question, normalised, read_set
 
 from dm_memory.api import Memory
-from dm_memory.requests import SearchRequest, SyncRequest
+from dm_memory.requests import SyncRequest
+from dm_memory.search.results import SearchRequest
 from dm_memory.settings import Settings
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # an embedder of the tests can be named

@@ -21,6 +21,7 @@ _PACKAGES = {
     "supermemory": ("supermemory",),
     "fastembed": ("fastembed",),
     "graphiti": ("falkordb", "neo4j"),
+    "docs": ("rust-just", "zensical"),
 }
 
 

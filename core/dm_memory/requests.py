@@ -10,6 +10,7 @@ from dm_memory.items import ContentType, Priority, Source
 
 __all__ = [
     "AUTO",
+    "ForgetRequest",
     "PrepareRequest",
     "Progress",
     "Scope",
@@ -78,7 +79,12 @@ class SyncRequest:
 
 @dataclass(frozen=True, slots=True)
 class PrepareRequest:
-    """The arguments of ``prepare_store``. ``expires_at`` is ISO-8601 or ""."""
+    """The arguments of ``prepare_store``. ``expires_at`` is ISO-8601 or "".
+
+    Attributes:
+        replaces: The key of an entry that this text corrects. Its old text becomes a revision.
+        purge: The old text is forgotten instead.
+    """
 
     content: str
     content_type: ContentType
@@ -90,3 +96,26 @@ class PrepareRequest:
     related: tuple[str, ...] = ()
     replaces: str = ""
     purge: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetRequest:
+    """The arguments of ``forget_memory``. What is given of ``query``, ``keys``, ``campaign`` and ``tag`` must all fit.
+
+    Attributes:
+        query: All of these words, exactly, or a "quoted phrase"; never by meaning.
+        before: A day, ISO-8601: only what was recorded before it. Narrows the others, like ``retired``.
+        token: Of the preview, for ``dry_run=False``.
+        restore: Keys of entries, or texts, that were forgotten and may be stored again; nothing is forgotten then.
+    """
+
+    query: str = ""
+    keys: tuple[str, ...] = ()
+    campaign: str = ""
+    tag: str = ""
+    before: str = ""
+    retired: bool = False
+    dry_run: bool = True
+    token: str = ""
+    restore: tuple[str, ...] = ()
+    brand: str | None = None

@@ -27,6 +27,7 @@ __all__ = [
     "StatusResult",
     "StoreResult",
     "SyncResult",
+    "Version",
 ]
 
 
@@ -312,10 +313,13 @@ class PrepareResult:
     """What ``prepare_store`` did with one payload.
 
     Attributes:
-        status: ``prepared`` (waiting for the next sync), ``duplicate`` (known already; new tags merged), ``refused``.
+        status: ``prepared`` (in memory; services get it with the next sync), ``duplicate`` (known already; new tags
+            merged), ``corrected`` (it replaced another text), ``refused``.
         existing_key: The entry that holds the same text, where there is one.
         merged_tags: Tags that the existing entry gained.
         path: The file in ``memory/pending/``, relative to the brand's folder, or "".
+        replaced_title: The beginning of the text that was corrected.
+        purged: What became of that text, if it was to be forgotten; else it is a revision.
     """
 
     brand: str
@@ -334,6 +338,8 @@ class PrepareResult:
     expires_at: str = ""
     guard_hits: tuple[GuardHit, ...] = ()
     findings: tuple[Finding, ...] = ()
+    replaced_title: str = ""
+    purged: ForgetResult | None = None
 
     @property
     def exit_code(self) -> int:
@@ -501,3 +507,277 @@ class Check:
     status: Literal["ok", "warn", "fail"]
     detail: str
     remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetItem:
+    """A text that goes, or went.
+
+    Attributes:
+        what: ``entry``, ``duplicate`` (the same text under another key) or ``revision`` (a text it had before).
+        origin: The brand's file that states it, or "".
+    """
+
+    key: str
+    title: str
+    what: str
+    content_type: str
+    state: str
+    recorded_at: str
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetPlaces:
+    """Where what goes is found: numbers of rows, records and files.
+
+    Attributes:
+        patterns: Those that it counts for, which are counted again without it.
+        services: By engine, the entries that are known to be there.
+    """
+
+    entries: int = 0
+    revisions: int = 0
+    vectors: int = 0
+    facts: int = 0
+    patterns: int = 0
+    journal: int = 0
+    files: int = 0
+    services: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceProof:
+    """What a look by ids found in a connected service.
+
+    Attributes:
+        looked: Ids that were looked for.
+        left: Those that it still has.
+        due: Deletions that wait for it.
+    """
+
+    name: str
+    engine: str
+    looked: int = 0
+    left: int = 0
+    due: int = 0
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetProof:
+    """What was looked at after forgetting, and what was found.
+
+    Attributes:
+        files / bytes: What was searched below ``memory/``.
+        left: Files that still contain a text, relative to ``memory/``.
+        cleaned: Files that were removed or written again.
+        short: Texts too short to be told from others by their bytes; they were looked for by rows and ids only.
+        services: One per connected service.
+        parked: Services that are not configured at present and have entries: they are deleted there once they are.
+    """
+
+    files: int
+    bytes: int
+    left: tuple[str, ...] = ()
+    cleaned: tuple[str, ...] = ()
+    short: int = 0
+    services: tuple[ServiceProof, ...] = ()
+    parked: tuple[str, ...] = ()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is left anywhere."""
+        return not self.left and not any(each.left or each.due or each.failure for each in self.services)
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetResult:
+    """What ``forget_memory`` would do, or did.
+
+    Attributes:
+        status: ``preview``, ``nothing`` (nothing matches), ``changed`` (another token is needed: this is the new
+            preview), ``forgotten`` (all of it, proven), ``partial`` (see ``proof``) or ``restored``.
+        token: Of the preview; to be passed with ``dry_run=False``.
+        unknown: Keys that were asked for and are not in memory, or were never forgotten.
+        returning: The brand's own files that still state it, with keys: it stays out until its text changes there.
+        reach: How far it goes: which machines and services.
+        restored: Tombstones that were lifted.
+    """
+
+    brand: str
+    status: str
+    token: str = ""
+    items: tuple[ForgetItem, ...] = ()
+    places: ForgetPlaces = field(default_factory=ForgetPlaces)
+    unknown: tuple[str, ...] = ()
+    returning: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    reach: str = ""
+    proof: ForgetProof | None = None
+    restored: int = 0
+    seconds: float = 0.0
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """0 done or shown, 1 something is left or due, 2 nothing was done."""
+        return {"partial": 1, "changed": 2, "nothing": 2}.get(self.status, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What an entry said from one moment to another ("" for now), where that came from, and why it ended.
+
+    Attributes:
+        reason: ``changed`` (its source), ``corrected`` (a user), ``retired``, or what another machine did; "" for now.
+    """
+
+    number: int
+    content: str
+    since: str
+    until: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryResult:
+    """What an entry said when, and what changed it; the oldest text first, the present one last.
+
+    Attributes:
+        asked: The key that was asked for; another one than ``key`` if it is a duplicate.
+        origin: The file that states it, or "".
+        facts: What it stated besides, with the times of validity: text, valid at, invalid at.
+    """
+
+    brand: str
+    asked: str
+    key: str
+    content_type: str
+    state: str
+    origin: str
+    author: str
+    tags: tuple[str, ...]
+    versions: tuple[Version, ...]
+    facts: tuple[tuple[str, str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PatternLine:
+    """What worked or failed over campaigns: how often, where, and when."""
+
+    text: str
+    outcome: str
+    worked: int
+    failed: int
+    success_rate: float
+    campaigns: tuple[str, ...]
+    channels: tuple[str, ...]
+    first_seen: str
+    last_seen: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """Two sources that do not agree; nothing is overwritten.
+
+    Attributes:
+        what: The point, or the metric with its campaign, channel and period.
+        first / second: What each says.
+        first_key / second_key: Their entries.
+    """
+
+    what: str
+    first: str
+    first_key: str
+    second: str
+    second_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class PatternsResult:
+    """A brand's patterns, the most frequent first, and what contradicts itself."""
+
+    brand: str
+    patterns: tuple[PatternLine, ...]
+    total: int
+    contradictions: tuple[Contradiction, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ExportResult:
+    """What an export wrote; ``path`` "" for a dry run. ``entries`` by brand."""
+
+    path: str
+    format: str
+    entries: Mapping[str, int]
+    retired: int
+    revisions: int
+    bytes: int
+    dry_run: bool = False
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ImportResult:
+    """What an import stored, or would store.
+
+    Attributes:
+        new / changed / unchanged: Entries by what memory had of them.
+        duplicates: Keys of entries whose text another entry here stands for, with that entry's key.
+        forgotten: Entries that were left out because their texts were forgotten here.
+        refused: Lines that could not be read, or hold what must not be stored, with why.
+    """
+
+    path: str
+    brands: Mapping[str, int]
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    duplicates: Mapping[str, str] = field(default_factory=dict)
+    forgotten: int = 0
+    refused: tuple[str, ...] = ()
+    dry_run: bool = False
+    seconds: float = 0.0
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """0 all of it, 1 something was left out."""
+        return int(bool(self.refused))
+
+
+@dataclass(frozen=True, slots=True)
+class BackupResult:
+    """A backup that was made, and checked."""
+
+    brand: str
+    path: str
+    entries: int
+    bytes: int
+    made_at: str
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreResult:
+    """A backup that was put back.
+
+    Attributes:
+        aside: Where the memory that was there before is now, "" if there was none.
+        kept_out: Texts of the backup that were forgotten since it was made, and stayed out.
+        services: One per connected service: what differed by hash and is stored or deleted there now.
+    """
+
+    brand: str
+    path: str
+    entries: int
+    aside: str = ""
+    kept_out: int = 0
+    services: tuple[ServiceResult, ...] = ()
+    seconds: float = 0.0
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """0 everything agrees, 1 a service has yet to follow."""
+        return int(any(each.failure or each.queued or each.failed for each in self.services))

@@ -1,12 +1,13 @@
-"""What the reports say, held by golden files, and that their data keeps to the schema.
+"""What the reports say, fixed by golden files, and that their data fits the schema.
 
-``DM_MEMORY_WRITE_GOLDEN=1`` writes the golden files anew; read them before committing.
+``DM_MEMORY_WRITE_GOLDEN=1`` writes the golden files again; read them before committing.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +33,7 @@ from dm_memory.report import (
 from dm_memory.report.data import fitted
 from dm_memory.report.schema import report_schema
 from dm_memory.report.sync import SYNC_SECTIONS
+from dm_memory.report.words import ago, duration, size
 from dm_memory.results import Action, Counts
 from dm_memory.services.protocol import Capacity
 from tests.report import examples
@@ -77,6 +79,11 @@ def test_data_keeps_to_the_published_schema_and_is_json(name: str, validator: Dr
     validator.validate(json.loads(orjson.dumps(data)))
 
 
+def test_the_published_schema_is_the_one_of_the_results(schema: dict[str, Any]) -> None:
+    """``uv run python -m dm_memory.report.schema > docs/report.schema.json`` writes it."""
+    assert schema == report_schema()
+
+
 def test_the_schema_refuses_a_field_nobody_described(validator: Draft202012Validator) -> None:
     data = REPORTS["first_sync"]().data
     assert not validator.is_valid({**data, "surprise": 1})
@@ -95,79 +102,233 @@ def test_every_object_in_the_schema_is_closed(schema: dict[str, Any]) -> None:
     assert open_objects(schema) == []
 
 
-@pytest.mark.parametrize("name", ["first_sync", "unchanged_sync", "partial_failure", "dry_run"])
+SYNCS = ("first_sync", "unchanged_sync", "partial_failure", "dry_run", "retired", "retired_for_a_model")
+
+
+@pytest.mark.parametrize("name", SYNCS)
 def test_a_sync_report_always_has_its_eight_sections_in_order(name: str) -> None:
     headings = [line[3:] for line in REPORTS[name]().text.splitlines() if line.startswith("## ")]
     assert tuple(headings) == SYNC_SECTIONS
 
 
-def test_a_run_with_nothing_to_do_has_one_line_per_section() -> None:
-    after_summary = REPORTS["unchanged_sync"]().text.split("## Synced")[1]
-    bodies = [body.strip().splitlines()[2:] for body in ("x\n" + after_summary).split("## ")[1:]]
-    assert all(len(body) == 1 for body in bodies)
+# Numbers and names ---------------------------------------------------------------------------------------------------
+
+_NOT_NUMBERS = re.compile(r"“[^”]*”|`[^`]*`|\(line \d+\)|\d{4}-\d\d-\d\d( \d\d:\d\d)?|[a-z-]+-\d+|^\d+\. ", re.MULTILINE)
+
+
+def spoken(value: Any) -> set[str]:
+    """Return every way in which a report may write the numbers of its data."""
+    if isinstance(value, dict):
+        lists = {f"{len(part):,}" for part in value.values() if isinstance(part, list)}
+        return lists.union(*map(spoken, value.values()))
+    if isinstance(value, list):
+        return set().union(*map(spoken, value))
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return set()
+    if isinstance(value, float):
+        return {*re.findall(r"[\d.,]+", f"{duration(value)} {ago(value)}"), str(int(value))}
+    return {f"{abs(value):,}", *re.findall(r"[\d.,]+", size(abs(value)))}
+
+
+def derived(data: dict[str, Any]) -> set[str]:
+    """Return the numbers that a report adds up: personal data found, places, what is planned, groups of one cause."""
+    found = {f"{sum(hit['count'] for hit in data.get('guard', ()) if not hit['removed'] and not hit['refused'])}"}
+    entries = data.get("store", {})
+    return found | {f"{entries.get('entries', 0) + entries.get('retired', 0)}"}
+
+
+@pytest.mark.parametrize("name", [*SYNCS, "status", "healthy", "never_synced", "search", "verify", "migrate"])
+def test_every_number_of_a_report_is_in_its_data(name: str) -> None:
+    report = REPORTS[name]()
+    known = spoken(report.data) | derived(report.data)
+    text = _NOT_NUMBERS.sub("", report.text)
+    for drift in report.data.get("parts", ()):
+        known.add(str(sum(part["missing"] + part["stale"] + (part["unknown"] or 0) for part in report.data["parts"])))
+        known |= spoken(drift)
+    numbers = {found.rstrip(".,") for found in re.findall(r"\d[\d.,]*", text)}
+    findings = " ".join(finding["message"] for finding in report.data.get("findings", ()))
+    assert {number for number in numbers if number not in known and number not in findings} == set()
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_markdown_has_short_ids_and_neither_hashes_nor_run_ids_nor_weights(name: str) -> None:
+    report = REPORTS[name]()
+    assert not re.search(r"\b[0-9a-f]{12,}\b", report.text)
+    assert report.data.get("run_id", "no run") not in report.text
+    assert "c2c596675fd6" not in report.text
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_one_of_something_is_never_written_in_the_plural(name: str) -> None:
+    wrong = re.search(
+        r"(?<![\d,.])1 (\w+ )?(entries|texts|pieces|problems|facts|entities|duplicates|checks|are|times|points)\b",
+        REPORTS[name]().text,
+    )
+    assert wrong is None, wrong
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.0004, "0 ms"), (0.9996, "1 second"), (1.04, "1 second"), (3.44, "3.4 seconds"), (9.96, "10 seconds"),
+        (59.7, "1 minute"), (119, "2 minutes"), (3599, "1 hour"), (5400, "2 hours"), (86_399, "1 day"), (90_000, "1 day"),
+    ],
+)  # fmt: skip
+def test_durations_are_rounded_to_the_nearest(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+# What each section says ----------------------------------------------------------------------------------------------
+
+
+def section(report: Report, name: str) -> str:
+    return report.text.split(f"## {name}\n")[1].split("\n## ")[0]
 
 
 def test_a_dry_run_says_first_that_nothing_was_written() -> None:
     assert REPORTS["dry_run"]().text.splitlines()[2].startswith("**Dry run: nothing was written.**")
 
 
-def test_a_long_list_is_cut_with_a_count_and_a_command_while_the_data_has_all() -> None:
+def test_a_synced_line_has_text_type_tags_and_short_id_and_what_was_before() -> None:
+    lines = section(REPORTS["first_sync"](), "Synced")
+    assert (
+        "- “Short subject lines win 21” · campaign-learning · tags `2026-q1`, `email` · batch tags `launch` · id `5d2a1f6e`"
+        in lines
+    )
+    assert "  - before: text “Free shipping raises the basket by 12 %”, type performance-insight" in lines
+    assert "  - tags added: `email`, `launch`" in lines
+    assert "  - tags removed: `draft`" in lines
+
+
+def test_a_long_list_is_cut_with_a_count_and_a_call_while_the_data_has_all() -> None:
     report = sync_report(examples.dry_run(), list_limit=3)
     assert report.text.count("- “") == 3
-    assert "… and 22 more. To see them: `dm-memory sync --brand acme-coffee --dry-run --limit 100`" in report.text
+    assert "… and 22 more. To see them: `dm-memory sync --brand acme-coffee --dry-run --report-items 100`" in report.text
     assert len(report.data["items"]) == 25
+    for_a_model = sync_report(examples.dry_run(), list_limit=3, reader=Reader.TOOL).text
+    assert 'To see them: `sync_memory(brand="acme-coffee", dry_run=true, report_items=100)`' in for_a_model
+    assert "dm-memory sync" not in for_a_model
 
 
-def test_failures_with_one_cause_are_explained_once() -> None:
-    text = sync_report(examples.partial_failure()).text
-    failed = text.split("## Failed")[1].split("## Sync state")[0]
-    assert failed.count("not reachable (unavailable)") == 1
-    assert failed.count("tried 1 time") == 2
+def test_the_markdown_stays_below_its_limit_and_says_what_was_cut() -> None:
+    items = tuple(examples.item(number, "字" * 99, planned=True, stored=False) for number in range(500))
+    run = replace(examples.dry_run(), items=items, counts=Counts(new=500))
+    text = sync_report(run, list_limit=400).text
+    assert len(text.encode()) <= 24_000
+    shown = text.count("- “")
+    assert f"… and {500 - shown} more." in text
+    assert len(sync_report(run, list_limit=500, max_bytes=None).text.encode()) > 100_000
 
 
-def test_markdown_shows_short_hashes_and_data_whole_ones() -> None:
-    report = sync_report(examples.first_sync())
-    full = report.data["items"][0]["hash"]
-    assert len(full) == 64
-    assert f"`{full[:12]}`" in report.text
-    assert full not in report.text
+def test_data_is_cut_to_its_limit_with_counts_and_how_to_get_the_rest(validator: Draft202012Validator) -> None:
+    items = tuple(examples.item(number, planned=True, stored=False) for number in range(1000))
+    report = sync_report(replace(examples.dry_run(), items=items), reader=Reader.TOOL)
+    data = fitted(report.data, 30_000, report.rest)
+    assert len(orjson.dumps(data)) <= 30_000
+    assert data["cut"]["items"] == {"shown": len(data["items"]), "of": 1000}
+    assert len(data["items"]) > 20
+    assert "report_items=1000" in data["rest"]
+    validator.validate(data)
+
+
+def test_failures_with_one_cause_are_explained_once_and_files_stand_with_their_place() -> None:
+    failed = section(REPORTS["partial_failure"](), "Failed")
+    assert failed.count("not accepted (validation)") == 1
+    assert failed.count("tried 2 times") == 2
+    assert "campaigns/spring.json is not valid JSON (line 3). What to do:" in section(REPORTS["first_sync"](), "Failed")
 
 
 @pytest.mark.parametrize(
     ("used", "words"), [(79, ""), (80, "soon full"), (94, "soon full"), (95, "almost full"), (100, "100 %")]
 )
 def test_storage_is_announced_from_80_percent_and_urgently_from_95(used: int, words: str) -> None:
-    layer = examples.layer(capacity=Capacity(used, 100, "records"))
-    text = sync_report(examples.run(layers=(layer,))).text
-    assert words in text
-    assert ("Alert" in text) is (used >= 80)
+    service = examples.service(capacity=Capacity(used, 100, "records"))
+    report = sync_report(examples.run(services=(service,)))
+    assert words in report.text
+    assert ("Alert" in report.text) is (used >= 80)
+    assert ("Make room in Pinecone" in section(report, "Next sync")) is (used >= 80)
+    assert f"{100 - used} record{'' if used == 99 else 's'} remain" in report.text
 
 
-def test_a_service_that_tells_no_limit_is_not_said_to_have_none() -> None:
-    held = Capacity(58, None, "entries", 58)
-    places = ("graph", "graph@falkordb:db.example:6379/acme", "vector@qdrant:q.example:6333/team")
-    layers = tuple(replace(examples.layer(capacity=held), name=name) for name in places)
-    embedded, falkordb, qdrant = (
-        sync_report(examples.run(layers=layers)).text.split("## Storage capacity")[1].split("- ")[1:]
-    )
-    assert "no limit but the disk" in embedded
-    assert "the service tells no limit." in falkordb
-    assert "the service tells no limit; DM_MEMORY_QDRANT_LIMIT sets one." in qdrant
+def test_the_capacity_of_a_service_reads_alike_in_sync_and_status() -> None:
+    capacity = Capacity(1_760_000, 2_000_000_000, "bytes", 210)
+    sync = sync_report(examples.run(services=(examples.service(capacity=capacity),)))
+    status = replace(examples.status().services[0], engine="Pinecone (dm-memory)", capacity=capacity)
+    line = "Pinecone (dm-memory) (vector database): 1.8 MB used for 210 entries, less than 1 % of 2.0 GB; 2.0 GB remain."
+    assert line in sync.text
+    assert line in status_report(replace(examples.status(), services=(status,))).text
 
 
-def test_a_layer_in_trouble_is_never_passed_over_with_nothing_failed() -> None:
-    down = replace(examples.layer(), failure=replace(examples.partial_failure().layers[0].failure, layer=""), queued=4)
-    text = sync_report(examples.run(layers=(down,), counts=Counts(queued=4))).text
-    failed = text.split("## Failed")[1].split("## Sync state")[0]
+def test_a_service_that_states_no_limit_is_not_said_to_have_none() -> None:
+    stored = Capacity(58, None, "entries", 58, "DM_MEMORY_QDRANT_LIMIT")
+    text = sync_report(examples.run(services=(examples.service(capacity=stored),))).text
+    assert "58 entries used; the service states no limit; DM_MEMORY_QDRANT_LIMIT sets one." in text
+
+
+def test_what_was_not_looked_at_is_not_called_counted() -> None:
+    asked = section(sync_report(examples.run(services=(examples.service(counted=None),))), "Memory and services")
+    assert "210 stored there (not counted)" in asked
+    silent = examples.service(asked=False, counted=None)
+    assert "(not looked at)" in section(sync_report(examples.run(services=(silent,))), "Memory and services")
+    lost = examples.service(counted=204, missing=6)
+    assert "204 counted there, 6 missing" in sync_report(examples.run(services=(lost,))).text
+
+
+def test_a_service_that_is_down_is_never_passed_over_with_nothing_failed() -> None:
+    failure = examples.partial_failure().services[0].failure
+    down = examples.service(failure=failure, queued=4)
+    failed = section(sync_report(examples.run(services=(down,), counts=Counts(queued=4))), "Failed")
     assert "Nothing failed" not in failed
-    assert "the vector layer was in trouble: see Memory layers" in failed
+    assert "The Pinecone index did not answer." in failed
+    assert "4 entries wait for Pinecone" in failed
 
 
-def test_entries_that_wait_are_told_in_the_first_sentence_of_the_status() -> None:
-    waiting = replace(examples.status(), status="ready", pending=58, failed=0)
-    assert "58 entries wait for the next sync" in status_report(waiting).text
-    assert "Memory is well" not in status_report(waiting).text
-    assert "Memory is well" in status_report(replace(waiting, pending=0)).text
+def test_connecting_a_service_is_explained_once_where_there_is_none() -> None:
+    assert REPORTS["unchanged_sync"]().text.count("No service is connected") == 1
+    assert "No service is connected" not in REPORTS["partial_failure"]().text
+
+
+def test_held_back_retirements_say_how_to_confirm_in_the_words_of_the_reader() -> None:
+    assert "to retire the entries: `dm-memory sync --brand acme-coffee --retire`" in REPORTS["retired"]().text
+    assert 'to retire the entries: `sync_memory(brand="acme-coffee", retire=true)`' in (
+        REPORTS["retired_for_a_model"]().text
+    )
+
+
+def test_the_delta_says_what_it_consists_of() -> None:
+    assert "205 entries (-1 by this sync: +1 current again and -2 retired)" in REPORTS["retired"]().text
+
+
+def test_healthy_is_said_only_of_what_was_looked_at_and_is_right() -> None:
+    well = examples.healthy()
+    assert "Healthy.\n" in status_report(well).text
+    store = replace(well.store, without_vectors=58)
+    service = replace(examples.status().services[0], counted=None, pending=0, failed=0)
+    for changed, words in (
+        (replace(well, pending=58), "Nothing failed; 58 entries wait for a service."),
+        (replace(well, prepared=1), "Nothing failed; 1 entry waits for the next sync."),
+        (replace(well, store=store), "Nothing failed; 58 entries have no vectors yet."),
+        (replace(well, services=(service,)), "Healthy as far as it was looked at: Qdrant (db) answers, but"),
+    ):
+        text = status_report(changed).text
+        assert words in text
+        assert "Healthy.\n" not in text
+
+
+def test_memory_without_a_model_says_so_with_the_command_that_changes_it() -> None:
+    words_only = replace(examples.healthy(), store=replace(examples.STORE, model="", without_vectors=0))
+    assert "Search runs on words alone" in status_report(words_only).text
+    assert "`pip install wordllama`" in status_report(words_only).text
+    assert "Search runs on words alone" in sync_report(examples.run(store=words_only.store)).text
+
+
+def test_a_complete_sync_of_a_part_is_not_said_to_be_incomplete() -> None:
+    part = replace(examples.healthy(), last_complete_sync_at="", sync_age_seconds=None)
+    text = status_report(part).text
+    assert "(complete), of a part of the brand's files; a sync of everything is still to come" in text
+    assert "none was complete" not in text
+    scoped = examples.run(scope="insights-only", checkpoint=replace(examples.STATE, moved=False))
+    assert "not moved, because this sync read only a part (insights-only)" in sync_report(scoped).text
 
 
 def test_exit_codes_follow_the_result() -> None:
@@ -177,14 +338,14 @@ def test_exit_codes_follow_the_result() -> None:
 
 def test_a_cancelled_run_says_what_is_kept() -> None:
     run = examples.run(status="cancelled", counts=Counts(new=9, stored=4, queued=5))
-    assert "**The sync was stopped.** 4 entries stored before that stayed in memory." in sync_report(run).text
+    assert "**The sync was stopped.** 4 entries were stored before that." in sync_report(run).text
 
 
 def test_an_item_of_every_action_shows_up_somewhere() -> None:
     for action in Action:
         skipped = action in {Action.DUPLICATE, Action.EXCLUDED, Action.REFUSED, Action.UNCHANGED}
-        item = examples.item(1, action=action, stored=not skipped)
-        assert item.key in sync_report(examples.run(items=(item,))).text, action
+        item = examples.item(1, action=action, stored=not skipped, storage_id=f"{action.value:a<8}"[:8])
+        assert item.storage_id in sync_report(examples.run(items=(item,))).text, action
 
 
 def test_a_refused_text_is_shown_nowhere_because_it_can_hold_the_credential() -> None:
@@ -198,12 +359,19 @@ def test_a_refused_text_is_shown_nowhere_because_it_can_hold_the_credential() ->
         assert "sk-live" not in json.dumps(report.data)
 
 
-def test_relevance_is_told_in_words() -> None:
-    levels = [relevance(replace(examples.hit(), similarity=value)) for value in (0.9, 0.3, 0.1, None)]
-    assert levels == ["strong", "good", "weak", "words"]
+def test_what_search_does_not_know_is_said_before_the_nearest_hits() -> None:
+    assert "**Memory has no answer**" in REPORTS["search_unknown"]().text
+    assert "**Memory has no answer**" not in REPORTS["search"]().text
+
+
+def test_a_hundred_long_hits_still_fit() -> None:
+    hits = tuple(examples.hit(1, passage="ü" * 5000, content="ü" * 5000) for _ in range(100))
+    report = search_report(replace(examples.search(), hits=hits))
+    assert len(report.text.encode()) <= 24_000
+    assert len(orjson.dumps(fitted(report.data, 30_000, report.rest))) <= 30_000
 
 
 def test_error_classes_are_stable_names_for_programs() -> None:
-    layer = LayerError("Qdrant did not answer.", "Start it.", error_class=ErrorClass.UNAVAILABLE)
-    assert error_report(layer).data["error"]["class"] == "unavailable"
+    service = ServiceError("Qdrant did not answer.", "Start it.", error_class=ErrorClass.UNAVAILABLE)
+    assert error_report(service).data["error"]["class"] == "unavailable"
     assert error_report(InputError("No text.", "Pass some.")).data["error"]["class"] == "input"

@@ -63,7 +63,7 @@ def _facts(result: PrepareResult) -> list[str]:
         facts.append(f"Expires: {when(result.expires_at)}")
     if result.path:
         facts.append(f"Waits in {code(result.path)}")
-    facts += [f"{_guard_words(hit)}: {guard_text(hit)}" for hit in result.guard_hits]
+    facts += [f"{_guard_words(hit)}: {guard_text(hit, where=False)}" for hit in result.guard_hits]
     return facts + [finding_text(finding) for finding in result.findings]
 
 

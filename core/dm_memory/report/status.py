@@ -177,7 +177,8 @@ def _memory(result: StatusResult) -> list[str]:
         "|---|---|---|---:|---:|---:|---:|",
         *(_service_row(service, result.brand) for service in result.services),
     ]
-    notes = [f"- {inline(service.engine, 60)}: {note}" for service in result.services for note in _notes(service)]
+    down = [service for service in result.services if not service.health.ok]
+    notes = [f"- {inline(service.engine, 60)}: {_health_text(service.health)}" for service in down]
     return [*parts, "\n".join(rows), "\n".join(notes)]
 
 
@@ -187,14 +188,6 @@ def _service_row(service: ServiceStatus, brand: str) -> str:
     there = "not counted" if service.counted is None else number(service.counted)
     figures = f"{number(service.entries)} | {there} | {number(service.pending)} | {number(service.failed)}"
     return f"| {name} | {role_words(service.role)} | {'yes' if service.health.ok else 'no'} | {figures} |"
-
-
-def _notes(service: ServiceStatus) -> list[str]:
-    notes = [] if service.health.ok else [_health_text(service.health)]
-    if service.counted is not None and service.counted < service.entries:
-        lost = counted(service.entries - service.counted, "entry is", "entries are")
-        notes.append(f"**{lost} missing there.** What to do: sync; it looks for them and stores them again.")
-    return notes
 
 
 def _health_text(health: Health) -> str:

@@ -153,7 +153,8 @@ class _Rendering:
     def _summary(self) -> list[str]:
         result = self._result
         facts = f"Brand {code(result.brand)} · scope {result.scope} · "
-        facts += f"{_STATUS_WORDS.get(result.status, inline(result.status, 40))} · {duration(result.seconds)}"
+        status = "plan only" if result.dry_run else _STATUS_WORDS.get(result.status, inline(result.status, 40))
+        facts += f"{status} · {duration(result.seconds)}"
         if result.waited >= 1:
             facts += f", after waiting {duration(result.waited)} for another sync"
         notes = [f"Compliance: {sentence_end(inline(result.compliance_note))}"] if result.compliance_note else []

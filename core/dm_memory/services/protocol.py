@@ -215,8 +215,13 @@ class ServiceBase:
         """Nothing to import."""
 
     async def ping(self) -> str:
-        """Make one round trip. Raises ``ServiceError``."""
-        raise NotImplementedError
+        """Make one round trip, and return a sentence on what answered. Raises ``ServiceError``."""
+        await self.capacity()
+        return "It answers."
+
+    async def capacity(self) -> Capacity:
+        """Return that nothing is known of how full it is."""
+        return Capacity(0, None, "entries")
 
     async def health(self) -> Health:
         """Return whether it answers; never raises."""

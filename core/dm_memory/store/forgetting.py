@@ -43,6 +43,8 @@ __all__ = [
     "adopt_key",
     "bury",
     "content_mac",
+    "decision",
+    "decision_records",
     "corrected_texts",
     "lift",
     "macs_of_entry",
@@ -51,6 +53,7 @@ __all__ = [
     "purge_journal",
     "remaining",
     "remove_texts",
+    "replay_decisions",
     "same_texts",
     "scrub",
     "stand_ins",
@@ -239,6 +242,45 @@ def note_correction(store: Store) -> None:
     store.set_meta(_CORRECTIONS, "1")
 
 
+# Decisions in the journal ---------------------------------------------------------------------------------------------
+
+
+def decision(store: Store, now: str, what: str, macs: Mapping[str, str]) -> Record:
+    """Return a decision for the journal: ids and MACs, never texts; with the keys, without which a MAC says nothing."""
+    keys = [key.hex() for key in _keys(store.connection)]
+    return {"op": "decision", "what": what, "at": now, "macs": dict(macs), "keys": keys}
+
+
+def decision_records(store: Store, now: str) -> Iterator[Record]:
+    """Yield what a journal that is written anew has to say of everything that was forgotten."""
+    macs = dict(
+        store.rows("SELECT id, content_mac FROM tombstones WHERE item_table = 'episodes' AND content_mac <> ''")
+    )
+    if macs:
+        yield decision(store, now, "forget", macs)
+
+
+def replay_decisions(store: Store, records: Iterable[Record]) -> None:
+    """Do again what users decided, as the journal has it. Inside a transaction."""
+    macs: dict[str, str] = {}
+    keys: dict[str, None] = {}
+    for record in records:
+        what, stones = record.get("what"), record.get("macs")
+        if record.get("op") != "decision" or not isinstance(stones, dict):
+            continue
+        keys |= dict.fromkeys(record.get("keys") or ())
+        if what == "forget":
+            macs |= stones
+        elif what == "restore":
+            gone = set(stones.values())
+            macs = {id_: mac for id_, mac in macs.items() if mac not in gone}
+    known = {key.hex() for key in _keys(store.connection)}
+    for key in reversed([key for key in keys if key not in known]):
+        adopt_key(store, bytes.fromhex(key))
+    if macs:
+        bury(store, macs.items())
+
+
 # Finding texts -------------------------------------------------------------------------------------------------------
 
 _OWN = "SELECT seq, id, key, 0, content, content_hash, language, prepared_hash FROM entries"
@@ -341,33 +383,45 @@ def remove_texts(
         run: The run's number.
 
     Returns:
-        The content hash by the id of its tombstone.
+        The MAC by the id of its tombstone.
     """
     connection = store.connection
     whole = {text.seq: text.id for text in texts if not text.number}
-    rest = [text for text in texts if text.number and text.seq not in whole]
-    key = own_key(store)
-    hashes = {content_mac(key, text.content_hash): text.content_hash for text in texts}
-    pairs = [(text.id, content_mac(key, text.content_hash)) for text in sorted(texts, key=lambda text: text.number)]
-    stones = {id_: hashes[mac] for id_, mac in bury(store, pairs).items()}
     _remove_entries(store, whole, services, run)
-    again = _remove_revisions(store, rest, now)
+    again = _remove_revisions(store, [text for text in texts if text.number and text.seq not in whole], now)
+    key = own_key(store)
+    stays = _stay(connection, {text.content_hash for text in texts})
+    hashes = {content_mac(key, text.content_hash): text.content_hash for text in texts if text.content_hash not in stays}
+    by_mac = {digest: mac for mac, digest in hashes.items()}
+    ordered = sorted(texts, key=lambda text: text.number)
+    pairs = [(text.id, mac) for text in ordered if (mac := by_mac.get(text.content_hash))]
+    stones = bury(store, pairs)
     for service, shared in services.items():
         debts = Debts.load(store, service)
-        debts.forget |= stones if shared else {}
+        debts.forget |= {id_: hashes[mac] for id_, mac in stones.items()} if shared else {}
         debts.again = [*dict.fromkeys((*debts.again, *again))]
         debts.save(store, service)
-    chosen = in_json(set(hashes.values()))
     connection.execute(
-        "UPDATE entries SET updated_from = '' WHERE updated_from IN (SELECT value FROM json_each(?))", (chosen,)
+        "UPDATE entries SET updated_from = '' WHERE updated_from IN (SELECT value FROM json_each(?))",
+        (in_json(by_mac),),
     )
     pending = _pending(store)
-    pending["hashes"] = [*{*pending["hashes"], *hashes.values()}]
+    pending["hashes"] = [*{*pending["hashes"], *by_mac}]
     pending["keys"] = [*{*pending["keys"], *(text.key for text in texts if text.seq in whole)}]
     pending["prepared"] = [*{*pending["prepared"], *(text.prepared_hash for text in texts if text.prepared_hash)}]
     store.set_meta(PENDING, orjson.dumps(pending).decode())
     connection.execute("INSERT INTO words (words) VALUES ('optimize')")
     return stones
+
+
+def _stay(connection: sqlite3.Connection, hashes: Collection[str]) -> set[str]:
+    """Return those texts that other entries go on saying: only one entry's past was to go."""
+    rows = connection.execute(
+        "SELECT content_hash FROM entries WHERE content_hash IN (SELECT value FROM json_each(?1))"
+        " UNION SELECT content_hash FROM revisions WHERE content_hash IN (SELECT value FROM json_each(?1))",
+        (in_json(hashes),),
+    )
+    return {digest for (digest,) in rows}
 
 
 def _pending(store: Store) -> dict[str, list[str]]:

@@ -22,6 +22,7 @@ from dm_memory.store import entries as table
 from dm_memory.store.database import Store
 from dm_memory.store.entries import EntryRow, Known, Tag
 from dm_memory.store.facts import Stated, import_facts, store_facts
+from dm_memory.store.forgetting import CORRECTED, note_correction
 from dm_memory.store.patterns import update_patterns
 from dm_memory.store.vectors import Embedded, put_vectors
 from dm_memory.store.words import put_words, remove_words
@@ -135,6 +136,8 @@ def import_entries(
         {row.seq: each.tags or [Tag(tag, "source") for tag in each.payload.tags] for each, row in pairs},
     )
     _put_revisions(connection, pairs)
+    if any(reason == CORRECTED for each in imported for *_, reason in each.revisions):
+        note_correction(store)
     remove_words(connection, [row.seq for row in changed])
     standing = [(each, row) for each, row in pairs if row.duplicate_of is None]
     put_words(connection, [(row.seq, analyse(row.content, row.language)) for _, row in standing])

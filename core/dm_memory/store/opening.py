@@ -16,12 +16,20 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from dm_memory.errors import DamagedStoreError, HomeError
+from dm_memory.errors import DamagedStoreError, HomeError, StoreError
 from dm_memory.findings import Finding, Severity
 from dm_memory.store import entries as table
-from dm_memory.store.database import FILE_NAME, Store, is_present, open_store, store_errors
+from dm_memory.store.database import FILE_NAME, Store, connect_to_read, is_present, open_store, store_errors
 from dm_memory.store.entries import EntryRow, Tag
-from dm_memory.store.files import remove_leftovers
+from dm_memory.store.files import remove_leftovers, sync_folder
+from dm_memory.store.forgetting import (
+    PENDING,
+    Forgotten,
+    decision_records,
+    remove_texts,
+    replay_decisions,
+    texts_with_macs,
+)
 from dm_memory.store.home_0_2 import is_home_0_2
 from dm_memory.store.importing import Imported, import_entries, imported_of_record, record_of_entry
 from dm_memory.store.journal import Journal
@@ -33,6 +41,7 @@ __all__ = ["REBUILT", "journal_records", "open_or_rebuild", "rewrite_journal"]
 REBUILT = "rebuilt"
 """The stored fact that connected services have yet to be asked for what only they still have."""
 
+_REBUILT_NAME = f"{FILE_NAME}.rebuilt"
 _CHECKED = "checked_at"
 _CHECK_EVERY = timedelta(days=7)
 _CHUNK = 512
@@ -66,37 +75,21 @@ def open_or_rebuild(
         from dm_memory.store.takeover import take_over  # noqa: PLC0415  # once in a brand's life; it imports this module
 
         taken = take_over(memory_dir, brand, now, languages)
+    _resume(memory_dir)
     if not damaged:
         with contextlib.suppress(DamagedStoreError):
-            return _opened(memory_dir, brand, journal, clock, taken)
-    aside = _set_aside(memory_dir / FILE_NAME)
-    store = open_store(memory_dir, brand)
-    try:
-        return store, [*taken, *_rebuilt(store, journal, aside, now)]
-    except BaseException:
-        store.close()
-        raise
-
-
-def _opened(
-    memory_dir: Path, brand: str, journal: Journal, clock: Clock, taken: Sequence[Finding]
-) -> tuple[Store, list[Finding]]:
-    """Open a memory that is sound, or none yet. Raises ``DamagedStoreError``."""
-    new = not is_present(memory_dir)
-    store = open_store(memory_dir, brand)
-    try:
-        if not new:
-            _check_if_due(store, clock)
-            return store, [*taken, *_follow_journal(store, journal, to_iso(clock()))]
-        tail = journal.read()
-        if any(record.get("op") == "store" for record in tail.records):
-            return store, [*taken, *_rebuilt(store, journal, None, to_iso(clock()))]
-        identity, end = journal.append([{"op": "store", "at": to_iso(clock())}])
-        store.set_meta("journal", f"{identity}:{end}")
-        return store, [*taken]
-    except BaseException:
-        store.close()
-        raise
+            if not is_present(memory_dir) and journal.size():
+                store, found = _rebuild(memory_dir, brand, journal, now, damaged=False)
+                return store, [*taken, *found]
+            store = open_store(memory_dir, brand)
+            try:
+                _check_if_due(store, clock)
+                return store, [*taken, *_follow_journal(store, journal, now)]
+            except BaseException:
+                store.close()
+                raise
+    store, found = _rebuild(memory_dir, brand, journal, now, damaged=True)
+    return store, [*taken, *found]
 
 
 def _check_if_due(store: Store, clock: Clock) -> None:
@@ -128,31 +121,83 @@ def _set_aside(path: Path) -> Path:
     return aside
 
 
-def _rebuilt(store: Store, journal: Journal, aside: Path | None, now: str) -> Iterator[Finding]:
-    """Fill a new memory from what the damaged file and the journal still give."""
-    saved = _salvage(store, aside, now) if aside is not None else 0
-    replayed = _replay(store, journal, now)
-    with store.transaction():
-        store.set_meta(REBUILT, now)
-        store.set_meta(_CHECKED, now)
+def _rebuild(memory_dir: Path, brand: str, journal: Journal, now: str, *, damaged: bool) -> tuple[Store, list[Finding]]:
+    """Fill a new memory from what the damaged file and the journal still give, then put it in the place of the old one.
+
+    Until it is whole it has another name: a process that is killed on the way leaves everything to the next one.
+    """
+    path = memory_dir / FILE_NAME
+    store = open_store(memory_dir, brand, name=_REBUILT_NAME)
+    try:
+        saved = _salvage(store, path, now) if damaged else 0
+        replayed = _replay(store, journal, now)
+        with store.transaction():
+            store.set_meta(REBUILT, now)
+            store.set_meta(_CHECKED, now)
+        store.rows("PRAGMA wal_checkpoint(TRUNCATE)")  # its log does not go along
+    finally:
+        store.close()
+    aside = _set_aside(path) if damaged else None
+    _put_in_place(memory_dir)
     what = f"was damaged and was set aside as {aside.name}" if aside is not None else "was gone"
     message = (
         f"The memory {FILE_NAME} {what}. It was built again: {saved:,} entries were saved from it and {replayed:,} came"
         " from the journal; the brand's files and connected services give back the rest."
     )
     remedy = "Nothing to do. The file that was set aside can be deleted." if aside is not None else "Nothing to do."
-    yield Finding("memory-rebuilt", Severity.WARNING, message, remedy, path=f"memory/{FILE_NAME}")
+    finding = Finding("memory-rebuilt", Severity.WARNING, message, remedy, path=f"memory/{FILE_NAME}")
+    return open_store(memory_dir, brand), [finding]
+
+
+def _resume(memory_dir: Path) -> None:
+    """Finish a rebuild that was killed after the damaged file had been set aside; drop one that was killed before."""
+    new = memory_dir / _REBUILT_NAME
+    if not os.path.lexists(new):
+        return
+    if not os.path.lexists(memory_dir / FILE_NAME) and _is_whole(new):
+        _put_in_place(memory_dir)
+        return
+    try:
+        for suffix in ("", "-wal", "-shm"):
+            new.with_name(new.name + suffix).unlink(missing_ok=True)
+    except OSError as error:
+        message = f"{new}, left by a process that was stopped, can't be removed ({error.strerror})."
+        raise HomeError(message, "Remove it by hand, then sync again.") from error
+
+
+def _is_whole(new: Path) -> bool:
+    try:
+        with connect_to_read(new) as connection:
+            found = connection and connection.execute("SELECT 1 FROM meta WHERE name = ?", (REBUILT,)).fetchone()
+            return bool(found)
+    except (StoreError, sqlite3.Error):
+        return False
+
+
+def _put_in_place(memory_dir: Path) -> None:
+    path = memory_dir / FILE_NAME
+    try:
+        for suffix in (
+            "-wal",
+            "-shm",
+        ):  # of a file that is not there any more; SQLite would take them for the new one's
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        (memory_dir / _REBUILT_NAME).rename(path)
+        sync_folder(memory_dir)
+    except OSError as error:
+        message = f"The rebuilt memory can't be put in the place of {path} ({error.strerror})."
+        raise HomeError(message, "Make the folder writable, then sync again.") from error
 
 
 # What a damaged file still gives ------------------------------------------------------------------------------------
 
 
-def _salvage(store: Store, aside: Path, now: str) -> int:
+def _salvage(store: Store, damaged: Path, now: str) -> int:
     """Copy the entries that a damaged file still yields, with their tags and revisions."""
-    if aside.is_symlink() or not aside.is_file():
+    if damaged.is_symlink() or not damaged.is_file():
         return 0  # what it points at is not ours
     saved = 0
-    uri = aside.absolute().as_posix().replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    uri = damaged.absolute().as_posix().replace("%", "%25").replace("?", "%3f").replace("#", "%23")
     try:
         source = sqlite3.connect(f"file:{uri}?mode=rw", uri=True, isolation_level=None)
     except sqlite3.Error:
@@ -187,7 +232,7 @@ def _salvage(store: Store, aside: Path, now: str) -> int:
     return saved
 
 
-_KEPT_META = frozenset({"mac_key", "last_complete_sync", "checkpoint"})
+_KEPT_META = frozenset({"mac_key", "corrections", PENDING, "last_complete_sync", "checkpoint"})
 
 
 def _readable(source: sqlite3.Connection, name: str, columns: str) -> Iterator[tuple[Any, ...]]:
@@ -264,6 +309,9 @@ def _import(store: Store, chunk: list[Imported], now: str) -> int:
 def _replay(store: Store, journal: Journal, now: str) -> int:
     """Bring back what the journal has and memory has not; return how many entries came."""
     tail = journal.read()
+    with store.transaction():
+        replay_decisions(store, tail.records)
+    forgotten = Forgotten.load(store.connection)
     latest: dict[str, Imported] = {}
     older: dict[str, list[tuple[str, str, str, str]]] = {}
     for record in tail.records:
@@ -272,17 +320,18 @@ def _replay(store: Store, journal: Journal, now: str) -> int:
             imported = imported_of_record(store.brand, record)
             if imported is not None:
                 latest[key] = imported
-        elif op == "replaced" and isinstance(record.get("content"), str):
+        elif op == "replaced" and isinstance(text := record.get("content"), str):
+            if forgotten.has(content_hash(text)):
+                continue
             moment = str(record.get("at", ""))
-            older.setdefault(key, []).append((record["content"], "", moment, str(record.get("reason", "changed"))))
+            older.setdefault(key, []).append((text, "", moment, str(record.get("reason", "changed"))))
     known = table.known_by_key(store.connection, latest)
     owners = table.owners_by_hash(store.connection, {each.payload.content_hash for each in latest.values()})
-    forgotten = {id_ for (id_,) in store.rows("SELECT id FROM tombstones WHERE item_table = 'episodes'")}
     came = 0
     chunk: list[Imported] = []
     texts = set(owners)
     for key, each in latest.items():
-        if key in known or each.payload.content_hash in texts or each.payload.id in forgotten:
+        if key in known or each.payload.content_hash in texts or forgotten.has(each.payload.content_hash):
             continue
         texts.add(each.payload.content_hash)
         chunk.append(_with_revisions(each, older.get(key, ())))
@@ -293,6 +342,15 @@ def _replay(store: Store, journal: Journal, now: str) -> int:
         store.set_meta("journal", f"{tail.identity}:{tail.end}")
         store.set_meta("journal_read", f"{tail.identity}:{tail.end}")
     return came
+
+
+def _forget_again(store: Store, now: str) -> None:
+    """Remove what a damaged file still had of texts that were forgotten."""
+    forgotten = Forgotten.load(store.connection)
+    texts = texts_with_macs(store.connection, forgotten) if forgotten else []
+    if texts:
+        with store.transaction():
+            remove_texts(store, texts, {}, now, 0)
 
 
 def _with_revisions(each: Imported, older: Iterable[tuple[str, str, str, str]]) -> Imported:
@@ -339,6 +397,7 @@ def rewrite_journal(store: Store, journal: Journal, now: str) -> None:
 
 def journal_records(store: Store, now: str) -> Iterator[dict[str, object]]:
     """Yield what files can't give back of a memory, as the journal keeps it."""
+    yield from decision_records(store, now)
     kinds = ", ".join(f"'{kind}'" for kind in ("insight", "session", "prepared", "violation"))
     after = 0
     columns = ", ".join(EntryRow._fields)

@@ -288,7 +288,8 @@ def _write_journal(store: Store, journal: Journal, now: str) -> None:
     An attempt that was killed may have left the same records.
     """
     with journal.exclusively():
-        records = list(journal_records(store, now))
+        known = (record for record in journal_records(store, now) if record["op"] != "store")
+        records: list[Record] = [{"op": "store", "at": now}, *known]
         written = {_what(record) for record in records}
         waiting = [record for record in journal.read().records if _what(record) not in written]
         identity, end = journal.rewrite([*(record for record in waiting if record["op"] != "journal"), *records])

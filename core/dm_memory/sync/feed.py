@@ -14,6 +14,7 @@ What happens to an entry, by what this memory knows of it:
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any, Protocol, cast
 
@@ -26,11 +27,14 @@ from dm_memory.services.resilience import Guarded
 from dm_memory.store import entries as table
 from dm_memory.store import outbox
 from dm_memory.store.entries import version_of
+from dm_memory.store.opening import REBUILT
 from dm_memory.sync.imported import Importing
 from dm_memory.sync.run import Delivered, Run
 from dm_memory.text.hashing import content_hash
 
-__all__ = ["pull_feed", "push_patterns"]
+__all__ = ["pull_feed", "push_patterns", "reclaim"]
+
+_log = logging.getLogger(__name__)
 
 _PAGE = 256
 
@@ -98,6 +102,44 @@ async def _pull(run: Run, service: Service) -> tuple[int, int]:
         if following is None:
             break
     return learned, changed
+
+
+async def reclaim(run: Run) -> None:
+    """After a loss, ask every service that can list what it has for entries that memory does not have any more.
+
+    What no file, no journal and no damaged database gives back is only there: entries are matched by their texts before
+    any of them is new. A service that fails is asked again by the next run.
+    """
+    if run.request.dry_run or not await run.worker.run(run.store.meta, REBUILT):
+        return
+    failed = False
+    for service in run.env.services:
+        if not service.capabilities.lists or service.capabilities.shared:
+            continue
+        came = 0
+        after: str | None = None
+        importing = Importing(run, service.name)
+        try:
+            while True:
+                entries, after = await service.entries(after, _PAGE)
+                sound = [entry for entry in entries if content_hash(entry.content) == entry.content_hash]
+                came += await run.worker.run(_take_lost, run, importing, sound)
+                if after is None:
+                    break
+        except Exception as error:  # noqa: BLE001  # delivery meets the same error, and reports it
+            _log.info("%s could not be asked for lost entries: %s", service.engine, type(error).__name__)
+            failed = True
+        if came:
+            message = f"{service.engine} gave back {came} {'entry' if came == 1 else 'entries'} that memory had lost."
+            run.outcomes.add_findings([Finding("reclaimed", Severity.INFO, message)])
+    if not failed:
+        await run.worker.run(run.store.set_meta, REBUILT, "")
+
+
+def _take_lost(run: Run, importing: Importing, entries: Sequence[Payload]) -> int:
+    known = table.known_by_key(run.store.connection, [entry.key for entry in entries])
+    new, _ = importing.take([entry for entry in entries if entry.key not in known])
+    return new
 
 
 def _news(run: Run, service: str, digests: Sequence[Any]) -> list[str]:

@@ -22,6 +22,7 @@ from dm_memory.store.forgetting import (
     adopt_key,
     bury,
     content_mac,
+    decision,
     own_key,
     purge_journal,
     remaining,
@@ -170,7 +171,9 @@ def purge(run: Run, texts: Sequence[Text], *, knows: str = "") -> Traces:
     services = {each.name: each.capabilities.shared and each.name != knows for each in run.env.services}
     with store.transaction() as connection:
         run.note_change(connection)
-        remove_texts(store, texts, services, run.now, run.number)
+        stones = remove_texts(store, texts, services, run.now, run.number)
+        if stones and not run.request.dry_run:
+            run.note_journal(run.journal.append([decision(store, run.now, "forget", stones)]))
     if run.request.dry_run:  # on a copy
         return Traces()
     cleaned = clean_files(store, run.memory_dir)

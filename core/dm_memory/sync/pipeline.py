@@ -28,7 +28,7 @@ from dm_memory.store.words import are_words_current, refresh_words
 from dm_memory.store.worker import Worker, worker_thread
 from dm_memory.sync.deliver import Delivering, DeliveryOptions
 from dm_memory.sync.exclude import Excluder
-from dm_memory.sync.feed import pull_feed, push_patterns
+from dm_memory.sync.feed import pull_feed, push_patterns, reclaim
 from dm_memory.sync.finish import finish
 from dm_memory.sync.forgotten import keep_forgotten
 from dm_memory.sync.handin import FORGOTTEN, hand_in, learnings_as_items, mark_read, unread
@@ -169,6 +169,7 @@ async def _run(run: Run, brought: _Brought, started: float) -> SyncResult:
     await run.worker.run(_follow_services, run)
     await keep_forgotten(run)
     await pull_feed(run)
+    await reclaim(run)
     model = await run.worker.run(model_in_use, run)
     storing = Storing(run, model)
     await run.worker.run(_take_handed_in, run, storing, brought)

@@ -11,9 +11,10 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from dm_memory.brand.context import load_context
-from dm_memory.errors import InputError
+from dm_memory.errors import DamagedStoreError, InputError
 from dm_memory.items import ContentType, Item, Kind
 from dm_memory.requests import PrepareRequest, SyncRequest, no_progress
 from dm_memory.results import Action, GuardHit, PrepareResult
@@ -118,10 +119,10 @@ def _prepared(preparer: Preparer, request: PrepareRequest, now: str) -> Prepared
 
 @contextlib.asynccontextmanager
 async def _memory(env: Environment, brand: str, worker: Worker, stop: asyncio.Event) -> AsyncIterator[Store]:
-    """Provide the memory without the brand's lock, unless it has yet to be made or taken over from 0.2."""
+    """Provide the memory without the brand's lock, unless it has to be made, built again, or taken over."""
     memory_dir = env.home.memory_dir(brand)
-    if await worker.run(is_present, memory_dir) and not await worker.run(is_home_0_2, memory_dir):
-        store = await worker.run(open_store, memory_dir, brand)
+    store = await worker.run(_opened, memory_dir, brand)
+    if store is not None:
         try:
             yield store
         finally:
@@ -133,6 +134,14 @@ async def _memory(env: Environment, brand: str, worker: Worker, stop: asyncio.Ev
             yield store
         finally:
             await worker.run(store.close)
+
+
+def _opened(memory_dir: Path, brand: str) -> Store | None:
+    """Open a memory that is there and sound; None if it has to be made or built again, under the brand's lock."""
+    try:
+        return open_store(memory_dir, brand) if is_present(memory_dir) and not is_home_0_2(memory_dir) else None
+    except DamagedStoreError:
+        return None
 
 
 def _store(run: Run, request: PrepareRequest, prepared: Prepared, hits: tuple[GuardHit, ...]) -> PrepareResult:
