@@ -18,8 +18,8 @@ from dm_memory.embedding.models import make_embedder
 from dm_memory.embedding.protocol import Embedder
 from dm_memory.errors import BrandNotFoundError, DmMemoryError, HomeError
 from dm_memory.items import Item
-from dm_memory.requests import PrepareRequest, Progress, SyncRequest, no_progress
-from dm_memory.results import MigrateResult, PrepareResult, StatusResult, SyncResult, VerifyResult
+from dm_memory.requests import ForgetRequest, PrepareRequest, Progress, SyncRequest, no_progress
+from dm_memory.results import ForgetResult, MigrateResult, PrepareResult, StatusResult, SyncResult, VerifyResult
 from dm_memory.services.protocol import Service
 from dm_memory.settings import Settings
 from dm_memory.sync.pipeline import sync_brand
@@ -149,7 +149,7 @@ class Memory:
         return moment is None or (self._clock() - moment).total_seconds() > self.settings.storage_interval
 
     async def prepare(self, request: PrepareRequest) -> PrepareResult:
-        """Store one payload. Raises ``DmMemoryError``."""
+        """Store one payload, or correct an entry (``request.replaces``). Raises ``DmMemoryError``."""
         brand = await asyncio.to_thread(self.resolve_brand, request.brand)
         stop = asyncio.Event()
         return await _stoppable(prepare_payload(self._environment(brand), request, brand, stop), stop)
@@ -239,6 +239,22 @@ class Memory:
             return await _stoppable(work, stop)
         finally:
             await service.close()
+
+    async def forget(self, request: ForgetRequest, progress: Progress = no_progress) -> ForgetResult:
+        """Show what would be forgotten, forget it for good, or let it be stored again.
+
+        Raises:
+            InputError: It is not said what; or the preview's token is missing.
+            DmMemoryError: Nothing could be done. A service that is down is in the result.
+        """
+        from dm_memory.operations.forget import forget_brand  # noqa: PLC0415  # a rare command's own code
+
+        brand = await asyncio.to_thread(self.resolve_brand, request.brand)
+        stop = asyncio.Event()
+        environment = self._environment(brand)
+        for service in environment.services:
+            service.retry_now()
+        return await _stoppable(forget_brand(environment, request, brand, _safely(progress), stop), stop)
 
     async def doctor(self) -> list[Check]:
         """Check home, brands, files, services and configuration. Never raises ``DmMemoryError``."""

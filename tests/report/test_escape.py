@@ -17,7 +17,6 @@ from markdown_it import MarkdownIt
 from dm_memory.errors import BrandNotFoundError
 from dm_memory.findings import Finding, Severity
 from dm_memory.report import (
-    Check,
     Report,
     doctor_report,
     error_report,
@@ -27,7 +26,7 @@ from dm_memory.report import (
     sync_report,
 )
 from dm_memory.report.escape import code, inline, quote, visible
-from dm_memory.results import Failure, GuardHit
+from dm_memory.results import Check, Failure, GuardHit
 from tests.report import examples
 from tests.report.conftest import SCHEMA
 
@@ -88,15 +87,16 @@ def every_report(text: str) -> list[Report]:
         findings=(finding, flag, replace(finding, code="other", path="")),
         guard_hits=hits,
         compliance_note=text,
-        layers=(examples.layer(engine=text, model=text, failure=failure),),
+        services=(examples.service(engine=text, failure=failure),),
+        store=replace(examples.STORE, model=text or "model"),
         checkpoint=state,
     )
-    layer = replace(examples.status().layers[0], engine=text, model=text, extra={text: text})
+    service = replace(examples.status().services[0], engine=text)
     status = replace(
         examples.status(),
         brand_name=text,
         counts={text: 1},
-        layers=(layer,),
+        services=(service,),
         failures=(item,),
         findings=(finding,),
         advice=(text,),
@@ -110,7 +110,7 @@ def every_report(text: str) -> list[Report]:
         merged_tags=(text,),
         guard_hits=hits,
     )
-    hit = examples.hit(1, content=text, key=text, tags=(text,), content_type=text, source=text, recorded_at=text)
+    hit = examples.hit(1, content=text, passage=text or "-", key=text, author=text or "-", tags=(text,), content_type=text, source=text, recorded_at=text)
     search = replace(examples.search(), query=text, filters={"tags": text}, hits=(hit, hit), findings=(finding,))
     return [
         sync_report(run),

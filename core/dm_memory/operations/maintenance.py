@@ -34,7 +34,7 @@ async def maintenance(env: Environment, brand: str, progress: Progress, stop: as
         brand_lock(memory_dir, env.lock_timeout, env.clock, progress, stop) as waited,
     ):
         context = await worker.run(load_context, env.home, brand, env.limits)
-        store, findings = await worker.run(partial(open_or_rebuild, memory_dir, brand, env.clock))
+        store, findings = await worker.run(partial(open_or_rebuild, memory_dir, brand, env.clock, languages=context.languages))
         try:
             request = SyncRequest(brand)
             run = await worker.run(

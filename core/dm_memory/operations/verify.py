@@ -24,6 +24,7 @@ from dm_memory.store import entries as table
 from dm_memory.store import outbox
 from dm_memory.store.entries import EntryRow, effective, payload_of_row, version_of
 from dm_memory.store.facts import Stated, store_facts
+from dm_memory.store.takeover import remove_leftovers_of_0_2
 from dm_memory.store.words import put_words, remove_words
 from dm_memory.sync.finish import failure_of
 from dm_memory.sync.imported import Importing
@@ -85,6 +86,8 @@ async def verify_brand(
         await progress("Checking memory", 0, 0)
         parts = [await run.worker.run(_memory, run, repair)]
         parts += [await _service(run, service, repair=repair) for service in env.services]
+        if not any(part.failure or part.differing > part.repaired for part in parts):
+            run.outcomes.add_findings(await run.worker.run(remove_leftovers_of_0_2, run.memory_dir))
         findings = tuple(run.outcomes.findings)
     return VerifyResult(brand, repair, tuple(parts), time.monotonic() - started, findings)
 

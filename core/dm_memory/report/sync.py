@@ -58,7 +58,9 @@ SYNC_SECTIONS = (
     "Next sync",
 )
 
-_SKIPPED_ACTIONS = frozenset({Action.DUPLICATE, Action.EXCLUDED, Action.REFUSED, Action.UNCHANGED})
+_SKIPPED_ACTIONS = frozenset(
+    {Action.DUPLICATE, Action.EXCLUDED, Action.FORGOTTEN, Action.REFUSED, Action.UNCHANGED}
+)
 _HELD_BACK = "retire-held-back"
 _LARGE = 100
 """Entries from which a sync takes long enough to say so."""
@@ -80,6 +82,7 @@ _SKIPPED_WORDS = {
     Action.REFUSED: "Refused, never stored",
     Action.DUPLICATE: "The same text is in memory already",
     Action.EXCLUDED: "Excluded as you asked",
+    Action.FORGOTTEN: "Forgotten on request, so not stored again",
     Action.UNCHANGED: "Unchanged",
 }
 _STATUS_WORDS = {"complete": "complete", "partial": "not complete", "cancelled": "stopped", "nothing": "nothing done"}
@@ -215,7 +218,7 @@ class _Rendering:
         head = "Nothing was skipped." if not reasons else "\n".join(f"- {reason}" for reason in reasons)
         if len(reasons) == 1:
             head = f"{reasons[0]}."
-        total = max(counts.duplicate + counts.excluded + counts.refused, len(items))
+        total = max(counts.duplicate + counts.excluded + counts.refused + counts.forgotten, len(items))
         rest = self._rest(total) + (f", with the same {code('exclude')} as in this call" if counts.excluded else "")
         doctor = code("dm-memory doctor")
         return [
@@ -343,6 +346,8 @@ def _reasons(counts: Counts, items: Sequence[ItemOutcome]) -> list[str]:
         found = Counter(item.reason.removeprefix("excluded by ") for item in items if item.action is Action.EXCLUDED)
         patterns = ", ".join(f"{number(count)} by {code(name, 60)}" for name, count in found.most_common(5) if name)
         reasons.append(f"{entries(counts.excluded)} excluded as you asked" + (f": {patterns}" if patterns else ""))
+    if counts.forgotten:
+        reasons.append(f"{entries(counts.forgotten)} forgotten on request: stored again only if the text changes")
     if counts.refused:
         reasons.append(f"{entries(counts.refused)} refused because of credentials, never stored")
     return reasons

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 
 from dm_memory.errors import DamagedStoreError, HomeError, StoreError
 from dm_memory.store.files import make_private_folder
+from dm_memory.store.home_0_2 import is_home_0_2
 from dm_memory.store.schema import APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION
 
 __all__ = [
@@ -166,6 +167,9 @@ def read_store(memory_dir: Path, brand: str) -> Iterator[Store | None]:
         StoreError: It can't be read, or a newer program wrote it.
     """
     path = memory_dir / FILE_NAME
+    if is_home_0_2(memory_dir):
+        message = f"The memory of {brand} was made by version 0.2."
+        raise StoreError(message, "Sync this brand once: its memory is taken over, and nothing is lost.")
     with connect_to_read(path) as connection:
         if connection is None:
             yield None

@@ -43,9 +43,9 @@ __all__ = [
     "adopt_key",
     "bury",
     "content_mac",
+    "corrected_texts",
     "decision",
     "decision_records",
-    "corrected_texts",
     "lift",
     "macs_of_entry",
     "note_correction",
@@ -391,7 +391,9 @@ def remove_texts(
     again = _remove_revisions(store, [text for text in texts if text.number and text.seq not in whole], now)
     key = own_key(store)
     stays = _stay(connection, {text.content_hash for text in texts})
-    hashes = {content_mac(key, text.content_hash): text.content_hash for text in texts if text.content_hash not in stays}
+    hashes = {
+        content_mac(key, text.content_hash): text.content_hash for text in texts if text.content_hash not in stays
+    }
     by_mac = {digest: mac for mac, digest in hashes.items()}
     ordered = sorted(texts, key=lambda text: text.number)
     pairs = [(text.id, mac) for text in ordered if (mac := by_mac.get(text.content_hash))]

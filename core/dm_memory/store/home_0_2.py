@@ -267,15 +267,22 @@ class _Header:
 
 
 def is_home_0_2(memory_dir: Path) -> bool:
-    """Return whether 0.2's files wait to be taken over, or a takeover to be finished. Reads a few headers."""
+    """Return whether 0.2's files wait to be taken over, or a takeover to be finished. Reads a few headers.
+
+    memory.db is opened only if other files of 0.2 stand beside it: in a home of ours that would drop SQLite's locks on
+    it in the whole process (see ``database``).
+    """
+    registry = _Header.of(memory_dir / _REGISTRY)
+    if registry is not None and registry.version >= _NEWER:
+        return is_file(memory_dir / UNFINISHED)
+    graph = _Header.of(memory_dir / _GRAPH)
+    if registry is None and graph is None and not (memory_dir / "vector").is_dir():
+        return False
     durable = _Header.of(memory_dir / _DURABLE)
     if durable is not None and durable.application == APPLICATION_ID:
         return False
-    registry = _Header.of(memory_dir / _REGISTRY)
-    if registry is not None:
-        return registry.version < _NEWER or is_file(memory_dir / UNFINISHED)
     is_old = durable is not None and durable.version == 0 and durable.pages > 1  # ours has one before it has tables
-    return is_old or _Header.of(memory_dir / _GRAPH) is not None
+    return registry is not None or graph is not None or is_old
 
 
 def is_registry_of_newer_version(memory_dir: Path) -> bool:

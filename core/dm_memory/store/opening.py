@@ -11,13 +11,14 @@ import contextlib
 import os
 import sqlite3
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from dm_memory.errors import DamagedStoreError, HomeError, StoreError
 from dm_memory.findings import Finding, Severity
+from dm_memory.items import storage_id
 from dm_memory.store import entries as table
 from dm_memory.store.database import FILE_NAME, Store, connect_to_read, is_present, open_store, store_errors
 from dm_memory.store.entries import EntryRow, Tag
@@ -78,11 +79,14 @@ def open_or_rebuild(
     _resume(memory_dir)
     if not damaged:
         with contextlib.suppress(DamagedStoreError):
-            if not is_present(memory_dir) and journal.size():
+            new = not is_present(memory_dir)
+            if new and any(record.get("op") == "store" for record in journal.read().records):
                 store, found = _rebuild(memory_dir, brand, journal, now, damaged=False)
                 return store, [*taken, *found]
             store = open_store(memory_dir, brand)
             try:
+                if new:
+                    _begin(store, journal, now)
                 _check_if_due(store, clock)
                 return store, [*taken, *_follow_journal(store, journal, now)]
             except BaseException:
@@ -90,6 +94,12 @@ def open_or_rebuild(
                 raise
     store, found = _rebuild(memory_dir, brand, journal, now, damaged=True)
     return store, [*taken, *found]
+
+
+def _begin(store: Store, journal: Journal, now: str) -> None:
+    """Note that there is a memory from now on: a journal without it has only what was handed in before."""
+    identity, end = journal.append([{"op": "store", "at": now}])
+    store.set_meta("journal", f"{identity}:{end}")
 
 
 def _check_if_due(store: Store, clock: Clock) -> None:
@@ -389,14 +399,28 @@ def _replay_entries_of(store: Store, journal: Journal, now: str) -> None:
 def rewrite_journal(store: Store, journal: Journal, now: str) -> None:
     """Write the journal from memory: what files can't give back. Others wait for that moment with their hand-ins."""
     with journal.exclusively():
+        waiting = [record for record in journal.read().records if _is_waiting(store, record)]
         identity, end = journal.rewrite(journal_records(store, now))
+        read = f"{identity}:{end}"
+    if waiting:  # handed in since it was read: the next look finds it behind the place
+        identity, end = journal.append(waiting)
     with store.transaction():
         store.set_meta("journal", f"{identity}:{end}")
-        store.set_meta("journal_read", f"{identity}:{end}")
+        store.set_meta("journal_read", read)
+
+
+def _is_waiting(store: Store, record: Mapping[str, Any]) -> bool:
+    """Return whether a record was handed in and is not in memory yet."""
+    if record.get("op") != "entry":
+        return False
+    key = str(record.get("key", ""))
+    sql = "SELECT (SELECT count(*) FROM entries WHERE key = ?) + (SELECT count(*) FROM tombstones WHERE id = ?)"
+    return not store.value(sql, (key, storage_id(store.brand, key)))
 
 
 def journal_records(store: Store, now: str) -> Iterator[dict[str, object]]:
     """Yield what files can't give back of a memory, as the journal keeps it."""
+    yield {"op": "store", "at": now}
     yield from decision_records(store, now)
     kinds = ", ".join(f"'{kind}'" for kind in ("insight", "session", "prepared", "violation"))
     after = 0

@@ -7,8 +7,6 @@ import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-import numpy as np
-
 __all__ = ["find"]
 
 _BLOCK = 1 << 23
@@ -21,6 +19,8 @@ def find(data: bytes, needles: Collection[bytes]) -> set[bytes]:
     """Return which of the needles, each of eight bytes or more, occur in the data."""
     if len(needles) <= _FEW:
         return {needle for needle in needles if needle in data}
+    import numpy as np  # noqa: PLC0415  # every sync imports this module, and few need it
+
     found: set[bytes] = set()
     by_head: dict[int, list[bytes]] = {}
     for needle in needles:

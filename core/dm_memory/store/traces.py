@@ -218,11 +218,12 @@ def _escape(character: str) -> str:
 
 
 def _cut(data: bytes) -> Iterator[bytes]:
-    """Yield what stands at every 32nd byte: a copy of 64 bytes in a row contains one of these pieces whole."""
+    """Yield what stands at every 32nd byte, and at the end: 64 bytes in a row contain one of these pieces whole."""
     if len(data) < _SHORTEST:
         return
     for start in range(0, max(1, len(data) - _WINDOW + 1), _WINDOW):
         yield data[start : start + _WINDOW]
+    yield data[-_WINDOW:]
 
 
 def prove(store: Store, memory_dir: Path, needles: Sequence[bytes], short: int) -> Traces:

@@ -106,6 +106,18 @@ class Delivering:
             self.result.failure = error
         return self.result
 
+    async def run_deletions(self) -> Delivered:
+        """Deliver what has to go, and nothing else. An error of the service is in the result."""
+        try:
+            after = ""
+            while page := await self.worker.run(self._page, after, True):
+                after = page[-1].id
+                self.result.asked = True
+                await self._remove(page)
+        except ServiceError as error:
+            self.result.failure = error
+        return self.result
+
     # Counts ----------------------------------------------------------------------------------------------------------
 
     async def _look_at_counts(self) -> None:

@@ -7,6 +7,7 @@ files, and a look at the bytes that are left.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import Any
 
 from dm_memory.errors import ServiceError
@@ -123,7 +124,7 @@ async def _read_tombstones(run: Run, service: Service) -> None:
     place: Any = (int(text.partition("/")[0]), text.partition("/")[2]) if text else None
     stones: list[Any] = []
     while True:
-        page, following = await _ask(service, lambda store, after=place: store.tombstones(after))
+        page, following = await _ask(service, partial(_tombstones, place))
         stones += [stone for stone in page if stone.content_mac]
         if following is None:
             break
@@ -133,6 +134,10 @@ async def _read_tombstones(run: Run, service: Service) -> None:
         await run.worker.run(_bury, run, service, key, stones)
     if place is not None and not run.request.dry_run:
         await run.worker.run(run.store.set_meta, name, f"{place[0]}/{place[1]}")
+
+
+async def _tombstones(place: Any, store: Any) -> Any:  # noqa: ANN401  # the store's own
+    return await store.tombstones(place)
 
 
 def _bury(run: Run, service: Service, key: bytes, stones: Sequence[Any]) -> None:
@@ -173,7 +178,8 @@ def purge(run: Run, texts: Sequence[Text], *, knows: str = "") -> Traces:
         run.note_change(connection)
         stones = remove_texts(store, texts, services, run.now, run.number)
         if stones and not run.request.dry_run:
-            run.note_journal(run.journal.append([decision(store, run.now, "forget", stones)]))
+            identity, end = run.journal.append([decision(store, run.now, "forget", stones)])
+            run.note_journal(f"{identity}:{end}")
     if run.request.dry_run:  # on a copy
         return Traces()
     cleaned = clean_files(store, run.memory_dir)

@@ -32,7 +32,6 @@ from dm_memory.store.entries import (
 )
 from dm_memory.store.forgetting import Forgotten, stand_ins
 from dm_memory.store.importing import statement_hash
-from dm_memory.text.likeness import match_texts
 
 __all__ = ["ROLLING_LIMIT", "identified"]
 
@@ -151,6 +150,8 @@ def _matched(
     forgotten = Forgotten.load(connection)
     rest = [place for place in range(len(items)) if place not in found and not forgotten.has(hashes[place])]
     if rows and rest:
+        from dm_memory.text.likeness import match_texts  # noqa: PLC0415  # 0.01 s, and few runs compare texts
+
         texts = texts_of(connection, [row.seq for row in rows])
         pairs = match_texts([items[position].content for position in rest], [texts[row.seq] for row in rows])
         found |= {rest[new]: rows[old].key for new, old in pairs.items()}

@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Iterable
 from functools import partial
+from pathlib import Path
 
 from dm_memory.brand.context import BrandContext, load_context
 from dm_memory.embedding.batch import EmbeddingError, model_tag
@@ -19,6 +20,7 @@ from dm_memory.results import GuardHit, SyncResult
 from dm_memory.store import outbox
 from dm_memory.store.database import Store, open_copy
 from dm_memory.store.forgetting import Forgotten
+from dm_memory.store.home_0_2 import is_home_0_2
 from dm_memory.store.importing import restate_facts
 from dm_memory.store.journal import Journal
 from dm_memory.store.locks import brand_lock
@@ -26,6 +28,7 @@ from dm_memory.store.opening import open_or_rebuild
 from dm_memory.store.vectors import count_without
 from dm_memory.store.words import are_words_current, refresh_words
 from dm_memory.store.worker import Worker, worker_thread
+from dm_memory.sync.correcting import take_unread_corrections
 from dm_memory.sync.deliver import Delivering, DeliveryOptions
 from dm_memory.sync.exclude import Excluder
 from dm_memory.sync.feed import pull_feed, push_patterns, reclaim
@@ -66,11 +69,8 @@ async def sync_brand(
         brought = await worker.run(_hand_in, env, request, brand, context)
         for damaged in (False, True):
             try:
-                async with _open(env, request, brand, worker, progress, stop, damaged=damaged) as (
-                    store,
-                    waited,
-                    found,
-                ):
+                opened = _open(env, request, brand, context, worker, progress, stop, damaged=damaged)
+                async with opened as (store, waited, found):
                     run = await worker.run(
                         partial(Run.begin, env, request, brand, context, store, worker, progress, stop, waited)
                     )
@@ -135,6 +135,7 @@ async def _open(  # what the two ways of opening need
     env: Environment,
     request: SyncRequest,
     brand: str,
+    context: BrandContext,
     worker: Worker,
     progress: Progress,
     stop: asyncio.Event,
@@ -144,18 +145,31 @@ async def _open(  # what the two ways of opening need
     """Provide the memory: under the brand's lock, repaired if need be, or as a private copy for a dry run."""
     memory_dir = env.home.memory_dir(brand)
     if request.dry_run:
-        store = await worker.run(open_copy, memory_dir, brand)
+        store = await worker.run(_copy, env, brand, memory_dir, context.languages)
         try:
             yield store, 0.0, []
         finally:
             await worker.run(store.close)
         return
     async with brand_lock(memory_dir, env.lock_timeout, env.clock, progress, stop) as waited:
-        store, findings = await worker.run(partial(open_or_rebuild, memory_dir, brand, env.clock, damaged=damaged))
+        opening = partial(
+            open_or_rebuild, memory_dir, brand, env.clock, damaged=damaged, languages=context.languages
+        )
+        store, findings = await worker.run(opening)
         try:
             yield store, waited, findings
         finally:
             await worker.run(store.close)
+
+
+def _copy(env: Environment, brand: str, memory_dir: Path, languages: tuple[str, ...]) -> Store:
+    """Return a private copy of the memory, or of what taking over a home of 0.2 would make of it."""
+    if not is_home_0_2(memory_dir):
+        return open_copy(memory_dir, brand)
+    from dm_memory.store.takeover import taken_over_copy  # noqa: PLC0415  # once in a brand's life
+
+    with taken_over_copy(memory_dir, brand, to_iso(env.clock()), languages) as folder:
+        return open_copy(folder, brand)
 
 
 async def _run(run: Run, brought: _Brought, started: float) -> SyncResult:
@@ -238,6 +252,7 @@ def _take_handed_in(run: Run, storing: Storing, brought: _Brought) -> None:
     items, place = unread(run.store, run.journal)
     if items:
         storing.take([SourceItems("", items)])
+    take_unread_corrections(run, storing)
     taken = {item.key for item in items}
     excluded_or_refused = brought.excluded + brought.forgotten + run.outcomes.counts.refused
     run.outcomes.counts.unchanged += max(0, sum(item.key not in taken for item in brought.items) - excluded_or_refused)

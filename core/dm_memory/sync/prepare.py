@@ -21,12 +21,14 @@ from dm_memory.results import Action, GuardHit, PrepareResult
 from dm_memory.store import entries as table
 from dm_memory.store.database import Store, is_present, open_store
 from dm_memory.store.entries import Known
+from dm_memory.store.forgetting import Forgotten
 from dm_memory.store.home_0_2 import is_home_0_2
 from dm_memory.store.journal import Journal
 from dm_memory.store.locks import brand_lock
 from dm_memory.store.opening import open_or_rebuild
 from dm_memory.store.worker import Worker, worker_thread
-from dm_memory.sync.handin import clean_text
+from dm_memory.sync.correcting import correct, correction_record, to_correct
+from dm_memory.sync.handin import clean_text, forgotten_finding
 from dm_memory.sync.outcomes import title_of
 from dm_memory.sync.payloads import Prepared, Preparer, guard_hits
 from dm_memory.sync.pipeline import model_in_use
@@ -61,14 +63,20 @@ async def prepare_payload(env: Environment, request: PrepareRequest, brand: str,
             refused = {"op": "refused", "at": now, "content_hash": prepared.content_hash, "reason": prepared.refused}
             await worker.run(Journal(env.home.memory_dir(brand)).append, [refused])
             return _result(brand, prepared, "refused", hits)
-        record = record_of(prepared, [[tag, "user"] for tag in prepared.given], now)
-        await worker.run(Journal(env.home.memory_dir(brand)).append, [record])
+        forgotten = await worker.run(Forgotten.of, env.home.memory_dir(brand), brand)
+        if forgotten.has(prepared.content_hash):
+            finding = forgotten_finding(prepared.item.key)
+            return replace(_result(brand, prepared, "refused", hits), findings=(finding,))
+        if not request.replaces:
+            record = record_of(prepared, [[tag, "user"] for tag in prepared.given], now)
+            await worker.run(Journal(env.home.memory_dir(brand)).append, [record])
+        wishes = SyncRequest(tags=request.tags, content_type=request.content_type) if request.replaces else SyncRequest()
         async with _memory(env, brand, worker, stop) as store:
             run = await worker.run(
-                partial(Run.begin, env, SyncRequest(), brand, context, store, worker, no_progress, stop, 0.0)
+                partial(Run.begin, env, wishes, brand, context, store, worker, no_progress, stop, 0.0)
             )
             run.number = 0
-            return await worker.run(_store, run, request, prepared, hits)
+            return await worker.run(_correct if request.replaces else _store, run, request, prepared, hits)
 
 
 def _check(request: PrepareRequest, env: Environment) -> None:
@@ -121,12 +129,12 @@ def _prepared(preparer: Preparer, request: PrepareRequest, now: str) -> Prepared
 async def _memory(env: Environment, brand: str, worker: Worker, stop: asyncio.Event) -> AsyncIterator[Store]:
     """Provide the memory without the brand's lock, unless it has to be made, built again, or taken over."""
     memory_dir = env.home.memory_dir(brand)
-    store = await worker.run(_opened, memory_dir, brand)
-    if store is not None:
+    opened = await worker.run(_opened, memory_dir, brand)
+    if opened is not None:
         try:
-            yield store
+            yield opened
         finally:
-            await worker.run(store.close)
+            await worker.run(opened.close)
         return
     async with brand_lock(memory_dir, env.lock_timeout, env.clock, no_progress, stop):
         store, _ = await worker.run(partial(open_or_rebuild, memory_dir, brand, env.clock))
@@ -150,6 +158,30 @@ def _store(run: Run, request: PrepareRequest, prepared: Prepared, hits: tuple[Gu
         return _duplicate(run, request, prepared, existing, hits)
     Storing(run, model_in_use(run)).take([SourceItems("", [replace(prepared.item, content=prepared.content)])])
     return _result(run.brand, prepared, "prepared", hits)
+
+
+def _correct(run: Run, request: PrepareRequest, prepared: Prepared, hits: tuple[GuardHit, ...]) -> PrepareResult:
+    """Give the entry that is named this text instead of its own."""
+    correction = to_correct(run, request.replaces)
+    entry = correction.entry
+    result = replace(_result(run.brand, prepared, "corrected", hits), key=entry.key)
+    if entry.content_hash == prepared.content_hash:
+        known = table.known_by_key(run.store.connection, [entry.key])[entry.key]
+        return _duplicate(run, request, prepared, known, hits)
+    items = correction.items(run, prepared.content, request)
+    record = correction_record(run, correction, items[0], [[tag, "user"] for tag in prepared.given])
+    run.journal.append([record])
+    correct(run, Storing(run, model_in_use(run)), correction, items)
+    stands = table.owners_by_hash(run.store.connection, [prepared.content_hash])[prepared.content_hash]
+    tags = table.tags_of(run.store.connection, [stands.seq]).get(stands.seq, ())
+    return replace(
+        result,
+        existing_key=stands.key,
+        existing_stored_at=stands.created_at,
+        content_type=stands.content_type,
+        tags=table.effective(tags),
+        replaced_title=title_of(entry.content),
+    )
 
 
 def _duplicate(

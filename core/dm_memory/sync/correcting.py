@@ -1,0 +1,121 @@
+"""Correcting: an entry gets the text that a user gives it, whatever its source goes on stating.
+
+The old text becomes a revision with the reason ``CORRECTED``, by which later syncs know it again. Duplicates state the
+same wrong text under other keys; they are corrected with it. The journal has the new text before the transaction, with
+the hash of the text that it replaces: what a killed process did not come to is done by the next sync.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import orjson
+
+from dm_memory.errors import InputError
+from dm_memory.items import ContentType, Item, Kind, Source
+from dm_memory.requests import PrepareRequest
+from dm_memory.store import entries as table
+from dm_memory.store.entries import EntryRow, Known
+from dm_memory.store.forgetting import CORRECTED, note_correction
+from dm_memory.store.journal import Record
+from dm_memory.sync.run import Run
+from dm_memory.sync.storing import SourceItems, Storing, record_of
+from dm_memory.text.hashing import content_hash, script_hash
+
+__all__ = ["Correction", "correct", "correction_record", "take_unread_corrections", "to_correct"]
+
+
+class Correction:
+    """An entry that is to say something else, with its duplicates.
+
+    Args:
+        rows: The entry, then its duplicates.
+    """
+
+    def __init__(self, rows: Sequence[EntryRow]) -> None:
+        self.entry = rows[0]
+        self._rows = rows
+
+    def items(self, run: Run, content: str, request: PrepareRequest | None = None) -> list[Item]:
+        """Return the entries as items that say ``content``."""
+        tags = table.tags_of(run.store.connection, [row.seq for row in self._rows])
+        return [
+            Item(
+                key=row.key,
+                content=content,
+                kind=Kind(row.kind),
+                content_type=ContentType(row.content_type),
+                recorded_at=row.recorded_at,
+                facts={name: value for name, value in orjson.loads(row.facts).items() if name != "flags"},
+                tags=tuple(tag.tag for tag in tags.get(row.seq, ()) if tag.origin == "source" and not tag.removed),
+                origin=row.origin,
+                source=Source(row.source),
+                priority=request.priority if request else Item.__dataclass_fields__["priority"].default,
+                expires_at=request.expires_at if request else "",
+                related=tuple(orjson.loads(row.related)) + (request.related if request else ()),
+                created_at=row.created_at,
+                prepared_hash=script_hash(content) if row.prepared_hash else "",
+                source_updated_at=row.source_updated_at,
+                author=row.author,
+            )
+            for row in self._rows
+        ]
+
+
+def to_correct(run: Run, name: str) -> Correction:
+    """Return the entry that is meant: by key or id. Raises ``InputError``."""
+    connection = run.store.connection
+    found = run.store.rows(
+        "SELECT coalesce(duplicate_of, seq) FROM entries WHERE key = ?1 OR id = ?1 ORDER BY key = ?1 DESC LIMIT 1",
+        (name.strip(),),
+    )
+    if not found:
+        raise InputError(
+            f"There is no entry with the key {name[:200]!r} to correct.", "Take the key from a search result."
+        )
+    seqs = [found[0][0], *(row.seq for row in table.duplicates_of(connection, [found[0][0]]))]
+    rows = {row.seq: row for row in map(EntryRow._make, run.store.rows(table.SELECT_ROWS, (table.in_json(seqs),)))}
+    return Correction([rows[seq] for seq in seqs])
+
+
+def correct(run: Run, storing: Storing, correction: Correction, items: Sequence[Item]) -> None:
+    """Give an entry its new text."""
+    with run.store.transaction():
+        note_correction(run.store)
+    run.reason = CORRECTED
+    try:
+        storing.take([SourceItems("", items)])
+    finally:
+        run.reason = "changed"
+    old = correction.entry.prepared_hash
+    if old and old != items[0].prepared_hash:  # what the plugin's script would search has the wrong text
+        (run.memory_dir / "stored" / f"{old}.json").unlink(missing_ok=True)
+
+
+def correction_record(run: Run, correction: Correction, item: Item, tags: Sequence[Sequence[str]]) -> dict[str, Any]:
+    """Return what the journal says of a correction."""
+    prepared = run.preparer.prepare(item)
+    return {**record_of(prepared, tags, run.now), "replaces": correction.entry.content_hash}
+
+
+def take_unread_corrections(run: Run, storing: Storing) -> None:
+    """Correct what a killed process journaled and did not come to."""
+    for record in _unread(run):
+        known = table.known_by_key(run.store.connection, [str(record.get("key", ""))])
+        for row in known.values():
+            if _is_open(record, row):
+                correction = to_correct(run, row.key)
+                correct(run, storing, correction, correction.items(run, str(record["content"])))
+
+
+def _unread(run: Run) -> Iterator[Record]:
+    identity, _, place = run.store.meta("journal_read").partition(":")
+    tail = run.journal.read(int(place or 0))
+    if tail.identity == identity:
+        yield from (record for record in tail.records if record.get("op") == "entry" and record.get("replaces"))
+
+
+def _is_open(record: Record, row: Known) -> bool:
+    content = record.get("content")
+    return row.content_hash == record["replaces"] and isinstance(content, str) and content_hash(content) != row.content_hash
