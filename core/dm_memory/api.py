@@ -19,7 +19,16 @@ from dm_memory.embedding.protocol import Embedder
 from dm_memory.errors import BrandNotFoundError, DmMemoryError, HomeError
 from dm_memory.items import Item
 from dm_memory.requests import ForgetRequest, PrepareRequest, Progress, SyncRequest, no_progress
-from dm_memory.results import ForgetResult, MigrateResult, PrepareResult, StatusResult, SyncResult, VerifyResult
+from dm_memory.results import (
+    ForgetResult,
+    HistoryResult,
+    MigrateResult,
+    PatternsResult,
+    PrepareResult,
+    StatusResult,
+    SyncResult,
+    VerifyResult,
+)
 from dm_memory.services.protocol import Service
 from dm_memory.settings import Settings
 from dm_memory.sync.pipeline import sync_brand
@@ -152,7 +161,14 @@ class Memory:
         """Store one payload, or correct an entry (``request.replaces``). Raises ``DmMemoryError``."""
         brand = await asyncio.to_thread(self.resolve_brand, request.brand)
         stop = asyncio.Event()
-        return await _stoppable(prepare_payload(self._environment(brand), request, brand, stop), stop)
+        environment = self._environment(brand)
+        result = await _stoppable(prepare_payload(environment, request, brand, stop), stop)
+        if not request.purge or result.status != "corrected":
+            return result
+        from dm_memory.operations.forget import forget_replaced  # noqa: PLC0415  # a rare command's own code
+
+        work = forget_replaced(environment, brand, result.replaced_hash, no_progress, stop)
+        return replace(result, purged=await _stoppable(work, stop))
 
     async def search(self, request: SearchRequest) -> SearchResult:
         """Search a brand's memory. Raises ``DmMemoryError``."""
@@ -255,6 +271,20 @@ class Memory:
         for service in environment.services:
             service.retry_now()
         return await _stoppable(forget_brand(environment, request, brand, _safely(progress), stop), stop)
+
+    async def history(self, key: str, brand: str | None = None) -> HistoryResult:
+        """Return what an entry said when, and what changed it. Raises ``DmMemoryError``."""
+        from dm_memory.operations.history import history_of_key  # noqa: PLC0415  # a rare command's own code
+
+        slug = await asyncio.to_thread(self.resolve_brand, brand)
+        return await asyncio.to_thread(history_of_key, self.home.memory_dir(slug), slug, key)
+
+    async def patterns(self, brand: str | None = None, limit: int = 20) -> PatternsResult:
+        """Return what worked and what failed over campaigns, and what contradicts itself. Raises ``DmMemoryError``."""
+        from dm_memory.operations.history import patterns_of_brand  # noqa: PLC0415  # a rare command's own code
+
+        slug = await asyncio.to_thread(self.resolve_brand, brand)
+        return await asyncio.to_thread(patterns_of_brand, self.home.memory_dir(slug), slug, limit)
 
     async def doctor(self) -> list[Check]:
         """Check home, brands, files, services and configuration. Never raises ``DmMemoryError``."""

@@ -82,12 +82,13 @@ class PrepareRequest:
     """The arguments of ``prepare_store``. ``expires_at`` is ISO-8601 or "".
 
     Attributes:
+        content_type: None: a campaign learning, or the type of the entry that is corrected.
         replaces: The key of an entry that this text corrects. Its old text becomes a revision.
         purge: The old text is forgotten instead.
     """
 
     content: str
-    content_type: ContentType
+    content_type: ContentType | None = None
     tags: tuple[str, ...] = ()
     source: Source = Source.SESSION
     brand: str | None = None

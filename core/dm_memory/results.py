@@ -220,6 +220,8 @@ class ServiceResult:
         counted: How many it says it has, None if it can't count or was not asked.
         missing: Entries it confirmed and turned out not to have.
         asked: Whether it was asked anything in this run.
+        needed: In a dry run, about how much of the capacity storing would use, in its unit.
+        preview: In a dry run, some payloads as the service would get them.
     """
 
     name: str
@@ -235,6 +237,8 @@ class ServiceResult:
     asked: bool
     capacity: Capacity | None = None
     failure: Failure | None = None
+    needed: int | None = None
+    preview: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,7 +322,7 @@ class PrepareResult:
         existing_key: The entry that holds the same text, where there is one.
         merged_tags: Tags that the existing entry gained.
         path: The file in ``memory/pending/``, relative to the brand's folder, or "".
-        replaced_title: The beginning of the text that was corrected.
+        replaced_title / replaced_hash: The beginning of the text that was corrected, and its content hash.
         purged: What became of that text, if it was to be forgotten; else it is a revision.
     """
 
@@ -339,6 +343,7 @@ class PrepareResult:
     guard_hits: tuple[GuardHit, ...] = ()
     findings: tuple[Finding, ...] = ()
     replaced_title: str = ""
+    replaced_hash: str = ""
     purged: ForgetResult | None = None
 
     @property

@@ -235,9 +235,11 @@ class SyncMachine(RuleBasedStateMachine):
         self.lost.clear()
         check_memory(self.bench.memory_dir)
         if result.status == "complete":
-            assert {payload.content_hash for payload in self.service.stored.values()} == self._current()
-            sql = "SELECT id, content_hash FROM entries WHERE duplicate_of IS NULL"
-            assert {id_: own.content_hash for id_, own in self.graph.stored.items()} == dict(self.bench.rows(sql))
+            sql = "SELECT id, content FROM entries WHERE duplicate_of IS NULL"
+            entries = dict(self.bench.rows(sql))
+            assert {id_: own.content for id_, own in self.graph.stored.items()} == entries
+            current = dict(self.bench.rows(f"{sql} AND state = 'current'"))
+            assert {id_: own.content for id_, own in self.service.stored.items()} == current
         return result
 
 

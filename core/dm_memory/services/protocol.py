@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from dm_memory.errors import ErrorClass, ServiceError
 from dm_memory.items import Payload
@@ -193,6 +193,9 @@ class Service(Protocol):
     def size_of(self, payload: Payload) -> int:
         """Return about what storing a payload uses of the capacity, in its unit."""
 
+    def preview(self, payload: Payload) -> Mapping[str, Any]:
+        """Return what the service would get for a payload, vectors left out: what a dry run shows."""
+
     async def begin_rebuild(self) -> None:
         """Direct writes into a collection of the model in use; an interrupted rebuild resumes."""
 
@@ -244,6 +247,18 @@ class ServiceBase:
         """Return nothing: it does not propose."""
         del query
         return []
+
+    def preview(self, payload: Payload) -> Mapping[str, Any]:
+        """Return the payload's own fields."""
+        return {
+            "id": payload.id,
+            "key": payload.key,
+            "content": payload.content,
+            "content_type": payload.content_type,
+            "tags": list(payload.tags),
+            "recorded_at": payload.recorded_at,
+            "facts": dict(payload.facts),
+        }
 
     def size_of(self, payload: Payload) -> int:
         """Return 1: capacity is in entries."""

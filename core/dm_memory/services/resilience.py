@@ -22,7 +22,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from random import random as chance
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from dm_memory.errors import ConfigurationError, ErrorClass, ServiceError
 from dm_memory.items import Payload
@@ -246,6 +246,10 @@ class Guarded(ServiceBase, Generic[_Service]):
     async def search(self, query: SearchQuery) -> list[Proposal]:
         """Return proposals within ``query.within``. Raises ``ServiceError``."""
         return await self.ask(lambda service: service.search(query), within=query.within)
+
+    def preview(self, payload: Payload) -> Mapping[str, Any]:
+        """Return what the service would get for a payload."""
+        return self.inner.preview(payload)
 
     def size_of(self, payload: Payload) -> int:
         """Return about what storing a payload uses of the capacity."""

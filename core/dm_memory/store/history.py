@@ -207,6 +207,7 @@ def entries_without_facts(connection: sqlite3.Connection) -> list[int]:
 def count_facts(connection: sqlite3.Connection) -> FactCounts:
     """Return how much is known."""
     row = connection.execute(
-        "SELECT (SELECT count(*) FROM entities), count(*), count(*) FILTER (WHERE invalid_at = '') FROM facts"
+        "SELECT (SELECT count(*) FROM entities), (SELECT count(*) FROM facts),"
+        " (SELECT count(*) FROM facts WHERE invalid_at <> '')"  # each answered by an index: no row is read
     ).fetchone()
-    return FactCounts(*row)
+    return FactCounts(row[0], row[1], row[1] - row[2])

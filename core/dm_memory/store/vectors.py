@@ -79,8 +79,8 @@ def without_vectors(connection: sqlite3.Connection, model: str, limit: int) -> l
 
 def count_without(connection: sqlite3.Connection, model: str) -> int:
     """Count the entries that have no vectors of a model; answered by an index."""
-    sql = f"SELECT count(*) FROM entries WHERE {_DUE}"
-    return int(connection.execute(sql, (model, model)).fetchone()[0])
+    count = "(SELECT count(*) FROM entries WHERE duplicate_of IS NULL AND embedded"
+    return int(connection.execute(f"SELECT {count} < ?) + {count} > ?)", (model, model)).fetchone()[0])
 
 
 _DUE = "duplicate_of IS NULL AND (embedded < ? OR embedded > ?)"

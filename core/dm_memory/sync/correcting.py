@@ -118,4 +118,8 @@ def _unread(run: Run) -> Iterator[Record]:
 
 def _is_open(record: Record, row: Known) -> bool:
     content = record.get("content")
-    return row.content_hash == record["replaces"] and isinstance(content, str) and content_hash(content) != row.content_hash
+    return (
+        row.content_hash == record["replaces"]
+        and isinstance(content, str)
+        and content_hash(content) != row.content_hash
+    )

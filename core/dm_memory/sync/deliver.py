@@ -93,6 +93,7 @@ class Delivering:
     _room: _Room = field(default_factory=_Room)
     _unexpected: int = 0
     _total: int = 0
+    _lost: int = 0
 
     async def run(self) -> Delivered:
         """Compare counts, deliver until nothing is due, compare again. An error of the service is in the result."""
@@ -104,6 +105,10 @@ class Delivering:
                 await self._count_again()
         except ServiceError as error:
             self.result.failure = error
+        if self._lost:
+            message = f"{self.service.engine} no longer had {_entries(self._lost)} that had been stored there."
+            again = "Stored again." if not (self.result.failure or self.result.missing) else "The next sync looks again."
+            self.outcomes.add_findings([Finding("missing-in-service", Severity.WARNING, message, again)])
         return self.result
 
     async def run_deletions(self) -> Delivered:
@@ -136,11 +141,7 @@ class Delivering:
             found = await self._ask(self.service.fetch(page))
             missing += [id_ for id_ in page if id_ not in found]
         await self.worker.run(self._doubt, missing)
-        self.result.missing = len(missing)
-        if missing:
-            name, lack = self.service.engine, _entries(len(missing))
-            message = f"{name} no longer had {lack} that had been stored there; they were stored again."
-            self.outcomes.add_findings([Finding("missing-in-service", Severity.WARNING, message)])
+        self._lost = self.result.missing = len(missing)
 
     async def _count_again(self) -> None:
         """Compare counts after storing: a service that confirms and does not have it must not be called complete."""
@@ -148,8 +149,8 @@ class Delivering:
             return
         expected = await self.worker.run(outbox.count_confirmed, self.store.connection, self.service.name)
         counted = self.result.counted = await self._ask(self.service.count())
-        if counted is not None and counted < expected:
-            self.result.missing = expected - counted
+        self.result.missing = 0 if counted is None else max(0, expected - counted)
+        if self.result.missing:
             message = f"{self.service.engine} counts {counted} of {_entries(expected)} that it confirmed."
             remedy = "That can take a moment; the next sync looks again and stores what is really missing."
             self.outcomes.add_findings([Finding("not-yet-visible", Severity.WARNING, message, remedy)])

@@ -37,6 +37,7 @@ from dm_memory.sync.forgotten import keep_forgotten
 from dm_memory.sync.handin import FORGOTTEN, hand_in, learnings_as_items, mark_read, unread
 from dm_memory.sync.payloads import Preparer
 from dm_memory.sync.pending import past_items, waiting_items
+from dm_memory.sync.preview import preview_deliveries
 from dm_memory.sync.reading import Chunk, Reading
 from dm_memory.sync.retiring import forget_files, reread, retire
 from dm_memory.sync.run import Delivered, Environment, Run
@@ -189,8 +190,7 @@ async def _run(run: Run, brought: _Brought, started: float) -> SyncResult:
     await run.worker.run(_take_handed_in, run, storing, brought)
     await _read_files(run, storing)
     await _embed_missing(run, storing, model)
-    if not run.request.dry_run:
-        await _deliver(run, model)
+    await (preview_deliveries(run) if run.request.dry_run else _deliver(run, model))
     return await run.worker.run(finish, run, model, time.monotonic() - started)
 
 

@@ -70,7 +70,11 @@ async def prepare_payload(env: Environment, request: PrepareRequest, brand: str,
         if not request.replaces:
             record = record_of(prepared, [[tag, "user"] for tag in prepared.given], now)
             await worker.run(Journal(env.home.memory_dir(brand)).append, [record])
-        wishes = SyncRequest(tags=request.tags, content_type=request.content_type) if request.replaces else SyncRequest()
+        wishes = (
+            SyncRequest(tags=request.tags, content_type=request.content_type or "")
+            if request.replaces
+            else SyncRequest()
+        )
         async with _memory(env, brand, worker, stop) as store:
             run = await worker.run(
                 partial(Run.begin, env, wishes, brand, context, store, worker, no_progress, stop, 0.0)
@@ -110,7 +114,7 @@ def _prepared(preparer: Preparer, request: PrepareRequest, now: str) -> Prepared
         key=f"{Kind.PREPARED}/",
         content=clean_text(request.content),
         kind=Kind.PREPARED,
-        content_type=request.content_type,
+        content_type=request.content_type or ContentType.CAMPAIGN_LEARNING,
         recorded_at=now,
         tags=request.tags,
         source=request.source,
@@ -181,6 +185,7 @@ def _correct(run: Run, request: PrepareRequest, prepared: Prepared, hits: tuple[
         content_type=stands.content_type,
         tags=table.effective(tags),
         replaced_title=title_of(entry.content),
+        replaced_hash=entry.content_hash,
     )
 
 

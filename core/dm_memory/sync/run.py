@@ -81,6 +81,8 @@ class Delivered:
         asked: Whether the service was asked anything.
         counted: How many entries it says it has, None if it can't count them or was not asked.
         missing: Entries it was thought to have and turned out not to.
+        needed: In a dry run, about how much of the capacity storing would use, in its unit.
+        preview: In a dry run, some payloads as the service would get them.
     """
 
     stored: int = 0
@@ -91,6 +93,8 @@ class Delivered:
     missing: int = 0
     failure: ServiceError | None = None
     capacity: Capacity | None = None
+    needed: int | None = None
+    preview: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(slots=True)

@@ -188,6 +188,11 @@ class PineconeService(ServiceBase):
             await space.used_bytes(self._dimension), self._limit, "bytes", await space.count_entries(), setting
         )
 
+    def preview(self, payload: Payload) -> Mapping[str, Any]:
+        """Return a payload's first record."""
+        entries, _ = prepared([payload], TEXT_FIELD)
+        return entries[0].records[0] if entries else super().preview(payload)
+
     def size_of(self, payload: Payload) -> int:
         """Return the bytes of a payload's records and their vectors; 0 for one that can't be stored.
 

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
@@ -31,7 +31,7 @@ from dm_memory.services.protocol import (
     ServiceBase,
     StoredRecord,
 )
-from dm_memory.services.qdrant.points import bodies_of, unsound
+from dm_memory.services.qdrant.points import bodies_of, labels_of, unsound
 
 if TYPE_CHECKING:
     from qdrant_client import AsyncQdrantClient
@@ -237,6 +237,10 @@ class QdrantService(ServiceBase):
         collections = (await self._ready()).collections
         await self._ask(lambda: collections.for_writing(spec), store, None)
         return [Outcome(payload.id, errors.get(payload.id)) for payload in payloads]
+
+    def preview(self, payload: Payload) -> Mapping[str, Any]:
+        """Return the payload of an entry's point."""
+        return {"id": payload.id, "document": payload.content, **labels_of(payload.brand, payload)}
 
     async def update_metadata(self, payloads: Sequence[Payload]) -> list[Outcome]:
         """Replace the metadata of entries that are stored with this text. Raises ``ServiceError``."""

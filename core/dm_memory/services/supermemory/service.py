@@ -142,6 +142,10 @@ class SupermemoryService(ServiceBase):
             errors.update(await self._added(new))
         return _outcomes(payloads, errors)
 
+    def preview(self, payload: Payload) -> Mapping[str, Any]:
+        """Return the document of an entry."""
+        return document_of(payload)
+
     async def update_metadata(self, payloads: Sequence[Payload]) -> list[Outcome]:
         """Replace the metadata of documents that are stored. Raises ``ServiceError``."""
         errors, sound = _sorted_out(payloads)
