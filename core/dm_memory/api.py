@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
@@ -20,11 +21,15 @@ from dm_memory.errors import BrandNotFoundError, DmMemoryError, HomeError
 from dm_memory.items import Item
 from dm_memory.requests import ForgetRequest, PrepareRequest, Progress, SyncRequest, no_progress
 from dm_memory.results import (
+    BackupResult,
+    ExportResult,
     ForgetResult,
     HistoryResult,
+    ImportResult,
     MigrateResult,
     PatternsResult,
     PrepareResult,
+    RestoreResult,
     StatusResult,
     SyncResult,
     VerifyResult,
@@ -285,6 +290,58 @@ class Memory:
 
         slug = await asyncio.to_thread(self.resolve_brand, brand)
         return await asyncio.to_thread(patterns_of_brand, self.home.memory_dir(slug), slug, limit)
+
+    async def export(
+        self,
+        path: Path,
+        brand: str | None = None,
+        *,
+        all_brands: bool = False,
+        markdown: bool = False,
+        dry_run: bool = False,
+        progress: Progress = no_progress,
+    ) -> ExportResult:
+        """Write a brand's memory, or that of all brands, to a file. Raises ``DmMemoryError``."""
+        from dm_memory.operations.exporting import export_brands  # noqa: PLC0415  # a rare command's own code
+
+        brands = await asyncio.to_thread(self.brands) if all_brands else ()
+        brands = brands or (await asyncio.to_thread(self.resolve_brand, brand),)
+        work = export_brands(
+            self._environment(brands[0]), brands, path, markdown=markdown, dry_run=dry_run, progress=_safely(progress)
+        )
+        return await work
+
+    async def import_(
+        self, path: Path, brand: str | None = None, *, dry_run: bool = False, progress: Progress = no_progress
+    ) -> ImportResult:
+        """Import an export into the brands it names, or into one.
+
+        Raises:
+            InputError: It is no export, or it names a brand that is not here.
+            DmMemoryError: A memory can't be used.
+        """
+        from dm_memory.operations.importing_files import import_file  # noqa: PLC0415  # a rare command's own code
+
+        slug = await asyncio.to_thread(self.resolve_brand, brand) if brand else ""
+        environments = {name: self._environment(name) for name in await asyncio.to_thread(self.brands)}
+        stop = asyncio.Event()
+        work = import_file(environments, path, brand=slug, dry_run=dry_run, progress=_safely(progress), stop=stop)
+        return await _stoppable(work, stop)
+
+    async def backup(self, target: Path | None = None, brand: str | None = None) -> BackupResult:
+        """Back a brand's memory up, while others write. Raises ``DmMemoryError``."""
+        from dm_memory.operations.backup import backup_brand  # noqa: PLC0415  # a rare command's own code
+
+        slug = await asyncio.to_thread(self.resolve_brand, brand)
+        return await asyncio.to_thread(backup_brand, self._environment(slug), slug, target)
+
+    async def restore(self, source: Path, brand: str | None = None, progress: Progress = no_progress) -> RestoreResult:
+        """Put a backup back, and let connected services follow. Raises ``DmMemoryError``."""
+        from dm_memory.operations.backup import restore_brand  # noqa: PLC0415  # a rare command's own code
+
+        slug = await asyncio.to_thread(self.resolve_brand, brand)
+        stop = asyncio.Event()
+        return await _stoppable(restore_brand(self._environment(slug), slug, source, _safely(progress), stop), stop)
 
     async def doctor(self) -> list[Check]:
         """Check home, brands, files, services and configuration. Never raises ``DmMemoryError``."""

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from mcp.server.mcpserver import MCPServer
+from mcp_types import Tool
 
 from dm_memory import __version__
-from dm_memory_server.background import storage_syncs
+from dm_memory_server.background import preloading, storage_syncs
 from dm_memory_server.prompts import register_prompts
 from dm_memory_server.resources import register_resources
-from dm_memory_tools.catalog import TOOLS
+from dm_memory_tools.catalog import OPERATIONS
 from dm_memory_tools.runtime import Runtime
+from dm_memory_tools.tool import tool_of
 
-__all__ = ["INSTRUCTIONS", "build_server"]
+__all__ = ["INSTRUCTIONS", "build_server", "serve_stdio"]
 
 INSTRUCTIONS = (
     "dm-memory keeps what a marketing team learns, per brand. At the end of a session call sync_memory once, with what "
@@ -26,18 +29,40 @@ INSTRUCTIONS = (
 
 def build_server(runtime: Runtime) -> MCPServer[Runtime]:
     """Return the server over ``runtime``, ready for any transport. Nothing is opened before the first call."""
-    server = MCPServer[Runtime](
+    server = _Server(
         name="dm-memory",
         title="Marketing memory",
         version=__version__,
         instructions=INSTRUCTIONS,
-        tools=list(TOOLS),
+        tools=[tool_of(operation) for operation in OPERATIONS],
         lifespan=_lifespan(runtime),
         log_level="WARNING",
     )
+    server.listed = runtime.listed
     register_prompts(server)
     register_resources(server, runtime)
     return server
+
+
+class _Server(MCPServer[Runtime]):
+    """Notes that a client has listed the tools, and so is likely to call one."""
+
+    listed: asyncio.Event
+
+    async def list_tools(self) -> list[Tool]:
+        """Return the tools."""
+        self.listed.set()
+        return await super().list_tools()
+
+
+async def serve_stdio(server: MCPServer[Runtime]) -> None:
+    """Serve over standard input and output until the client leaves; from then on the process has little time."""
+    from dm_memory_server.signals import leave_soon  # noqa: PLC0415  # only a process of its own may end itself
+    from dm_memory_server.stdio import stdio  # noqa: PLC0415  # other transports need none of it
+
+    lowlevel = server._lowlevel_server  # noqa: SLF001  # the SDK serves streams of one's own by this alone
+    async with stdio(leave_soon) as (incoming, outgoing):
+        await lowlevel.run(incoming, outgoing, lowlevel.create_initialization_options())
 
 
 def _lifespan(runtime: Runtime) -> Callable[[MCPServer[Runtime]], AbstractAsyncContextManager[Runtime]]:
@@ -47,7 +72,7 @@ def _lifespan(runtime: Runtime) -> Callable[[MCPServer[Runtime]], AbstractAsyncC
         try:
             # The transport has its own handle by now; text that Python still buffers must not follow on it later.
             with contextlib.redirect_stdout(sys.stderr):
-                async with storage_syncs(runtime):
+                async with preloading(runtime), storage_syncs(runtime):
                     yield runtime
         finally:
             await runtime.close()

@@ -1,6 +1,6 @@
-"""The server's own storage syncs: the cache follows a remote durable store while an assistant works.
+"""What the server does by itself: load the embedding model behind ``tools/list``, and follow a durable store.
 
-Only where ``TURSO_DATABASE_URL`` is set. Otherwise nothing is started, opened or sent before the first call.
+The second only where ``TURSO_DATABASE_URL`` is set. No call waits for either, and none fails with it.
 """
 
 from __future__ import annotations
@@ -19,19 +19,53 @@ from dm_memory_tools.runtime import Runtime
 
 if TYPE_CHECKING:
     from dm_memory.api import Memory
+    from dm_memory.embedding.protocol import Embedder
 
-__all__ = ["storage_syncs"]
+__all__ = ["preloading", "storage_syncs"]
 
 _log = logging.getLogger("dm_memory")
 
 _FIRST_AFTER = 3.0
 """Seconds: the client's first questions are answered before the core's imports take the interpreter."""
 
+_PRELOAD_AFTER = 0.3
+"""Seconds after ``tools/list``: what clients ask with it (prompts, resources) is answered first."""
+
 _REST = 60.0
 """Seconds between two runs however often readers find the cache stale."""
 
 _AGAIN_AFTER = 900.0
 """Seconds until the core is tried again where it can't be opened; the settings, which say it otherwise, are in it."""
+
+
+@asynccontextmanager
+async def preloading(runtime: Runtime, after: float = _PRELOAD_AFTER) -> AsyncIterator[None]:
+    """Load the core and its embedding model once a client has listed the tools, so that the first search is warm."""
+    task = asyncio.create_task(_preload(runtime, after))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _preload(runtime: Runtime, after: float) -> None:
+    await runtime.listed.wait()
+    await asyncio.sleep(after)
+    try:
+        memory = await runtime.memory()
+        if memory.embedder is not None:
+            # On a thread: importing and loading takes most of a second of processor time.
+            await asyncio.to_thread(_load, memory.embedder)
+    except DmMemoryError as error:
+        _log.info("the embedding model was not loaded ahead: %s", type(error).__name__)
+    except Exception as error:  # noqa: BLE001  # a model of the user's own: the call that needs it reports it
+        log_bug(error, "loading the embedding model ahead")
+
+
+def _load(embedder: Embedder) -> None:
+    _ = embedder.spec
+    embedder.embed_query("warm")
 
 
 @asynccontextmanager

@@ -1,28 +1,30 @@
-"""The command line: the tools' arguments as options, the same core, the same reports."""
+"""The command line: the operations' arguments as options, the same core, the same reports."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from pathlib import Path
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dm_memory import __version__
-from dm_memory.items import ContentType, Priority, Source
-from dm_memory.requests import Progress, Scope
+from dm_memory.requests import Progress
+from dm_memory_server.commands import AsJson, Brand, Home, command_of
 from dm_memory_server.execute import Options, execute, guarded
 from dm_memory_server.logs import log_to_stderr
-from dm_memory_server.storage_command import storage_sync
 from dm_memory_server.terminal import tolerate_any_text
-from dm_memory_server.upkeep_commands import migrate, verify
-from dm_memory_tools.arguments import prepare_request, search_request, sync_request
+from dm_memory_server.watch import storage_sync_command
+from dm_memory_tools.get_memory_status import GET_MEMORY_STATUS
+from dm_memory_tools.prepare_store import PREPARE_STORE
 from dm_memory_tools.runtime import resolve_brand
+from dm_memory_tools.search_memory import SEARCH_MEMORY
+from dm_memory_tools.sync_memory import SYNC_MEMORY
 
 if TYPE_CHECKING:
     from dm_memory.api import Memory
     from dm_memory.report.model import Report
+    from dm_memory.services.connect import VectorChoice
 
 __all__ = ["app", "run"]
 
@@ -34,13 +36,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-
-Home = Annotated[Path | None, typer.Option("--home", metavar="DIR", help="The folder that holds the brands.")]
-Brand = Annotated[str | None, typer.Option("--brand", help="The brand's slug; default: the active brand.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print data instead of the report.")]
-Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Most items listed per section.")]
-TagList = Annotated[list[str] | None, typer.Option("--tag", help="May be repeated.")]
-ContentTypeOption = Annotated[ContentType | None, typer.Option("--content-type")]
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -81,135 +76,79 @@ def main_options(
     """
 
 
+app.command("sync")(command_of(SYNC_MEMORY))
+app.command("status")(command_of(GET_MEMORY_STATUS))
+app.command("prepare")(command_of(PREPARE_STORE))
+app.command("search")(command_of(SEARCH_MEMORY))
+app.command("storage-sync")(storage_sync_command())
+
+
+# Rare work that a person starts, so it is no tool of the server -------------------------------------------------------
+
+
 @app.command()
-def sync(
+def init(name: Annotated[str, typer.Argument(help="The brand's name.")], *, home: Home = None) -> int:
+    """Make a minimal brand and make it active, for people without the marketing plugin."""
+
+    async def work(memory: Memory, _: Progress) -> Report:
+        from dm_memory.report import Report  # noqa: PLC0415  # each command imports its own
+
+        slug = await memory.init(name)
+        text = f'The brand `{slug}` is ready and active. Next: `dm-memory sync --learning "What you learned."`\n'
+        return Report(text, {"kind": "init", "brand": slug})
+
+    return execute(work, Options(home, as_json=False))
+
+
+@app.command()
+def verify(
     *,
     home: Home = None,
     brand: Brand = None,
-    scope: Annotated[Scope, typer.Option("--scope", help="Which files to read.")] = Scope.ALL,
-    force: Annotated[bool, typer.Option("--force", help="Store everything again.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the plan; write nothing.")] = False,
-    content_type: ContentTypeOption = None,
-    tag: TagList = None,
-    exclude: Annotated[
-        list[str] | None,
-        typer.Option("--exclude", help="type:X, status:X, source:X, tag:X or a glob; may be repeated."),
-    ] = None,
-    learning: Annotated[
-        list[str] | None, typer.Option("--learning", help="A session learning; - reads one a line; may be repeated.")
-    ] = None,
-    limit: Limit = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Repair what differs.")] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Save a brand's files and learnings to memory."""
-    learnings = [text for given in learning or [] for text in (_lines() if given == "-" else [given])]
+    """Compare memory with itself and with every connected service; report what is missing, differs or is unknown."""
 
     async def work(memory: Memory, progress: Progress) -> Report:
-        from dm_memory.report import sync_report  # noqa: PLC0415  # each command imports its own
+        from dm_memory.report import verify_report  # noqa: PLC0415  # each command imports its own
 
-        request = sync_request(
-            brand=resolve_brand(memory, brand),
-            scope=scope,
-            force=force,
-            dry_run=dry_run,
-            content_type=content_type,
-            tags=tag or (),
-            exclude=exclude or (),
-            session_learnings=learnings,
-        )
-        result = await memory.sync(request, progress=progress)
-        return sync_report(result, list_limit=memory.settings.report_items)
-
-    return execute(work, Options(home, as_json, limit))
-
-
-def _lines() -> list[str]:
-    return [line.strip() for line in sys.stdin if line.strip()]
-
-
-@app.command()
-def status(*, home: Home = None, brand: Brand = None, limit: Limit = None, as_json: AsJson = False) -> int:
-    """Show what is in memory and whether it is well."""
-
-    async def work(memory: Memory, _: Progress) -> Report:
-        from dm_memory.report import status_report  # noqa: PLC0415  # each command imports its own
-
-        result = await memory.status(resolve_brand(memory, brand))
-        return status_report(result, list_limit=memory.settings.report_items)
-
-    return execute(work, Options(home, as_json, limit))
-
-
-@app.command()
-def prepare(
-    content: Annotated[str, typer.Argument(help="The text to remember; - reads it from standard input.")],
-    *,
-    content_type: Annotated[ContentType, typer.Option("--content-type")],
-    home: Home = None,
-    brand: Brand = None,
-    tag: TagList = None,
-    source: Annotated[Source, typer.Option("--source")] = Source.SESSION,
-    priority: Annotated[Priority, typer.Option("--priority")] = Priority.NORMAL,
-    expires_at: Annotated[str | None, typer.Option("--expires-at", help="ISO-8601; default: never.")] = None,
-    related: Annotated[list[str] | None, typer.Option("--related", help="A key or hash; may be repeated.")] = None,
-    as_json: AsJson = False,
-) -> int:
-    """Keep one text; the next sync stores it."""
-    text = sys.stdin.read() if content == "-" else content
-
-    async def work(memory: Memory, _: Progress) -> Report:
-        from dm_memory.report import prepare_report  # noqa: PLC0415  # each command imports its own
-
-        request = prepare_request(
-            content=text,
-            content_type=content_type,
-            tags=tag or (),
-            source=source,
-            brand=resolve_brand(memory, brand),
-            priority=priority,
-            expires_at=expires_at,
-            related=related or (),
-        )
-        return prepare_report(await memory.prepare(request))
+        return verify_report(await memory.verify(resolve_brand(memory, brand), repair=repair, progress=progress))
 
     return execute(work, Options(home, as_json))
 
 
+class Target(StrEnum):
+    """The vector databases there are."""
+
+    EMBEDDED = "embedded"
+    QDRANT = "qdrant"
+    PINECONE = "pinecone"
+
+
+_CHOICES: dict[Target, VectorChoice] = {Target.QDRANT: "qdrant", Target.PINECONE: "pinecone"}
+
+
 @app.command()
-def search(
-    query: Annotated[str, typer.Argument(help="A question or keywords.")],
+def migrate(
     *,
+    to: Annotated[Target, typer.Option("--to", help="The vector database to fill.")],
     home: Home = None,
     brand: Brand = None,
-    content_type: ContentTypeOption = None,
-    tag: TagList = None,
-    from_date: Annotated[str | None, typer.Option("--from-date", help="YYYY-MM-DD, inclusive.")] = None,
-    to_date: Annotated[str | None, typer.Option("--to-date", help="YYYY-MM-DD, inclusive.")] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=100, help="Most results.")] = 10,
     as_json: AsJson = False,
 ) -> int:
-    """Find what memory holds on a question."""
+    """Fill another vector database from memory alone; stopped, it resumes where it was."""
 
-    async def work(memory: Memory, _: Progress) -> Report:
-        from dm_memory.report import search_report  # noqa: PLC0415  # each command imports its own
+    async def work(memory: Memory, progress: Progress) -> Report:
+        from dm_memory.report import Report, migrate_report  # noqa: PLC0415  # each command imports its own
 
-        request = search_request(
-            query=query,
-            brand=resolve_brand(memory, brand),
-            content_type=content_type,
-            tags=tag or (),
-            from_date=from_date,
-            to_date=to_date,
-            limit=limit,
-        )
-        return search_report(await memory.search(request))
+        slug = resolve_brand(memory, brand)
+        if to is Target.EMBEDDED:
+            text = "Nothing has to be moved: everything is in memory already. Unset the other database, then sync.\n"
+            return Report(text, {"kind": "migrate", "brand": slug, "target": to.value, "complete": True})
+        return migrate_report(await memory.migrate(_CHOICES[to], slug, progress=progress))
 
     return execute(work, Options(home, as_json))
-
-
-app.command("storage-sync")(storage_sync)
-app.command("verify")(verify)
-app.command("migrate")(migrate)
 
 
 @app.command()
@@ -239,7 +178,7 @@ def demo(
 
 @app.command()
 def doctor(*, home: Home = None, as_json: AsJson = False) -> int:
-    """Check the home, the files, the engines and the configuration; say what to fix."""
+    """Check the home, the files, the services and the configuration; say what to fix."""
 
     async def work(memory: Memory, _: Progress) -> Report:
         from dm_memory.report import doctor_report  # noqa: PLC0415  # each command imports its own

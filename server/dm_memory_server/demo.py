@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dm_memory.errors import HomeError
-from dm_memory.requests import SearchRequest, SessionLearning, SyncRequest
+from dm_memory.requests import SessionLearning, SyncRequest
 from dm_memory_server.execute import guarded
 from dm_memory_server.terminal import print_text, progress_bar
 from dm_memory_tools.runtime import load_settings, resolve_brand
@@ -34,7 +34,18 @@ _RETROSPECTIVE = {
     ],
     "next_time": "Try the invitation page on a phone before the first card is printed.",
 }
-_REMOTE = ("qdrant_url", "qdrant_api_key", "pinecone_api_key", "brand")
+_LOCAL: dict[str, str | None] = {
+    "qdrant_url": None,
+    "pinecone_api_key": None,
+    "turso_database_url": None,
+    "supermemory_api_key": None,
+    "falkordb_uri": None,
+    "neo4j_uri": None,
+    "brand": None,
+    "vector_db": "auto",
+    "graph_db": "auto",
+}
+"""Settings with which nothing leaves the temporary folder, whatever this computer's own are."""
 
 
 def sample_home() -> Path:
@@ -89,8 +100,9 @@ def _scenes(brand: str) -> tuple[_Scene, ...]:
 async def _play(home: Path) -> int:
     from dm_memory.api import Memory  # noqa: PLC0415  # the other commands open it where they need it
     from dm_memory.report import search_report  # noqa: PLC0415  # as above
+    from dm_memory.search.results import SearchRequest  # noqa: PLC0415  # as above
 
-    settings = load_settings(home=home).model_copy(update=dict.fromkeys(_REMOTE))
+    settings = load_settings(home=home).model_copy(update=_LOCAL)
     memory = Memory(settings)
     try:
         brand = resolve_brand(memory, None)

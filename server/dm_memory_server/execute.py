@@ -24,31 +24,24 @@ INTERRUPTED = 130
 """128 + SIGINT, as shells report it."""
 
 _NOTHING_DONE = 2
-_DATA_ITEMS = 1000
 
 Work = Callable[["Memory", Progress], Awaitable["Report"]]
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What every command takes. ``limit``: how many items its report lists; None for what the settings say."""
+    """What every command takes. ``whole``: print all data, however long."""
 
     home: Path | None
     as_json: bool
-    limit: int | None = None
-
-    @property
-    def overrides(self) -> dict[str, object]:
-        """Settings that these options replace: the core has to keep as many items as are to be listed."""
-        kept = None if self.limit is None else max(self.limit, _DATA_ITEMS)
-        return {"home": self.home, "report_items": self.limit, "data_items": kept}
+    whole: bool = False
 
 
 def execute(work: Work, options: Options) -> int:
     """Open the core, run ``work``, print its report; return 0, 1 or 2 as the report says, 130 when interrupted."""
 
     async def run() -> Report:
-        memory = open_memory(**options.overrides)
+        memory = open_memory(home=options.home)
         try:
             async with progress_bar() as progress:
                 return await work(memory, progress)
@@ -58,7 +51,7 @@ def execute(work: Work, options: Options) -> int:
     def printed() -> int:
         report = asyncio.run(run())
         # Not in there: asyncio makes Ctrl-C a cancellation, which is lost on a task that awaits nothing any more.
-        print_report(report, as_json=options.as_json)
+        print_report(report, as_json=options.as_json, whole=options.whole)
         return report.exit_code
 
     return guarded(printed, as_json=options.as_json)
@@ -69,7 +62,7 @@ def guarded(run: Callable[[], int], *, as_json: bool = False) -> int:
     try:
         return run()
     except KeyboardInterrupt:
-        print_error("Stopped.", "What was stored so far is recorded; the next sync goes on from there.")
+        print_error("Stopped.", "What was stored so far is recorded; the next sync resumes there.")
         return INTERRUPTED
     except DmMemoryError as error:
         return _explain(error, as_json=as_json)

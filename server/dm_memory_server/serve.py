@@ -45,12 +45,12 @@ def serve(arguments: Sequence[str]) -> int:
         signal.signal(signal.SIGTERM, leave_at_once)
         signal.signal(signal.SIGINT, leave_at_once)
         logging.getLogger("dm_memory").debug("signals end this server from now on")
-        from dm_memory_server.app import build_server  # noqa: PLC0415  # as above
+        from dm_memory_server.app import build_server, serve_stdio  # noqa: PLC0415  # as above
 
         runtime = _runtime(_given(options.home), _given(options.brand))
         server = build_server(runtime)
-    asyncio.run(run_until_signalled(server.run_stdio_async, runtime))
-    return 0
+    asyncio.run(run_until_signalled(partial(serve_stdio, server), runtime))
+    leave_at_once()
 
 
 def _given(value: str | None) -> str | None:

@@ -1,4 +1,4 @@
-"""What the command line writes: reports and data to standard output, progress and errors to standard error."""
+"""What the command line reads and writes: reports to standard output, progress and errors to standard error."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from dm_memory.requests import Progress, no_progress
 if TYPE_CHECKING:
     from dm_memory.report.model import Report
 
-__all__ = ["print_error", "print_report", "print_text", "progress_bar", "tolerate_any_text"]
+__all__ = ["print_error", "print_report", "print_text", "progress_bar", "read_input", "tolerate_any_text"]
+
+_JSON_BYTES = 60_000
+"""Most bytes of ``--json`` unless more is asked for: what reads it is often a model."""
 
 
 def tolerate_any_text() -> None:
@@ -24,12 +27,25 @@ def tolerate_any_text() -> None:
             reconfigure(errors="backslashreplace")
 
 
-def print_report(report: Report, *, as_json: bool) -> None:
-    """Write a report: its data with ``as_json``, else its Markdown, rendered where a person looks at it."""
+def read_input() -> str:
+    """Return the text on standard input, whatever its encoding: UTF-8, UTF-16 with a mark, or Windows-1252."""
+    from dm_memory.brand.files import decode_text  # noqa: PLC0415  # not every command reads input
+
+    return decode_text(sys.stdin.buffer.read())
+
+
+def print_report(report: Report, *, as_json: bool, whole: bool = False) -> None:
+    """Write a report: its data with ``as_json``, else its Markdown, rendered where a person looks at it.
+
+    Long data is cut, and says so, unless it is wanted ``whole``.
+    """
     if as_json:
         import orjson  # noqa: PLC0415  # not every command needs it
 
-        print_text(orjson.dumps(report.data, option=orjson.OPT_INDENT_2).decode())
+        from dm_memory.report.data import fitted  # noqa: PLC0415  # as above
+
+        data = report.data if whole else fitted(report.data, _JSON_BYTES * 3 // 4, report.rest)
+        print_text(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
     else:
         print_text(report.text)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import pty
@@ -16,6 +17,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from dm_memory import __version__
+from dm_memory_tools.catalog import OPERATIONS
 from tests.server.server_homes import COMMAND, many
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -60,6 +62,45 @@ def test_options_reach_the_core(run: Run, home: Path) -> None:
     assert (counts["new"], counts["excluded"], counts["stored"]) == (4, 1, 4)
 
 
+@pytest.mark.parametrize(
+    ("data", "stored"),
+    [
+        (b"caf\xe9 d\xe9j\xe0 vu ads\n", "café déjà vu ads"),
+        ("Reels won\n".encode("utf-16"), "Reels won"),
+        (b"\xef\xbb\xbfReels won\n", "Reels won"),
+    ],
+)
+def test_standard_input_is_read_as_files_are(
+    environment: dict[str, str], home: Path, data: bytes, stored: str
+) -> None:
+    for command in (("prepare", "-", "--content-type", "guideline"), ("sync", "--learning", "-")):
+        done = subprocess.run(
+            [*COMMAND, *command, "--home", str(home)], input=data, capture_output=True, env=environment, check=False
+        )
+        assert f"“{stored}”" in done.stdout.decode(), done.stderr
+
+
+def test_json_is_cut_unless_more_is_asked_for(run: Run, home: Path, schema: Draft202012Validator) -> None:
+    many(home, 1500)
+    cut = run("sync", "--home", str(home), "--dry-run", "--json")
+    assert len(cut.stdout.encode()) <= 60_000
+    report = json.loads(cut.stdout)
+    schema.validate(report)
+    assert report["cut"]["items"] == {"shown": len(report["items"]), "of": 1000}
+    assert "--report-items 1500" in report["rest"]
+    whole = json.loads(run("sync", "--home", str(home), "--dry-run", "--json", "--limit", "1500").stdout)
+    assert len(whole["items"]) == 1500
+
+
+def test_commands_take_the_arguments_of_their_tools() -> None:
+    from dm_memory_server.cli import app as commands  # noqa: PLC0415  # beside its only use
+
+    registered = {command.name: command.callback for command in commands.registered_commands}
+    for operation, name in zip(OPERATIONS, ("sync", "status", "prepare", "search", "storage-sync"), strict=True):
+        options = set(inspect.signature(registered[name]).parameters)  # type: ignore[arg-type]
+        assert set(operation.arguments.model_fields) - {"response_format"} <= options
+
+
 def test_a_dry_run_writes_nothing(run: Run, home: Path) -> None:
     done = run("sync", "--home", str(home), "--dry-run")
     assert done.returncode == 0
@@ -78,7 +119,7 @@ def test_a_report_goes_out_as_plain_markdown(run: Run, home: Path) -> None:
     [
         ("sync", "--brand", "nobody"),
         ("sync", "--brand", "../../etc"),
-        ("search", "x", "--from-date", "yesterday"),
+        ("search", "x", "--from-date", "someday"),
         ("prepare", " ", "--content-type", "guideline"),
     ],
 )
@@ -182,7 +223,7 @@ def test_ctrl_c_stops_a_sync_with_code_130_and_keeps_what_was_stored(
     with process:
         assert process.communicate()[0] == b""
     assert process.returncode == 130
-    assert "the next sync goes on from there" in rest
+    assert "the next sync resumes there" in rest
     assert "Traceback" not in rest
     again: dict[str, Any] = json.loads(run("sync", "--home", str(home), "--json").stdout)
     assert again["counts"]["failed"] == 0

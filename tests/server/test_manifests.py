@@ -16,7 +16,7 @@ from dm_memory import __version__
 from dm_memory.settings import Settings
 from dm_memory_server.app import build_server
 from dm_memory_server.serve import serve_parser
-from dm_memory_tools.catalog import TOOLS
+from dm_memory_tools.catalog import OPERATIONS
 from dm_memory_tools.runtime import Runtime
 
 ROOT = Path(__file__).parents[2]
@@ -43,7 +43,7 @@ def environment_names() -> set[str]:
 
 
 def test_the_tools_have_one_list_of_names() -> None:
-    assert [tool.name for tool in TOOLS] == NAMES
+    assert [operation.name for operation in OPERATIONS] == NAMES
     assert [tool["name"] for tool in load("manifest.json")["tools"]] == NAMES
     assert re.findall(r"^\| `(\w+)` \|", read("README.md"), re.MULTILINE)[: len(NAMES)] == NAMES
     assert "sync_memory" in read("skills/sync-memory/SKILL.md")

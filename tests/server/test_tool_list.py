@@ -16,21 +16,23 @@ from mcp.server.mcpserver import MCPServer
 from tokenizers import Tokenizer
 
 from dm_memory.items import ContentType, Priority, Source
-from dm_memory.requests import Scope
+from dm_memory.requests import AUTO, Scope
 from dm_memory_tools.runtime import Runtime
 
 ERAS = ("legacy", "2026-07-28")
 
 ARGUMENTS = {
     "sync_memory": {
-        "brand", "scope", "force", "dry_run", "content_type", "tags", "exclude", "session_learnings", "response_format",
+        "brand", "scope", "force", "dry_run", "content_type", "tags", "retag", "untag", "exclude", "retire",
+        "session_learnings", "report_items", "response_format",
     },
-    "get_memory_status": {"brand", "response_format"},
+    "get_memory_status": {"brand", "report_items", "response_format"},
     "prepare_store": {
         "content", "content_type", "tags", "source", "brand", "priority", "expires_at", "related", "response_format",
     },
     "search_memory": {
-        "query", "brand", "content_type", "tags", "from_date", "to_date", "limit", "response_format",
+        "query", "brand", "content_type", "tags", "from_date", "to_date", "limit", "mode", "as_of", "min_priority",
+        "include_expired", "include_retired", "history_of", "explain", "response_format",
     },
     "storage_sync": {
         "brand", "max_episodes_cache", "batch_size", "sync_patterns", "sync_embeddings", "full", "dry_run",
@@ -71,13 +73,13 @@ def test_the_tools_take_exactly_the_arguments_of_the_contract(listing: dict[str,
     assert {name: set(tool["inputSchema"]["properties"]) for name, tool in by_name(listing).items()} == ARGUMENTS
 
 
-def test_the_whole_list_stays_below_1500_tokens(listing: dict[str, Any]) -> None:
+def test_the_whole_list_stays_below_2000_tokens(listing: dict[str, Any]) -> None:
     """Counted with the tokenizer of Llama 2, which wordllama brings along.
 
     Its 32,000 words make more tokens of a text than the larger vocabularies of the assistants that read the list do.
     """
     sent = json.dumps({"tools": listing["tools"]}, separators=(",", ":"), ensure_ascii=False)
-    assert len(tokenizer().encode(sent).ids) < 1500
+    assert len(tokenizer().encode(sent).ids) <= 2000
 
 
 def test_every_argument_is_described_and_free_of_schema_noise(listing: dict[str, Any]) -> None:
@@ -96,7 +98,8 @@ def test_the_choices_are_the_cores_own(listing: dict[str, Any]) -> None:
         tools["prepare_store"]["inputSchema"]["properties"],
     )
     assert sync["scope"]["enum"] == [scope.value for scope in Scope]
-    assert sync["content_type"]["enum"] == prepare["content_type"]["enum"] == [kind.value for kind in ContentType]
+    assert prepare["content_type"]["enum"] == [kind.value for kind in ContentType]
+    assert sync["content_type"]["enum"] == [*prepare["content_type"]["enum"], AUTO]
     assert prepare["source"]["enum"] == [source.value for source in Source]
     assert prepare["priority"]["enum"] == [priority.value for priority in Priority]
 

@@ -141,14 +141,14 @@ GUIDELINE = {"content": "Never promise delivery dates.", "content_type": "guidel
     [
         ("sync_memory", {"scope": "everything"}, '`scope` must be one of "all", "insights-only", "campaigns-only".'),
         ("sync_memory", {"dryrun": True}, "sync_memory has no argument `dryrun`."),
-        ("sync_memory", {"session_learnings": [{"text": "x"}]}, "objects with the keys content, content_type"),
-        ("sync_memory", {"session_learnings": ["  "]}, "A session learning has no text."),
+        ("sync_memory", {"session_learnings": [{"id": 7}]}, "objects with the keys content, content_type"),
         ("prepare_store", {"content": "x", "content_type": "poem"}, '`content_type` must be one of "guideline"'),
         ("prepare_store", {"content_type": "guideline"}, "`content` must be a string that is not empty."),
         ("search_memory", {"query": "x", "limit": 0}, "`limit` must be a whole number from 1 to 100."),
-        ("search_memory", {"query": "x", "from_date": "last week"}, "date is no date that can be read"),
-        ("search_memory", {"query": "x", "from_date": "2026-02-01", "to_date": "2026-01-01"}, "is later than"),
-        ("prepare_store", GUIDELINE | {"expires_at": "soon"}, "is no date that can be read"),
+        ("search_memory", {"query": "x", "from_date": "someday"}, "from_date is 'someday', which is not a date."),
+        ("search_memory", {"query": "x", "from_date": "2026-02-01", "to_date": "2026-01-01"}, "is after"),
+        ("search_memory", {}, "The query is empty."),
+        ("prepare_store", GUIDELINE | {"expires_at": "soon"}, "expires_at is not a date."),
         ("get_memory_status", {"brand": "nobody"}, "Brands there are: `acme`"),
         ("get_memory_status", {"brand": "../../etc"}, "acme"),
     ],
@@ -162,6 +162,58 @@ def test_a_wrong_argument_is_answered_with_what_to_pass(
     assert "pydantic" not in text(result)
     assert "Error executing" not in text(result)
     assert not (home / "brands" / "acme" / "memory").exists()
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("sync_memory", dict.fromkeys(("brand", "scope", "force", "dry_run", "content_type", "tags", "exclude"))),
+        ("sync_memory", dict.fromkeys(("brand", "scope", "force", "content_type", "tags", "response_format"), "")),
+        ("sync_memory", {"scope": "ALL", "content_type": "Performance_Insight", "response_format": "JSON"}),
+        ("sync_memory", {"content_type": "auto", "tags": [2026, "Q4", None, ""], "force": "false"}),
+        ("sync_memory", {"session_learnings": [{"text": "Reels win.", "type": "session_learning", "date": "2026-01-01"}]}),
+        ("sync_memory", {"session_learnings": {"insight": "Reels win.", "tags": "video", "context": None}}),
+        ("sync_memory", {"session_learnings": ["  ", "Reels win."], "report_items": "7"}),
+        ("search_memory", {"query": "reels", "limit": None, "mode": "EXACT", "tags": 2026}),
+        ("search_memory", {"query": "reels", "from_date": "2026-01-05T09:14:22Z", "to_date": "today", "as_of": ""}),
+        ("search_memory", {"query": "reels", "from_date": "last 90 days", "min_priority": "Normal"}),
+        ("prepare_store", GUIDELINE | {"expires_at": "2999-12-31T18:00:00+01:00", "priority": "HIGH", "related": None}),
+        ("get_memory_status", {"brand": "null", "report_items": 5}),
+    ],
+)  # fmt: skip
+def test_what_assistants_send_for_arguments_is_understood(
+    serving: Serving, home: Path, tool: str, arguments: dict[str, Any]
+) -> None:
+    result = call(serving(home), "legacy", tool, **arguments)
+    assert not result.is_error, text(result)
+
+
+def test_a_learning_under_another_name_is_stored_with_its_type_and_tags(serving: Serving, home: Path) -> None:
+    learning = {"text": "Competitor Zed cut prices.", "category": "competitive_intel", "tags": ["pricing", 2026]}
+    items = data(call(serving(home), "legacy", "sync_memory", session_learnings=[learning]))["items"]
+    (stored,) = [item for item in items if item["title"].startswith("Competitor Zed")]
+    assert stored["content_type"] == "competitive-intel"
+    assert {"pricing", "2026"} <= set(stored["tags"])
+
+
+def test_no_result_is_larger_than_clients_take_unless_more_is_asked_for(serving: Serving, home: Path) -> None:
+    many(home, 1500)
+    for arguments in ({}, {"response_format": "json"}):
+        result = call(serving(home), "legacy", "sync_memory", dry_run=True, **arguments)
+        assert len(result.model_dump_json(by_alias=True).encode()) <= 60_000
+        report = data(result)
+        assert report["cut"]["items"]["shown"] == len(report["items"]) < report["counts"]["new"] == 1500
+        assert "report_items=1500" in report["rest"]
+    whole = call(serving(home), "legacy", "sync_memory", dry_run=True, report_items=1500)
+    assert len(data(whole)["items"]) == 1500
+    assert text(whole).count("\n- “") == 1500
+
+
+def test_remedies_name_tools_to_a_model_and_commands_to_nobody(serving: Serving, home: Path) -> None:
+    many(home, 30)
+    report = text(call(serving(home), "legacy", "sync_memory"))
+    assert 'To see them: `sync_memory(brand="acme", dry_run=true, force=true, report_items=100)`' in report
+    assert "dm-memory sync" not in report
 
 
 def test_the_prompt_tells_an_assistant_what_to_gather(serving: Serving, home: Path, era: str) -> None:

@@ -108,9 +108,9 @@ def check_memory(memory_dir: Path) -> None:
             assert query("SELECT count(*) FROM words WHERE rowid = ?", (seq,)).fetchone() == (1,)
             assert query("SELECT count(*) FROM facts WHERE entry = ?", (seq,)).fetchone()[0] >= 1
             vectors = query("SELECT model, content_hash, crc, vector FROM vectors WHERE seq = ?", (seq,)).fetchall()
-            assert bool(vectors) == bool(embedded)
-            for model, of_text, crc, vector in vectors:
-                assert (model, of_text, crc) == (embedded, digest, zlib.crc32(vector))
+            assert vectors or not embedded
+            for model, of_text, crc, vector in vectors:  # those of a model that failed since stay until it works again
+                assert (model, of_text, crc) == (embedded or model, digest, zlib.crc32(vector))
         orphans = "SELECT count(*) FROM {} WHERE {} NOT IN (SELECT seq FROM entries WHERE duplicate_of IS NULL)"
         for table, column in (("words", "rowid"), ("vectors", "seq"), ("facts", "entry")):
             assert query(orphans.format(table, column)).fetchone() == (0,), table

@@ -66,6 +66,7 @@ class SyncMachine(RuleBasedStateMachine):
         self.handed_in: set[str] = set()
         self.ever: set[str] = set()
         self.lost: set[str] = set()
+        self.remembered: dict[object, str] = {}
 
     def teardown(self) -> None:
         shutil.rmtree(self.root, ignore_errors=True)
@@ -170,14 +171,16 @@ class SyncMachine(RuleBasedStateMachine):
         try:
             self._sync()
         except Crash:
-            pass
+            for moment, text in self._stated().items():  # memory has the old text or the new one
+                if self.remembered.get(moment) != text:
+                    self.remembered.pop(moment, None)
         finally:
             self.service.after_upsert = lambda: None
 
     @rule()
     def the_database_is_lost(self) -> None:
         if "journal" not in self.lost:  # both at once are what only backups help against
-            self.lost.add("database")
+            self._lose_database()
             for path in self.bench.memory_dir.glob("memory.db*"):
                 path.unlink()
 
@@ -185,7 +188,7 @@ class SyncMachine(RuleBasedStateMachine):
     def the_database_is_cut(self, keep: float) -> None:
         path = self.bench.memory_dir / "memory.db"
         if path.exists() and "journal" not in self.lost:
-            self.lost.add("database")
+            self._lose_database()
             path.write_bytes(path.read_bytes()[: int(path.stat().st_size * keep)])
 
     @rule()
@@ -212,7 +215,7 @@ class SyncMachine(RuleBasedStateMachine):
     def _is_exact(self) -> None:
         result = self._sync()
         assert result.status == "complete", result
-        stated = {str(entry["insight"]) for entry in self.entries} | self.handed_in
+        stated = {*self.remembered.values(), *self.handed_in}
         self.ever |= stated
         lessons = {f"spring, learning: {text}" for text in self.lessons}
         current = self._current()
@@ -226,6 +229,14 @@ class SyncMachine(RuleBasedStateMachine):
         sql = "SELECT content_hash FROM entries WHERE state = 'current' AND duplicate_of IS NULL"
         return {digest for (digest,) in self.bench.rows(sql)}
 
+    def _lose_database(self) -> None:
+        """Which file states what only services give back is lost as well: it stays current."""
+        self.lost.add("database")
+        self.ever |= {payload.content for payload in (*self.service.stored.values(), *self.graph.stored.values())}
+
+    def _stated(self) -> dict[object, str]:
+        return {entry["recorded_at"]: str(entry["insight"]) for entry in self.entries}
+
     def _write(self) -> None:
         self.ever |= {str(entry["insight"]) for entry in self.entries}
         self.bench.write("insights.json", self.entries)
@@ -233,6 +244,7 @@ class SyncMachine(RuleBasedStateMachine):
     def _sync(self, **arguments: object) -> SyncResult:
         result = asyncio.run(self.bench.sync(**arguments))
         self.lost.clear()
+        self.remembered |= self._stated()
         check_memory(self.bench.memory_dir)
         if result.status == "complete":
             sql = "SELECT id, content FROM entries WHERE duplicate_of IS NULL"

@@ -1,5 +1,5 @@
-"""The tools an assistant sees, one file each: arguments, progress, questions to the user, one call into the core.
+"""The tools an assistant sees and the commands a person types: one file an operation, with its arguments and one call.
 
-``sync_memory``, ``get_memory_status``, ``prepare_store``, ``search_memory``. The place of ``storage_sync`` (durable
-store to local cache) is beside them, in a file of its own.
+``operation`` and ``arguments`` say what they have in common, ``catalog`` lists them, ``tool`` makes MCP tools of them;
+the command line is made of them in the server.
 """

@@ -10,37 +10,53 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, TextContent
 
-from dm_memory.errors import DmMemoryError
+from dm_memory.errors import BrandNotFoundError, DmMemoryError
 from dm_memory_tools.arguments import ResponseFormat
 from dm_memory_tools.bugs import log_bug
 
 if TYPE_CHECKING:
     from dm_memory.report.model import Report
 
-__all__ = ["REPORT_KEY", "error_text", "to_result", "tool_errors"]
+__all__ = ["DATA_BYTES", "REPORT_KEY", "RESULT_BYTES", "error_text", "to_result", "tool_errors"]
 
 REPORT_KEY = "io.dm-memory/report"
 """The ``_meta`` key that carries a report's data; its JSON Schema is ``docs/report.schema.json``."""
 
+RESULT_BYTES = 60_000
+"""Most bytes of a result, text and data together: clients refuse larger ones, or put them into a file."""
 
-def to_result(report: Report, response_format: ResponseFormat) -> CallToolResult:
+DATA_BYTES = 25_000
+"""Most bytes of data where it is the text as well: there it comes a second time, with each quote escaped."""
+
+
+def to_result(report: Report, response_format: ResponseFormat, *, whole: bool = False) -> CallToolResult:
     """Return a report as a tool's result: text alone in ``content``, the same data under ``_meta``.
 
     Never ``structuredContent``: clients that get it show the model only that, and the report is lost.
-    """
-    text = report.text
-    if response_format == "json":
-        import orjson  # noqa: PLC0415  # start-up imports only what tools/list needs
 
-        text = orjson.dumps(report.data).decode()
-    return CallToolResult(content=[TextContent(type="text", text=text)], _meta={REPORT_KEY: report.data})
+    Args:
+        report: The report.
+        response_format: ``json`` puts the data into the text.
+        whole: The caller asked for long lists: nothing is cut.
+    """
+    import orjson  # noqa: PLC0415  # start-up imports only what tools/list needs
+
+    from dm_memory.report.data import fitted  # noqa: PLC0415  # as above
+
+    as_json = response_format == "json"
+    room = DATA_BYTES if as_json else RESULT_BYTES - len(orjson.dumps(report.text)) - 1000
+    data = report.data if whole else fitted(report.data, room, report.rest)
+    text = orjson.dumps(data).decode() if as_json else report.text
+    return CallToolResult(content=[TextContent(type="text", text=text)], _meta={REPORT_KEY: data})
 
 
 def error_text(error: DmMemoryError) -> str:
     """Return the report of an error, escaped, with the brands there are where the error knows them."""
     from dm_memory.report.errors import error_report  # noqa: PLC0415  # start-up imports only what tools/list needs
 
-    return error_report(error).text.strip()
+    text = error_report(error).text.strip()
+    named = isinstance(error, BrandNotFoundError) and error.brands
+    return f"{text}\n\nPass one of these slugs as `brand`." if named else text
 
 
 @contextmanager

@@ -1,193 +1,222 @@
-"""The arguments that several tools share, lenient where models err, and the requests the core is given.
+"""What the tools' arguments are made of: types that are lenient where models err, and one definition for all doors.
 
-A list may arrive as JSON in a string (the SDK reads that) or as one bare string; enumerations arrive as text.
+An ``Arguments`` class is the only place where an operation's arguments are named and described: the tool's schema, the
+command's options and the core's request follow from it. A list may arrive as JSON in a string (the SDK reads that) or
+as one bare string; names of choices may differ in case and separators; null, "" and a missing argument are the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from datetime import date, datetime
-from typing import Annotated, Any, Literal, get_args
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields
+from datetime import datetime
+from enum import StrEnum
+from functools import partial
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from dm_memory.errors import InputError
 from dm_memory.items import ContentType, Priority, Source
-from dm_memory.requests import PrepareRequest, Scope, SearchRequest, SessionLearning, SyncRequest
+from dm_memory.requests import AUTO, Scope, SessionLearning
 
 __all__ = [
-    "Brand",
+    "Arguments",
     "ContentTypeName",
-    "Exclude",
-    "Format",
+    "ContentTypeOrAuto",
+    "Entries",
     "Learning",
     "Learnings",
+    "Moment",
+    "Option",
+    "Period",
     "PriorityName",
+    "ReportItems",
     "ResponseFormat",
     "ScopeName",
     "SourceName",
     "Tags",
-    "prepare_request",
-    "search_request",
-    "sync_request",
+    "choices",
+    "given",
+    "request_of",
+    "spelled",
 ]
 
-ContentTypeName = Literal["guideline", "campaign-learning", "competitive-intel", "performance-insight", "brand-asset"]
-ScopeName = Literal["all", "insights-only", "campaigns-only"]
-SourceName = Literal["session", "import", "agent", "sync"]
-PriorityName = Literal["low", "normal", "high"]
+_Request = TypeVar("_Request")
+
 ResponseFormat = Literal["markdown", "json"]
 
 
+class Option(NamedTuple):
+    """How the command line spells an argument: other names than ``--the-argument``, or none, where it stands first."""
+
+    names: tuple[str, ...] = ()
+    positional: bool = False
+    from_input: Literal["", "text", "lines"] = ""
+    """What ``-`` reads from standard input: a whole text, or an entry a line."""
+
+
+# Lenient types -------------------------------------------------------------------------------------------------------
+
+
 def _as_list(value: object) -> object:
-    """Let one bare string stand for a list of one, or of several split at commas; null stands for none."""
+    """Let one bare string stand for a list of one, or of several split at commas; numbers are tags too."""
     if value is None:
-        return []
+        return ()
     if isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
-    return value
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return (str(value),)
+    return _without_blanks(value)
 
 
 def _as_entries(value: object) -> object:
     """Let one learning or one pattern stand for a list of one; commas are part of its text."""
     if value is None:
-        return []
-    return [value] if isinstance(value, str | dict) else value
+        return ()
+    return _without_blanks((value,) if isinstance(value, str | dict | int | float) else value)
+
+
+def _without_blanks(value: object) -> object:
+    if not isinstance(value, list | tuple | set):
+        return value
+    parts = (str(part) if isinstance(part, int | float) and not isinstance(part, bool) else part for part in value)
+    return tuple(part for part in parts if part is not None and not (isinstance(part, str) and not part.strip()))
+
+
+def _spelled(names: Iterable[str], value: object) -> object:
+    """Return the choice that is meant: ``performance_insight`` and ``Performance Insight`` are one."""
+    if not isinstance(value, str) or isinstance(value, StrEnum):
+        return value
+    name = re.sub(r"[\s_-]+", "-", value.strip().casefold())
+    if name not in names:
+        raise ValueError("not one of the choices")
+    return name
+
+
+def spelled(choice: type[StrEnum], *more: str) -> BeforeValidator:
+    """Return the validator that finds a choice by its name, however it is written."""
+    return BeforeValidator(partial(_spelled, frozenset((*(each.value for each in choice), *more))))
+
+
+def choices(choice: type[StrEnum], *more: str) -> WithJsonSchema:
+    """Return the schema of a choice."""
+    return WithJsonSchema({"type": "string", "enum": [*(each.value for each in choice), *more]})
+
+
+def _as_day(value: object) -> object:
+    """Let a full timestamp stand for its day; words are the core's to read."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    try:
+        return datetime.fromisoformat(text).date().isoformat() if len(text) > len("2026-01-31") else text
+    except ValueError:
+        return text
 
 
 class Learning(BaseModel):
-    """A session learning with more than its text."""
+    """A session learning with more than its text, under the names that assistants give these fields."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
-    content: str
-    content_type: ContentTypeName | None = None
-    tags: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = ()
-    context: str | None = None
+    content: str = Field(validation_alias=AliasChoices("content", "text", "learning", "insight", "note", "summary"))
+    content_type: ContentType | None = Field(None, validation_alias=AliasChoices("content_type", "type", "category"))
+    tags: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = Field(
+        (), validation_alias=AliasChoices("tags", "tag")
+    )
+    context: str = Field("", validation_alias=AliasChoices("context", "source", "evidence", "details", "reason"))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: object) -> object:
+        if isinstance(value, str):
+            return {"content": value}
+        if not isinstance(value, Mapping):
+            return value
+        # A type that is none (insights have types of their own) says nothing about the content type.
+        known = {name: part for name, part in value.items() if part not in (None, "")}
+        for name in ("content_type", "type", "category"):
+            if isinstance(known.get(name), str):
+                try:
+                    known[name] = _spelled([each.value for each in ContentType], known[name])
+                except ValueError:
+                    del known[name]
+        return known
+
+    def to_core(self) -> SessionLearning:
+        """Return it as the core takes it."""
+        return SessionLearning(self.content, self.content_type, self.tags, self.context)
 
 
 _TEXT: dict[str, Any] = {"type": "string"}
 _TEXTS = {"type": "array", "items": _TEXT}
 _LEARNING = {
     "type": "object",
-    "properties": {
-        "content": _TEXT,
-        "content_type": _TEXT | {"enum": [*get_args(ContentTypeName)]},
-        "tags": _TEXTS,
-        "context": _TEXT,
-    },
+    "properties": {"content": _TEXT, "content_type": _TEXT, "tags": _TEXTS, "context": _TEXT},
     "required": ["content"],
 }
 
-Brand = Annotated[str | None, Field(description="Slug; default: active")]
-Format = Annotated[ResponseFormat, Field(description="json: data")]
-Tags = Annotated[list[str], BeforeValidator(_as_list), WithJsonSchema(_TEXTS)]
-Exclude = Annotated[list[str], BeforeValidator(_as_entries), WithJsonSchema(_TEXTS)]
+Tags = Annotated[tuple[str, ...], BeforeValidator(_as_list), WithJsonSchema(_TEXTS)]
+Entries = Annotated[tuple[str, ...], BeforeValidator(_as_entries), WithJsonSchema(_TEXTS)]
 Learnings = Annotated[
-    list[str | Learning],
+    tuple[Learning, ...],
     BeforeValidator(_as_entries),
     WithJsonSchema({"type": "array", "items": {"anyOf": [_TEXT, _LEARNING]}}),
 ]
+Moment = Annotated[str, Field(max_length=100)]
+Period = Annotated[str, BeforeValidator(_as_day), Field(max_length=100)]
+ScopeName = Annotated[Scope, spelled(Scope), choices(Scope)]
+ContentTypeName = Annotated[ContentType, spelled(ContentType), choices(ContentType)]
+ContentTypeOrAuto = Annotated[str, spelled(ContentType, AUTO), choices(ContentType, AUTO)]
+PriorityName = Annotated[Priority, spelled(Priority), choices(Priority)]
+SourceName = Annotated[Source, spelled(Source), choices(Source)]
+ReportItems = Annotated[
+    int,
+    Field(ge=0, le=100_000, description="Most lines a list; may be long"),
+    Option(("--report-items", "--limit")),
+]
 
 
-def sync_request(
-    *,
-    brand: str | None,
-    scope: str,
-    force: bool,
-    dry_run: bool,
-    content_type: str | None,
-    tags: Iterable[str],
-    exclude: Iterable[str],
-    session_learnings: Iterable[str | Learning],
-) -> SyncRequest:
-    """Build the core's request. Raises ``InputError`` for an empty learning or an unknown content type in one."""
-    return SyncRequest(
-        brand=brand,
-        scope=Scope(scope),
-        force=force,
-        dry_run=dry_run,
-        content_type=_content_type(content_type),
-        tags=tuple(tags),
-        exclude=tuple(exclude),
-        session_learnings=tuple(_learning(given) for given in session_learnings),
-    )
+# The arguments of an operation ---------------------------------------------------------------------------------------
 
 
-def _learning(given: str | Learning) -> SessionLearning:
-    entry = Learning(content=given) if isinstance(given, str) else given
-    if not entry.content.strip():
-        raise InputError(
-            "A session learning has no text.",
-            "Pass each one as a sentence, or as an object whose content is the sentence; leave empty ones out.",
+class Arguments(BaseModel):
+    """What every operation takes. A subclass adds a field an argument, with its description."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    brand: Annotated[str, Field(description="Slug; default: active")] = ""
+    response_format: Annotated[
+        ResponseFormat, BeforeValidator(partial(_spelled, ("markdown", "json"))), Field(description="json: data")
+    ] = "markdown"
+
+
+def request_of(kind: Callable[..., _Request], arguments: Arguments, brand: str, **more: Any) -> _Request:  # noqa: ANN401  # fields of the request
+    """Return the core's request (a dataclass): the arguments of its fields' names.
+
+    Args:
+        kind: The request's class.
+        arguments: What was given.
+        brand: The slug that was found for it, or "".
+        more: Fields that are made of arguments.
+    """
+    names = {field.name for field in fields(kind)}  # type: ignore[arg-type]  # its requests are dataclasses
+    found = {name: getattr(arguments, name) for name in type(arguments).model_fields if name in names}
+    return kind(**{**found, "brand": brand or None, **more})
+
+
+_ABSENT = frozenset({"null", "undefined"})
+
+
+def given(arguments: Mapping[str, Any], required: Iterable[str]) -> dict[str, Any]:
+    """Return the arguments that say something: an optional one that is null, "" or "null" counts as missing."""
+    kept = frozenset(required)
+    return {
+        name: value
+        for name, value in arguments.items()
+        if name in kept
+        or not (
+            value is None or (isinstance(value, str) and (not value.strip() or value.strip().casefold() in _ABSENT))
         )
-    return SessionLearning(
-        content=entry.content,
-        content_type=_content_type(entry.content_type),
-        tags=entry.tags,
-        context=entry.context or "",
-    )
-
-
-def _content_type(name: str | None) -> ContentType | None:
-    return ContentType(name) if name else None
-
-
-def prepare_request(
-    *,
-    content: str,
-    content_type: str,
-    tags: Iterable[str],
-    source: str,
-    brand: str | None,
-    priority: str,
-    expires_at: str | None,
-    related: Iterable[str],
-) -> PrepareRequest:
-    """Build the core's request. Raises ``InputError`` for an ``expires_at`` that is no date or time."""
-    if expires_at:
-        _check("expires_at", expires_at, datetime.fromisoformat, "2026-12-31 or 2026-12-31T18:00:00")
-    return PrepareRequest(
-        content=content,
-        content_type=ContentType(content_type),
-        tags=tuple(tags),
-        source=Source(source),
-        brand=brand,
-        priority=Priority(priority),
-        expires_at=expires_at or "",
-        related=tuple(related),
-    )
-
-
-def _check(name: str, value: str, parse: Callable[[str], object], example: str) -> None:
-    try:
-        parse(value)
-    except ValueError:
-        raise InputError(f"{name} is no date that can be read.", f"Write it as {example}.") from None
-
-
-def search_request(
-    *,
-    query: str,
-    brand: str | None,
-    content_type: str | None,
-    tags: Iterable[str],
-    from_date: str | None,
-    to_date: str | None,
-    limit: int,
-) -> SearchRequest:
-    """Build the core's request. Raises ``InputError`` for a date that is none, or for dates in the wrong order."""
-    for name, value in (("from_date", from_date), ("to_date", to_date)):
-        if value:
-            _check(name, value, date.fromisoformat, "2026-01-31")
-    if from_date and to_date and date.fromisoformat(from_date) > date.fromisoformat(to_date):
-        raise InputError("from_date is later than to_date.", "Pass the earlier day as from_date.")
-    return SearchRequest(
-        query=query,
-        brand=brand,
-        content_type=_content_type(content_type),
-        tags=tuple(tags),
-        from_date=from_date or "",
-        to_date=to_date or "",
-        limit=limit,
-    )
+    }

@@ -16,33 +16,38 @@ from mcp.server.mcpserver import (
 from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import BaseModel, Field, create_model
 
-from dm_memory.errors import BrandNotFoundError
-from dm_memory_tools.answer import error_text, tool_errors
+from dm_memory.errors import BrandNotFoundError, HomeError
+from dm_memory_tools.answer import tool_errors
 from dm_memory_tools.runtime import resolve_brand, runtime_of
 
 __all__ = ["BrandChoice", "ChosenBrand", "brand_of"]
 
 
 class BrandChoice(BaseModel):
-    """The answer to "which brand?": a slug."""
+    """The answer to "which brand?": a slug, or "" where there is no telling."""
 
     brand: str
 
 
-async def _choose(brand: str | None, ctx: Context) -> BrandChoice | Elicit[BrandChoice]:
-    """Find the brand, or make the question. Runs again in every round of the newer protocol, so it writes nothing."""
+async def _choose(brand: str, ctx: Context) -> BrandChoice | Elicit[BrandChoice]:
+    """Find the brand, or make the question. Runs again in every round of the newer protocol, so it writes nothing.
+
+    A brand that can't be found is the core's error to raise: it may have something to keep until there is one.
+    """
     with tool_errors("looking for the brand"):
         memory = await runtime_of(ctx).memory()
         try:
-            return BrandChoice(brand=await asyncio.to_thread(resolve_brand, memory, brand))
+            return BrandChoice(brand=await asyncio.to_thread(resolve_brand, memory, brand or None))
+        except HomeError:
+            return BrandChoice(brand=brand)
         except BrandNotFoundError as error:
             if brand or not error.brands or not _can_ask(ctx):
-                raise _cannot_tell(error) from None
+                return BrandChoice(brand=brand)
             return Elicit("No brand is active. Which brand is this about?", _question(error.brands))
 
 
 def _can_ask(ctx: Context) -> bool:
-    """Tell whether the client shows forms; a bare ``elicitation: {}`` means it does, one with only ``url`` does not."""
+    """Return whether the client shows forms: a bare ``elicitation: {}`` means so, one with only ``url`` does not."""
     capabilities = ctx.client_capabilities
     elicitation = capabilities.elicitation if capabilities is not None else None
     return elicitation is not None and (elicitation.form is not None or elicitation.url is None)
@@ -52,10 +57,6 @@ def _question(brands: tuple[str, ...]) -> type[BrandChoice]:
     """Return a form with one field whose values are the brands."""
     choice: Any = Literal[brands]
     return create_model("BrandChoice", __base__=BrandChoice, brand=(choice, Field(description="The brand's slug")))
-
-
-def _cannot_tell(error: BrandNotFoundError) -> ToolError:
-    return ToolError(error_text(error) + ("\n\nPass one of these slugs as `brand`." if error.brands else ""))
 
 
 ChosenBrand = Annotated[AcceptedElicitation[BrandChoice] | DeclinedElicitation | CancelledElicitation, Resolve(_choose)]

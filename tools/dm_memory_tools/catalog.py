@@ -1,4 +1,4 @@
-"""The tools the server offers: the list that the manifest, the plugin and the README repeat (a test compares them)."""
+"""The operations there are: the list that the manifest, the plugin and the README repeat (a test compares them)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from dm_memory_tools.search_memory import SEARCH_MEMORY
 from dm_memory_tools.storage_sync import STORAGE_SYNC
 from dm_memory_tools.sync_memory import SYNC_MEMORY
 
-__all__ = ["TOOLS"]
+__all__ = ["OPERATIONS"]
 
-TOOLS = (SYNC_MEMORY, GET_MEMORY_STATUS, PREPARE_STORE, SEARCH_MEMORY, STORAGE_SYNC)
+OPERATIONS = (SYNC_MEMORY, GET_MEMORY_STATUS, PREPARE_STORE, SEARCH_MEMORY, STORAGE_SYNC)

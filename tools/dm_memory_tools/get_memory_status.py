@@ -1,33 +1,45 @@
-"""``get_memory_status``: what is in memory and whether it is well."""
+"""``get_memory_status``: what is in memory and whether it is healthy."""
 
 from __future__ import annotations
 
-from mcp.server.mcpserver import Context
-from mcp_types import CallToolResult
+from typing import TYPE_CHECKING
 
-from dm_memory_tools.answer import to_result, tool_errors
-from dm_memory_tools.arguments import Brand, Format
-from dm_memory_tools.brand import ChosenBrand, brand_of
-from dm_memory_tools.runtime import runtime_of
-from dm_memory_tools.tool import define
+from dm_memory_tools.arguments import Arguments, ReportItems
+from dm_memory_tools.operation import Call, Operation
 
-__all__ = ["GET_MEMORY_STATUS"]
+if TYPE_CHECKING:
+    from dm_memory.report.model import Report
 
-
-async def get_memory_status(
-    ctx: Context, chosen: ChosenBrand, brand: Brand = None, response_format: Format = "markdown"
-) -> CallToolResult:
-    """Show what is in a brand's memory: counts, pending and failed items, last sync, health, and what to do next."""
-    del brand  # `chosen` is the brand, found from this argument or asked for
-    with tool_errors("reading the memory's status"):
-        from dm_memory.report import status_report  # noqa: PLC0415  # start-up imports only what tools/list needs
-
-        runtime = runtime_of(ctx)
-        memory = await runtime.memory()
-        result = await memory.status(brand_of(chosen))
-        if result.cache_is_stale:
-            runtime.cache_is_stale.set()
-        return to_result(status_report(result, list_limit=memory.settings.report_items), response_format)
+__all__ = ["GET_MEMORY_STATUS", "StatusArguments"]
 
 
-GET_MEMORY_STATUS = define(get_memory_status, title="Memory status", read_only=True)
+class StatusArguments(Arguments):
+    """The arguments of a status."""
+
+    report_items: ReportItems = 0
+
+
+async def _run(call: Call, arguments: StatusArguments) -> Report:
+    from dm_memory.report import Reader, status_report  # noqa: PLC0415  # start-up imports only what tools/list needs
+    from dm_memory.report.parts import TEXT_BYTES  # noqa: PLC0415  # as above
+
+    wanted = arguments.report_items or call.memory.settings.report_items
+    result = await call.memory.status(call.brand or None, wanted)
+    if result.cache_is_stale:
+        call.notice_stale_cache()
+    limit = None if arguments.report_items else TEXT_BYTES
+    return status_report(result, list_limit=wanted, reader=Reader(call.door), max_bytes=limit)
+
+
+GET_MEMORY_STATUS = Operation(
+    name="get_memory_status",
+    title="Memory status",
+    description=(
+        "Show what is in a brand's memory: counts, pending and failed items, last sync, health, and what to do next."
+    ),
+    help="Show what is in memory and whether it is healthy.",
+    doing="reading the memory's status",
+    arguments=StatusArguments,
+    run=_run,
+    read_only=True,
+)

@@ -81,6 +81,7 @@ class Runtime:
     Attributes:
         brand_in_background: The brand whose cache the server itself keeps up to date, once it does.
         in_use: True once a server runs on it, from when on ``closed`` will be set at its end.
+        listed: Set once a client has listed the tools.
     """
 
     def __init__(self, opener: Callable[[], Memory] = open_memory) -> None:
@@ -90,6 +91,7 @@ class Runtime:
         self.closed = asyncio.Event()
         self.brand_in_background = ""
         self.cache_is_stale = asyncio.Event()
+        self.listed = asyncio.Event()
 
     async def memory(self) -> Memory:
         """Return the ``Memory``, building it if need be. Raises what building raises; the next call tries again."""

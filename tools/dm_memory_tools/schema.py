@@ -6,9 +6,13 @@ these words in its context window, so they go; what stays is plain JSON Schema (
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["clean_schema", "expectation"]
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+__all__ = ["argument_words", "clean_schema"]
 
 Schema = dict[str, Any]
 
@@ -26,13 +30,19 @@ def clean_schema(schema: Schema) -> Schema:
     return cleaned | {"additionalProperties": False}
 
 
+_SILENT_DEFAULTS: tuple[object, ...] = (None, [], False, "", 0)
+_SILENT = frozenset({"title", "anyOf", "maxLength"})
+
+
 def _clean_property(prop: Schema) -> Schema:
-    rest = {key: value for key, value in prop.items() if key not in {"title", "anyOf"}}
+    rest = {key: value for key, value in prop.items() if key not in _SILENT}
     if "anyOf" in prop:
         some = [choice for choice in prop["anyOf"] if choice.get("type") != "null"]
         rest = (some[0] if len(some) == 1 else {"anyOf": some}) | rest
-    if rest.get("default", ...) in (None, [], False):
+    if rest.get("default", ...) in _SILENT_DEFAULTS:
         del rest["default"]
+    if rest.get("minimum") == 0:
+        del rest["minimum"]
     return rest
 
 
@@ -46,8 +56,14 @@ _TYPES = {
 }
 
 
-def expectation(prop: Schema) -> str:
-    """Say in words what an argument takes: ``one of "all", "insights-only"``."""
+def argument_words(error: ValidationError, known: Mapping[str, Schema]) -> list[str]:
+    """Return a sentence on each argument that can't be used: what it takes instead."""
+    names = dict.fromkeys(str(problem["loc"][0]) for problem in error.errors(include_input=False) if problem["loc"])
+    return [f"`{name}` must be {_expectation(known.get(name, {}))}." for name in names]
+
+
+def _expectation(prop: Schema) -> str:
+    """Return in words what an argument takes: ``one of "all", "insights-only"``."""
     if "enum" in prop:
         return "one of " + ", ".join(f'"{value}"' for value in prop["enum"])
     words = _TYPES.get(prop.get("type", ""), "a value as its description says")

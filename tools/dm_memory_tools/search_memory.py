@@ -2,50 +2,71 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-from mcp.server.mcpserver import Context
-from mcp_types import CallToolResult
 from pydantic import Field
 
-from dm_memory_tools.answer import to_result, tool_errors
-from dm_memory_tools.arguments import Brand, ContentTypeName, Format, Tags, search_request
-from dm_memory_tools.brand import ChosenBrand, brand_of
-from dm_memory_tools.runtime import runtime_of
-from dm_memory_tools.tool import define
+from dm_memory.items import ContentType, Priority
+from dm_memory.search.results import Mode, SearchRequest
+from dm_memory_tools.arguments import (
+    Arguments,
+    ContentTypeName,
+    Option,
+    Period,
+    PriorityName,
+    Tags,
+    choices,
+    request_of,
+    spelled,
+)
+from dm_memory_tools.operation import Call, Operation
 
-__all__ = ["SEARCH_MEMORY"]
+if TYPE_CHECKING:
+    from dm_memory.report.model import Report
 
-
-async def search_memory(
-    *,
-    ctx: Context,
-    chosen: ChosenBrand,
-    query: Annotated[str, Field(min_length=1, description="A question or keywords")],
-    brand: Brand = None,
-    content_type: Annotated[ContentTypeName | None, Field(description="Only this type")] = None,
-    tags: Annotated[Tags, Field(description="All must match")] = [],  # noqa: B006  # read-only; a schema default
-    from_date: Annotated[str | None, Field(description="YYYY-MM-DD, inclusive")] = None,
-    to_date: Annotated[str | None, Field(description="YYYY-MM-DD, inclusive")] = None,
-    limit: Annotated[int, Field(ge=1, le=100, description="Most results")] = 10,
-    response_format: Format = "markdown",
-) -> CallToolResult:
-    """Find what a brand's memory holds on a question, before planning or writing."""
-    del brand  # `chosen` is the brand, found from this argument or asked for
-    with tool_errors("searching the memory"):
-        from dm_memory.report import search_report  # noqa: PLC0415  # start-up imports only what tools/list needs
-
-        request = search_request(
-            query=query,
-            brand=brand_of(chosen),
-            content_type=content_type,
-            tags=tags,
-            from_date=from_date,
-            to_date=to_date,
-            limit=limit,
-        )
-        memory = await runtime_of(ctx).memory()
-        return to_result(search_report(await memory.search(request)), response_format)
+__all__ = ["SEARCH_MEMORY", "SearchArguments"]
 
 
-SEARCH_MEMORY = define(search_memory, title="Search brand memory", read_only=True)
+class SearchArguments(Arguments):
+    """The arguments of a search; each is the field of that name in ``SearchRequest``."""
+
+    query: Annotated[
+        str, Field(description='A question or keywords; "quoted": exactly so'), Option(positional=True)
+    ] = ""
+    content_type: Annotated[ContentTypeName | None, choices(ContentType), Field(description="Only this type")] = None
+    tags: Annotated[Tags, Field(description="All must match"), Option(("--tag",))] = ()
+    from_date: Annotated[Period, Field(description="A day or words: 2026-03-31, last 90 days, Q4 2025")] = ""
+    to_date: Annotated[Period, Field(description="As from_date, inclusive")] = ""
+    limit: Annotated[int, Field(ge=1, le=100, description="Most results")] = 10
+    mode: Annotated[
+        Mode, spelled(Mode), choices(Mode), Field(description="By meaning and words, meaning, or all words as written")
+    ] = Mode.HYBRID
+    as_of: Annotated[Period, Field(description="A day: what was in force then")] = ""
+    min_priority: Annotated[PriorityName, Field(description="Leave lower ones out")] = Priority.LOW
+    include_expired: Annotated[bool, Field(description="Show expired entries too")] = False
+    include_retired: Annotated[
+        bool | None,
+        Field(description="true: retired guidelines too; false: nothing retired"),
+        Option(("--include-retired/--no-retired",)),
+    ] = None
+    history_of: Annotated[str, Field(description="An entry's key: what it said when; needs no query")] = ""
+    explain: Annotated[bool, Field(description="Say why each hit is there")] = False
+
+
+async def _run(call: Call, arguments: SearchArguments) -> Report:
+    from dm_memory.report import Reader, search_report  # noqa: PLC0415  # start-up imports only what tools/list needs
+
+    result = await call.memory.search(request_of(SearchRequest, arguments, call.brand))
+    return search_report(result, reader=Reader(call.door))
+
+
+SEARCH_MEMORY = Operation(
+    name="search_memory",
+    title="Search brand memory",
+    description="Find what a brand's memory knows about a question, before planning or writing.",
+    help="Find what memory knows about a question.",
+    doing="searching the memory",
+    arguments=SearchArguments,
+    run=_run,
+    read_only=True,
+)

@@ -1,60 +1,49 @@
-"""``storage_sync``: bring the local cache up to the durable store."""
+"""``storage_sync``: bring the local cache up to date with the durable store."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-from mcp.server.mcpserver import Context
-from mcp_types import CallToolResult
 from pydantic import Field
 
-from dm_memory_tools.answer import to_result, tool_errors
-from dm_memory_tools.arguments import Brand, Format
-from dm_memory_tools.brand import ChosenBrand, brand_of
-from dm_memory_tools.progress import ProgressRelay
-from dm_memory_tools.runtime import runtime_of
-from dm_memory_tools.tool import define
+from dm_memory_tools.arguments import Arguments, Option, request_of
+from dm_memory_tools.operation import Call, Operation
 
-__all__ = ["STORAGE_SYNC"]
+if TYPE_CHECKING:
+    from dm_memory.report.model import Report
 
-
-async def storage_sync(
-    *,
-    ctx: Context,
-    chosen: ChosenBrand,
-    brand: Brand = None,
-    max_episodes_cache: Annotated[int, Field(ge=1, description="Newest kept")] = 1000,
-    batch_size: Annotated[int, Field(ge=1, le=1000, description="Rows a page")] = 100,
-    sync_patterns: Annotated[bool, Field(description="Cache patterns")] = True,
-    sync_embeddings: Annotated[bool, Field(description="Cache vectors")] = True,
-    full: Annotated[bool, Field(description="Reread all")] = False,
-    dry_run: Annotated[bool, Field(description="Plan only")] = False,
-    validate_only: Annotated[bool, Field(description="Check only")] = False,
-    repair: Annotated[bool, Field(description="Mend")] = False,
-    response_format: Format = "markdown",
-) -> CallToolResult:
-    """Refresh the local cache, read offline, from the durable store that sync_memory fills."""
-    del brand  # `chosen` is the brand, found from this argument or asked for
-    with tool_errors("bringing the cache up to the durable store"):
-        from dm_memory.cache.results import StorageSyncRequest  # noqa: PLC0415  # as above
-        from dm_memory.report import storage_report  # noqa: PLC0415  # start-up imports only what tools/list needs
-
-        request = StorageSyncRequest(
-            brand=brand_of(chosen),
-            max_episodes_cache=max_episodes_cache,
-            batch_size=batch_size,
-            sync_patterns=sync_patterns,
-            sync_embeddings=sync_embeddings,
-            full=full,
-            dry_run=dry_run,
-            validate_only=validate_only,
-            repair=repair,
-        )
-        runtime = runtime_of(ctx)
-        memory = await runtime.memory()
-        result = await memory.storage_sync(request, ProgressRelay(ctx))
-        interval = memory.settings.storage_interval if result.brand == runtime.brand_in_background else None
-        return to_result(storage_report(result, interval), response_format)
+__all__ = ["STORAGE_SYNC", "StorageArguments"]
 
 
-STORAGE_SYNC = define(storage_sync, title="Sync cache", read_only=False)
+class StorageArguments(Arguments):
+    """The arguments of a storage sync; each is the field of that name in ``StorageSyncRequest``."""
+
+    max_episodes_cache: Annotated[int, Field(ge=1, description="Newest kept")] = 1000
+    batch_size: Annotated[int, Field(ge=1, le=1000, description="Rows a page")] = 100
+    sync_patterns: Annotated[bool, Field(description="Cache patterns"), Option(("--patterns/--no-patterns",))] = True
+    sync_embeddings: Annotated[bool, Field(description="Cache vectors"), Option(("--embeddings/--no-embeddings",))] = (
+        True
+    )
+    full: Annotated[bool, Field(description="Reread all")] = False
+    dry_run: Annotated[bool, Field(description="Plan only")] = False
+    validate_only: Annotated[bool, Field(description="Check only")] = False
+    repair: Annotated[bool, Field(description="Repair what the check finds")] = False
+
+
+async def _run(call: Call, arguments: StorageArguments) -> Report:
+    from dm_memory.cache.results import StorageSyncRequest  # noqa: PLC0415  # start-up imports only what it needs
+    from dm_memory.report import Reader, storage_report  # noqa: PLC0415  # as above
+
+    result = await call.memory.storage_sync(request_of(StorageSyncRequest, arguments, call.brand), call.progress)
+    return storage_report(result, call.interval_of(result.brand), reader=Reader(call.door))
+
+
+STORAGE_SYNC = Operation(
+    name="storage_sync",
+    title="Sync cache",
+    description="Refresh the local cache, read offline, from the durable store that sync_memory fills.",
+    help="Bring the local cache up to date with the durable store, which syncs fill.",
+    doing="bringing the cache up to date with the durable store",
+    arguments=StorageArguments,
+    run=_run,
+)

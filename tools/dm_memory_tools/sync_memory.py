@@ -2,62 +2,81 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-from mcp.server.mcpserver import Context
-from mcp_types import CallToolResult
 from pydantic import Field
 
-from dm_memory_tools.answer import to_result, tool_errors
-from dm_memory_tools.arguments import Brand, ContentTypeName, Exclude, Format, Learnings, ScopeName, Tags, sync_request
-from dm_memory_tools.brand import ChosenBrand, brand_of
-from dm_memory_tools.progress import ProgressRelay
-from dm_memory_tools.runtime import runtime_of
-from dm_memory_tools.tool import define
+from dm_memory.requests import Scope, SyncRequest
+from dm_memory_tools.arguments import (
+    Arguments,
+    ContentTypeOrAuto,
+    Entries,
+    Learnings,
+    Option,
+    ReportItems,
+    ScopeName,
+    Tags,
+    request_of,
+)
+from dm_memory_tools.operation import Call, Operation
 
-__all__ = ["SYNC_MEMORY"]
+if TYPE_CHECKING:
+    from dm_memory.report.model import Report
+
+__all__ = ["SYNC_MEMORY", "SyncArguments"]
 
 
-async def sync_memory(
-    *,
-    ctx: Context,
-    chosen: ChosenBrand,
-    brand: Brand = None,
-    scope: Annotated[ScopeName, Field(description="Which files to read")] = "all",
-    force: Annotated[bool, Field(description="Store everything again")] = False,
-    dry_run: Annotated[bool, Field(description="Only show the plan; write nothing")] = False,
-    content_type: Annotated[ContentTypeName | None, Field(description="Override the type of all items")] = None,
-    tags: Annotated[Tags, Field(description="Tags to add to every item")] = [],  # noqa: B006  # read-only; a schema default
+class SyncArguments(Arguments):
+    """The arguments of a sync; each is the field of that name in ``SyncRequest``."""
+
+    scope: Annotated[ScopeName, Field(description="Which files to read")] = Scope.ALL
+    force: Annotated[bool, Field(description="Store everything again")] = False
+    dry_run: Annotated[bool, Field(description="Only show the plan; write nothing")] = False
+    content_type: Annotated[
+        ContentTypeOrAuto, Field(description="Type of all items in scope from now on; auto: as detected again")
+    ] = ""
+    tags: Annotated[Tags, Field(description="Tags for what this sync stores"), Option(("--tag",))] = ()
+    retag: Annotated[bool, Field(description="Put tags on everything in scope instead")] = False
+    untag: Annotated[Tags, Field(description="Tags to remove from everything in scope, for good")] = ()
     exclude: Annotated[
-        Exclude,
+        Entries,
         Field(description="Skip items: type:X, status:X, source:X, tag:X, or a glob over text and key (*draft*)"),
-    ] = [],  # noqa: B006  # as above
+    ] = ()
+    retire: Annotated[bool, Field(description="Confirm retiring what files no longer state, if the report asks")] = (
+        False
+    )
     session_learnings: Annotated[
-        Learnings, Field(description="What this session taught: a sentence each, with figures; no secrets")
-    ] = [],  # noqa: B006  # as above
-    response_format: Format = "markdown",
-) -> CallToolResult:
-    """Save a brand's insights, campaigns, performance, guidelines and this session's learnings to memory.
-
-    Stores only what is new or changed. Call it once at the end of a session. Show the report to the user as it is.
-    """
-    del brand  # `chosen` is the brand, found from this argument or asked for
-    with tool_errors("syncing the brand"):
-        from dm_memory.report import sync_report  # noqa: PLC0415  # start-up imports only what tools/list needs
-
-        request = sync_request(
-            brand=brand_of(chosen),
-            scope=scope,
-            force=force,
-            dry_run=dry_run,
-            content_type=content_type,
-            tags=tags,
-            exclude=exclude,
-            session_learnings=session_learnings,
-        )
-        memory = await runtime_of(ctx).memory()
-        result = await memory.sync(request, progress=ProgressRelay(ctx))
-        return to_result(sync_report(result, list_limit=memory.settings.report_items), response_format)
+        Learnings,
+        Field(description="What this session taught: a sentence each, with figures; no secrets"),
+        Option(("--learning",), from_input="lines"),
+    ] = ()
+    report_items: ReportItems = 0
 
 
-SYNC_MEMORY = define(sync_memory, title="Sync brand memory", read_only=False)
+async def _run(call: Call, arguments: SyncArguments) -> Report:
+    from dm_memory.report import Reader, sync_report  # noqa: PLC0415  # start-up imports only what tools/list needs
+    from dm_memory.report.parts import TEXT_BYTES  # noqa: PLC0415  # as above
+
+    learnings = tuple(learning.to_core() for learning in arguments.session_learnings)
+    request = request_of(SyncRequest, arguments, call.brand, session_learnings=learnings)
+    result = await call.memory.sync(request, progress=call.progress)
+    return sync_report(
+        result,
+        list_limit=arguments.report_items or call.memory.settings.report_items,
+        reader=Reader(call.door),
+        max_bytes=None if arguments.report_items else TEXT_BYTES,
+    )
+
+
+SYNC_MEMORY = Operation(
+    name="sync_memory",
+    title="Sync brand memory",
+    description=(
+        "Save a brand's insights, campaigns, performance, guidelines and this session's learnings to memory.\n\n"
+        "Stores only what is new or changed. Call it once at the end of a session. Show the report as it is."
+    ),
+    help="Save a brand's files and learnings to memory.",
+    doing="syncing the brand",
+    arguments=SyncArguments,
+    run=_run,
+)

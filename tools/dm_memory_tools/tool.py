@@ -1,20 +1,29 @@
-"""A tool as this server registers it: a lean schema, and argument errors a model can act on."""
+"""A tool as this server registers it: made from an operation, with a lean schema and errors a model can act on."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.server.mcpserver.tools import Tool
-from mcp_types import ToolAnnotations
+from mcp_types import CallToolResult, ToolAnnotations
 from pydantic import ValidationError
 
-from dm_memory_tools.schema import clean_schema, expectation
+from dm_memory_tools.answer import to_result, tool_errors
+from dm_memory_tools.arguments import given
+from dm_memory_tools.brand import ChosenBrand, brand_of
+from dm_memory_tools.operation import Call, Operation
+from dm_memory_tools.progress import ProgressRelay
+from dm_memory_tools.runtime import Runtime, runtime_of
+from dm_memory_tools.schema import argument_words, clean_schema
 
-__all__ = ["MemoryTool", "define"]
+if TYPE_CHECKING:
+    from dm_memory.api import Memory
+
+__all__ = ["MemoryTool", "tool_of"]
 
 
 class MemoryTool(Tool):
@@ -31,6 +40,7 @@ class MemoryTool(Tool):
             ToolError: With text for the model: what was wrong and what to do.
         """
         self._refuse_unknown(arguments)
+        arguments = given(arguments, self.parameters.get("required", ()))
         try:
             return await super().run(arguments, context, convert_result)
         except UnexpectedToolError:
@@ -48,36 +58,66 @@ class MemoryTool(Tool):
     def _words(self, error: ToolError) -> str:
         cause = error.__cause__
         if isinstance(cause, ValidationError):
-            return self._argument_words(cause)
+            wants = argument_words(cause, self.parameters["properties"])
+            return " ".join([f"{self.name} was not run: an argument can't be used.", *wants])
         return str(cause) if isinstance(cause, ToolError) else str(error)
 
-    def _argument_words(self, error: ValidationError) -> str:
-        known = self.parameters["properties"]
-        names = dict.fromkeys(str(problem["loc"][0]) for problem in error.errors(include_input=False) if problem["loc"])
-        wants = [f"`{name}` must be {expectation(known.get(name, {}))}." for name in names]
-        return " ".join([f"{self.name} was not run: an argument can't be used.", *wants])
 
+def tool_of(operation: Operation) -> MemoryTool:
+    """Make a tool of an operation."""
 
-def define(fn: Callable[..., Any], *, title: str, read_only: bool) -> MemoryTool:
-    """Make a tool of ``fn``; its docstring is the description and its annotations are the arguments.
+    async def tool(*, ctx: Context, chosen: ChosenBrand, **values: Any) -> CallToolResult:  # noqa: ANN401  # as validated
+        with tool_errors(operation.doing):
+            arguments = operation.arguments.model_construct(**values)
+            runtime = runtime_of(ctx)
+            memory = await runtime.memory()
+            call = Call(
+                memory=memory,
+                brand=brand_of(chosen),
+                door="tool",
+                progress=ProgressRelay(ctx),
+                notice_stale_cache=runtime.cache_is_stale.set,
+                interval_of=partial(_interval, runtime, memory),
+            )
+            report = await operation.run(call, arguments)
+            return to_result(report, arguments.response_format, whole=bool(values.get("report_items")))
 
-    Args:
-        fn: The function behind the tool.
-        title: For people.
-        read_only: True where nothing is written; the others may be repeated without harm.
-    """
-    tool = MemoryTool.from_function(
-        fn,
-        title=title,
-        description=inspect.getdoc(fn),
+    # The SDK reads a tool's arguments off its signature; these come from the operation's class.
+    hints = get_type_hints(operation.arguments, include_extras=True)
+    members = operation.arguments.model_fields
+    parameters = [
+        inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=Context),
+        inspect.Parameter("chosen", inspect.Parameter.KEYWORD_ONLY, annotation=ChosenBrand),
+        *(
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=inspect.Parameter.empty if field.is_required() else field.default,
+                annotation=hints[name],
+            )
+            for name, field in members.items()
+        ),
+    ]
+    tool.__signature__ = inspect.Signature(parameters, return_annotation=CallToolResult)  # type: ignore[attr-defined]
+    tool.__annotations__ = {each.name: each.annotation for each in parameters} | {"return": CallToolResult}
+    made = MemoryTool.from_function(
+        tool,
+        name=operation.name,
+        title=operation.title,
+        description=operation.description,
         annotations=ToolAnnotations(
-            read_only_hint=read_only,
-            destructive_hint=None if read_only else False,
-            idempotent_hint=None if read_only else True,
+            read_only_hint=operation.read_only,
+            destructive_hint=None if operation.read_only else False,
+            idempotent_hint=None if operation.read_only else True,
             open_world_hint=False,
         ),
         structured_output=False,
     )
-    if not isinstance(tool, MemoryTool):
+    if not isinstance(made, MemoryTool):
         raise TypeError("Tool.from_function no longer builds the class it is called on")
-    return tool.model_copy(update={"parameters": clean_schema(tool.parameters)})
+    return made.model_copy(update={"parameters": clean_schema(made.parameters)})
+
+
+def _interval(runtime: Runtime, memory: Memory, brand: str) -> float | None:
+    """Return how often the server itself syncs the cache of a brand; None if it does not."""
+    return memory.settings.storage_interval if brand == runtime.brand_in_background else None

@@ -96,9 +96,14 @@ def read_outside(path: Path, shown: str, limits: Limits) -> bytes:
     return _read_descriptor(descriptor, shown, limits)
 
 
-def read_inside(home: Path, folder: Path, relative: str, limits: Limits, *, shown: str = "") -> bytes:
-    """Return the bytes of ``folder/relative`` under the same rules, for any ``folder`` of the home."""
-    path = _checked_path(home, folder, relative)
+def read_inside(
+    home: Path, folder: Path, relative: str, limits: Limits, *, shown: str = "", checked: set[str] | None = None
+) -> bytes:
+    """Return the bytes of ``folder/relative`` under the same rules, for any ``folder`` of the home.
+
+    ``checked`` are folders that the caller has been in a moment ago; it grows.
+    """
+    path = _checked_path(home, folder, relative, set() if checked is None else checked)
     relative = shown or relative
     try:
         descriptor = os.open(path, _FLAGS)
@@ -109,7 +114,7 @@ def read_inside(home: Path, folder: Path, relative: str, limits: Limits, *, show
     return _read_descriptor(descriptor, relative, limits)
 
 
-def _checked_path(home: Path, folder: Path, relative: str) -> str:
+def _checked_path(home: Path, folder: Path, relative: str, checked: set[str]) -> str:
     """Join the two; O_NOFOLLOW guards only the last name of a path, so the folders before it are checked here."""
     names = relative.replace(os.sep, "/").split("/")
     if ".." in names or not names[0] or ":" in names[0]:
@@ -118,10 +123,12 @@ def _checked_path(home: Path, folder: Path, relative: str) -> str:
     last = len(names) - 1
     for position, name in enumerate(names):
         path = f"{path}{os.sep}{name}"
-        if position == last and _NOFOLLOW:
-            break
+        if (position == last and _NOFOLLOW) or path in checked:
+            continue
         if _is_link(path) and not stays_inside(home, path):
             raise _link_refused(relative)
+        if position < last:
+            checked.add(path)
     return path
 
 

@@ -1,10 +1,11 @@
-"""The doctor's examination: is everything there, readable, writable and working, and what to do where it isn't."""
+"""The doctor's examination: is everything there, readable, writable and working, and what to do if it isn't."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import shutil
+import sqlite3
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,28 +14,46 @@ from typing import Literal
 from dm_memory.brand.context import load_context
 from dm_memory.brand.files import BrandFileError, Limits, read_brand_file
 from dm_memory.brand.home import Home
-from dm_memory.brand.sources import parse_source, source_files
+from dm_memory.brand.sources import list_sources, parse_source, read_source
+from dm_memory.brand.sources.pending import parse_pending, pending_files
 from dm_memory.embedding.protocol import Embedder
-from dm_memory.errors import DmMemoryError
+from dm_memory.errors import DamagedStoreError, DmMemoryError
 from dm_memory.findings import Finding, Severity
-from dm_memory.report.doctor import Check
 from dm_memory.requests import Scope
+from dm_memory.results import Check
 from dm_memory.services.connect import Connection, connections, without_effect
-from dm_memory.services.protocol import Layer
+from dm_memory.services.protocol import Service
 from dm_memory.settings import Settings
-from dm_memory.sync.reading import read_prepared
-from dm_memory.sync.registry import FILE_NAME, DamagedRegistryError, read_registry
+from dm_memory.store.database import FILE_NAME, read_store
+from dm_memory.store.home_0_2 import is_home_0_2
 
-__all__ = ["examine"]
+__all__ = ["Check", "examine"]
 
 _LOW_DISK = 200 * 1024 * 1024
+_SQLITE = (3, 34)
+_CLOUD_FOLDERS = (
+    "dropbox",
+    "onedrive",
+    "google drive",
+    "googledrive",
+    "icloud",
+    "mobile documents",
+    "cloudstorage",
+    "box",
+)
+_ROLES = {
+    "vector": "Vector database",
+    "graph": "Knowledge graph",
+    "cross-session": "Cross-session memory",
+    "durable": "Durable store",
+}
 
 
 async def examine(
-    settings: Settings, home: Home, embedder: Embedder, layers_of: Callable[[str], Sequence[Layer]]
+    settings: Settings, home: Home, embedder: Embedder | None, services_of: Callable[[str], Sequence[Service]]
 ) -> list[Check]:
     """Return one check per thing that can be wrong, in the order in which they build on each other."""
-    checks = [_python(), *await asyncio.to_thread(_home, home)]
+    checks = [_python(), _sqlite(), *await asyncio.to_thread(_home, home)]
     try:
         brands = home.brands()
     except DmMemoryError:
@@ -43,48 +62,33 @@ async def examine(
     checks += _connections(settings)
     for brand in brands:
         checks += await asyncio.to_thread(_brand, settings, home, brand)
-        checks += await _layers(brand, layers_of)
+        # One round trip each, all at the same time: a service that is down keeps nobody waiting for the next.
+        checks += await asyncio.gather(*(_service(brand, service) for service in services_of(brand)))
     return checks
 
 
-def _connections(settings: Settings) -> list[Check]:
-    """Say what each layer is connected to, and which variable says so. Whether it answers is checked for each brand."""
-    half = [_half_configured(variable, missing) for variable, missing in without_effect(settings)]
-    try:
-        return [*(_connection(connection) for connection in connections(settings)), *half]
-    except DmMemoryError as error:
-        return [Check("Connections", "fail", error.problem, error.remedy), *half]
-
-
-def _half_configured(variable: str, missing: str) -> Check:
-    remedy = f"Set {missing} as well to connect the service, or unset {variable}."
-    return Check("Connections", "warn", f"{variable} is set, but without {missing} it has no effect.", remedy)
-
-
-def _connection(connection: Connection) -> Check:
-    because = f", because {connection.variable} is set" if connection.variable else " by default"
-    return Check(f"{connection.role} layer", "ok", f"The {connection.role} layer is {connection.service}{because}.")
-
-
-async def _layers(brand: str, layers_of: Callable[[str], Sequence[Layer]]) -> list[Check]:
-    """Prove each layer with one round trip, all at the same time: a dead service holds nobody up."""
-    try:
-        layers = layers_of(brand)
-    except DmMemoryError as error:
-        return [Check(f"{brand}: layers", "fail", error.problem, error.remedy)]
-    return list(await asyncio.gather(*(_layer(brand, layer) for layer in layers)))
-
-
-async def _layer(brand: str, layer: Layer) -> Check:
-    health = await layer.health()
-    remedy = health.error.remedy if health.error else ""
-    detail = f"{layer.engine}: {health.detail}"
-    return Check(f"{brand}: {layer.role}", "ok" if health.ok else "fail", detail, remedy)
+# The computer and the home -------------------------------------------------------------------------------------------
 
 
 def _python() -> Check:
     version = f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
-    return Check("Python", "ok", f"Python {version} on {sys.platform}.", "")
+    return Check("Python", "ok", f"Python {version} on {sys.platform}.")
+
+
+def _sqlite() -> Check:
+    version = sqlite3.sqlite_version
+    remedy = "Use a Python whose SQLite is 3.34 or newer and has FTS5, for example one that uv installs."
+    if sqlite3.sqlite_version_info < _SQLITE:
+        return Check("SQLite", "fail", f"SQLite {version} is too old.", remedy)
+    try:
+        connection = sqlite3.connect(":memory:")
+        try:
+            connection.execute("CREATE VIRTUAL TABLE probe USING fts5(text)")
+        finally:
+            connection.close()
+    except sqlite3.Error:
+        return Check("SQLite", "fail", f"SQLite {version} has no full-text search (FTS5).", remedy)
+    return Check("SQLite", "ok", f"SQLite {version} with full-text search.")
 
 
 def _home(home: Home) -> list[Check]:
@@ -92,28 +96,79 @@ def _home(home: Home) -> list[Check]:
         brands = home.brands()
     except DmMemoryError as error:
         return [Check("Home", "fail", error.problem, error.remedy)]
-    checks = [Check("Home", "ok", f"{home.root} holds {len(brands)} brand{'' if len(brands) == 1 else 's'}.", "")]
+    checks = [Check("Home", "ok", f"{home.root} contains {len(brands)} brand{'' if len(brands) == 1 else 's'}.")]
     if not brands:
-        remedy = "Create a brand with the marketing plugin, or set CLAUDE_MARKETING_HOME to the folder that has them."
+        remedy = "Create a brand with the marketing plugin or `dm-memory init`, or set CLAUDE_MARKETING_HOME."
         checks.append(Check("Brands", "warn", "There is no brand yet.", remedy))
-    try:
-        checks.append(Check("Active brand", "ok", f"{home.resolve(None)} is the active brand.", ""))
-    except DmMemoryError as error:
-        checks.append(Check("Active brand", "warn", error.problem, error.remedy))
+    else:
+        try:
+            checks.append(Check("Active brand", "ok", f"{home.resolve(None)} is the active brand."))
+        except DmMemoryError as error:
+            checks.append(Check("Active brand", "warn", error.problem, error.remedy))
     free = shutil.disk_usage(home.root).free
     if free < _LOW_DISK:
-        detail = f"Only {free // (1024 * 1024)} MB are free on the disk that holds {home.root}."
-        checks.append(Check("Disk", "warn", detail, "Free some space: a sync needs room for its database."))
+        detail = f"Only {free // (1024 * 1024)} MB are free on the disk with {home.root}."
+        checks.append(Check("Disk", "warn", detail, "Free some space: a sync needs some for its database."))
+    synchronised = next((part for part in home.root.resolve().parts if part.casefold().startswith(_CLOUD_FOLDERS)), "")
+    if synchronised:
+        detail = (
+            f"The home is in a folder that is synchronised with a cloud ({synchronised}): it may copy half a database."
+        )
+        remedy = "Move the home out of it and set CLAUDE_MARKETING_HOME, or let it leave out the folders named memory."
+        checks.append(Check("Cloud folder", "warn", detail, remedy))
     return checks
 
 
-def _model(settings: Settings, embedder: Embedder) -> Check:
+def _model(settings: Settings, embedder: Embedder | None) -> Check:
+    name = "Embedding model"
+    if embedder is None:
+        detail = "No embedding model is installed, so search runs on words alone."
+        return Check(name, "warn", detail, "Install one: pip install wordllama. Then sync.")
     try:
         spec = embedder.spec
     except DmMemoryError as error:
-        return Check("Embedding model", "fail", error.problem, error.remedy)
-    detail = f"{spec.name}, {spec.dimension} dimensions, loaded without a network ({settings.embedder})."
-    return Check("Embedding model", "ok", detail, "")
+        return Check(name, "fail", error.problem, error.remedy)
+    except Exception as error:  # noqa: BLE001  # the user's own model: whatever it raises
+        detail = f"The embedding model {settings.embedder} can't be loaded ({type(error).__name__})."
+        return Check(name, "fail", detail, "Check DM_MEMORY_EMBEDDER.")
+    return Check(
+        name, "ok", f"{spec.name}, {spec.dimension} dimensions ({settings.embedder}), loads without a network."
+    )
+
+
+# Services ------------------------------------------------------------------------------------------------------------
+
+
+def _connections(settings: Settings) -> list[Check]:
+    """State what is connected, and which variable says so. Whether it answers is checked for each brand."""
+    connected = [_connection(connection) for connection in connections(settings)]
+    half = [
+        Check(
+            "Services",
+            "warn",
+            f"{variable} is set, but without {missing} it has no effect.",
+            f"Set {missing} as well to connect the service, or unset {variable}.",
+        )
+        for variable, missing in without_effect(settings)
+    ]
+    none = Check("Services", "ok", "No service is connected; everything is in memory on this computer.")
+    return [*(connected or [none]), *half]
+
+
+def _connection(connection: Connection) -> Check:
+    detail = f"It is {connection.service}, because {connection.variable} is set."
+    return Check(_ROLES.get(connection.role, connection.role), "ok", detail)
+
+
+async def _service(brand: str, service: Service) -> Check:
+    health = await service.health()
+    remedy = health.error.remedy if health.error else ""
+    detail = health.detail if service.engine in health.detail else f"{service.engine}: {health.detail}"
+    name = f"{brand}: {_ROLES.get(service.role, service.role).lower()}"
+    return Check(name, "ok" if health.ok else "fail", detail, remedy)
+
+
+# A brand -------------------------------------------------------------------------------------------------------------
 
 
 def _brand(settings: Settings, home: Home, brand: str) -> list[Check]:
@@ -127,8 +182,8 @@ def _brand(settings: Settings, home: Home, brand: str) -> list[Check]:
         for finding in findings
         if finding.severity is not Severity.INFO
     ]
-    checks = checks or [Check(f"{brand}: files", "ok", "All files can be read.", "")]
-    return [*checks, _writable(brand, memory), *_registry(brand, memory)]
+    checks = checks or [Check(f"{brand}: files", "ok", "All files can be read.")]
+    return [*checks, _folder(brand, memory), _memory(brand, memory)]
 
 
 def _state(finding: Finding) -> Literal["warn", "fail"]:
@@ -138,34 +193,52 @@ def _state(finding: Finding) -> Literal["warn", "fail"]:
 def _findings(settings: Settings, home: Home, brand: str) -> list[Finding]:
     limits = Limits(settings.max_file_bytes, settings.max_content_chars)
     context = load_context(home, brand, limits)
-    findings = list(context.findings)
-    for file in source_files(home, brand, Scope.ALL):
+    listing = list_sources(home, brand, Scope.ALL, context_file=settings.context_file)
+    findings = [*context.findings, *listing.unread]
+    for file in listing.files:
         try:
-            data = read_brand_file(home.brand_dir(brand), file.path, limits)
+            data = read_source(home, brand, file, limits, context_file=settings.context_file)
             findings += parse_source(file, data, context, limits).findings
         except BrandFileError as error:
             findings.append(error.finding)
-    _, _, told = read_prepared(home.brand_dir(brand), home.memory_dir(brand), limits)
-    return [*findings, *told]
-
-
-def _writable(brand: str, memory: Path) -> Check:
-    folder = memory if memory.exists() else memory.parent
-    if os.access(folder, os.W_OK):
-        return Check(f"{brand}: memory folder", "ok", f"{memory} can be written.", "")
-    return Check(f"{brand}: memory folder", "fail", f"{folder} can't be written.", "Make the folder writable.")
-
-
-def _registry(brand: str, memory: Path) -> list[Check]:
-    name = f"{brand}: registry"
     try:
-        if not (memory / FILE_NAME).exists():
-            return [Check(name, "ok", "This brand was never synced.", "")]
-        verdict = read_registry(memory, lambda registry: registry.rows("PRAGMA quick_check(1)")[0][0])
-    except DamagedRegistryError as error:
-        return [Check(name, "warn", error.problem, error.remedy)]
+        waiting = pending_files(home.memory_dir(brand))
+    except BrandFileError as error:
+        return [*findings, error.finding]
+    for name in waiting.prepared:
+        try:
+            data = read_brand_file(home.brand_dir(brand), f"memory/pending/{name}", limits)
+            findings += parse_pending(name, data, limits).findings
+        except BrandFileError as error:
+            findings.append(error.finding)
+    return findings
+
+
+def _folder(brand: str, memory: Path) -> Check:
+    name = f"{brand}: memory folder"
+    folder = memory if memory.exists() else memory.parent
+    if os.access(folder, os.W_OK | os.X_OK):
+        return Check(name, "ok", f"{memory} can be written.")
+    return Check(
+        name, "fail", f"{folder} can't be written.", "Make the folder writable for the user who runs dm-memory."
+    )
+
+
+def _memory(brand: str, memory: Path) -> Check:
+    name = f"{brand}: memory"
+    try:
+        if is_home_0_2(memory):
+            return Check(name, "warn", "The memory was made by version 0.2.", "Sync this brand once: it is taken over.")
+        with read_store(memory, brand) as store:
+            if store is None:
+                return Check(name, "ok", "This brand was never synced.")
+            verdict = store.rows("PRAGMA quick_check(1)")[0][0]
+    except DamagedStoreError as error:
+        return Check(name, "warn", error.problem, error.remedy)
     except DmMemoryError as error:
-        return [Check(name, "fail", error.problem, error.remedy)]
+        return Check(name, "fail", error.problem, error.remedy)
     if verdict != "ok":
-        return [Check(name, "warn", "The registry is damaged.", "Run a sync: it builds the registry again.")]
-    return [Check(name, "ok", "The registry is in order.", "")]
+        return Check(
+            name, "warn", f"{FILE_NAME} is damaged.", "Sync this brand: the memory is set aside and built again."
+        )
+    return Check(name, "ok", f"{FILE_NAME} is consistent.")

@@ -82,7 +82,7 @@ async def _sample(run: Run, target: Service) -> tuple[int, int]:
     """Read some entries back; return how many were looked at, and how many are not as they should be."""
     rows = await run.worker.run(
         run.store.rows,
-        "SELECT id, confirmed FROM deliveries WHERE service = ? AND kind = 'entry' AND confirmed <> ''",
+        "SELECT id, confirmed FROM deliveries WHERE service = ? AND kind = 'entry' AND confirmed NOT IN ('', '?')",
         (target.name,),
     )
     chosen = dict(random.sample(rows, min(_SAMPLE, len(rows))))

@@ -18,10 +18,11 @@ from dm_memory.results import Action, Failure, ItemOutcome, ServiceStatus, Statu
 from dm_memory.services.protocol import Capacity, Health, Service, unexpected
 from dm_memory.store import outbox
 from dm_memory.store.database import Store, reading
+from dm_memory.store.entries import census
 from dm_memory.store.journal import Journal
 from dm_memory.store.locks import is_locked, lock_holder
 from dm_memory.store.worker import worker_thread
-from dm_memory.sync.finish import LAST_COMPLETE, capacity_on_record, counts_by_type, store_result
+from dm_memory.sync.finish import LAST_COMPLETE, capacity_on_record, store_result
 from dm_memory.sync.outcomes import title_of
 from dm_memory.sync.run import Environment
 from dm_memory.text.timestamps import from_iso
@@ -105,7 +106,8 @@ class _View:
 
     def result(self, failures: int) -> StatusResult:
         store = self.store
-        memory = store_result(store, store.meta("model")) if store else _NOTHING
+        counted = census(store.connection) if store else None
+        memory = store_result(store, store.meta("model"), counted) if store and counted else _NOTHING
         services = tuple(self._service(each) for each in self.measured)
         last = store.rows("SELECT started_at, status FROM runs ORDER BY number DESC LIMIT 1") if store else []
         complete = store.meta(LAST_COMPLETE) if store else ""
@@ -125,7 +127,7 @@ class _View:
             brand_name=self.context.name,
             status=self._status(bool(last), failed, pending, last_status, findings, services),
             total_items=memory.entries,
-            counts=counts_by_type(store) if store else {},
+            counts=counted.by_type if counted else {},
             pending=pending,
             failed=failed,
             prepared=prepared + handed_in,

@@ -58,9 +58,7 @@ SYNC_SECTIONS = (
     "Next sync",
 )
 
-_SKIPPED_ACTIONS = frozenset(
-    {Action.DUPLICATE, Action.EXCLUDED, Action.FORGOTTEN, Action.REFUSED, Action.UNCHANGED}
-)
+_SKIPPED_ACTIONS = frozenset({Action.DUPLICATE, Action.EXCLUDED, Action.FORGOTTEN, Action.REFUSED, Action.UNCHANGED})
 _HELD_BACK = "retire-held-back"
 _LARGE = 100
 """Entries from which a sync takes long enough to say so."""
@@ -327,7 +325,10 @@ _DUE = ("new", "modified", "metadata", "restored", "retired", "forced")
 def _item_lines(item: ItemOutcome) -> str:
     """Return an item's line, and under it what a changed entry said before."""
     before = item.before
-    was = [f"text {quote(before['text'], 100)}"] if "text" in before else []
+    was = []
+    if "text" in before:
+        hidden = before["text"] == item.title
+        was.append("the same first 100 characters" if hidden else f"text {quote(before['text'], 100)}")
     was += [f"type {inline(before['content_type'], 40)}"] if "content_type" in before else []
     lines = [f"before: {', '.join(was)}"] if was else []
     if "tags" in before:

@@ -27,6 +27,7 @@ from dm_memory.search.scoring import (
     fuse,
     profile_of,
     relevance_of,
+    standing_out,
     top_rows,
 )
 from dm_memory.store.candidates import StoredText, contents, matching, seqs_of, texts, texts_containing, texts_in_force
@@ -375,12 +376,14 @@ class Ranking:
 
         first = self._groups[0]
         best_words = float(self._bm25[mask].max())
-        similarity = max(float(self._similarity[mask].max()), 0.0) if self._similarity is not None else 0.0
+        standing = 0.0
+        if self._similarity is not None:
+            standing = standing_out(self._similarity, mask, self.profile.spread)
         likeness = 0.0
         if self.profile.single_words and first.candidates.any():
             likeness = float(first.by_single_words[int(np.argmax(first.fused))]) / self.profile.single_words
         rarest = self._index.rarity(0)
-        self.evidence = evidence_of(best_words, rarest, similarity, likeness, self.profile)
+        self.evidence = evidence_of(best_words, rarest, standing, likeness, self.profile)
         exact = self._question.mode is Mode.EXACT or bool(self._question.words.phrases)
         self.known = exact or self.evidence >= self.profile.threshold
 

@@ -31,6 +31,7 @@ __all__ = [
     "fuse",
     "profile_of",
     "relevance_of",
+    "standing_out",
     "top_rows",
 ]
 
@@ -53,7 +54,9 @@ class Profile:
         centring: How much of the direction that all texts share is taken off the vectors.
         single_words: Weight of the likeness of single words; 0 for models that make a vector of a sentence, not of
             its words.
-        evidence: Factors of the best score by words, the best similarity and the best hit's likeness of words.
+        evidence: Factors of the best score by words, of how far the best similarity stands out, and of the best hit's
+            likeness of words.
+        spread: Standard deviation of similarities that few texts are thought to have.
         threshold: Evidence below it means that memory does not know.
         high: Fit (see ``relevance_of``) from which a hit is highly relevant.
         some: Fit from which it is related.
@@ -63,14 +66,15 @@ class Profile:
     centring: float
     single_words: float
     evidence: tuple[float, float, float]
+    spread: float
     threshold: float
     high: float
     some: float
 
 
-STATIC = Profile(0.3, 1.0, 0.5, (1.0, 1.0, 1.0), 0.85, 0.6, 0.35)
-CONTEXTUAL = Profile(0.4, 0.0, 0.0, (1.0, 0.5, 0.0), 0.52, 0.7, 0.55)
-WORDS_ALONE = Profile(0.0, 0.0, 0.0, (1.0, 0.0, 0.0), 0.32, 0.5, 0.2)
+STATIC = Profile(0.3, 1.0, 0.5, (1.0, 0.15, 1.0), 0.1, 0.6, 0.6, 0.35)
+CONTEXTUAL = Profile(0.4, 0.0, 0.0, (1.0, 0.15, 0.0), 0.1, 0.3, 0.7, 0.55)
+WORDS_ALONE = Profile(0.0, 0.0, 0.0, (1.0, 0.0, 0.0), 0.1, 0.32, 0.5, 0.2)
 
 
 def profile_of(model: str) -> Profile:
@@ -179,15 +183,37 @@ def relevance_of(share: float, similarity: float | None, profile: Profile, *, kn
     return Relevance.RELATED if known and fit >= profile.some else Relevance.TANGENTIAL
 
 
-def evidence_of(best_words: float, rarest: float, similarity: float, likeness: float, profile: Profile) -> float:
+def standing_out(similarity: Floats, mask: Mask, spread: float) -> float:
+    """Return how far the best similarity inside a mask stands out of all of them, in standard deviations.
+
+    Among many texts one is near any question by chance: what the best of so many independent ones would have is taken
+    off. A few texts say little about mean and deviation: they count as beside ten with the usual ones.
+    """
+    import numpy as np  # noqa: PLC0415  # as above
+
+    known = similarity[similarity > -1]
+    inside = similarity[mask]
+    inside = inside[inside > -1]
+    if not len(inside):
+        return 0.0
+    total = len(known) + _USUAL
+    mean = float(known.sum()) / total
+    variance = (float(np.square(known - mean).sum()) + _USUAL * spread**2) / total
+    return (float(inside.max()) - mean) / math.sqrt(variance) - math.sqrt(2 * math.log(len(inside) + 1))
+
+
+_USUAL = 10
+
+
+def evidence_of(best_words: float, rarest: float, standing: float, likeness: float, profile: Profile) -> float:
     """Return how much speaks for memory knowing the answer.
 
     Args:
         best_words: The best score by words; as many as ``rarest`` words that occur nowhere else would have.
         rarest: What a word that occurs in no entry weighs.
-        similarity: The best raw similarity.
+        standing: How far the best similarity stands out.
         likeness: Of the best hit's single words.
         profile: The model's.
     """
-    parts = (best_words / (rarest * 2.2), similarity, likeness)
+    parts = (best_words / (rarest * 2.2), standing, likeness)
     return math.fsum(factor * part for factor, part in zip(profile.evidence, parts, strict=True))

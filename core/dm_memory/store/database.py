@@ -65,9 +65,11 @@ class Store:
             try:
                 yield self.connection
                 self.connection.execute("COMMIT")
-            except BaseException:
+            except BaseException as error:
                 if self.connection.in_transaction:  # SQLite ends it by itself if the disk is full
                     self.connection.execute("ROLLBACK")
+                if isinstance(error, sqlite3.IntegrityError) and self.rows("PRAGMA integrity_check(1)") != [("ok",)]:
+                    raise _damaged(self.path, "is damaged") from error  # an index that lies, not a bug of ours
                 raise
 
     @contextlib.contextmanager
@@ -146,8 +148,9 @@ def open_store(memory_dir: Path, brand: str, busy_seconds: float = _BUSY_SECONDS
     with store_errors(path):
         connection = _connect(path, "mode=rw", busy_seconds)
         try:
-            _prepare(connection, time.monotonic() + busy_seconds)
             _check_size(connection, path)
+            _version(connection, path)  # before anything is written into a file that may be another program's
+            _prepare(connection, time.monotonic() + busy_seconds)
             _migrate(connection, path, brand)
         except BaseException:
             connection.close()
@@ -213,8 +216,12 @@ def open_copy(memory_dir: Path, brand: str) -> Store:
 
 
 def is_present(memory_dir: Path) -> bool:
-    """Return whether the brand has a memory. Raises ``DamagedStoreError`` if what is there can't be one."""
-    return _inspect(memory_dir / FILE_NAME)
+    """Return whether the brand has a memory. Raises ``DamagedStoreError`` if what is there can't be one.
+
+    An empty file is none: a process was killed before it filled it, or somebody emptied it.
+    """
+    path = memory_dir / FILE_NAME
+    return _inspect(path) and path.stat().st_size > 0
 
 
 def _connect(path: Path, options: str, busy_seconds: float) -> sqlite3.Connection:
@@ -255,13 +262,16 @@ def _inspect(path: Path) -> bool:
 
 
 def _check_size(connection: sqlite3.Connection, path: Path) -> None:
-    """Compare the file's size with its own page count: more than the log can explain is no database of ours."""
+    """Compare the file's size with its own page count: what the log can't explain is no database of ours."""
     page_size = int(connection.execute("PRAGMA page_size").fetchone()[0])
     pages = int(connection.execute("PRAGMA page_count").fetchone()[0])  # a file that is too short fails here
     log = path.with_name(f"{path.name}-wal")
     spare = log.stat().st_size if log.exists() else 0  # a checkpoint writes pages before it writes the header
-    if path.stat().st_size > pages * page_size + spare:
+    size = path.stat().st_size
+    if size > pages * page_size + spare:
         raise _damaged(path, "is larger than its contents")
+    if size % page_size and not spare:
+        raise _damaged(path, "is damaged")
 
 
 def _damaged(path: Path, what: str) -> DamagedStoreError:
@@ -270,9 +280,9 @@ def _damaged(path: Path, what: str) -> DamagedStoreError:
     )
 
 
+_OF_A_NEW_FILE = ("page_size = 8192", "auto_vacuum = INCREMENTAL")
+"""Into a file that is in use, SQLite would write the second at every opening, and wait for the disk."""
 _PRAGMAS = (
-    "page_size = 8192",
-    "auto_vacuum = INCREMENTAL",
     "journal_mode = WAL",  # a file system that can't (a network share) answers with another mode, which works as well
     "synchronous = FULL",
     "foreign_keys = ON",
@@ -294,7 +304,8 @@ def _prepare(connection: sqlite3.Connection, deadline: float) -> None:
     pragmas = (*_PRAGMAS, "fullfsync = ON") if sys.platform == "darwin" else _PRAGMAS
     while True:
         try:
-            for pragma in pragmas:
+            is_new = connection.execute("PRAGMA page_count").fetchone()[0] == 0
+            for pragma in (*_OF_A_NEW_FILE, *pragmas) if is_new else pragmas:
                 connection.execute(f"PRAGMA {pragma}").fetchall()
         except sqlite3.OperationalError as error:
             if not _name(error).startswith(("SQLITE_BUSY", "SQLITE_LOCKED")) or time.monotonic() > deadline:

@@ -18,10 +18,12 @@ Records (``op``), after the first one (``journal``, with the file's id):
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +79,7 @@ class Journal:
 
         A last line that a crash tore is closed first, so that it costs nobody else's record.
         """
-        lines = [orjson.dumps({"v": _VERSION, **record}) for record in records]
+        lines = [_line(record) for record in records]
         with self._locked(), self._errors():
             descriptor = os.open(self.path, _FLAGS | _NO_LINK, 0o600)
             with os.fdopen(descriptor, "r+b", buffering=0) as file:
@@ -85,7 +87,7 @@ class Journal:
                 identity = self._identity(file)
                 if not size or not identity:
                     identity = secrets.token_hex(8)
-                    lines.insert(0, orjson.dumps({"v": _VERSION, "op": "journal", "id": identity}))
+                    lines.insert(0, _line({"op": "journal", "id": identity}))
                 if size:
                     file.seek(size - 1)
                     lines[:0] = [b""] if file.read(1) != b"\n" else []
@@ -130,7 +132,7 @@ class Journal:
         """
         identity = secrets.token_hex(8)
         head: Record = {"op": "journal", "id": identity}
-        lines = (orjson.dumps({"v": _VERSION, **record}) + b"\n" for record in (head, *records))
+        lines = (_line(record) + b"\n" for record in chain((head,), records))
         with self._errors():
             write_atomic(self.path, lines)
         return identity, self.size()
@@ -189,10 +191,19 @@ class Journal:
         return str(record.get("id", "")) if record and record.get("op") == "journal" else ""
 
 
+def _line(record: Record) -> bytes:
+    """Return a record as a line; integers beyond 64 bits and lone surrogates, which orjson refuses, go through json."""
+    whole = {"v": _VERSION, **record}
+    try:
+        return orjson.dumps(whole)
+    except orjson.JSONEncodeError:
+        return json.dumps(whole, separators=(",", ":")).encode()
+
+
 def _record(line: bytes) -> Record | None:
     try:
-        record = orjson.loads(line)
-    except orjson.JSONDecodeError:
+        record = orjson.loads(line) if b"\\ud" not in line else json.loads(line)
+    except ValueError:
         return None
     return record if isinstance(record, dict) and isinstance(record.get("op"), str) else None
 

@@ -351,6 +351,8 @@ def _replay(store: Store, journal: Journal, now: str) -> int:
     with store.transaction():
         store.set_meta("journal", f"{tail.identity}:{tail.end}")
         store.set_meta("journal_read", f"{tail.identity}:{tail.end}")
+        if came:
+            store.set_meta("services", "")  # the next sync fills them with what came
     return came
 
 

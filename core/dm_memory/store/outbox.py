@@ -61,16 +61,28 @@ def want(
     *,
     again: bool = False,
 ) -> None:
-    """Want versions of entries (id, version, action) in services; with ``again``, whatever they have."""
-    confirmed = ", confirmed = CASE confirmed WHEN '' THEN '' ELSE '?' END" if again else ""
+    """Want versions of entries (id, version, action) in services; with ``again``, whatever they have.
+
+    What is wanted no more is deleted there even if it was never confirmed: an answer may have been lost.
+    """
+    confirmed = (
+        "CASE confirmed WHEN '' THEN '' ELSE '?' END"
+        if again
+        else "iif(confirmed = '' AND excluded.wanted = '', '?', confirmed)"
+    )
     sql = (
         "INSERT INTO deliveries (service, id, kind, wanted, action, run) VALUES (?, ?, 'entry', ?, ?, ?)"
         " ON CONFLICT DO UPDATE SET wanted = excluded.wanted, action = excluded.action, run = excluded.run,"
-        f" attempts = 0, next_attempt = '', error = ''{confirmed}"
+        f" attempts = 0, next_attempt = '', error = '', confirmed = {confirmed}"
     )
+    gone = in_json(id_ for id_, version, _ in versions if not version)
     for service in services:
         connection.executemany(sql, [(service, id_, version, action, run) for id_, version, action in versions])
-    connection.execute("DELETE FROM deliveries WHERE wanted = '' AND confirmed = ''")
+        connection.execute(
+            "DELETE FROM deliveries WHERE service = ? AND kind = 'entry' AND wanted = '' AND confirmed = ''"
+            " AND id IN (SELECT value FROM json_each(?))",
+            (service, gone),
+        )
 
 
 def fill(connection: sqlite3.Connection, service: str, run: int, *, keeps_retired: bool) -> int:
@@ -151,21 +163,17 @@ def doubt(connection: sqlite3.Connection, service: str, ids: Iterable[str], run:
 
 
 def remove(connection: sqlite3.Connection, ids: Iterable[str], run: int, action: str = "removed") -> None:
-    """Want entries nowhere any more, wherever they are known to be; what never got anywhere is dropped."""
-    wanted = in_json(ids)
+    """Want entries nowhere any more, wherever they were wanted: what was never confirmed may be there all the same."""
     connection.execute(
-        "UPDATE deliveries SET wanted = '', action = ?, run = ?, attempts = 0, next_attempt = '', error = ''"
+        "UPDATE deliveries SET wanted = '', action = ?, run = ?, attempts = 0, next_attempt = '', error = '',"
+        " confirmed = iif(confirmed = '', '?', confirmed)"
         " WHERE kind = 'entry' AND id IN (SELECT value FROM json_each(?))",
-        (action, run, wanted),
-    )
-    connection.execute(
-        "DELETE FROM deliveries WHERE wanted = '' AND confirmed = '' AND id IN (SELECT value FROM json_each(?))",
-        (wanted,),
+        (action, run, in_json(ids)),
     )
 
 
 def delete(connection: sqlite3.Connection, services: Iterable[str], ids: Collection[str], run: int) -> None:
-    """Want entries deleted in services, whether or not it is known that they are there: an answer may have been lost."""
+    """Want entries deleted in services, known to be there or not: an answer may have been lost."""
     connection.executemany(
         "INSERT INTO deliveries (service, id, kind, wanted, confirmed, action, run)"
         " VALUES (?, ?, 'entry', '', '?', 'forgotten', ?) ON CONFLICT DO UPDATE SET wanted = '',"
@@ -194,5 +202,5 @@ def count_failed(connection: sqlite3.Connection, service: str) -> int:
 
 def count_confirmed(connection: sqlite3.Connection, service: str) -> int:
     """Count the entries that a service is known to have, in whatever version."""
-    sql = "SELECT count(*) FROM deliveries WHERE service = ? AND kind = 'entry' AND confirmed <> ''"
+    sql = "SELECT count(*) FROM deliveries WHERE service = ? AND kind = 'entry' AND confirmed NOT IN ('', '?')"
     return int(connection.execute(sql, (service,)).fetchone()[0])

@@ -52,7 +52,7 @@ CREATE INDEX entries_by_statement ON entries (statement) WHERE statement <> '';
 CREATE INDEX entries_by_text ON entries (content_hash);
 CREATE INDEX entries_by_list ON entries (list_key) WHERE list_key <> '';
 CREATE INDEX entries_by_owner ON entries (duplicate_of) WHERE duplicate_of IS NOT NULL;
-CREATE INDEX entries_by_type ON entries (state, kind, content_type) WHERE duplicate_of IS NULL;
+CREATE INDEX entries_by_type ON entries (content_type, state, kind) WHERE duplicate_of IS NULL;
 CREATE INDEX entries_changes ON entries (updated_at, id);
 CREATE INDEX entries_to_embed ON entries (embedded) WHERE duplicate_of IS NULL;
 CREATE TABLE tags (

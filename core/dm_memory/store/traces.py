@@ -77,9 +77,9 @@ def clean_files(store: Store, memory_dir: Path) -> list[str]:
     for folder in _PAYLOADS:
         cleaned += [f"{folder}/{name}" for name in _clean_payloads(memory_dir / folder, hashes, prepared)]
     cleaned += [f"{_CACHE}/{name}" for name in _drop_cache(memory_dir / _CACHE)]
-    for backup in _backups(memory_dir):
-        if _clean_backup(backup, store, hashes):
-            cleaned.append(str(backup.relative_to(memory_dir)))
+    cleaned += [
+        _name(backup, memory_dir) for backup in _backups(store, memory_dir) if _clean_backup(backup, store, hashes)
+    ]
     return cleaned
 
 
@@ -111,11 +111,12 @@ def _drop_cache(folder: Path) -> Iterator[str]:
                 yield path.name
 
 
-def _backups(memory_dir: Path) -> list[Path]:
+def _backups(store: Store, memory_dir: Path) -> list[Path]:
+    """Return the backups there are: in the folder for them, and where else they were made."""
     folder = memory_dir / BACKUPS
-    if folder.is_symlink() or not folder.is_dir():
-        return []
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.is_symlink())
+    own = sorted(folder.iterdir()) if folder.is_dir() and not folder.is_symlink() else []
+    elsewhere = [Path(place) for place in orjson.loads(store.meta("backups") or "[]")]
+    return [path for path in (*own, *elsewhere) if path.is_dir() and not path.is_symlink()]
 
 
 def _clean_backup(backup: Path, store: Store, hashes: Collection[str]) -> bool:
@@ -232,7 +233,8 @@ def prove(store: Store, memory_dir: Path, needles: Sequence[bytes], short: int) 
     The database is written again whole if it contains one; what was set aside is deleted; files that are not ours stay,
     and are named.
     """
-    found = find_in_files(memory_dir, needles)
+    outside = [path for backup in _backups(store, memory_dir) for path in files_below(backup)]
+    found = find_in_files(memory_dir, needles, outside)
     traces = Traces(short=short)
     if any(name.partition("-")[0] == FILE_NAME for name in found.hits):
         scrub(store, whole=True)
@@ -247,7 +249,7 @@ def prove(store: Store, memory_dir: Path, needles: Sequence[bytes], short: int) 
             shutil.rmtree(memory_dir / BACKUPS / name.split("/")[1], ignore_errors=True)
             traces.cleaned.append(name)
     if found.hits:
-        found = find_in_files(memory_dir, needles)
+        found = find_in_files(memory_dir, needles, outside)
     traces.files, traces.bytes, traces.left = found.files, found.bytes, found.hits
     return traces
 
@@ -272,10 +274,14 @@ class Found:
     hits: list[str]
 
 
-def find_in_files(folder: Path, needles: Sequence[bytes], paths: Iterable[Path] | None = None) -> Found:
-    """Return which files of a folder contain any of some pieces. Raises ``StoreError`` if that can't be found out."""
-    chosen = [str(path) for path in (files_below(folder) if paths is None else paths)]
-    question = orjson.dumps({"needles": [needle.hex() for needle in needles], "paths": chosen})
+def find_in_files(folder: Path, needles: Sequence[bytes], more: Iterable[Path] = ()) -> Found:
+    """Return which files below a folder, and which others, contain any of some pieces.
+
+    Raises:
+        StoreError: That can't be found out.
+    """
+    paths = dict.fromkeys(str(path) for path in (*files_below(folder), *more))
+    question = orjson.dumps({"needles": [needle.hex() for needle in needles], "paths": [*paths]})
     try:
         answer = subprocess.run(  # noqa: S603  # our own file, our own interpreter
             [sys.executable, searcher.__file__], input=question, capture_output=True, check=True
@@ -283,11 +289,15 @@ def find_in_files(folder: Path, needles: Sequence[bytes], paths: Iterable[Path] 
         result: Mapping[str, list[int]] = orjson.loads(answer.stdout)
     except (OSError, subprocess.CalledProcessError, ValueError) as error:
         message = f"The files in {folder} could not be searched ({type(error).__name__})."
-        raise StoreError(
-            message, "What was to be forgotten is gone from the memory; look at these files by hand."
-        ) from error
-    hits = [Path(path).relative_to(folder).as_posix() for path, (_, hit) in result.items() if hit]
+        remedy = "What was to be forgotten is gone from the memory; look at these files by hand."
+        raise StoreError(message, remedy) from error
+    hits = [_name(Path(path), folder) for path, (_, hit) in result.items() if hit]
     return Found(len(result), sum(size for size, _ in result.values()), hits)
+
+
+def _name(path: Path, folder: Path) -> str:
+    """Return a path relative to a folder that it is in, else as it is."""
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
 
 
 def _regular(folder: Path, pattern: str) -> list[Path]:

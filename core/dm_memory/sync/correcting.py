@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from dm_memory.errors import InputError
-from dm_memory.items import ContentType, Item, Kind, Source
+from dm_memory.items import ContentType, Item, Kind, Priority, Source
 from dm_memory.requests import PrepareRequest
 from dm_memory.store import entries as table
 from dm_memory.store.entries import EntryRow, Known
@@ -51,7 +51,7 @@ class Correction:
                 tags=tuple(tag.tag for tag in tags.get(row.seq, ()) if tag.origin == "source" and not tag.removed),
                 origin=row.origin,
                 source=Source(row.source),
-                priority=request.priority if request else Item.__dataclass_fields__["priority"].default,
+                priority=request.priority if request else Priority.NORMAL,
                 expires_at=request.expires_at if request else "",
                 related=tuple(orjson.loads(row.related)) + (request.related if request else ()),
                 created_at=row.created_at,

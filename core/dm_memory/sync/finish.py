@@ -16,15 +16,16 @@ from dm_memory.results import CheckpointState, Failure, NextSync, ServiceResult,
 from dm_memory.services.protocol import Capacity, Service
 from dm_memory.store import outbox
 from dm_memory.store.database import Store
-from dm_memory.store.entries import in_json
+from dm_memory.store.entries import Census, census, in_json
 from dm_memory.store.history import count_facts
 from dm_memory.store.vectors import count_without
+from dm_memory.sync.contradictions import contradiction_findings
 from dm_memory.sync.exports import CHECKPOINT, INDEX_CLOCK, write_checkpoint, write_index, write_last_sync
 from dm_memory.sync.pending import export_prepared, move_stored
-from dm_memory.sync.run import Delivered, Run, count_entries
+from dm_memory.sync.run import Delivered, Run
 from dm_memory.text.flags import compliance_note
 
-__all__ = ["LAST_COMPLETE", "capacity_on_record", "counts_by_type", "failure_of", "finish", "store_result"]
+__all__ = ["LAST_COMPLETE", "capacity_on_record", "failure_of", "finish", "store_result"]
 
 LAST_COMPLETE = "last_complete_sync"
 """The stored fact that says when everything was last known to be stored everywhere."""
@@ -43,28 +44,25 @@ def failure_of(error: DmMemoryError, service: str) -> Failure:
     )
 
 
-def counts_by_type(store: Store) -> dict[str, int]:
-    """Count the current entries per content type; answered by an index, in its order."""
-    sql = (
-        "SELECT content_type, sum(number) FROM (SELECT kind, content_type, count(*) AS number FROM entries"
-        " WHERE duplicate_of IS NULL AND state = 'current' GROUP BY kind, content_type)"
-        " GROUP BY content_type ORDER BY content_type"
-    )
-    return dict(store.rows(sql))
-
-
 def capacity_on_record(store: Store, service: str) -> Capacity | None:
     """Return a service's capacity as it was after it was last used, or None."""
     text = store.meta(f"capacity:{service}")
     return Capacity(*orjson.loads(text)) if text else None
 
 
-def store_result(store: Store, model: str, before: tuple[int, int] = (0, 0)) -> StoreResult:
-    """Return what is in the memory itself; ``before``: entities and facts before the run."""
+def store_result(store: Store, model: str, counted: Census, before: tuple[int, int] = (0, 0)) -> StoreResult:
+    """Return what is in the memory itself.
+
+    Args:
+        store: Open.
+        model: The tag of the model in use, or "".
+        counted: The entries there are.
+        before: Entities and facts before the run.
+    """
     entities, facts, _ = count_facts(store.connection)
     return StoreResult(
-        entries=count_entries(store),
-        retired=store.value("SELECT count(*) FROM entries WHERE duplicate_of IS NULL AND state = 'retired'"),
+        entries=counted.current,
+        retired=counted.retired,
         without_vectors=count_without(store.connection, model) if model else 0,
         model=model,
         entities=entities,
@@ -88,12 +86,15 @@ def finish(run: Run, model: str, seconds: float) -> SyncResult:
     counts = run.outcomes.counts
     store = run.store
     run.outcomes.add_findings(run.excluder.findings())
+    if run.changed:
+        run.outcomes.add_findings(contradiction_findings(store, run.number))
     counts.failed = _distinct(store, "error <> ''", run)
     counts.queued = _distinct(store, "error = ''", run)
     status = _status(run)
     at = run.now
-    memory = store_result(store, model, run.facts_before)
-    checkpoint = _checkpoint(run, status, at, memory)
+    counted = run.before if store.meta("clock") == run.before.clock else census(store.connection)
+    memory = store_result(store, model, counted, run.facts_before)
+    checkpoint = _checkpoint(run, status, at, counted)
     if not run.request.dry_run:
         _record(run, status, checkpoint, at)
     items, omitted = run.outcomes.listed()
@@ -140,15 +141,15 @@ def _status(run: Run) -> str:
     return "complete"
 
 
-def _checkpoint(run: Run, status: str, at: str, memory: StoreResult) -> CheckpointState:
+def _checkpoint(run: Run, status: str, at: str, counted: Census) -> CheckpointState:
     counts = run.outcomes.counts
     moved = status == "complete" and run.request.scope is Scope.ALL and not run.request.dry_run
     return CheckpointState(
         moved=moved,
         last_complete_sync_at=at if moved else run.store.meta(LAST_COMPLETE),
-        total_items=memory.entries,
-        delta=memory.entries - run.items_before,
-        by_content_type=counts_by_type(run.store),
+        total_items=counted.current,
+        delta=counted.current - run.before.current,
+        by_content_type=counted.by_type,
         pending=counts.queued + counts.failed,
         failed=counts.failed,
         path=f"memory/{CHECKPOINT}",

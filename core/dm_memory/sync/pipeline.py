@@ -153,9 +153,7 @@ async def _open(  # what the two ways of opening need
             await worker.run(store.close)
         return
     async with brand_lock(memory_dir, env.lock_timeout, env.clock, progress, stop) as waited:
-        opening = partial(
-            open_or_rebuild, memory_dir, brand, env.clock, damaged=damaged, languages=context.languages
-        )
+        opening = partial(open_or_rebuild, memory_dir, brand, env.clock, damaged=damaged, languages=context.languages)
         store, findings = await worker.run(opening)
         try:
             yield store, waited, findings

@@ -56,6 +56,7 @@ class Reading:
         self.listing: Listing = list_sources(
             run.env.home, run.brand, run.request.scope, context_file=run.env.context_file
         )
+        self._checked: set[str] = set()
         self._records = {
             path: _Record(digest, fingerprint, items)
             for path, digest, fingerprint, items in run.store.rows("SELECT * FROM source_files")
@@ -96,6 +97,7 @@ class Reading:
                 limits,
                 folder=self._brand_dir,
                 context_file=self._run.env.context_file,
+                checked=self._checked,
             )
             digest = sha256(data).digest()
             if (

@@ -23,6 +23,7 @@ from dm_memory.requests import Progress, Scope, SyncRequest
 from dm_memory.results import Counts
 from dm_memory.services.protocol import Capacity, Service
 from dm_memory.store.database import Store
+from dm_memory.store.entries import Census, census
 from dm_memory.store.history import count_facts
 from dm_memory.store.journal import Journal
 from dm_memory.store.worker import Worker
@@ -31,7 +32,7 @@ from dm_memory.sync.outcomes import Outcomes
 from dm_memory.sync.payloads import Preparer
 from dm_memory.text.timestamps import Clock, from_iso, to_iso
 
-__all__ = ["KINDS", "Delivered", "Environment", "Run"]
+__all__ = ["KINDS", "Delivered", "Environment", "Run", "count_entries"]
 
 Policy = Literal["mask", "keep"]
 
@@ -107,6 +108,7 @@ class Run:
         broken: Something could not be read, so the checkpoint must not move past it.
         changed: Whether anything was written to the memory.
         waited: Seconds spent waiting for another sync.
+        before: The entries there were at the beginning.
         pending_names: Files of ``memory/pending`` that were taken in.
         embedding_error: Why texts could not be embedded, "" if all could.
         reason: Why texts are replaced by this run.
@@ -128,7 +130,7 @@ class Run:
     run_id: str
     started_at: str
     waited: float
-    items_before: int
+    before: Census
     facts_before: tuple[int, int]
     broken: bool = False
     changed: bool = False
@@ -178,7 +180,7 @@ class Run:
             run_id=f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
             started_at=to_iso(now),
             waited=waited,
-            items_before=count_entries(store),
+            before=census(store.connection),
             facts_before=count_facts(store.connection)[:2],
         )
 
@@ -233,8 +235,8 @@ class Run:
 
 
 def count_entries(store: Store) -> int:
-    """Count the distinct entries in memory, retired ones left out; answered by an index."""
-    return store.value("SELECT count(*) FROM entries WHERE duplicate_of IS NULL AND state = 'current'")
+    """Count the distinct entries in memory, retired ones left out."""
+    return census(store.connection).current
 
 
 def _statuses(store: Store) -> dict[str, str]:

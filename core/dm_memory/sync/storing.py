@@ -36,6 +36,7 @@ __all__ = ["SourceItems", "Storing", "record_of"]
 _UNSETTLED = frozenset({Action.EXCLUDED, Action.REFUSED})
 """A file with such items is looked at again the next time: the patterns may differ, the credential may be gone."""
 _CHANGED = frozenset({Action.MODIFIED, Action.METADATA, Action.RESTORED})
+_JOURNALED = frozenset({Action.NEW, Action.MODIFIED, Action.DUPLICATE})
 _EMBED_AT_ONCE = 512
 
 
@@ -331,7 +332,7 @@ class Storing:
     # The journal -----------------------------------------------------------------------------------------------------
 
     def _write_journal(self, planned: Sequence[Planned]) -> str:
-        """Journal what files can't give back: entries of rolling files, and the texts that are about to be replaced.
+        """Journal what files can't give back: the texts of rolling files, and those that are about to be replaced.
 
         Returns:
             The journal's new end; see ``Run.append``.
@@ -339,7 +340,9 @@ class Storing:
         records: list[Mapping[str, Any]] = [
             record_of(entry.prepared, effective_origins(entry), self._run.now)
             for entry in planned
-            if entry.action is Action.NEW and entry.known is None and entry.prepared.item.rolling
+            if entry.action in _JOURNALED
+            and entry.prepared.item.rolling
+            and (entry.known is None or entry.known.content_hash != entry.prepared.content_hash)
         ]
         changed = {
             row.seq: entry

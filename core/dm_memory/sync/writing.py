@@ -152,6 +152,16 @@ class Writing:
         new_texts = [entry for entry in standing if entry.action in _NEW_TEXT]
         known = {rows[entry.key].seq for entry in new_texts if entry.known is not None}
         remove_words(self.connection, [*known, *pointing])
+        other_texts = [
+            row.seq
+            for entry in new_texts
+            for row in (rows[entry.key],)
+            if entry.known is not None and entry.known.content_hash != row.content_hash
+        ]
+        self.connection.execute(
+            "DELETE FROM vectors WHERE seq IN (SELECT value FROM json_each(?))",
+            (table.in_json([*other_texts, *pointing]),),
+        )
         put_words(
             self.connection,
             [(row.seq, analyse(row.content, row.language)) for entry in new_texts for row in (rows[entry.key],)],
@@ -178,9 +188,6 @@ class Writing:
         )
         if pointing:
             ids = [rows[entry.key].id for entry in written if entry.owner_key and entry.known is not None]
-            self.connection.execute(
-                "DELETE FROM vectors WHERE seq IN (SELECT value FROM json_each(?))", (table.in_json(pointing),)
-            )
             remove_facts(self.connection, pointing)
             outbox.remove(self.connection, ids, self.run.number, Action.DUPLICATE)
         forced = [e for e in standing if e.action is Action.FORCED]

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Protocol
 from unicodedata import normalize
 
@@ -201,9 +201,18 @@ class Tagger:
         markets = context.target_markets
         if len(markets) == 1:
             self._brand_tags += _present([_tag("market", markets[0])])
-        self._markets = TermIndex(_market_terms(markets))
-        channels = channel_terms(context.languages)
-        self._terms = TermIndex([*channels, *_market_terms(markets), *_competitor_terms(context.competitors)])
+        self._context = context
+
+    @cached_property
+    def _markets(self) -> TermIndex:
+        return TermIndex(_market_terms(self._context.target_markets))
+
+    @cached_property
+    def _terms(self) -> TermIndex:
+        """Hundreds of terms, made for the first text: most syncs have none that changed."""
+        context = self._context
+        markets, competitors = _market_terms(context.target_markets), _competitor_terms(context.competitors)
+        return TermIndex([*channel_terms(context.languages), *markets, *competitors])
 
     def tags(self, item: Item, content: str, words: Words | None = None, facts: Facts | None = None) -> tuple[str, ...]:
         """Return the detected tags, sorted and unique.

@@ -233,6 +233,7 @@ def read_source(
     *,
     folder: Path | None = None,
     context_file: Path | None = None,
+    checked: set[str] | None = None,
 ) -> bytes:
     """Return the bytes of a source.
 
@@ -243,6 +244,7 @@ def read_source(
         limits: How large it may be.
         folder: ``home.brand_dir(slug)``, for a caller that reads many.
         context_file: As for ``list_sources``.
+        checked: See ``files.read_inside``, for a caller that reads many.
 
     Raises:
         BrandFileError: It is a link out of the home, a special file, too large or unreadable.
@@ -252,7 +254,7 @@ def read_source(
         return read_inside(home.root, home.root / "sops", file.path.removeprefix("sops:/"), limits, shown=file.path)
     if file.path.startswith("context:/") and context_file is not None:
         return read_outside(context_file, file.path, limits)
-    return read_inside(home.root, folder or home.brand_dir(slug), file.path, limits)
+    return read_inside(home.root, folder or home.brand_dir(slug), file.path, limits, checked=checked)
 
 
 def parse_source(file: SourceFile, data: bytes, context: BrandContext, limits: Limits) -> ParsedFile:

@@ -208,10 +208,8 @@ class TursoService(ServiceBase):
         return {str(row[0]): StoredRecord(str(row[0]), str(row[3]), str(row[4])) for row in rows}
 
     async def delete(self, ids: Sequence[str]) -> None:
-        """Remove episodes for good: their tombstones let no machine store these texts again."""
-        rows = await self.store.digests_of(ids)
-        macs = await self._macs({str(row[0]): str(row[3]) for row in rows})
-        await self.store.delete(Table.EPISODES, ids, macs)
+        """Remove episodes: as duplicates, or because they are nowhere any more. See ``forget`` for what is forgotten."""
+        await self.store.delete(Table.EPISODES, ids)
 
     async def entries(self, after: str | None, limit: int) -> tuple[list[Payload], str | None]:
         """Return at most ``limit`` entries in the order of their changes, with their vectors, and where to go on."""

@@ -1,0 +1,284 @@
+"""A memory that is damaged, cut, emptied or gone is built again; a journal that is lost is written again; both are told."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dm_memory.items import ContentType
+from dm_memory.requests import PrepareRequest, SessionLearning
+from dm_memory.store import opening
+from dm_memory.store.database import FILE_NAME
+from dm_memory.store.opening import open_or_rebuild
+from tests.support.dict_service import DictService, down
+from tests.sync.conftest import BRAND, Bench, insight
+
+pytestmark = pytest.mark.anyio
+
+
+def codes(result: Any) -> list[str]:
+    return [finding.code for finding in result.findings]
+
+
+async def fill(bench: Bench) -> dict[str, str]:
+    """Fill a memory with everything that files can't give back, and with what they can; return its texts by key."""
+    bench.insights("rolled out, as it was", "still there", "edited, as it was")
+    bench.campaign(["Lesson one about mornings.", "Lesson two: video tires."])
+    await bench.sync(session_learnings=(SessionLearning("from a session", tags=("mine",)),))
+    bench.insights("rolled out, as it was at last", "still there", "edited")
+    await bench.sync()
+    bench.write("insights.json", [insight("still there", 1), insight("edited", 2)])
+    await bench.memory.prepare(PrepareRequest("prepared", ContentType.GUIDELINE, brand=BRAND))
+    bench.campaign(["Lesson two: video tires."])
+    await bench.sync()
+    bench.check()
+    return bench.texts() | bench.texts("retired")
+
+
+def lose(bench: Bench) -> None:
+    for path in bench.memory_dir.glob(f"{FILE_NAME}*"):
+        path.unlink()
+
+
+async def test_a_lost_memory_comes_back_from_the_journal_and_the_files(bench: Bench) -> None:
+    before = await fill(bench)
+    lose(bench)
+    result = await bench.sync()
+    assert "memory-rebuilt" in codes(result)
+    assert result.status == "complete"
+    bench.check()
+    assert bench.texts() | bench.texts("retired") == before
+    tags = bench.rows("SELECT tag FROM tags t JOIN entries e USING (seq) WHERE e.content = 'from a session'")
+    assert ("mine",) in tags
+    again = await bench.sync()
+    assert (codes(again), again.counts.stored) == ([], 0)
+
+
+async def test_what_an_insight_said_before_is_a_revision_again(bench: Bench) -> None:
+    await fill(bench)
+    lose(bench)
+    await bench.sync()
+    sql = "SELECT r.content FROM revisions r JOIN entries e ON e.seq = r.seq WHERE e.key LIKE 'insight/%'"
+    assert {text for (text,) in bench.rows(sql)} == {"rolled out, as it was", "edited, as it was"}
+
+
+async def test_what_was_retired_is_retired_again(bench: Bench) -> None:
+    await fill(bench)
+    retired = bench.texts("retired")
+    assert len(retired) == 1
+    lose(bench)
+    await bench.sync()
+    assert bench.texts("retired") == retired
+
+
+async def test_services_get_nothing_twice_and_lack_nothing_after_a_loss(bench: Bench) -> None:
+    service = DictService()
+    bench.services = [service]
+    await fill(bench)
+    stored, upserted = dict(service.stored), len(service.upserted)
+    lose(bench)
+    result = await bench.sync()
+    assert result.status == "complete"
+    assert set(service.stored) == set(stored)
+    assert service.needless == []
+    assert len(service.upserted) - upserted <= 1, "only the prepared payload's moment may differ"
+
+
+async def test_what_only_a_service_still_has_comes_back(bench: Bench) -> None:
+    service = DictService()
+    bench.services = [service]
+    await fill(bench)
+    lose(bench)
+    (bench.memory_dir / "journal.jsonl").unlink()
+    result = await bench.sync()
+    current = set(bench.texts().values())
+    assert {"rolled out, as it was at last", "from a session", "prepared", "still there", "edited"} <= current
+    assert result.status == "complete"
+    bench.check()
+
+
+async def test_a_service_that_is_down_is_asked_for_what_was_lost_by_a_later_sync(bench: Bench) -> None:
+    service = DictService()
+    bench.services = [service]
+    await fill(bench)
+    lose(bench)
+    (bench.memory_dir / "journal.jsonl").write_text('{"v":1,"op":"journal","id":"x"}\n{"v":1,"op":"store"}\n')
+    service.down = down()
+    await bench.sync()
+    assert "from a session" not in bench.texts().values()
+    service.down = None
+    await bench.sync()
+    assert "from a session" in bench.texts().values()
+
+
+def cut(path: Path, share: float) -> None:
+    os.truncate(path, int(path.stat().st_size * share))
+
+
+def junk(path: Path, seed: int) -> None:
+    rng = random.Random(seed)
+    data = bytearray(path.read_bytes())
+    for _ in range(3):
+        page = rng.randrange(len(data) // 8192)
+        data[page * 8192 : (page + 1) * 8192] = rng.randbytes(8192)
+    path.write_bytes(data)
+
+
+def flips(path: Path, seed: int) -> None:
+    rng = random.Random(seed)
+    data = bytearray(path.read_bytes())
+    for _ in range(40):
+        data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+    path.write_bytes(data)
+
+
+DAMAGES: list[tuple[str, Callable[[Path], None]]] = [
+    ("emptied", lambda path: path.write_bytes(b"")),
+    ("text", lambda path: path.write_text("no database")),
+    ("header", lambda path: path.write_bytes(b"\0" * 100 + path.read_bytes()[100:])),
+    ("sparse", lambda path: os.truncate(path, 10 << 30)),
+    *((f"cut {share}", lambda path, share=share: cut(path, share)) for share in (0.01, 0.2, 0.5, 0.8, 0.99)),
+    *((f"junk {seed}", lambda path, seed=seed: junk(path, seed)) for seed in range(6)),
+]
+
+
+@pytest.mark.parametrize("damage", [damage for _, damage in DAMAGES], ids=[name for name, _ in DAMAGES])
+async def test_a_damaged_memory_is_built_again_whole(bench: Bench, damage: Callable[[Path], None]) -> None:
+    before = await fill(bench)
+    path = bench.memory_dir / FILE_NAME
+    damage(path)
+    bench.insights("still there", "edited", "new since")  # something to write, so that all of it is met
+    result = await bench.sync(force=True)
+    assert result.status == "complete"
+    if "memory-rebuilt" not in codes(result):  # pages that nobody needed
+        await bench.memory.verify(BRAND, repair=True)
+        await bench.sync()
+    else:
+        assert any(path.name.startswith(f"{FILE_NAME}.damaged-") for path in bench.memory_dir.iterdir()) or (
+            "gone" in str(result.findings)
+        )
+    current = set(bench.texts().values())
+    wanted = set(before.values()) - {"spring, learning: Lesson one about mornings."}
+    assert wanted <= current | set(bench.texts("retired").values()), wanted - current
+
+
+@pytest.mark.parametrize("seed", range(10))
+async def test_flipped_bits_are_repaired_or_told_and_never_a_traceback(bench: Bench, seed: int) -> None:
+    await fill(bench)
+    flips(bench.memory_dir / FILE_NAME, seed)
+    await bench.sync(force=True)
+    await bench.memory.verify(BRAND, repair=True)
+    await bench.sync()
+    assert {"still there", "edited", "from a session", "prepared"} <= set(bench.texts().values())
+
+
+@pytest.mark.parametrize("what", ["folder", "link", "pipe"])
+async def test_what_stands_in_the_place_of_the_memory_is_set_aside_unread(
+    bench: Bench, tmp_path: Path, what: str
+) -> None:
+    before = await fill(bench)
+    path = bench.memory_dir / FILE_NAME
+    elsewhere = tmp_path / "elsewhere.db"
+    shutil.move(path, elsewhere)
+    {"folder": path.mkdir, "link": lambda: path.symlink_to(elsewhere), "pipe": lambda: os.mkfifo(path)}[what]()
+    content = elsewhere.read_bytes()
+    result = await bench.sync()
+    assert (result.status, codes(result)) == ("complete", ["memory-rebuilt"])
+    assert path.is_file()
+    assert not path.is_symlink()
+    assert elsewhere.read_bytes() == content
+    assert bench.texts() | bench.texts("retired") == before
+
+
+async def test_a_payload_that_meets_a_damaged_memory_has_it_built_again(bench: Bench) -> None:
+    before = await fill(bench)
+    cut(bench.memory_dir / FILE_NAME, 0.5)
+    result = await bench.memory.prepare(PrepareRequest("meanwhile", ContentType.GUIDELINE, brand=BRAND))
+    assert result.status in {"prepared", "duplicate"}, "the journal had it before the memory was built"
+    assert (await bench.sync()).status == "complete"
+    assert set(bench.texts().values()) >= {*before.values(), "meanwhile"} - set(bench.texts("retired").values())
+    bench.check()
+
+
+# Killed on the way ---------------------------------------------------------------------------------------------------
+
+
+class Kill(BaseException):
+    """Ends a rebuild where it stands."""
+
+
+@pytest.mark.parametrize("at", ["_salvage", "_replay", "_set_aside", "_put_in_place", "sync_folder"])
+@pytest.mark.parametrize("lost", [False, True])
+async def test_a_rebuild_that_is_killed_anywhere_is_done_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, at: str, lost: bool
+) -> None:
+    before = await fill(bench)
+    if lost:
+        lose(bench)
+    else:
+        cut(bench.memory_dir / FILE_NAME, 0.7)
+
+    def kill(*_: object, **__: object) -> None:
+        raise Kill
+
+    with monkeypatch.context() as patch:
+        patch.setattr(opening, at, kill)
+        try:
+            store, _ = open_or_rebuild(bench.memory_dir, BRAND, lambda: bench.now)
+            store.close()  # of a lost memory nothing is salvaged or set aside
+        except Kill:
+            pass
+    result = await bench.sync()
+    assert result.status == "complete"
+    bench.check()
+    assert bench.texts() | bench.texts("retired") == before
+    assert not (bench.memory_dir / f"{FILE_NAME}.rebuilt").exists()
+
+
+# The journal ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("share", [None, 0, 0.3, 0.9])
+async def test_a_journal_that_is_gone_or_shorter_is_written_again_from_memory(bench: Bench, share: float | None) -> None:
+    before = await fill(bench)
+    path = bench.memory_dir / "journal.jsonl"
+    if share is None:
+        path.unlink()
+    else:
+        cut(path, share)
+    result = await bench.sync()
+    assert "journal-rewritten" in codes(result)
+    assert codes(await bench.sync()) == []
+    lose(bench)
+    await bench.sync()
+    assert bench.texts() | bench.texts("retired") == before
+
+
+async def test_what_stood_only_in_a_journal_that_was_replaced_is_kept(bench: Bench) -> None:
+    """Something was handed in, a service went without it, and a backup's journal was put in the place of ours."""
+    await fill(bench)
+    service = DictService()
+    bench.services = [service]
+    await bench.sync()
+    other = Bench(bench.home.parent / "other")
+    await other.sync(session_learnings=(SessionLearning("from the other journal"),))
+    shutil.copyfile(other.memory_dir / "journal.jsonl", bench.memory_dir / "journal.jsonl")
+    assert (await bench.sync()).status == "complete"
+    assert "from the other journal" in bench.texts().values()
+    assert "from the other journal" in [payload.content for payload in service.stored.values()]
+
+
+async def test_a_memory_that_was_never_damaged_is_not_looked_at_twice_a_week(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.insights("one")
+    await bench.sync()
+    looked = bench.rows("SELECT value FROM meta WHERE name = 'checked_at'")
+    await bench.sync()
+    assert bench.rows("SELECT value FROM meta WHERE name = 'checked_at'") == looked
