@@ -3,4 +3,4 @@
 This package knows nothing of MCP and nothing of a command line; ``dm_memory.api.Memory`` is its front door.
 """
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"

@@ -22,6 +22,10 @@ from tests.sync.conftest import BRAND, Bench, insight
 pytestmark = pytest.mark.anyio
 
 
+BARE_JOURNAL = '{"v":1,"op":"journal","id":"x"}\n{"v":1,"op":"store"}\n'
+"""What is left of a journal that tells that there was a memory, and nothing else."""
+
+
 def codes(result: Any) -> list[str]:
     return [finding.code for finding in result.findings]
 
@@ -95,7 +99,7 @@ async def test_what_only_a_service_still_has_comes_back(bench: Bench) -> None:
     bench.services = [service]
     await fill(bench)
     lose(bench)
-    (bench.memory_dir / "journal.jsonl").unlink()
+    (bench.memory_dir / "journal.jsonl").write_text(BARE_JOURNAL)
     result = await bench.sync()
     current = set(bench.texts().values())
     assert {"rolled out, as it was at last", "from a session", "prepared", "still there", "edited"} <= current
@@ -108,7 +112,7 @@ async def test_a_service_that_is_down_is_asked_for_what_was_lost_by_a_later_sync
     bench.services = [service]
     await fill(bench)
     lose(bench)
-    (bench.memory_dir / "journal.jsonl").write_text('{"v":1,"op":"journal","id":"x"}\n{"v":1,"op":"store"}\n')
+    (bench.memory_dir / "journal.jsonl").write_text(BARE_JOURNAL)
     service.down = down()
     await bench.sync()
     assert "from a session" not in bench.texts().values()
@@ -153,7 +157,7 @@ async def test_a_damaged_memory_is_built_again_whole(bench: Bench, damage: Calla
     before = await fill(bench)
     path = bench.memory_dir / FILE_NAME
     damage(path)
-    bench.insights("still there", "edited", "new since")  # something to write, so that all of it is met
+    bench.write("insights.json", [insight("still there", 1), insight("edited", 2), insight("new since", 3)])
     result = await bench.sync(force=True)
     assert result.status == "complete"
     if "memory-rebuilt" not in codes(result):  # pages that nobody needed

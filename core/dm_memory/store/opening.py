@@ -420,7 +420,7 @@ def _is_waiting(store: Store, record: Mapping[str, Any]) -> bool:
     return not store.value(sql, (key, storage_id(store.brand, key)))
 
 
-def journal_records(store: Store, now: str) -> Iterator[dict[str, object]]:
+def journal_records(store: Store, now: str) -> Iterator[Mapping[str, object]]:
     """Yield what files can't give back of a memory, as the journal keeps it."""
     yield {"op": "store", "at": now}
     yield from decision_records(store, now)

@@ -17,8 +17,9 @@ from dm_memory.requests import SessionLearning
 from dm_memory.store.files import make_private_folder
 from dm_memory.store.journal import Journal
 from dm_memory.sync.handin import learnings_as_items
-from dm_memory.sync.payloads import Policy, Preparer
+from dm_memory.sync.payloads import Preparer
 from dm_memory.sync.storing import record_of
+from dm_memory.text.guard import Policy
 
 __all__ = ["FOLDER", "keep_unassigned", "take_unassigned", "unassigned"]
 

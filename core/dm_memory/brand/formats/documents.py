@@ -166,7 +166,7 @@ def _repair_encoding(document: Document, path: str) -> None:
 
     def repaired(text: str) -> str:
         nonlocal changed
-        fixed = fix_encoding(text)
+        fixed: str = fix_encoding(text)
         changed += fixed != text
         return fixed
 
