@@ -58,7 +58,8 @@ def whole_processes(place: str, home: BrandHome, folder: Path, rounds: int) -> l
 
 def _lines(figure: str, runs: dict[str, list[Run]], goal: str) -> list[Line]:
     wall, cpu = (
-        {name: median([getattr(run, what) for run in taken]) for name, taken in runs.items()} for what in ("wall", "cpu")
+        {name: median([getattr(run, what) for run in taken]) for name, taken in runs.items()}
+        for what in ("wall", "cpu")
     )
     return [
         _line(figure, wall["ours"], wall["theirs"], goal),

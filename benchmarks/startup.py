@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import orjson
-from measure import REPOSITORY, Run, arguments, environment, interleaved, median, table
+from measure import REPOSITORY, Line, Run, arguments, environment, interleaved, median, report
 
 _HANDSHAKE = {
     "protocolVersion": "2025-06-18",
@@ -51,7 +51,7 @@ def start_up(command: list[str]) -> Run:
     return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, {"tools": tools})
 
 
-def compare(rounds: int) -> list[tuple[str, str]]:
+def compare(rounds: int) -> list[Line]:
     """Measure both servers in turn and return the lines to print."""
     control = [sys.executable, str(Path(__file__).parent / "controls" / "empty_server.py")]
     ours = [sys.executable, "-m", "dm_memory_server.main", "serve"]
@@ -61,11 +61,17 @@ def compare(rounds: int) -> list[tuple[str, str]]:
     wall = {name: median([run.wall for run in taken]) for name, taken in runs.items()}
     peak = {name: median([run.peak_mb for run in taken]) for name, taken in runs.items()}
     return [
-        ("dm-memory serve", f"{cpu['ours']:.3f} s CPU, {wall['ours']:.3f} s, {peak['ours']:.0f} MB"),
-        ("empty MCPServer", f"{cpu['empty']:.3f} s CPU, {wall['empty']:.3f} s, {peak['empty']:.0f} MB"),
-        ("CPU ratio (goal <= 1.15)", f"{cpu['ours'] / cpu['empty']:.2f}"),
+        _line("start-up to tools/list, CPU", cpu, "s", ".3f", "<= 1.15"),
+        _line("the same, wall", wall, "s", ".3f", "none"),
+        _line("its peak memory", peak, "MB", ".0f", "none"),
     ]
 
 
+def _line(figure: str, values: dict[str, float], unit: str, form: str, goal: str) -> Line:
+    ours, empty = values["ours"], values["empty"]
+    return Line(figure, f"{ours:{form}} {unit}", f"{empty:{form}} {unit}", f"{ours / empty:.2f}", goal)
+
+
 if __name__ == "__main__":
-    table("Start-up: spawn -> initialize -> tools/list", compare(arguments(__doc__, items=0, rounds=9).rounds))
+    lines = compare(arguments(__doc__, items=0, rounds=9).rounds)
+    report("Start-up: spawn, initialize, tools/list (control: an empty MCPServer of the same SDK)", lines)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 
-from dm_memory.brand.context import load_context
 from dm_memory.brand.files import Limits
 from dm_memory.brand.home import NO_BRAND, Home
 from dm_memory.embedding.batch import is_installed
@@ -40,8 +39,6 @@ from dm_memory.sync.pipeline import sync_brand
 from dm_memory.sync.prepare import prepare_payload
 from dm_memory.sync.run import Environment
 from dm_memory.sync.unassigned import keep_unassigned
-from dm_memory.text.guard import Guard
-from dm_memory.text.markets import regions_of
 from dm_memory.text.timestamps import Clock, from_iso, to_iso, utc_now
 
 if TYPE_CHECKING:
@@ -50,6 +47,7 @@ if TYPE_CHECKING:
     from dm_memory.operations.doctor import Check
     from dm_memory.search.results import SearchRequest, SearchResult
     from dm_memory.search.search import Searcher
+    from dm_memory.search.waiting import BrandFiles
     from dm_memory.services.connect import VectorChoice
 
 __all__ = ["Memory", "ServiceFactory"]
@@ -84,6 +82,7 @@ class Memory:
         self._make_services = services or self._configured_services
         self._services: dict[str, Sequence[Service]] = {}
         self._searcher: Searcher | None = None
+        self._brand_files: BrandFiles | None = None
         self.embedder = embedder or (make_embedder(settings.embedder) if is_installed(settings.embedder) else None)
 
     def brands(self) -> tuple[str, ...]:
@@ -177,26 +176,23 @@ class Memory:
 
     async def search(self, request: SearchRequest) -> SearchResult:
         """Search a brand's memory. Raises ``DmMemoryError``."""
+        brand, folder, (languages, waiting) = await asyncio.to_thread(self._for_search, request.brand)
+        searcher, services = self._searcher, self._services_of(brand)
+        assert searcher is not None  # noqa: S101  # made by ``_for_search``
+        return await searcher.search(folder, brand, languages, request, services=services, waiting=waiting)
+
+    def _for_search(self, name: str | None) -> tuple[str, Path, tuple[tuple[str, ...], Sequence[Item]]]:
+        """Return the brand, its memory's folder, and what search needs of its files."""
         from dm_memory.search.search import Searcher  # noqa: PLC0415  # start-up imports no search
+        from dm_memory.search.waiting import BrandFiles  # noqa: PLC0415  # as above
 
-        brand = await asyncio.to_thread(self.resolve_brand, request.brand)
-        environment = self._environment(brand)
-        if self._searcher is None:
-            self._searcher = Searcher(self.embedder, self._clock, self.settings.search_timeout)
-        languages, waiting = await asyncio.to_thread(self._for_search, environment, brand)
-        return await self._searcher.search(
-            self.home.memory_dir(brand), brand, languages, request, services=environment.services, waiting=waiting
-        )
-
-    @staticmethod
-    def _for_search(environment: Environment, brand: str) -> tuple[tuple[str, ...], list[Item]]:
-        """Return the brand's languages, and the texts that wait to be stored."""
-        from dm_memory.search.waiting import waiting_items  # noqa: PLC0415  # as above
-
-        context = load_context(environment.home, brand, environment.limits)
-        guard = Guard(environment.policy, regions_of(context.target_markets))
-        waiting = waiting_items(environment.home.brand_dir(brand), environment.limits, guard)
-        return context.languages, list(waiting)
+        settings = self.settings
+        if self._searcher is None or self._brand_files is None:
+            limits = Limits(settings.max_file_bytes, settings.max_content_chars)
+            self._brand_files = BrandFiles(self.home, limits, settings.personal_data)
+            self._searcher = Searcher(self.embedder, self._clock, settings.search_timeout)
+        brand = self.resolve_brand(name)
+        return brand, self.home.memory_dir(brand), self._brand_files.read(brand)
 
     async def storage_sync(self, request: StorageSyncRequest, progress: Progress = no_progress) -> StorageSyncResult:
         """Bring a brand's local cache up to its durable store. A store that does not answer is a result.

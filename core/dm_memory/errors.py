@@ -5,6 +5,8 @@ Texts of this module reach users, reports and logs. They never contain raw SDK t
 
 from __future__ import annotations
 
+import errno
+import os
 from enum import StrEnum
 
 __all__ = [
@@ -18,7 +20,9 @@ __all__ = [
     "LayerError",
     "LockTimeoutError",
     "ServiceError",
+    "SpecialFileError",
     "StoreError",
+    "system_reason",
 ]
 
 
@@ -134,4 +138,63 @@ _WHOLE_SERVICE = frozenset(
         ErrorClass.UNAVAILABLE,
         ErrorClass.CONFIGURATION,
     }
+)
+
+
+# What the operating system refuses -----------------------------------------------------------------------------------
+
+
+class SpecialFileError(OSError):
+    """A name of ours belongs to something that is never opened: a link, a folder, a pipe, a device, or too much."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(errno.EINVAL, reason)
+
+
+def system_reason(error: OSError) -> tuple[str, str]:
+    """Return why the operating system refused something, to stand in brackets, and a sentence that says what to do.
+
+    A limit of the system is called that: nothing is wrong with the file.
+    """
+    if getattr(error, "winerror", None) in _SHARING:
+        return "another program has it open", "Close that program, or wait for it to end, and try again."
+    for numbers, reason, remedy in _REFUSALS:
+        if error.errno in numbers:
+            return reason, remedy
+    if isinstance(error, SpecialFileError | FileExistsError | IsADirectoryError | NotADirectoryError):
+        return error.strerror or "something else has its name", "Move it out of the way, then try again."
+    text = error.strerror or (os.strerror(error.errno) if error.errno else type(error).__name__)
+    return text, "Check the disk's space and the folder's permissions, then try again."
+
+
+_SHARING = frozenset({32, 33})
+"""Windows' codes for a file that another program has open, or locks."""
+
+_REFUSALS = (
+    ({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}, "the disk is full", "Free some space, then try again."),
+    (
+        {errno.EFBIG},
+        "the system's limit on the size of a file is reached",
+        "Raise that limit (ulimit -f; some disks allow no file above 4 GB), then try again.",
+    ),
+    (
+        {errno.EMFILE, errno.ENFILE},
+        "the system's limit on open files is reached",
+        "Close other programs or raise that limit (ulimit -n), then try again.",
+    ),
+    (
+        {errno.ENAMETOOLONG},
+        "its path is too long for this system",
+        "Use a home folder with a shorter path: set CLAUDE_MARKETING_HOME.",
+    ),
+    (
+        {errno.EROFS},
+        "the file system is read-only",
+        "Make it writable, or set CLAUDE_MARKETING_HOME to a folder that is.",
+    ),
+    (
+        {errno.EACCES, errno.EPERM},
+        "permission denied",
+        "Make the folder and its files readable and writable for the user who runs dm-memory.",
+    ),
 )

@@ -607,7 +607,7 @@ class ForgetResult:
         unknown: Keys that were asked for and are not in memory, or were never forgotten.
         returning: The brand's own files that still state it, with keys: it stays out until its text changes there.
         reach: How far it goes: which machines and services.
-        restored: Tombstones that were lifted.
+        restored: How many of those that were named may be stored again.
     """
 
     brand: str

@@ -178,14 +178,14 @@ async def _write(
     at_end: Callable[[], None],
 ) -> None:
     """Write messages until there are no more. A client that does not read any more ends the server, without a word."""
-    async for session_message in outgoing:
-        text = session_message.message.model_dump_json(by_alias=True, exclude_unset=True)
-        try:
-            await anyio.to_thread.run_sync(_put, sink, text.encode("utf-8", "replace") + b"\n")
-        except (OSError, ValueError):
-            at_end()
-            incoming.close()
-            return
+    async with outgoing, incoming:
+        async for session_message in outgoing:
+            text = session_message.message.model_dump_json(by_alias=True, exclude_unset=True)
+            try:
+                await anyio.to_thread.run_sync(_put, sink, text.encode("utf-8", "replace") + b"\n")
+            except (OSError, ValueError):
+                at_end()
+                return
 
 
 def _put(sink: IO[bytes], data: bytes) -> None:

@@ -41,7 +41,7 @@ async def test_the_entry_says_the_new_text_and_the_old_one_is_a_revision(bench: 
 
 
 @pytest.mark.parametrize("force", [False, True])
-async def test_a_file_that_goes_on_stating_the_old_text_changes_nothing(bench: Bench, force: bool) -> None:  # noqa: FBT001
+async def test_a_file_that_goes_on_stating_the_old_text_changes_nothing(bench: Bench, force: bool) -> None:
     bench.insights(WRONG, "another")
     await bench.sync()
     await correct(bench, FIRST)
@@ -57,7 +57,7 @@ async def test_a_file_that_goes_on_stating_the_old_text_changes_nothing(bench: B
 
 
 @pytest.mark.parametrize("purge", [False, True])
-async def test_an_entry_of_a_list_keeps_its_key_and_is_not_there_twice(bench: Bench, purge: bool) -> None:  # noqa: FBT001
+async def test_an_entry_of_a_list_keeps_its_key_and_is_not_there_twice(bench: Bench, purge: bool) -> None:
     bench.campaign([WRONG, "posters are cheap"])
     await bench.sync()
     (key,) = [key for key, text in bench.texts().items() if WRONG in text]

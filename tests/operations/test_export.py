@@ -10,7 +10,7 @@ import pytest
 
 from dm_memory.errors import InputError
 from dm_memory.items import Priority
-from dm_memory.requests import ForgetRequest, PrepareRequest, SessionLearning
+from dm_memory.requests import ForgetRequest, PrepareRequest, SessionLearning, SyncRequest
 from dm_memory.results import ExportResult
 from tests.support.dict_service import DictService
 from tests.sync.conftest import BRAND, Bench, insight
@@ -57,23 +57,23 @@ async def rich(bench: Bench) -> Bench:
 async def test_an_export_imported_elsewhere_gives_the_same_memory(
     rich: Bench,
     tmp_path: Path,
-    markdown: bool,  # noqa: FBT001
+    markdown: bool,
 ) -> None:
     path = tmp_path / ("memory.md" if markdown else "memory.jsonl")
     exported = await export(rich, path, markdown=markdown)
-    assert (exported.entries, exported.retired, exported.revisions) == ({BRAND: 7}, 1, 1)
+    assert (exported.entries, exported.retired, exported.revisions) == ({BRAND: 8}, 1, 1)
     assert exported.bytes == path.stat().st_size
     assert path.stat().st_mode & 0o077 == 0
     there = other(tmp_path)
     there.services = [DictService()]
     result = await there.memory.import_(path)
-    assert (result.exit_code, result.new, result.refused) == (0, 8, ())
+    assert (result.exit_code, result.new, result.refused) == (0, 9, ())
     for sql in (SAME, TAGS, REVISIONS):
         assert there.rows(sql) == rich.rows(sql)
     there.check()
     synced = await there.sync()
     assert (synced.counts.retired, synced.status) == (0, "complete"), "files that are not here retire nothing"
-    assert len(there.services[0].stored) == 6
+    assert len(there.services[0].stored) == 7
     assert there.rows(SAME) == rich.rows(SAME)
 
 
@@ -82,7 +82,7 @@ async def test_importing_it_again_changes_nothing(rich: Bench, tmp_path: Path) -
     await export(rich, path)
     before = rich.rows(SAME)
     result = await rich.memory.import_(path)
-    assert (result.new, result.changed, result.unchanged) == (0, 0, 8)
+    assert (result.new, result.changed, result.unchanged) == (0, 0, 9)
     assert rich.rows(SAME) == before
 
 
@@ -94,7 +94,7 @@ async def test_a_dry_run_counts_and_writes_nothing(rich: Bench, tmp_path: Path) 
     assert (dry.entries, dry.bytes) == (wet.entries, wet.bytes)
     there = other(tmp_path)
     result = await there.memory.import_(path, dry_run=True)
-    assert (result.new, result.dry_run) == (8, True)
+    assert (result.new, result.dry_run) == (9, True)
     assert there.rows("SELECT count(*) FROM entries") == [(0,)]
 
 
@@ -161,8 +161,6 @@ async def test_all_brands_go_into_one_file_and_come_back_to_theirs(bench: Bench,
     (second / "profile.json").write_bytes(orjson.dumps({"brand_name": "Zeta", "brand_slug": "zeta"}))
     (second / "insights.json").write_bytes(orjson.dumps([insight("of zeta", 1)]))
     bench.insights("of acme")
-    from dm_memory.requests import SyncRequest
-
     await bench.sync()
     await bench.memory.sync(SyncRequest(brand="zeta"))
     result = await export(bench, path := tmp_path / "all.md", all_brands=True, markdown=True)

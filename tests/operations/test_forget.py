@@ -14,6 +14,7 @@ from dm_memory.cache.results import StorageSyncRequest
 from dm_memory.errors import InputError
 from dm_memory.requests import ForgetRequest, PrepareRequest, SessionLearning
 from dm_memory.results import ForgetResult
+from dm_memory.search.results import SearchRequest
 from dm_memory.text.hashing import content_hash
 from tests.support.dict_service import DictService, down
 from tests.sync.conftest import BRAND, Bench, check_memory, insight
@@ -128,7 +129,9 @@ async def test_a_campaign_goes_with_its_snapshots_and_a_tag_with_its_entries(ben
     bench.campaign(["summer sold badly"], name="summer")
     bench.insights({**insight("tagged one", 1), "tags": ["secret"]}, "plain")
     await bench.sync(tags=())
-    assert {item.key.partition("#")[0] for item in (await preview(bench, campaign="spring")).items} == {"campaign/spring"}
+    assert {item.key.partition("#")[0] for item in (await preview(bench, campaign="spring")).items} == {
+        "campaign/spring"
+    }
     await forget(bench, campaign="spring")
     assert not any("spring" in text for text in bench.texts().values())
     await bench.memory.prepare(PrepareRequest("handed in with a tag", brand=BRAND, tags=("secret",)))
@@ -234,7 +237,9 @@ async def test_neither_a_file_nor_a_session_nor_a_payload_nor_a_service_brings_i
     await bench.sync()
     (bench.memory_dir / "pending" / "0123456789abcdef.json").unlink()
     service.stored[id_] = payload
-    await bench.memory.verify(BRAND, repair=True)
+    found = await bench.memory.verify(BRAND, repair=True)
+    assert [(part.unknown, part.repaired) for part in found.parts if part.name == service.name] == [(1, 1)]
+    assert [own.content for own in service.stored.values()] == [OTHER]
     await bench.sync(force=True)
     assert list(bench.texts().values()) == [OTHER]
     assert files_with(bench, "zeppelinska") == []
@@ -294,6 +299,21 @@ async def test_restore_lets_a_text_in_again_by_key_or_by_the_text(bench: Bench) 
         path.unlink()
     await bench.sync()
     assert len(bench.texts()) == 3, "the journal has the restoring too"
+
+
+async def test_a_process_that_goes_on_finds_it_no_more(bench: Bench) -> None:
+    bench.insights(JANE, OTHER)
+    await bench.sync()
+    memory = bench.memory
+
+    async def found() -> set[str]:
+        return {hit.content for hit in (await memory.search(SearchRequest(query="newsletter", brand=BRAND))).hits}
+
+    assert await found() == {JANE, OTHER}
+    shown = await memory.forget(ForgetRequest(brand=BRAND, query="Zeppelinska"))
+    await memory.forget(ForgetRequest(brand=BRAND, query="Zeppelinska", dry_run=False, token=shown.token))
+    assert await found() == {OTHER}
+    await memory.close()
 
 
 # Services ------------------------------------------------------------------------------------------------------------

@@ -214,7 +214,11 @@ def partial_failure() -> SyncResult:
         item(2, "A long transcript", stored=False, failure=refused),
     )
     long = tuple(replace(entry, failure=None, stored=True) for entry in failed)
-    stored = (*long, *(item(number) for number in range(3, 11)), item(11, action=Action.MODIFIED, before={"text": "Old 11"}))
+    stored = (
+        *long,
+        *(item(number) for number in range(3, 11)),
+        item(11, action=Action.MODIFIED, before={"text": "Old 11"}),
+    )
     return run(
         status="partial",
         counts=Counts(new=10, modified=1, stored=11, failed=2, queued=3, embedded=11),
@@ -253,7 +257,17 @@ def dry_run() -> SyncResult:
         items=planned,
         seconds=0.05,
         store=replace(STORE, entries=185, new_entities=0, new_facts=0),
-        services=(service(stored=0, entries=185, counted=None, asked=False, capacity=None),),
+        services=(
+            service(
+                stored=0,
+                entries=185,
+                counted=None,
+                needed=210_000,
+                preview=(
+                    {"_id": "5d2a1f6e", "text": "Carousel posts get three times the saves 1", "tags": ["instagram"]},
+                ),
+            ),
+        ),
         checkpoint=replace(
             STATE,
             moved=False,
@@ -465,7 +479,9 @@ def search() -> SearchResult:
 
 def search_unknown() -> SearchResult:
     far = hit(1, relevance=Relevance.TANGENTIAL)
-    return replace(search(), query="who founded the company?", filters={}, hits=(far,), known=False, entities=(), elsewhere=())
+    return replace(
+        search(), query="who founded the company?", filters={}, hits=(far,), known=False, entities=(), elsewhere=()
+    )
 
 
 def search_nothing() -> SearchResult:

@@ -110,7 +110,17 @@ def every_report(text: str) -> list[Report]:
         merged_tags=(text,),
         guard_hits=hits,
     )
-    hit = examples.hit(1, content=text, passage=text or "-", key=text, author=text or "-", tags=(text,), content_type=text, source=text, recorded_at=text)
+    hit = examples.hit(
+        1,
+        content=text,
+        passage=text or "-",
+        key=text,
+        author=text or "-",
+        tags=(text,),
+        content_type=text,
+        source=text,
+        recorded_at=text,
+    )
     search = replace(examples.search(), query=text, filters={"tags": text}, hits=(hit, hit), findings=(finding,))
     return [
         sync_report(run),

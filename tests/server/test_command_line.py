@@ -70,9 +70,7 @@ def test_options_reach_the_core(run: Run, home: Path) -> None:
         (b"\xef\xbb\xbfReels won\n", "Reels won"),
     ],
 )
-def test_standard_input_is_read_as_files_are(
-    environment: dict[str, str], home: Path, data: bytes, stored: str
-) -> None:
+def test_standard_input_is_read_as_files_are(environment: dict[str, str], home: Path, data: bytes, stored: str) -> None:
     for command in (("prepare", "-", "--content-type", "guideline"), ("sync", "--learning", "-")):
         done = subprocess.run(
             [*COMMAND, *command, "--home", str(home)], input=data, capture_output=True, env=environment, check=False

@@ -28,7 +28,8 @@ ARGUMENTS = {
     },
     "get_memory_status": {"brand", "report_items", "response_format"},
     "prepare_store": {
-        "content", "content_type", "tags", "source", "brand", "priority", "expires_at", "related", "response_format",
+        "content", "content_type", "tags", "source", "brand", "priority", "expires_at", "related", "replaces", "purge",
+        "response_format",
     },
     "search_memory": {
         "query", "brand", "content_type", "tags", "from_date", "to_date", "limit", "mode", "as_of", "min_priority",

@@ -151,7 +151,11 @@ def test_what_is_no_memory_is_refused_at_once_and_left_alone(memory_dir: Path, m
     path = memory_dir / FILE_NAME
     make(path)
     before = path.lstat()
-    for attempt in (lambda: open_store(memory_dir, BRAND), lambda: read(memory_dir), lambda: open_copy(memory_dir, BRAND)):
+    for attempt in (
+        lambda: open_store(memory_dir, BRAND),
+        lambda: read(memory_dir),
+        lambda: open_copy(memory_dir, BRAND),
+    ):
         with pytest.raises(DamagedStoreError) as caught:
             attempt()
         assert str(path) in caught.value.problem
@@ -228,7 +232,9 @@ def test_looking_at_a_memory_takes_no_lock_from_who_writes(filled: Path, opened:
     assert read(filled.parent) == "before"
     open_store(filled.parent, BRAND).close()
     open_copy(filled.parent, BRAND).close()
-    other = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT * FROM meta').fetchall(); c.close()"
+    other = (
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT * FROM meta').fetchall(); c.close()"
+    )
     subprocess.run([sys.executable, "-c", other, str(filled)], check=True)
     store.set_meta("fact", "after")
     assert filled.with_name(f"{FILE_NAME}-wal").exists()
@@ -319,9 +325,7 @@ def sealed(folder: Path):  # type: ignore[no-untyped-def]  # noqa: ANN201  # a f
 
 
 def read_without_privilege(folder: Path) -> str:
-    code = (
-        "import sys; from pathlib import Path; from tests.store.test_database import read; print(read(Path(sys.argv[1])))"
-    )
+    code = "import sys; from pathlib import Path; from tests.store.test_database import read; print(read(Path(sys.argv[1])))"
     command = [*UNPRIVILEGED, sys.executable, "-c", code, str(folder)]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, env=command_environment(), cwd=REPOSITORY

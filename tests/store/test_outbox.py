@@ -17,7 +17,9 @@ def store(opened: Callable[[], Store]) -> Store:
     return opened()
 
 
-def want(store: Store, *versions: tuple[str, str], services: tuple[str, ...] = (VECTOR,), run: int = 1, **more: bool) -> None:
+def want(
+    store: Store, *versions: tuple[str, str], services: tuple[str, ...] = (VECTOR,), run: int = 1, **more: bool
+) -> None:
     outbox.want(store.connection, services, [(id_, version, "new") for id_, version in versions], run, **more)
 
 

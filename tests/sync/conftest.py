@@ -142,3 +142,15 @@ def bench(tmp_path: Path) -> Bench:
 @pytest.fixture
 def new_insight() -> Callable[..., dict[str, Any]]:
     return insight
+
+
+@pytest.fixture
+def service(bench: Bench) -> DictService:
+    """A vector database that the bench's syncs deliver to."""
+    made = DictService()
+    bench.services.append(made)
+    return made
+
+
+def stored_texts(service: DictService) -> list[str]:
+    return sorted(payload.content for payload in service.stored.values())

@@ -28,7 +28,7 @@ async def test_new_changed_and_withdrawn_entries_are_patched_in(bench: Bench) ->
         bench.insights(*change)
         await bench.sync()
         patched = bench.read("_index.json")
-        assert len(patched) == len(bench.layer.held)
+        assert len(patched) == len(bench.texts())
         assert patched == await index_written_anew(bench)
 
 

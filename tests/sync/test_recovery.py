@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import sqlite3
+import errno
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
-from dm_memory.errors import BrandNotFoundError, ErrorClass, InputError, LayerError
-from dm_memory.items import ContentType
-from dm_memory.sync import runs
-from dm_memory.requests import PrepareRequest, SessionLearning, SyncRequest
-from dm_memory.results import Action
+from dm_memory.errors import BrandNotFoundError, ErrorClass, HomeError, LockTimeoutError, ServiceError
+from dm_memory.items import Payload
+from dm_memory.requests import SessionLearning, SyncRequest, no_progress
+from dm_memory.store import locks
+from dm_memory.store.locks import brand_lock, is_locked
+from dm_memory.sync import exports, finish, pipeline
 from dm_memory.text import hashing
-from tests.sync.conftest import BRAND, Bench, insight
+from tests.support.dict_service import DictService, down
+from tests.support.embedders import ConstantEmbedder
+from tests.sync.conftest import BRAND, Bench, insight, stored_texts
 
 pytestmark = pytest.mark.anyio
 
@@ -24,156 +29,393 @@ class Crash(BaseException):
     """Ends a sync where it stands."""
 
 
-def crash() -> None:
+def crash(*_: object, **__: object) -> None:
     raise Crash
 
 
-async def test_a_session_learning_survives_a_crash_before_anything_is_stored(bench: Bench) -> None:
-    bench.layer.refuse = lambda _: crash()
-    with pytest.raises(Crash):
-        await bench.sync(session_learnings=(SessionLearning("worth keeping"),))
-    bench.layer.refuse = lambda _: None
+def poison(payload: Payload) -> Exception | None:
+    return RuntimeError("secret sk-123") if "POISON" in payload.content else None
+
+
+# Killed --------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_session_learning_survives_a_crash_before_anything_is_stored(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, "_take_handed_in", crash)
+        with pytest.raises(Crash):
+            await bench.sync(session_learnings=(SessionLearning("worth keeping"),))
     result = await bench.sync()
-    assert bench.held_texts() == ["worth keeping"]
-    assert (result.counts.resumed, result.counts.new) == (1, 0)
-    assert result.items[0].action is Action.RESUMED
+    assert list(bench.texts().values()) == ["worth keeping"]
+    assert (result.counts.new, result.status) == (1, "complete")
+    assert (await bench.sync()).counts.stored == 0
 
 
-async def test_what_the_engine_confirmed_before_a_crash_is_not_embedded_again(bench: Bench) -> None:
+async def test_what_was_stored_before_a_crash_is_not_embedded_again(bench: Bench, service: DictService) -> None:
     bench.insights("one", "two")
-    bench.layer.after_upsert = crash
+    bench.embedder = ConstantEmbedder()
+    service.after_upsert = crash
     with pytest.raises(Crash):
         await bench.sync()
-    bench.layer.after_upsert = lambda: None
+    service.after_upsert = lambda: None
+    assert len(bench.embedder.embedded) == 2
     result = await bench.sync()
-    assert (result.counts.resumed, result.counts.stored, result.counts.embedded) == (2, 2, 0)
-    assert len(bench.layer.upserted) == 2
+    assert (result.status, result.counts.unchanged, len(bench.embedder.embedded)) == ("complete", 2, 2)
+    assert len(service.upserted) == 2, "the service was asked what it has before it got anything again"
 
 
-async def test_one_poisoned_item_fails_alone_and_is_retried_alone(bench: Bench) -> None:
+async def test_an_interrupted_run_shows_by_its_status_until_the_next_one(bench: Bench, service: DictService) -> None:
+    bench.insights("one")
+    service.after_upsert = crash
+    with pytest.raises(Crash):
+        await bench.sync()
+    service.after_upsert = lambda: None
+    status = await bench.memory.status(BRAND)
+    assert status.last_run_status == "interrupted"
+    await bench.sync()
+    assert (await bench.memory.status(BRAND)).last_run_status == "complete"
+
+
+async def test_cancelling_keeps_what_is_stored_and_the_next_sync_goes_on(bench: Bench, service: DictService) -> None:
+    bench.insights(*(f"text {number}" for number in range(600)))
+    started = asyncio.Event()
+    service.after_upsert = started.set
+    task = asyncio.create_task(bench.sync())
+    await started.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert 0 < len(service.stored) < 600
+    bench.check()
+    result = await bench.sync()
+    assert (result.status, len(service.stored), len(service.upserted)) == ("complete", 600, 600)
+
+
+async def test_cancelling_a_sync_that_waits_for_the_lock_ends_it_at_once(bench: Bench) -> None:
+    bench.insights("one")
+    said = asyncio.Event()
+
+    async def listen(message: str, _done: int, _total: int) -> None:
+        if message.startswith("Waiting"):
+            said.set()
+
+    async with brand_lock(bench.memory_dir, 1, lambda: bench.now, no_progress):
+        task = asyncio.create_task(bench.sync(progress=listen))
+        await said.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(task, 30)
+    assert not (bench.memory_dir / "memory.db").exists()
+    assert not is_locked(bench.memory_dir)
+
+
+async def test_a_note_that_can_not_be_written_or_removed_gives_the_lock_back(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(locks, "write_atomic", full)
+        patch.setattr(Path, "unlink", full)
+        try:
+            async with brand_lock(bench.memory_dir, 1, lambda: bench.now, no_progress):
+                pass
+        except HomeError:
+            pass
+    try:
+        async with brand_lock(bench.memory_dir, 0.2, lambda: bench.now, no_progress):
+            pass
+    except LockTimeoutError:
+        pytest.fail("the lock was not given back")
+
+
+# Services that fail --------------------------------------------------------------------------------------------------
+
+
+async def test_one_poisoned_entry_fails_alone_and_is_retried_alone(bench: Bench, service: DictService) -> None:
     bench.insights(*(f"text {number}" for number in range(300)), "POISON")
-    bench.layer.refuse = lambda payload: RuntimeError("secret sk-123") if "POISON" in payload.content else None
+    service.refuse = poison
     result = await bench.sync()
-    assert (result.counts.stored, result.counts.failed, result.status) == (300, 1, "partial")
+    assert (result.services[0].stored, result.counts.failed, result.status) == (300, 1, "partial")
     failure = result.items[0].failure
     assert failure is not None
     assert (failure.error_class, failure.code, failure.attempts) == ("unknown", "RuntimeError", 1)
     assert "sk-123" not in failure.message + failure.remedy
-    bench.layer.refuse = lambda _: None
-    bench.layer.upserted.clear()
+    service.refuse = lambda _: None
+    service.upserted.clear()
     result = await bench.sync()
-    assert len(bench.layer.upserted) == 1
-    assert (result.counts.retried, result.counts.stored, result.counts.unchanged) == (1, 1, 300)
+    assert (len(service.upserted), result.counts.failed, result.status) == (1, 0, "complete")
 
 
-async def test_a_poisoned_change_leaves_the_old_version_in_place(bench: Bench) -> None:
+async def test_a_poisoned_change_leaves_the_old_version_in_place(bench: Bench, service: DictService) -> None:
     bench.insights("good")
     await bench.sync()
     bench.insights("POISON")
-    bench.layer.refuse = lambda payload: RuntimeError if "POISON" in payload.content else None  # type: ignore[return-value]
+    service.refuse = poison
     result = await bench.sync()
     assert (result.counts.modified, result.counts.failed) == (1, 1)
-    assert bench.held_texts() == ["good"]
+    assert stored_texts(service) == ["good"]
+    assert list(bench.texts().values()) == ["POISON"], "memory itself has what the file says"
 
 
-async def test_failed_items_wait_longer_after_a_few_attempts_unless_forced(bench: Bench) -> None:
+async def test_a_row_of_entries_that_all_fail_does_not_shut_the_others_out(bench: Bench, service: DictService) -> None:
+    bench.insights(*(f"POISON {number}" for number in range(30)), "good")
+    service.refuse = poison
+    for _ in range(12):
+        await bench.sync()
+    assert stored_texts(service) == ["good"]
+
+
+async def test_failed_entries_wait_longer_after_a_few_attempts_unless_forced(
+    bench: Bench, service: DictService
+) -> None:
     bench.insights("POISON")
-    bench.layer.refuse = lambda _: RuntimeError()
+    service.refuse = poison
     for _ in range(6):
         await bench.sync()
     attempts = (await bench.memory.status(BRAND)).failures[0].failure
     assert attempts is not None
     assert 3 < attempts.attempts < 6
     bench.now += timedelta(days=1)
-    bench.layer.refuse = lambda _: None
-    assert (await bench.sync()).counts.stored == 1
+    service.refuse = lambda _: None
+    await bench.sync()
+    assert stored_texts(service) == ["POISON"]
 
 
-async def test_a_clock_set_back_does_not_postpone_retries_and_is_reported(bench: Bench) -> None:
+async def test_a_clock_set_back_does_not_postpone_retries_and_is_reported(bench: Bench, service: DictService) -> None:
     bench.insights("POISON")
-    bench.layer.refuse = lambda _: RuntimeError()
+    service.refuse = poison
     for _ in range(5):
         await bench.sync()
     bench.now -= timedelta(days=400)
-    bench.layer.refuse = lambda _: None
+    service.refuse = lambda _: None
     result = await bench.sync()
-    assert result.counts.stored == 1
+    assert stored_texts(service) == ["POISON"]
     assert "clock-went-back" in [finding.code for finding in result.findings]
 
 
-async def test_a_layer_that_is_down_is_asked_once_and_everything_waits(bench: Bench) -> None:
-    bench.settings["batch_size"] = 2
+async def test_a_service_that_is_down_is_asked_once_and_everything_waits(bench: Bench, service: DictService) -> None:
     bench.insights(*(f"text {number}" for number in range(10)))
-    bench.layer.down = LayerError("Down.", "Start it.", error_class=ErrorClass.UNAVAILABLE)
+    service.down = down()
     result = await bench.sync()
-    assert (result.status, result.exit_code, result.counts.queued) == ("nothing", 2, 10)
-    assert result.layers[0].failure is not None
-    assert result.layers[0].failure.remedy == "Start it."
+    assert (result.status, result.exit_code, result.counts.queued, result.counts.stored) == ("partial", 1, 10, 10)
+    assert result.services[0].failure is not None
+    assert result.services[0].failure.remedy == "Start it."
     assert not result.checkpoint.moved
-    bench.layer.down = None
-    assert (await bench.sync()).counts.stored == 10
+    service.down = None
+    assert (await bench.sync()).status == "complete"
+    assert len(service.stored) == 10
 
 
-async def test_cancelling_keeps_what_is_stored_and_the_next_sync_goes_on(bench: Bench) -> None:
-    bench.settings["batch_size"] = 2
-    bench.insights(*(f"text {number}" for number in range(20)))
-    started = asyncio.Event()
-    bench.layer.after_upsert = started.set
-    task = asyncio.create_task(bench.sync())
-    await started.wait()
-    task.cancel()
+async def test_what_failed_before_waits_while_the_service_is_down(bench: Bench, service: DictService) -> None:
+    bench.insights("one", "two", "three")
+    service.refuse = lambda _: ServiceError("No.", "-", error_class=ErrorClass.VALIDATION)
+    assert (await bench.sync()).counts.failed == 3
+    service.down = down()
+    result = await bench.sync()
+    assert result.status == "partial"
+    service.down, service.refuse = None, lambda _: None
+    assert (await bench.sync(force=True)).status == "complete"
+
+
+async def test_what_a_batch_stored_before_its_service_went_down_is_on_record(
+    bench: Bench, service: DictService
+) -> None:
+    bench.insights(*(f"text {number}" for number in range(40)), "DOWN")
+    service.refuse = lambda payload: down() if payload.content == "DOWN" else None
+    bench.settings["batch_size"] = 1
+    service.capabilities = replace(service.capabilities, batch_items=1)
+    result = await bench.sync()
+    assert result.services[0].stored == len(service.stored) == 41 - result.counts.queued
+    assert 0 < result.counts.queued < 41
+    service.refuse = lambda _: None
+    assert (await bench.sync()).status == "complete"
+    assert len(service.upserted) == 41
+
+
+@pytest.mark.parametrize("call", ["fetch", "delete", "capacity", "fingerprint", "count", "update_metadata"])
+async def test_a_bug_in_any_call_of_an_adapter_is_reported_and_costs_memory_nothing(
+    bench: Bench, service: DictService, call: str
+) -> None:
+    bench.insights("one", "two")
+    await bench.sync()
+    service.refuse = poison
+    bench.insights("one", "one", "POISON")
+    await bench.sync()
+
+    async def fails(*_: object) -> object:
+        raise RuntimeError("secret")
+
+    setattr(service, call, fails)
+    bench.insights("one", "one", "POISON", "two")
+    bench.write("profile.json", {"brand_name": "Acme", "industry": {"primary": "Coffee"}})
+    result = await bench.sync()
+    assert result.status == "partial"
+    assert "secret" not in str(result)
+    assert {"one", "two", "POISON"} <= set(bench.texts().values())
+    bench.check()
+
+
+async def test_a_removal_that_fails_holds_up_nothing_else(
+    bench: Bench, service: DictService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.insights("one", "two")
+    await bench.sync()
+
+    async def delete(ids: Sequence[str]) -> None:  # noqa: ARG001  # as the service's
+        raise ServiceError("Not now.", "Wait.", error_class=ErrorClass.VALIDATION)
+
+    bench.insights("one", "one", "three")
+    with monkeypatch.context() as patch:
+        patch.setattr(service, "delete", delete)
+        result = await bench.sync()
+    assert stored_texts(service) == ["one", "three", "two"]
+    assert (result.status, result.counts.queued) == ("partial", 1)
+    result = await bench.sync()
+    assert (stored_texts(service), result.status) == (["one", "three"], "complete")
+
+
+# Lies and losses -----------------------------------------------------------------------------------------------------
+
+
+async def test_what_a_service_lost_is_noticed_and_stored_again_without_force(
+    bench: Bench, service: DictService
+) -> None:
+    bench.insights("one", "two", "three")
+    await bench.sync()
+    service.stored.popitem()
+    status = await bench.memory.status(BRAND)
+    assert (status.status, status.services[0].counted, status.services[0].entries) == ("attention", 2, 3)
+    result = await bench.sync()
+    assert "missing-in-service" in [finding.code for finding in result.findings]
+    assert stored_texts(service) == ["one", "three", "two"]
+    assert len(service.upserted) == 4
+    assert (await bench.sync()).status == "complete"
+    assert (await bench.memory.status(BRAND)).status == "ready"
+
+
+async def test_a_service_that_confirms_and_stores_nothing_is_not_called_complete(
+    bench: Bench, service: DictService
+) -> None:
+    bench.insights("one", "two")
+    service.lies = True
+    result = await bench.sync()
+    assert (result.status, result.services[0].missing, result.checkpoint.moved) == ("partial", 2, False)
+    service.lies = False
+    await bench.sync()
+    assert (await bench.sync()).status == "complete"
+    assert stored_texts(service) == ["one", "two"]
+
+
+async def test_more_entries_than_this_computer_knows_are_no_shortfall(bench: Bench, service: DictService) -> None:
+    bench.insights("one")
+    await bench.sync()
+    (payload,) = service.stored.values()
+    service.stored["another"] = payload
+    result = await bench.sync()
+    assert (result.status, result.findings) == ("complete", ())
+
+
+# The embedding model -------------------------------------------------------------------------------------------------
+
+
+class Hiccup(ConstantEmbedder):
+    """A model that fails until it is well again."""
+
+    ill = True
+
+    def embed_documents(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+        if self.ill:
+            raise RuntimeError("secret")
+        return super().embed_documents(texts)
+
+
+async def test_a_model_that_fails_costs_vectors_alone_and_the_next_sync_makes_them(
+    bench: Bench, service: DictService
+) -> None:
+    bench.embedder = model = Hiccup()
+    bench.insights("one", "two")
+    result = await bench.sync()
+    assert (result.status, result.counts.stored, result.store.without_vectors) == ("partial", 2, 2)
+    (finding,) = [finding for finding in result.findings if finding.code == "not-embedded"]
+    assert "secret" not in finding.message
+    assert not result.checkpoint.moved
+    assert stored_texts(service) == ["one", "two"]
+    drift = (await bench.memory.verify(BRAND)).parts[0]
+    assert drift.missing == 2
+    model.ill = False
+    result = await bench.sync()
+    assert (result.status, result.counts.embedded, result.store.without_vectors) == ("complete", 2, 0)
+    bench.check()
+
+
+async def test_a_hiccup_in_the_middle_of_edits_leaves_no_vector_of_an_old_text(bench: Bench) -> None:
+    bench.embedder = model = Hiccup()
+    model.ill = False
+    bench.insights("one", "two")
+    await bench.sync()
+    model.ill = True
+    bench.insights("one, edited", "two")
+    assert (await bench.sync()).store.without_vectors == 1
+    bench.check()
+    model.ill = False
+    assert (await bench.memory.verify(BRAND, repair=True)).exit_code == 0
+    bench.check()
+    assert (await bench.sync()).counts.embedded == 0
+
+
+async def test_another_model_embeds_everything_again_visibly_and_without_force(bench: Bench) -> None:
+    bench.embedder = ConstantEmbedder(8, "first")
+    bench.insights("one", "two")
+    await bench.sync()
+    bench.embedder = ConstantEmbedder(16, "second")
+    result = await bench.sync()
+    assert "model-changed" in [finding.code for finding in result.findings]
+    assert (result.status, result.counts.embedded, result.counts.unchanged) == ("complete", 2, 2)
+    assert {dimension for (dimension,) in bench.rows("SELECT dimension FROM vectors")} == {16}
+    bench.check()
+    again = await bench.sync()
+    assert (again.counts.embedded, again.findings) == (0, ())
+
+
+async def test_a_change_of_model_that_is_interrupted_goes_on_where_it_was(bench: Bench) -> None:
+    bench.embedder = ConstantEmbedder(8, "first")
+    bench.insights(*(f"text {number}" for number in range(1300)))
+    await bench.sync()
+    bench.embedder = model = ConstantEmbedder(16, "second")
+
+    async def stop(message: str, done: int, _total: int) -> None:
+        if message.startswith("Embedding") and done:
+            task.cancel()
+
+    task = asyncio.create_task(bench.sync(stop))
     with pytest.raises(asyncio.CancelledError):
         await task
-    stored = len(bench.layer.held)
-    assert 0 < stored < 20
+    done = len(model.embedded)
+    assert 0 < done < 1300
     result = await bench.sync()
-    assert result.counts.stored == 20 - stored
-    assert len(bench.layer.upserted) == 20
+    assert (result.status, result.counts.embedded) == ("complete", 1300 - done)
+    bench.check()
+
+
+# Files and exports ---------------------------------------------------------------------------------------------------
 
 
 async def test_a_corrupt_file_never_moves_the_checkpoint_and_the_rest_still_syncs(bench: Bench) -> None:
     bench.insights("one")
     await bench.sync()
     checkpoint, last = bench.read("sync-state.json")["checkpoint"], bench.read("_last_sync.json")
-    bench.write("insights.json", '[{"recorded_at": "2026-')
-    bench.write("campaigns/a.json", {"campaign_id": "spring", "learnings": ["lesson"]})
+    bench.write("insights.json", "\0\0\0")
+    bench.campaign(["A lesson to remember."])
     result = await bench.sync()
     assert result.status == "partial"
-    assert len(bench.layer.held) == 2
+    assert len(bench.texts()) == 2
     assert bench.read("sync-state.json")["checkpoint"] == checkpoint
     assert bench.read("_last_sync.json") == last
     assert bench.read("sync-state.json")["last_run"]["status"] == "partial"
-
-
-async def test_a_damaged_registry_is_set_aside_and_nothing_is_embedded_again(bench: Bench) -> None:
-    bench.insights(*(f"text {number}" for number in range(50)))
-    await bench.sync(session_learnings=(SessionLearning("only here"),))
-    registry = bench.memory_dir / "registry.db"
-    data = bytearray(registry.read_bytes())
-    data[:100] = b"\0" * 100
-    registry.write_bytes(data)
-    result = await bench.sync()
-    assert "registry-rebuilt" in [finding.code for finding in result.findings]
-    assert result.status == "complete"
-    assert len(bench.layer.upserted) == 51
-    assert (bench.memory_dir / "registry.db.damaged-1").exists()
-
-
-async def test_damage_inside_the_registry_is_met_and_what_can_be_read_is_saved(bench: Bench) -> None:
-    bench.insights(*(f"text {number}" for number in range(400)))
-    await bench.sync(session_learnings=tuple(SessionLearning(f"only here {number}") for number in range(20)))
-    registry = bench.memory_dir / "registry.db"
-    data = bytearray(registry.read_bytes())
-    with contextlib.closing(sqlite3.connect(registry)) as connection:
-        root = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'deliveries'").fetchone()[0]
-    data[(root - 1) * 8192 : root * 8192] = b"\xff" * 8192
-    registry.write_bytes(data)
-    bench.insights("text 0, corrected", *(f"text {number}" for number in range(1, 400)))
-    result = await bench.sync()
-    assert "registry-rebuilt" in [finding.code for finding in result.findings]
-    assert result.status == "complete"
-    assert result.checkpoint.total_items == 420
-    assert len(bench.layer.upserted) == 421
 
 
 async def test_the_script_s_index_is_rebuilt_when_truncated_and_its_own_entries_are_kept(bench: Bench) -> None:
@@ -189,110 +431,38 @@ async def test_the_script_s_index_is_rebuilt_when_truncated_and_its_own_entries_
     index.write_bytes(index.read_bytes()[:40])
     result = await bench.sync()
     assert [finding.code for finding in result.findings] == ["index-rebuilt"]
-    assert sorted(map(str, bench.read("_index.json"))) == sorted(map(str, [*ours, foreign]))
+    assert sorted(map(str, ours)) == sorted(map(str, (e for e in bench.read("_index.json") if e != foreign)))
 
 
-async def test_a_prepared_payload_waits_in_the_script_s_format_and_moves_when_it_is_stored(bench: Bench) -> None:
-    request = PrepareRequest("Tone: warm, never loud", ContentType.GUIDELINE, tags=("voice",), brand=BRAND)
-    result = await bench.memory.prepare(request)
-    (pending,) = (bench.memory_dir / "pending").iterdir()
-    assert result.status == "prepared"
-    assert str(pending).endswith(result.path)
-    assert bench.read(f"pending/{pending.name}")["content_hash"] == pending.stem
-    synced = await bench.sync()
-    assert (synced.counts.new, synced.counts.resumed, synced.counts.stored) == (1, 0, 1)
-    assert not list((bench.memory_dir / "pending").iterdir())
-    stored = bench.read(f"stored/{pending.name}")
-    assert (stored["vector_db"], stored["storage_id"]) == ("qdrant", next(iter(bench.layer.held)))
-    assert bench.read("_index.json")[0]["content_hash"] == pending.stem
-    again = await bench.memory.prepare(
-        PrepareRequest(request.content, ContentType.GUIDELINE, ("new tag",), brand=BRAND)
-    )
-    assert (again.status, again.existing_key) == ("duplicate", result.key)
-    assert "new-tag" in again.merged_tags
-    await bench.sync()
-    assert "new-tag" in next(iter(bench.layer.held.values())).tags
-
-
-async def test_a_payload_prepared_by_the_plugin_s_script_is_stored_and_moved(bench: Bench) -> None:
-    content = "Competitor X cut prices by 20 %"
-    name = hashing.script_hash(content)
-    bench.write(
-        f"memory/pending/{name}.json",
-        {
-            "content_hash": name,
-            "brand": BRAND,
-            "content": content,
-            "content_type": "competitive-intel",
-            "tags": ["x"],
-            "source": "session",
-            "created_at": "2026-11-20T10:00:00",
-            "metadata": {"char_count": 31, "word_count": 7},
-        },
-    )
-    await bench.sync()
-    assert bench.held_texts() == [content]
-    assert bench.read(f"stored/{name}.json")["stored_at"]
-    assert not (bench.memory_dir / "pending" / f"{name}.json").exists()
-
-
-async def test_a_prepared_payload_with_a_known_text_is_settled_by_the_entry_that_has_it(bench: Bench) -> None:
-    bench.insights("one")
-    name = hashing.script_hash("one")
-    bench.write(f"memory/pending/{name}.json", {"content_hash": name, "content": "one", "content_type": "guideline"})
-    await bench.sync()
-    assert len(bench.layer.held) == 1
-    assert (bench.memory_dir / "stored" / f"{name}.json").exists()
-
-
-@pytest.mark.parametrize("arguments", [{"content": "  "}, {"expires_at": "soon"}, {"content": "x" * 2_000_001}])
-async def test_a_payload_that_can_not_be_kept_is_refused_with_a_way_out(
-    bench: Bench, arguments: dict[str, str]
+async def test_a_kill_before_the_index_is_written_leaves_no_stale_index_for_good(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    request = {"content": "text", "content_type": ContentType.GUIDELINE, "brand": BRAND, **arguments}
-    with pytest.raises(InputError) as caught:
-        await bench.memory.prepare(PrepareRequest(**request))  # type: ignore[arg-type]
-    assert caught.value.remedy
-    assert not bench.memory_dir.exists()
-
-
-async def test_a_new_hashing_version_embeds_nothing_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    bench.insights("one", "two")
+    bench.insights("one")
     await bench.sync()
-    normalise = hashing.normalise
-    monkeypatch.setattr(hashing, "normalise", lambda text: normalise(text) + " v2")
-    monkeypatch.setattr(runs, "HASH_VERSION", 2)
-    result = await bench.sync()
-    assert len(bench.layer.upserted) == 2
-    assert (result.status, result.counts.embedded, result.counts.modified) == ("complete", 0, 0)
-    assert {p.content_hash for p in bench.layer.held.values()} == {
-        hashing.content_hash("one"),
-        hashing.content_hash("two"),
-    }
-
-
-async def test_a_change_of_model_blocks_until_forced_and_then_stores_everything_anew(bench: Bench) -> None:
     bench.insights("one", "two")
+    with monkeypatch.context() as patch:
+        patch.setattr(finish, "write_index", crash)
+        with pytest.raises(Crash):
+            await bench.sync()
     await bench.sync()
-    bench.layer.generation = "dictionary-2"
-    bench.insights("one", "two", "three")
-    result = await bench.sync()
-    assert "model-changed" in [finding.code for finding in result.findings]
-    assert (result.counts.queued, len(bench.layer.held)) == (1, 2)
-    result = await bench.sync(force=True)
-    assert (result.counts.stored, result.status) == (3, "complete")
-    assert (await bench.sync()).counts.unchanged == 3
+    assert len(bench.read("_index.json")) == 2
 
 
-async def test_status_notices_what_vanished_behind_our_back_and_force_restores_it(bench: Bench) -> None:
+async def test_a_full_disk_while_exports_are_written_is_told_and_made_good_by_the_next_sync(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.insights("one")
+    await bench.sync()
     bench.insights("one", "two")
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(exports, "write_atomic", full)
+        assert "export-failed" in [finding.code for finding in (await bench.sync()).findings]
     await bench.sync()
-    bench.layer.held.popitem()
-    status = await bench.memory.status(BRAND)
-    assert (status.status, status.layers[0].held, status.layers[0].entries) == ("attention", 1, 2)
-    assert any("force" in advice for advice in status.advice)
-    await bench.sync(force=True)
-    assert (await bench.memory.status(BRAND)).status == "ready"
+    assert len(bench.read("_index.json")) == 2
 
 
 async def test_an_unknown_brand_is_an_error_that_names_the_brands(bench: Bench) -> None:
@@ -301,18 +471,32 @@ async def test_an_unknown_brand_is_an_error_that_names_the_brands(bench: Bench) 
     assert caught.value.brands == (BRAND,)
 
 
-async def test_an_insight_saved_while_a_sync_runs_is_in_the_next_one(bench: Bench) -> None:
+async def test_an_insight_saved_while_a_sync_runs_is_in_the_next_one(bench: Bench, service: DictService) -> None:
     bench.insights("one")
-    bench.layer.after_upsert = lambda: bench.insights("one", "two")
+    service.after_upsert = lambda: bench.insights("one", "two")
     await bench.sync()
-    bench.layer.after_upsert = lambda: None
+    service.after_upsert = lambda: None
     result = await bench.sync()
     assert result.counts.new == 1
-    assert bench.held_texts() == ["one", "two"]
+    assert stored_texts(service) == ["one", "two"]
 
 
 async def test_one_malformed_entry_stops_only_itself(bench: Bench) -> None:
     bench.write("insights.json", [insight("one", 0), 17, {"insight": ["wrong"]}, insight("two", 1)])
     result = await bench.sync()
-    assert {"one", "two"} <= set(bench.held_texts())
+    assert {"one", "two"} <= set(bench.texts().values())
     assert "malformed-entry" in [finding.code for finding in result.findings]
+
+
+async def test_a_new_hashing_version_embeds_and_delivers_nothing_again(
+    bench: Bench, service: DictService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.embedder = ConstantEmbedder()
+    bench.insights("one", "two")
+    await bench.sync()
+    from dm_memory.sync import payloads
+
+    monkeypatch.setattr(payloads, "HASH_VERSION", hashing.HASH_VERSION + 1)
+    result = await bench.sync()
+    assert (result.status, result.counts.modified, len(bench.embedder.embedded)) == ("complete", 0, 2)
+    assert len(service.upserted) == 2

@@ -38,6 +38,8 @@ class PrepareArguments(Arguments):
     priority: Annotated[PriorityName, Field(description="How much it matters")] = Priority.NORMAL
     expires_at: Annotated[Moment, Field(description="ISO-8601; default: never")] = ""
     related: Annotated[Tags, Field(description="Keys or hashes of related entries")] = ()
+    replaces: Annotated[str, Field(description="Key of the entry that this text corrects")] = ""
+    purge: Annotated[bool, Field(description="Forget the corrected text instead of keeping it as a revision")] = False
 
 
 async def _run(call: Call, arguments: PrepareArguments) -> Report:

@@ -164,11 +164,11 @@ class Collector:
         message = f"{self.origin}: the entry at {position[:200]} has no text; there is nothing to remember."
         self.findings.append(Finding("empty-text", Severity.INFO, message, path=self.origin))
 
-    def nothing(self, what: str = "the file") -> None:
+    def nothing(self, what: str = "the file", severity: Severity = Severity.WARNING) -> None:
         """Report that a file, or a part of it that should say something, says nothing."""
         message = f"{self.origin}: {what} says nothing that could be remembered."
         remedy = "Fill it in, or remove it."
-        self.findings.append(Finding("empty-text", Severity.WARNING, message, remedy, self.origin))
+        self.findings.append(Finding("empty-text", severity, message, remedy, self.origin))
 
     def result(self, entries: int) -> ParsedFile:
         """Return everything that was collected."""

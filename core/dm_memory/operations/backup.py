@@ -27,7 +27,7 @@ from dm_memory.operations.maintenance import deliver
 from dm_memory.requests import Progress, SyncRequest
 from dm_memory.results import BackupResult, RestoreResult, ServiceResult
 from dm_memory.store import outbox
-from dm_memory.store.database import FILE_NAME, Store, open_store, read_store, store_errors
+from dm_memory.store.database import FILE_NAME, Store, is_present, open_store, read_store, store_errors
 from dm_memory.store.entries import in_json
 from dm_memory.store.files import make_private_folder, sync_folder
 from dm_memory.store.forgetting import PENDING, Forgotten, adopt_key, bury, remove_texts, texts_with_macs
@@ -66,6 +66,8 @@ def backup_brand(env: Environment, brand: str, target: Path | None = None) -> Ba
     """
     started = time.monotonic()
     memory_dir = env.home.memory_dir(brand)
+    if not is_present(memory_dir):
+        raise InputError(f"There is no memory of {brand} yet.", "Sync once, then back it up.")
     now = env.clock()
     folder = (
         target.expanduser().absolute() if target is not None else _free(memory_dir / BACKUPS, f"{now:%Y%m%d-%H%M%S}")

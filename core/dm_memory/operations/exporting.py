@@ -134,7 +134,7 @@ def _lines(env: Environment, brands: Sequence[str], counting: _Counting, *, mark
     for brand in brands:
         counting.entries[brand] = 0
         if markdown:
-            yield f"\n# {brand}\n".encode()
+            yield f"\n{MARK}{_in_comment({'heading': brand})} -->\n# {brand}\n".encode()
         with read_store(env.home.memory_dir(brand), brand) as store:
             if store is None:
                 continue

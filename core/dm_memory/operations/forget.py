@@ -19,10 +19,10 @@ import orjson
 from dm_memory.errors import InputError, ServiceError
 from dm_memory.findings import Finding
 from dm_memory.items import storage_id
-from dm_memory.operations.maintenance import maintenance
+from dm_memory.operations.maintenance import delivering, maintenance
 from dm_memory.requests import ForgetRequest, Progress
 from dm_memory.results import ForgetItem, ForgetPlaces, ForgetProof, ForgetResult, ServiceProof
-from dm_memory.search.ranking import contains
+from dm_memory.search.phrases import contains
 from dm_memory.services.protocol import Service, unexpected
 from dm_memory.store.database import Store, read_store
 from dm_memory.store.entries import in_json
@@ -37,10 +37,10 @@ from dm_memory.store.forgetting import (
 )
 from dm_memory.store.journal import Journal
 from dm_memory.store.traces import Traces
-from dm_memory.sync.deliver import Delivering, DeliveryOptions
 from dm_memory.sync.finish import failure_of
-from dm_memory.sync.forgotten import keep_forgotten, purge, settle
+from dm_memory.sync.forgotten import agree_on_key, keep_forgotten, purge, settle
 from dm_memory.sync.outcomes import title_of
+from dm_memory.sync.pipeline import model_in_use
 from dm_memory.sync.run import Environment, Run
 from dm_memory.text.hashing import content_hash
 from dm_memory.text.tags import normalise_tag
@@ -320,6 +320,7 @@ def _reach(services: Sequence[Service]) -> str:
 
 async def _forget(run: Run, texts: Sequence[Text], preview: ForgetResult) -> ForgetResult:
     await run.progress("Forgetting", 0, len(texts))
+    await agree_on_key(run)
     traces = await run.worker.run(partial(purge, run, texts))
     ids = [*dict.fromkeys(text.id for text in texts if not text.number)]
     again = [*dict.fromkeys(text.id for text in texts if text.number and text.id not in ids)]
@@ -344,19 +345,16 @@ def _proof(traces: Traces, services: Sequence[ServiceProof], parked: Sequence[st
 async def _delete_in(run: Run, service: Service, ids: Sequence[str], again: Sequence[str]) -> ServiceProof:
     """Delete entries in a service and look for them there; make those that stay anew, without what they said before."""
     await run.progress(f"Deleting in {service.engine}", 0, len(ids))
-    options = DeliveryOptions(run.brand, run.number, run.env.batch_items, retry_all=True)
-    delivering = Delivering(
-        run.store, run.worker, service, options, run.outcomes, run.env.clock, run.progress, run.stop
-    )
+    work = delivering(run, service, await run.worker.run(model_in_use, run))
     error: ServiceError | None = None
     left: set[str] = set()
     try:
         await settle(run, service)
-        error = (await delivering.run_deletions()).failure
+        error = (await work.run_deletions()).failure
         if error is None:
             left = await _left(service, ids)
         if error is None and again:
-            error = (await delivering.run()).failure
+            error = (await work.run()).failure
     except ServiceError as failure:
         error = failure
     except Exception as failure:  # noqa: BLE001  # a bug in an adapter is reported, with the other services
@@ -460,7 +458,7 @@ def _lift(run: Run, names: Sequence[str]) -> tuple[int, tuple[str, ...]]:
                 debts.save(store, service.name)
         identity, end = run.journal.append([decision(store, run.now, "restore", stones)])
         run.note_journal(f"{identity}:{end}")
-    return len(ids), tuple(unknown)
+    return len(names) - len(unknown), tuple(unknown)
 
 
 _STONES = (

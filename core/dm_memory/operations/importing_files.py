@@ -136,8 +136,8 @@ def _read(path: Path, brand: str, counting: _Counting) -> dict[str, list[dict[st
         raise InputError(f"{path} was made by a newer dm-memory.", "Update dm-memory on this computer.")
     records: dict[str, list[dict[str, Any]]] = {}
     for line, record in found[1:]:
-        if not isinstance(record, dict):
-            counting.refuse(f"line {line}: it can't be read")
+        if not isinstance(record, dict) or not (brand or record.get("brand")):
+            counting.refuse(f"line {line}: it can't be read, or names no brand")
             continue
         records.setdefault(brand or str(record.get("brand", "")), []).append(record)
     for own in records.values():
@@ -160,21 +160,17 @@ def _markdown_records(text: str) -> Iterator[tuple[int, Any]]:
         if not line.startswith(MARK):
             body.append(line)
             continue
-        if start:
+        if start and not (isinstance(details, dict) and "heading" in details):
             yield start, _with_text(details, body)
         details, start, body = _parsed(line.removeprefix(MARK).removesuffix(" -->")), number, []
 
 
 def _with_text(details: Any, body: Sequence[str]) -> Any:  # noqa: ANN401  # JSON
-    if not isinstance(details, dict) or "format" in details or "content" in details:
+    if not isinstance(details, dict) or details.keys() & {"format", "content"}:
         return details
     lines = list(body)
     if lines and lines[0].startswith("### "):
         del lines[0]
-    while lines and lines[-1].startswith("# "):  # the next brand's heading
-        del lines[-1]
-        while lines and not lines[-1].strip():
-            del lines[-1]
     return {**details, "content": "\n".join(lines).strip()}
 
 
@@ -218,8 +214,10 @@ def _take(run: Run, records: Sequence[dict[str, Any]], counting: _Counting, *, d
         counting.new += row is None
         counting.changed += row is not None
         wanted.append(replace(each, duplicate_of=owner if owner != key else ""))
-    if wanted and not dry_run:
-        _store(run, sorted(wanted, key=lambda each: bool(each.duplicate_of)), known)
+    for pointing in (False, True):  # who stands for a text comes before those that point at it
+        part = [each for each in wanted if bool(each.duplicate_of) is pointing]
+        if part and not dry_run:
+            _store(run, part, known)
 
 
 def _entry(run: Run, record: Mapping[str, Any], counting: _Counting) -> Imported | None:

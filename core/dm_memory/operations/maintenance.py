@@ -10,6 +10,7 @@ from functools import partial
 from dm_memory.brand.context import load_context
 from dm_memory.requests import Progress, SyncRequest
 from dm_memory.services.protocol import Service
+from dm_memory.store.database import store_errors
 from dm_memory.store.locks import brand_lock
 from dm_memory.store.opening import open_or_rebuild
 from dm_memory.store.worker import worker_thread
@@ -17,7 +18,7 @@ from dm_memory.sync.deliver import Delivering, DeliveryOptions
 from dm_memory.sync.pipeline import model_in_use
 from dm_memory.sync.run import Delivered, Environment, Run
 
-__all__ = ["deliver", "maintenance"]
+__all__ = ["deliver", "delivering", "maintenance"]
 
 
 @asynccontextmanager
@@ -34,15 +35,18 @@ async def maintenance(env: Environment, brand: str, progress: Progress, stop: as
         brand_lock(memory_dir, env.lock_timeout, env.clock, progress, stop) as waited,
     ):
         context = await worker.run(load_context, env.home, brand, env.limits)
-        store, findings = await worker.run(partial(open_or_rebuild, memory_dir, brand, env.clock, languages=context.languages))
+        store, findings = await worker.run(
+            partial(open_or_rebuild, memory_dir, brand, env.clock, languages=context.languages)
+        )
         try:
-            request = SyncRequest(brand)
-            run = await worker.run(
-                partial(Run.begin, env, request, brand, context, store, worker, progress, stop, waited)
-            )
-            run.outcomes.add_findings(findings)
-            yield run
-            await worker.run(_finish, run)
+            with store_errors(store.path):
+                request = SyncRequest(brand)
+                run = await worker.run(
+                    partial(Run.begin, env, request, brand, context, store, worker, progress, stop, waited)
+                )
+                run.outcomes.add_findings(findings)
+                yield run
+                await worker.run(_finish, run)
         finally:
             await worker.run(store.close)
 
@@ -56,7 +60,10 @@ def _finish(run: Run) -> None:
 async def deliver(run: Run, service: Service) -> Delivered:
     """Deliver to a service everything that is due there. An error of the service is in what it returns."""
     model = await run.worker.run(model_in_use, run)
+    return await delivering(run, service, model).run()
+
+
+def delivering(run: Run, service: Service, model: str) -> Delivering:
+    """Return what delivers to a service, whatever failed before and is not due yet."""
     options = DeliveryOptions(run.brand, run.number, run.env.batch_items, retry_all=True, model=model)
-    return await Delivering(
-        run.store, run.worker, service, options, run.outcomes, run.env.clock, run.progress, run.stop
-    ).run()
+    return Delivering(run.store, run.worker, service, options, run.outcomes, run.env.clock, run.progress, run.stop)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from dm_memory.embedding.batch import is_installed
 from dm_memory.errors import ServiceError
 from dm_memory.items import Payload
-from dm_memory.operations.maintenance import deliver, maintenance
+from dm_memory.operations.maintenance import deliver, delivering, maintenance
 from dm_memory.requests import Progress
 from dm_memory.results import Drift, VerifyResult
 from dm_memory.services.protocol import Service, unexpected
@@ -212,7 +212,9 @@ async def _service(run: Run, service: Service, *, repair: bool) -> Drift:
         await _list_unknown(run, service, found)
         if repair and found.unknown:
             new, changed = await run.worker.run(Importing(run, service.name).take, found.unknown)
-            found.repaired += new + changed
+            # What is left there of forgotten texts became due to be deleted.
+            removed = (await delivering(run, service, "").run_deletions()).removed
+            found.repaired += new + changed + removed
     except ServiceError as error:
         return found.drift(service.name, service.engine, error)
     except Exception as error:  # noqa: BLE001  # a bug in an adapter is reported, with the other parts
@@ -267,7 +269,7 @@ async def _list_unknown(run: Run, service: Service, found: _Found) -> None:
 
 _KNOWN = (
     "SELECT id FROM entries WHERE id IN (SELECT value FROM json_each(?1))"
-    " UNION SELECT id FROM tombstones WHERE id IN (SELECT value FROM json_each(?1))"
+    " UNION SELECT id FROM tombstones WHERE content_mac = '' AND id IN (SELECT value FROM json_each(?1))"
 )
 
 

@@ -14,6 +14,7 @@ __all__ = ["prepare_report"]
 
 _HEADINGS = {
     "prepared": "# Kept in memory",
+    "corrected": "# Corrected in memory",
     "duplicate": "# In memory already",
     "refused": "# Refused, not stored",
 }
@@ -33,6 +34,11 @@ def _lead(result: PrepareResult, reader: Reader) -> str:
     text = quote(result.title, 100)
     if result.status == "duplicate":
         return f"{text} is known already, so it is not stored a second time. {_merged(result)}"
+    if result.status == "corrected":
+        old = f" instead of {quote(result.replaced_title, 100)}" if result.replaced_title else ""
+        fate = "was forgotten" if result.purged is not None else "is kept as a revision"
+        text = f"{text} is in memory now{old}. The old text {fate}. Connected services"
+        return f"{text} get it with the next sync: {call(reader, 'sync_memory', result.brand)}"
     sync = call(reader, "sync_memory", result.brand)
     return f"{text} is in memory, and searches find it now. Connected services get it with the next sync: {sync}"
 

@@ -77,6 +77,8 @@ def _report(kind: str, result: type) -> type[BaseModel]:
         "cut": (dict[str, Cut] | None, _CUT),
         "rest": (str | None, _REST),
     }
+    if kind == "storage-sync":
+        extra["next_run_seconds"] = (float | None, Field(description="Until whoever asked runs it again, or should."))
     name = f"{result.__name__.removesuffix('Result')}Report"
     return create_model(name, __config__=_CLOSED, **_members(result), **extra)
 

@@ -59,8 +59,10 @@ def storage_report(
         [_LEADS[result.status].format(took=duration(result.duration))],
         [(name, [block]) for name, block in zip(STORAGE_SECTIONS, sections, strict=True)],
     )
+    following = interval if result.retry_after is None else result.retry_after
+    data = {"kind": "storage-sync", **data_of(result), "next_run_seconds": following}
     rest = f"Check again once the first findings are repaired: {_again(result, reader, validate_only=True)}"
-    return Report(text, {"kind": "storage-sync", **data_of(result)}, result.exit_code, rest)
+    return Report(text, data, result.exit_code, rest)
 
 
 def _again(result: StorageSyncResult, reader: Reader, **arguments: bool) -> str:

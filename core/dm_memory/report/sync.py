@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -31,6 +32,7 @@ from dm_memory.report.parts import (
 )
 from dm_memory.report.reader import Reader, call
 from dm_memory.report.words import (
+    amount,
     counted,
     duration,
     entries,
@@ -295,7 +297,7 @@ class _Rendering:
             name = inline(service.engine, 60) + (f", {place}" if place else "")
             numbers = " | ".join(map(number, (service.stored, service.failed, service.queued)))
             rows.append(f"| {name} | {role_words(service.role)} | {numbers} | {_there(service)} |")
-        return ["\n".join(rows)]
+        return ["\n".join(rows), *(block for service in services if service.preview for block in _payloads(service))]
 
 
 # Sentences of the other sections -------------------------------------------------------------------------------------
@@ -374,6 +376,15 @@ def _there(service: ServiceResult) -> str:
     return f"{number(service.counted)} counted there{lacks}"
 
 
+def _payloads(service: ServiceResult) -> list[str]:
+    """Return, for a dry run, the first payloads as a service would get them."""
+    shown = (code(json.dumps(data_of(payload), ensure_ascii=False), 400) for payload in service.preview)
+    count = len(service.preview)
+    first = "The first payload" if count == 1 else f"The first {count} payloads"
+    heading = f"**{first}, as {inline(service.engine, 60)} would get {'it' if count == 1 else 'them'}**"
+    return [heading, "\n".join(f"- {payload}" for payload in shown)]
+
+
 def _state(result: SyncResult) -> list[str]:
     state = result.checkpoint
     kinds = f": {tally(state.by_content_type)}" if any(state.by_content_type.values()) else ""
@@ -415,10 +426,12 @@ def _checkpoint(result: SyncResult) -> str:
 
 def _capacity(result: SyncResult) -> list[str]:
     lines = [memory_capacity(result.store)]
-    lines += [
-        capacity_text(service.engine, service.role, service.capacity, measured=service.asked)
-        for service in result.services
-    ]
+    for service in result.services:
+        line = capacity_text(service.engine, service.role, service.capacity, measured=service.asked)
+        if service.needed is not None:
+            unit = service.capacity.unit if service.capacity else "entries"
+            line += f" This sync would need about {amount(service.needed, unit)} of it."
+        lines.append(line)
     return [lines[0] if len(lines) == 1 else "\n".join(f"- {line}" for line in lines)]
 
 

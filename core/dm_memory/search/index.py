@@ -10,12 +10,13 @@ from __future__ import annotations
 import math
 import threading
 import zlib
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from dm_memory.embedding.protocol import Embedder
 from dm_memory.search.scoring import profile_of
 from dm_memory.store.candidates import (
     EntryFacts,
@@ -29,6 +30,8 @@ from dm_memory.store.candidates import (
     vectors_after,
     word_counts,
 )
+from dm_memory.text.timestamps import from_iso
+from dm_memory.text.words import analyse, language_of
 
 if TYPE_CHECKING:
     import sqlite3
@@ -40,7 +43,7 @@ if TYPE_CHECKING:
     Rows = NDArray[np.int64]
     Mask = NDArray[np.bool_]
 
-__all__ = ["BrandIndex", "Indexes", "Posting"]
+__all__ = ["BrandIndex", "Indexes", "Posting", "moment_when_over"]
 
 MAX_BYTES = 256_000_000
 """Of all brands together; the ones asked longest ago go first."""
@@ -59,6 +62,7 @@ _MAX_CHANGED_SHARE = 0.2
 
 _MAX_POSTINGS_BYTES = 32_000_000
 _MAX_TAGS = 64
+_MAX_TEXTS = 4000
 _PRIORITIES = {"low": 0, "normal": 1, "high": 2}
 
 
@@ -85,12 +89,14 @@ class BrandIndex:
         self._postings: dict[str, Posting] = {}
         self._posting_bytes = 0
         self._tags: dict[str, Mask] = {}
+        self._texts: OrderedDict[tuple[str, ...], object] = OrderedDict()
         self.words_of_row: dict[int, Rows] = {}
 
     @property
     def nbytes(self) -> int:
         """Bytes of memory, about."""
-        return (self.vectors.nbytes + 64 * self.size + self._posting_bytes) if self.size else 0
+        remembered = 200 * len(self.words_of_row) + 2000 * len(self._texts)
+        return (self.vectors.nbytes + 80 * self.size + self._posting_bytes + remembered) if self.size else 0
 
     def refresh(self, connection: sqlite3.Connection) -> None:
         """Make this the store's present state."""
@@ -189,6 +195,30 @@ class BrandIndex:
         """Return which rows were recorded by a day."""
         return (self._days > 0) & (self._days <= day)
 
+    def words_of_text(self, text: str, languages: Sequence[str]) -> Counter[str]:
+        """Return the words of a text that is not in the index, and how often each occurs."""
+        key = ("words", text, *languages)
+        found = self._texts.get(key)
+        if not isinstance(found, Counter):
+            found = Counter(analyse(text, language_of(text, languages)).split())
+        self._remember_text(key, found)
+        return found
+
+    def vectors_of_texts(self, embedder: Embedder, texts: Sequence[str]) -> list[Sequence[float]]:
+        """Return the vectors of texts that are not in the index."""
+        found: dict[str, Any] = {text: self._texts.get(("vector", text)) for text in texts}
+        if missing := [text for text, vector in found.items() if vector is None]:
+            found |= dict(zip(missing, embedder.embed_documents(missing), strict=True))
+        for text, vector in found.items():
+            self._remember_text(("vector", text), vector)
+        return [found[text] for text in texts]
+
+    def _remember_text(self, key: tuple[str, ...], found: object) -> None:
+        self._texts[key] = found
+        self._texts.move_to_end(key)
+        if len(self._texts) > _MAX_TEXTS:
+            self._texts.popitem(last=False)
+
     def row(self, seq: int) -> int | None:
         """Return the row of an entry, None if it is not in the index."""
         return self._numbers.get(seq)
@@ -254,8 +284,13 @@ class BrandIndex:
         self._priorities = np.fromiter((_PRIORITIES.get(each.priority, 1) for each in entries), np.int64, size)
         self.retired = np.fromiter((each.state == "retired" for each in entries), np.bool_, size)
         self.guidelines = np.fromiter((each.content_type == "guideline" for each in entries), np.bool_, size)
-        self.expiring = [(row, each.expires_at) for row, each in enumerate(entries) if each.expires_at]
-        self.retired_at = [(row, each.retired_at) for row, each in enumerate(entries) if each.state == "retired"]
+        self.over_at = np.full(size, np.inf)
+        self.retired_at = np.full(size, np.inf)
+        for row, each in enumerate(entries):
+            if each.expires_at:
+                self.over_at[row] = moment_when_over(each.expires_at)
+            if each.state == "retired":
+                self.retired_at[row] = moment_when_over(each.retired_at)
         self.neighbours = _neighbours(entries)
 
     def _set_lengths(self, lengths: Floats) -> None:
@@ -407,6 +442,12 @@ def _neighbours(entries: Sequence[EntryFacts]) -> Rows:
         if after - before <= _SESSION_SECONDS:
             found[1, row], found[0, following] = following, row
     return found
+
+
+def moment_when_over(moment: str) -> float:
+    """Return when a moment is over, in seconds since 1970: a day counts to its end; what is no date never is over."""
+    found = from_iso(f"{moment}T23:59:59.999" if len(moment) == len("2026-01-31") else moment) if moment else None
+    return found.timestamp() if found else math.inf
 
 
 def _seconds(moment: str) -> float:

@@ -167,12 +167,21 @@ def add_neighbours(scores: Scores, neighbours: Rows) -> None:
     scores.fused = scores.fused + scores.by_neighbours
 
 
-def by_likeness(question: Floats, weights: Floats, words: Floats) -> float:
-    """Return how well single words of a text stand for a question's: each one's most similar, weighted by rarity."""
+def by_likeness(question: Floats, weights: Floats, words: Floats, starts: Rows) -> Floats:
+    """Return how well single words of texts stand for a question's: each one's most similar, weighted by rarity.
+
+    Args:
+        question: Vectors of the question's words.
+        weights: Their rarity.
+        words: Vectors of all texts' words, one text after the other; none is empty.
+        starts: Where each text begins.
+    """
     import numpy as np  # noqa: PLC0415  # as above
 
-    best = np.maximum((question @ words.T).max(axis=1), 0)
-    return float((best * weights).sum() / weights.sum())
+    each = np.vecdot(question[:, None], words[None])  # a matrix product waits for its threads on a busy machine
+    best = np.maximum(np.maximum.reduceat(each, starts, axis=1), 0)
+    found: Floats = weights @ best / weights.sum()
+    return found
 
 
 def relevance_of(share: float, similarity: float | None, profile: Profile, *, known: bool) -> Relevance:

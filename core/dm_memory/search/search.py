@@ -14,6 +14,7 @@ from dm_memory.errors import ConfigurationError, InputError
 from dm_memory.findings import Finding, Severity
 from dm_memory.items import Item
 from dm_memory.search.dates import period_of, read_period
+from dm_memory.search.hits import hits_of
 from dm_memory.search.index import Indexes
 from dm_memory.search.knowledge import entities_in, history_lines
 from dm_memory.search.likeness import WordVectors
@@ -130,7 +131,8 @@ class Searcher:
             ranking = Ranking(connection, index, asked.question, asked.filters, vectors=vectors, now=now)
             ranking.add_waiting(found.waiting)
             ranking.rank(list(seqs_of(connection, ids=proposals.by_id).values()) if proposals.by_id else ())
-            hits = ranking.hits(request.limit, explain=request.explain)
+            retired = bool(request.include_retired)
+            hits = hits_of(connection, ranking, request.limit, retired=retired, explain=request.explain)
             embedded, size = index.embedded, index.size
         self.indexes.trim()
         if self._words is not None:

@@ -209,11 +209,11 @@ def texts_containing(connection: sqlite3.Connection, part: str) -> list[int]:
     return [seq for (seq,) in connection.execute(sql, (part,))]
 
 
-def texts_in_force(connection: sqlite3.Connection, moment: str, limit: int) -> list[tuple[int, int, str]]:
+def texts_in_force(connection: sqlite3.Connection, moment: str) -> list[tuple[int, int, str]]:
     """Return the entries that had another text at a moment (ISO-8601): ``seq``, revision and that text."""
     rows = connection.execute(
-        "SELECT seq, min(number), content FROM revisions WHERE replaced_at > ? GROUP BY seq ORDER BY seq LIMIT ?",
-        (moment, limit),
+        "SELECT seq, min(number), content FROM revisions WHERE replaced_at > ? GROUP BY seq ORDER BY seq",
+        (moment,),
     )
     return rows.fetchall()
 

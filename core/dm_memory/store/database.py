@@ -8,6 +8,7 @@ Nothing else in this process may open and close the file: that would drop SQLite
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import sqlite3
@@ -19,8 +20,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from dm_memory.errors import DamagedStoreError, HomeError, StoreError
-from dm_memory.store.files import make_private_folder
+from dm_memory.errors import DamagedStoreError, HomeError, StoreError, system_reason
+from dm_memory.store.files import is_file, make_private_folder, sqlite_uri
 from dm_memory.store.home_0_2 import is_home_0_2
 from dm_memory.store.schema import APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION
 
@@ -143,8 +144,8 @@ def open_store(memory_dir: Path, brand: str, busy_seconds: float = _BUSY_SECONDS
         with contextlib.suppress(FileExistsError):
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600))
     except OSError as error:
-        message = f"The memory folder {memory_dir} can't be written ({error.strerror})."
-        raise HomeError(message, "Make the folder writable, or free space, and sync again.") from error
+        reason, remedy = system_reason(error)
+        raise HomeError(f"The memory folder {memory_dir} can't be written ({reason}).", remedy) from error
     with store_errors(path):
         connection = _connect(path, "mode=rw", busy_seconds)
         try:
@@ -225,10 +226,8 @@ def is_present(memory_dir: Path) -> bool:
 
 
 def _connect(path: Path, options: str, busy_seconds: float) -> sqlite3.Connection:
-    uri = path.absolute().as_posix().replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-    return sqlite3.connect(
-        f"file:{uri}?{options}", uri=True, isolation_level=None, check_same_thread=False, timeout=busy_seconds
-    )
+    uri = sqlite_uri(path, options)
+    return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=busy_seconds)
 
 
 def _connect_to_read(path: Path, stack: contextlib.ExitStack) -> sqlite3.Connection:
@@ -254,10 +253,13 @@ def _inspect(path: Path) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        message = f"The memory {path} can't be opened ({error.strerror})."
-        raise StoreError(message, "Make the brand's memory folder readable and writable.") from error
+        reason, remedy = system_reason(error)
+        raise StoreError(f"The memory {path} can't be opened ({reason}).", remedy) from error
     if not stat.S_ISREG(status.st_mode):
         raise _damaged(path, "is a link, a folder or a device")
+    with store_errors(path):
+        for suffix in ("-wal", "-shm", "-journal"):
+            is_file(path.with_name(path.name + suffix))  # else it is refused: SQLite would follow and open it
     return True
 
 
@@ -383,8 +385,8 @@ def store_errors(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         raise _translated(path, error) or error from error
     except OSError as error:
-        message = f"The memory {path} can't be read or written ({error.strerror or type(error).__name__})."
-        raise StoreError(message, "Check the disk's space and the folder's permissions, then try again.") from error
+        reason, remedy = system_reason(error)
+        raise StoreError(f"The memory {path} can't be read or written ({reason}).", remedy) from error
 
 
 def _translated(path: Path, error: sqlite3.Error) -> StoreError | None:
@@ -392,10 +394,51 @@ def _translated(path: Path, error: sqlite3.Error) -> StoreError | None:
     no_text = not name and text.startswith("Could not decode")  # bytes that are no UTF-8
     if no_text or name.startswith(_DAMAGE) or (name == "SQLITE_ERROR" and text.startswith(_FOREIGN)):
         return _damaged(path, "is damaged")
+    if limit := _system_limit(path, name):
+        reason, remedy = limit
+        return StoreError(f"The memory {path} can't be read or written ({reason}).", remedy)
     for prefix, problem, remedy in _MEANINGS:
         if name.startswith(prefix):
             return StoreError(problem.format(path=path), remedy)
     return None
+
+
+_LONGEST_PATH = 504
+"""Bytes: SQLite's own limit, less the longest ending of the files beside the database."""
+_DESCRIPTORS = 4
+_PROBE = bytes(1 << 16)
+
+
+def _system_limit(path: Path, name: str) -> tuple[str, str] | None:
+    """Return which limit of the system made SQLite fail, which says no more than that it can't open or write."""
+    if name.startswith("SQLITE_CANTOPEN") and len(os.fsencode(path.absolute())) > _LONGEST_PATH:
+        return system_reason(OSError(errno.ENAMETOOLONG, ""))
+    if not name.startswith(("SQLITE_CANTOPEN", "SQLITE_IOERR")):
+        return None
+    try:
+        with contextlib.ExitStack() as stack:
+            for _ in range(_DESCRIPTORS):  # as many as SQLite opens
+                stack.enter_context(open(os.devnull, "rb"))  # noqa: PTH123  # no path of ours
+            if name.startswith("SQLITE_IOERR"):
+                _probe_size(path)
+                with tempfile.TemporaryFile(dir=path.parent) as file:
+                    file.write(_PROBE)
+    except OSError as error:
+        return system_reason(error)
+    return None
+
+
+def _probe_size(path: Path) -> None:
+    """Raise ``OSError`` if a file of the database is as large as a process may make one."""
+    try:
+        import resource  # noqa: PLC0415  # Windows has none, and no such limit
+    except ImportError:
+        return
+    limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    files = (path.with_name(path.name + suffix) for suffix in ("", "-wal"))
+    largest = max((file.stat().st_size for file in files if file.exists()), default=0)
+    if limit not in {resource.RLIM_INFINITY, -1} and limit <= largest + len(_PROBE):
+        raise OSError(errno.EFBIG, "")
 
 
 def reading(memory_dir: Path, brand: str, question: Callable[[Store | None], _Answer]) -> _Answer:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import orjson
@@ -41,6 +40,7 @@ __all__ = [
     "put_tags",
     "replace_entries",
     "see",
+    "seqs_by_key",
     "seqs_seen_in",
     "tags_of",
     "texts_of",
@@ -62,8 +62,7 @@ class Tag(NamedTuple):
     removed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """What a plan needs of an entry that is in memory."""
 
     seq: int
@@ -130,7 +129,7 @@ class EntryRow(NamedTuple):
 _COLUMNS = EntryRow._fields
 _INSERT = f"INSERT INTO entries ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
 _UPDATE = f"UPDATE entries SET ({', '.join(_COLUMNS)}) = ({', '.join('?' * len(_COLUMNS))}) WHERE seq = ?"
-SELECT_KNOWN = f"SELECT {', '.join(Known.__dataclass_fields__)} FROM entries WHERE "
+SELECT_KNOWN = f"SELECT {', '.join(Known._fields)} FROM entries WHERE "
 SELECT_ROWS = f"SELECT {', '.join(_COLUMNS)} FROM entries WHERE seq IN (SELECT value FROM json_each(?))"
 
 
@@ -151,6 +150,11 @@ class Census(NamedTuple):
     def current(self) -> int:
         """How many are current."""
         return sum(self.by_type.values())
+
+    @property
+    def all(self) -> int:
+        """How many there are."""
+        return self.current + self.retired
 
 
 def census(connection: sqlite3.Connection) -> Census:
@@ -215,6 +219,12 @@ def known_by_key(connection: sqlite3.Connection, keys: Iterable[str]) -> dict[st
 def known_by_seq(connection: sqlite3.Connection, seqs: Iterable[int]) -> dict[int, Known]:
     """Return these entries, by ``seq``."""
     return {row.seq: row for row in _known(connection, "seq IN (SELECT value FROM json_each(?))", in_json(seqs))}
+
+
+def seqs_by_key(connection: sqlite3.Connection, keys: Iterable[str]) -> dict[str, int]:
+    """Return the row numbers of entries by key, from the index alone."""
+    sql = "SELECT key, seq FROM entries WHERE key IN (SELECT value FROM json_each(?))"
+    return dict(connection.execute(sql, (in_json(keys),)).fetchall())
 
 
 def known_by_list(

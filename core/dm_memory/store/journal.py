@@ -30,8 +30,8 @@ from typing import Any
 import filelock
 import orjson
 
-from dm_memory.errors import StoreError
-from dm_memory.store.files import make_private_folder, sync_folder, write_atomic
+from dm_memory.errors import StoreError, system_reason
+from dm_memory.store.files import is_file, make_private_folder, open_own, read_own, sync_folder, write_atomic
 
 __all__ = ["JOURNAL", "Journal", "Tail"]
 
@@ -40,8 +40,11 @@ JOURNAL = "journal.jsonl"
 _LOCK = ".journal.lock"
 _LOCK_SECONDS = 30.0
 _VERSION = 1
-_FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-_NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+_APPENDING = os.O_RDWR | os.O_CREAT | os.O_APPEND
+_MOST_BYTES = 1 << 30
+"""A journal of a million entries has less; reading one that is larger, a sparse file for one, would fill the memory."""
+
+_MOVE_AWAY = "Move it out of the way, then sync again: it is written again from memory."
 
 Record = Mapping[str, Any]
 
@@ -81,8 +84,7 @@ class Journal:
         """
         lines = [_line(record) for record in records]
         with self._locked(), self._errors():
-            descriptor = os.open(self.path, _FLAGS | _NO_LINK, 0o600)
-            with os.fdopen(descriptor, "r+b", buffering=0) as file:
+            with os.fdopen(open_own(self.path, _APPENDING), "r+b", buffering=0) as file:
                 size = file.seek(0, os.SEEK_END)
                 identity = self._identity(file)
                 if not size or not identity:
@@ -103,11 +105,12 @@ class Journal:
         if not os.path.lexists(self.path):
             return Tail("", 0, ())
         with self._errors():
-            descriptor = os.open(self.path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | _NO_LINK)
-            with os.fdopen(descriptor, "rb") as file:
+            with os.fdopen(open_own(self.path), "rb") as file:
                 identity = self._identity(file)
                 file.seek(start)
-                data = file.read()
+                data = file.read(_MOST_BYTES + 1)
+        if len(data) > _MOST_BYTES:
+            raise self._unusable(f"{self.path.name} is larger than {_MOST_BYTES:,} bytes", _MOVE_AWAY)
         records: list[Record] = []
         skipped = 0
         for line in data.split(b"\n"):
@@ -121,7 +124,7 @@ class Journal:
     def size(self) -> int:
         """Return the file's size in bytes, 0 if there is none."""
         try:
-            return self.path.stat().st_size
+            return self.path.lstat().st_size if is_file(self.path) else 0
         except OSError:
             return 0
 
@@ -140,7 +143,7 @@ class Journal:
     def place_of(self, line: int) -> int:
         """Return the place at which a line (from 0) begins, the end if there are fewer."""
         with self._errors():
-            data = self.path.read_bytes()
+            data = read_own(self.path, _MOST_BYTES)
         place = 0
         for _ in range(line):
             place = data.find(b"\n", place) + 1 or len(data)
@@ -156,14 +159,14 @@ class Journal:
     def _locked(self) -> Iterator[None]:
         with self._errors():
             make_private_folder(self.path.parent)
-            if os.path.lexists(self.path) and not self.path.is_file():
-                raise self._unusable("it is a folder, a link or a device")
+            for path in (self.path, self._lock_path):
+                is_file(path)  # else it is refused: a pipe or a device is never opened
         lock = filelock.FileLock(self._lock_path, mode=0o600, thread_local=False, timeout=_LOCK_SECONDS)
         try:
             with self._errors():
                 lock.acquire()
         except filelock.Timeout:
-            raise self._unusable("another program keeps it locked") from None
+            raise self._unusable("another program keeps it locked", "Close that program and try again.") from None
         try:
             yield
         finally:
@@ -176,13 +179,10 @@ class Journal:
         except OSError as error:
             if isinstance(error, filelock.Timeout):
                 raise
-            raise self._unusable(error.strerror or type(error).__name__) from error
+            raise self._unusable(*system_reason(error)) from error
 
-    def _unusable(self, why: str) -> StoreError:
-        return StoreError(
-            f"The journal {self.path} can't be read or written ({why}).",
-            "Free space, or make it a file that can be written, then try again.",
-        )
+    def _unusable(self, why: str, remedy: str) -> StoreError:
+        return StoreError(f"The journal {self.path} can't be read or written ({why}).", remedy)
 
     @staticmethod
     def _identity(file: Any) -> str:  # noqa: ANN401  # a raw or a buffered file

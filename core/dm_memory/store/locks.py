@@ -14,15 +14,16 @@ from pathlib import Path
 import filelock
 import orjson
 
-from dm_memory.errors import HomeError, LockTimeoutError
+from dm_memory.errors import HomeError, LockTimeoutError, system_reason
 from dm_memory.requests import Progress
-from dm_memory.store.files import make_private_folder, write_atomic
+from dm_memory.store.files import is_file, make_private_folder, read_own, write_atomic
 from dm_memory.text.timestamps import Clock, to_iso
 
 __all__ = ["brand_lock", "lock_holder"]
 
 _LOCK = ".sync.lock"
 _NOTE = ".sync.holder.json"
+_NOTE_BYTES = 4096
 _POLL_SECONDS = 0.05
 
 
@@ -39,6 +40,7 @@ async def brand_lock(
     """
     try:
         make_private_folder(memory_dir)
+        is_file(memory_dir / _LOCK)  # a pipe or a device is never opened
     except OSError as error:
         raise _unwritable(memory_dir, error) from error
     lock = filelock.FileLock(memory_dir / _LOCK, mode=0o600, thread_local=False)
@@ -91,7 +93,7 @@ async def _acquire(
 def lock_holder(memory_dir: Path) -> str:
     """Say in words who holds the brand, or "" where nobody left a note. The note of a killed process may linger."""
     try:
-        note = orjson.loads((memory_dir / _NOTE).read_bytes())
+        note = orjson.loads(read_own(memory_dir / _NOTE, _NOTE_BYTES))
         return f"process {int(note['pid'])} on {note['host']} ({note['program']}), since {note['since']}"
     except (OSError, ValueError, KeyError, TypeError):
         return ""
@@ -100,8 +102,11 @@ def lock_holder(memory_dir: Path) -> str:
 def is_locked(memory_dir: Path) -> bool:
     """Tell whether a sync is running, without writing anything and without disturbing it."""
     path = memory_dir / _LOCK
-    if not path.exists() or not os.access(path, os.W_OK):
-        return False
+    try:
+        if not is_file(path) or not os.access(path, os.W_OK):
+            return False
+    except OSError:
+        return False  # no sync can hold that
     lock = filelock.FileLock(path, mode=0o600, thread_local=False)
     try:
         lock.acquire(blocking=False)
@@ -116,5 +121,5 @@ def _program() -> str:
 
 
 def _unwritable(memory_dir: Path, error: OSError) -> HomeError:
-    message = f"The memory folder {memory_dir} can't be written ({error.strerror or type(error).__name__})."
-    return HomeError(message, "Make the folder writable, or free space, and sync again.")
+    reason, remedy = system_reason(error)
+    return HomeError(f"The memory folder {memory_dir} can't be written ({reason}).", remedy)

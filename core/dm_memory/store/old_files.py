@@ -13,6 +13,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from dm_memory.store.files import sqlite_uri
+
 __all__ = ["OldFile", "Row", "is_file", "nothing", "opened"]
 
 Row = dict[str, Any]
@@ -131,7 +133,7 @@ def opened(path: Path) -> Iterator[OldFile | None]:
             shutil.copyfile(log, folder / log.name)
             path, options = Path(shutil.copyfile(path, folder / path.name)), "mode=rw"
         try:
-            connection = sqlite3.connect(f"{path.absolute().as_uri()}?{options}", uri=True, isolation_level=None)
+            connection = sqlite3.connect(sqlite_uri(path, options), uri=True, isolation_level=None)
         except sqlite3.Error as error:
             raise OSError(f"{path} can't be opened.") from error
         database = OldFile(stack.enter_context(closing(connection)))

@@ -16,13 +16,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from dm_memory.errors import DamagedStoreError, HomeError, StoreError
+from dm_memory.errors import DamagedStoreError, HomeError, StoreError, system_reason
 from dm_memory.findings import Finding, Severity
 from dm_memory.items import storage_id
 from dm_memory.store import entries as table
 from dm_memory.store.database import FILE_NAME, Store, connect_to_read, is_present, open_store, store_errors
 from dm_memory.store.entries import EntryRow, Tag
-from dm_memory.store.files import remove_leftovers, sync_folder
+from dm_memory.store.files import remove_leftovers, sqlite_uri, sync_folder
 from dm_memory.store.forgetting import (
     PENDING,
     Forgotten,
@@ -68,7 +68,7 @@ def open_or_rebuild(
     Raises:
         HomeError, StoreError: It can't be opened, or a damaged file can't be set aside.
     """
-    remove_leftovers(memory_dir)
+    remove_leftovers(memory_dir, "pending", "stored", "cache")
     now = to_iso(clock())
     journal = Journal(memory_dir)
     taken: list[Finding] = []
@@ -126,8 +126,8 @@ def _set_aside(path: Path) -> Path:
             with contextlib.suppress(FileNotFoundError):
                 path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
     except OSError as error:
-        message = f"The memory {path} is damaged and can't be set aside ({error.strerror})."
-        raise HomeError(message, "Move the file away by hand, then sync again.") from error
+        reason, remedy = system_reason(error)
+        raise HomeError(f"The memory {path} is damaged and can't be set aside ({reason}).", remedy) from error
     return aside
 
 
@@ -171,8 +171,9 @@ def _resume(memory_dir: Path) -> None:
         for suffix in ("", "-wal", "-shm"):
             new.with_name(new.name + suffix).unlink(missing_ok=True)
     except OSError as error:
-        message = f"{new}, left by a process that was stopped, can't be removed ({error.strerror})."
-        raise HomeError(message, "Remove it by hand, then sync again.") from error
+        reason, remedy = system_reason(error)
+        message = f"{new}, left by a process that was stopped, can't be removed ({reason})."
+        raise HomeError(message, remedy) from error
 
 
 def _is_whole(new: Path) -> bool:
@@ -192,11 +193,11 @@ def _put_in_place(memory_dir: Path) -> None:
             "-shm",
         ):  # of a file that is not there any more; SQLite would take them for the new one's
             path.with_name(path.name + suffix).unlink(missing_ok=True)
-        (memory_dir / _REBUILT_NAME).rename(path)
+        (memory_dir / _REBUILT_NAME).replace(path)  # an empty file may be there
         sync_folder(memory_dir)
     except OSError as error:
-        message = f"The rebuilt memory can't be put in the place of {path} ({error.strerror})."
-        raise HomeError(message, "Make the folder writable, then sync again.") from error
+        reason, remedy = system_reason(error)
+        raise HomeError(f"The rebuilt memory can't be put in the place of {path} ({reason}).", remedy) from error
 
 
 # What a damaged file still gives ------------------------------------------------------------------------------------
@@ -207,9 +208,8 @@ def _salvage(store: Store, damaged: Path, now: str) -> int:
     if damaged.is_symlink() or not damaged.is_file():
         return 0  # what it points at is not ours
     saved = 0
-    uri = damaged.absolute().as_posix().replace("%", "%25").replace("?", "%3f").replace("#", "%23")
     try:
-        source = sqlite3.connect(f"file:{uri}?mode=rw", uri=True, isolation_level=None)
+        source = sqlite3.connect(sqlite_uri(damaged, "mode=rw"), uri=True, isolation_level=None)
     except sqlite3.Error:
         return 0
     with contextlib.closing(source):

@@ -22,6 +22,7 @@ __all__ = [
     "count_failed",
     "delete",
     "doubt",
+    "drop",
     "due_page",
     "fail",
     "fill",
@@ -180,6 +181,15 @@ def delete(connection: sqlite3.Connection, services: Iterable[str], ids: Collect
         " action = excluded.action, run = excluded.run, attempts = 0, next_attempt = '', error = '',"
         " confirmed = CASE confirmed WHEN '' THEN '?' ELSE confirmed END",
         [(service, id_, run) for service in services for id_ in ids],
+    )
+
+
+def drop(connection: sqlite3.Connection, service: str, ids: Iterable[str]) -> None:
+    """Drop what is known of entries in a service, unless something of them is due there."""
+    connection.execute(
+        "DELETE FROM deliveries WHERE service = ? AND kind = 'entry' AND wanted = confirmed"
+        " AND id IN (SELECT value FROM json_each(?))",
+        (service, in_json(ids)),
     )
 
 

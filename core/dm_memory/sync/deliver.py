@@ -280,7 +280,10 @@ class Delivering:
     async def _stored_already(self, page: Sequence[Delivery]) -> dict[str, str]:
         """Return the versions a service has of entries that it may have although nobody recorded it."""
         ids = [
-            due.id for due in page if due.run != self.options.run or due.action in _ELSEWHERE or due.confirmed == "?"
+            due.id
+            for due in page
+            if due.action != Action.FORCED
+            and (due.run != self.options.run or due.action in _ELSEWHERE or due.confirmed == "?")
         ]
         if not ids or self._is_rebuilding():
             return {}

@@ -7,7 +7,7 @@ They are written at most once a run, and not if nothing changed.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ import orjson
 from dm_memory.brand.sources.pending import GRAPH_PREFIX
 from dm_memory.findings import Finding, Severity
 from dm_memory.store.database import Store
-from dm_memory.store.files import write_atomic
+from dm_memory.store.entries import census
+from dm_memory.store.files import read_own, write_atomic
 from dm_memory.text.hashing import script_hash
 from dm_memory.text.timestamps import to_local_iso
 
@@ -30,8 +31,10 @@ _STAMP = "index_stamp"
 INDEX_CLOCK = "index_clock"
 """The stored fact that says up to which moment of the store's clock the exports go."""
 _PAGE = 1000
+_STORAGE_ID = b'"storage_id":"'
 _UUID_CHARS = 36
 _PATCHED_BYTES = 64 * 1024 * 1024
+_MOST_BYTES = 4 * _PATCHED_BYTES
 
 
 def write_index(store: Store, memory_dir: Path, vector_db: str) -> list[Finding]:
@@ -65,7 +68,7 @@ def write_index(store: Store, memory_dir: Path, vector_db: str) -> list[Finding]
 def _foreign(store: Store, path: Path) -> tuple[dict[str, bytes], list[Finding]]:
     """Return the entries that the script wrote itself; a file that can't be read is rebuilt from memory."""
     try:
-        entries = orjson.loads(path.read_bytes())
+        entries = orjson.loads(read_own(path, _MOST_BYTES))
     except (OSError, ValueError):
         entries = None
     if not isinstance(entries, list):
@@ -88,16 +91,27 @@ def _patched(store: Store, path: Path, vector_db: str) -> Iterator[bytes] | None
     """
     if path.stat().st_size > _PATCHED_BYTES:
         return None
-    lines = path.read_bytes().split(b"\n")[1:-2]
-    entries = {_storage_id(line): line.removesuffix(b",") for line in lines}
-    since = int(store.meta(INDEX_CLOCK) or 0)
-    for (id_,) in store.rows("SELECT id FROM entries WHERE updated_at > ?", (since,)):
-        entries.pop(id_.encode(), None)
-    for _, id_, entry in _entries(store, vector_db, since):
-        entries[id_.encode()] = entry
-    if not entries or len(entries) != store.value("SELECT count(*) FROM entries WHERE duplicate_of IS NULL"):
+    data = read_own(path, _PATCHED_BYTES)
+    if not (data.startswith(b"[\n") and data.endswith(b"\n]\n")):
         return None
-    return iter((b"[\n", b",\n".join(entries.values()), b"\n]\n"))
+    since = int(store.meta(INDEX_CLOCK) or 0)
+    changed = {id_.encode() for (id_,) in store.rows("SELECT id FROM entries WHERE updated_at > ?", (since,))}
+    fresh = {id_.encode(): entry for _, id_, entry in _entries(store, vector_db, since)}
+    lines = data[2:-3].split(b",\n")
+    del data  # tens of megabytes
+    entries = [fresh.pop(id_, b"") if (id_ := _storage_id(line)) in changed else line for line in lines]
+    entries = [entry for entry in (*entries, *fresh.values()) if entry]
+    if not entries or len(entries) != census(store.connection).all:
+        return None
+    return _array(entries)
+
+
+def _array(entries: Sequence[bytes]) -> Iterator[bytes]:
+    """Yield a JSON array, an entry a line."""
+    yield b"[\n"
+    for start in range(0, len(entries), _PAGE):
+        yield (b",\n" if start else b"") + b",\n".join(entries[start : start + _PAGE])
+    yield b"\n]\n"
 
 
 def _index(store: Store, vector_db: str, foreign: dict[str, bytes]) -> Iterator[bytes]:
@@ -153,14 +167,14 @@ def write_checkpoint(memory_dir: Path, state: dict[str, Any]) -> None:
 
 def _storage_id(line: bytes) -> bytes:
     """Return the storage id of an entry as we write it, or the whole line of anything else."""
-    _, _, rest = line.partition(b'"storage_id":"')
-    return rest[:_UUID_CHARS] or line
+    start = line.find(_STORAGE_ID) + len(_STORAGE_ID)
+    return line[start : start + _UUID_CHARS] if start >= len(_STORAGE_ID) else line
 
 
 def _stamp(path: Path) -> str:
     """Return what tells our own file from one that somebody wrote since, or "" if there is none."""
     try:
-        status = path.stat()
+        status = path.lstat()
     except OSError:
         return ""
     return f"{status.st_ino}:{status.st_size}:{status.st_mtime_ns}"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from dm_memory.errors import DmMemoryError
+from dm_memory.errors import DmMemoryError, system_reason
 from dm_memory.findings import Finding, Severity
 from dm_memory.requests import Scope
 from dm_memory.results import CheckpointState, Failure, NextSync, ServiceResult, StoreResult, SyncResult
@@ -20,7 +21,15 @@ from dm_memory.store.entries import Census, census, in_json
 from dm_memory.store.history import count_facts
 from dm_memory.store.vectors import count_without
 from dm_memory.sync.contradictions import contradiction_findings
-from dm_memory.sync.exports import CHECKPOINT, INDEX_CLOCK, write_checkpoint, write_index, write_last_sync
+from dm_memory.sync.exports import (
+    CHECKPOINT,
+    INDEX,
+    INDEX_CLOCK,
+    LAST_SYNC,
+    write_checkpoint,
+    write_index,
+    write_last_sync,
+)
 from dm_memory.sync.pending import export_prepared, move_stored
 from dm_memory.sync.run import Delivered, Run
 from dm_memory.text.flags import compliance_note
@@ -174,20 +183,30 @@ def _record(run: Run, status: str, checkpoint: CheckpointState, at: str) -> None
                 "by_content_type": dict(checkpoint.by_content_type),
             }
             store.set_meta("checkpoint", orjson.dumps(kept).decode())
-    try:
-        if run.pending_names:
-            run.outcomes.add_findings(move_stored(store, run.memory_dir, run.pending_names, run.env.vector_db))
-        if run.changed:
-            export_prepared(store, run.memory_dir, int(store.meta(INDEX_CLOCK) or 0), run.env.vector_db)
-        run.outcomes.add_findings(write_index(store, run.memory_dir, run.env.vector_db))
-        if status == "complete" and (run.changed or not (run.memory_dir / "_last_sync.json").exists()):
+    exported_to = int(store.meta(INDEX_CLOCK) or 0)
+
+    def last_sync() -> None:
+        if status == "complete" and (run.changed or not os.path.lexists(run.memory_dir / LAST_SYNC)):
             write_last_sync(run.memory_dir, at, run.outcomes.counts.stored)
-        state = _state(run, status, checkpoint, at)
-        write_checkpoint(run.memory_dir, state)
+
+    folder, vector_db = run.memory_dir, run.env.vector_db
+    if run.pending_names:
+        run.outcomes.add_findings(move_stored(store, folder, run.pending_names, vector_db))
+    if run.changed:
+        _export(run, "stored/", lambda: export_prepared(store, folder, exported_to, vector_db))
+    _export(run, INDEX, lambda: run.outcomes.add_findings(write_index(store, folder, vector_db)))
+    _export(run, LAST_SYNC, last_sync)
+    _export(run, CHECKPOINT, lambda: write_checkpoint(folder, _state(run, status, checkpoint, at)))
+
+
+def _export(run: Run, name: str, write: Callable[[], None]) -> None:
+    """Write one of the files that others read. One that can't be written costs the others nothing."""
+    try:
+        write()
     except OSError as error:
-        message = f"The files for other tools in {run.memory_dir} could not be brought up to date ({error.strerror})."
-        remedy = "Free space or make the folder writable, then sync again."
-        run.outcomes.add_findings([Finding("export-failed", Severity.WARNING, message, remedy)])
+        reason, remedy = system_reason(error)
+        message = f"memory/{name}, which other tools read, could not be brought up to date ({reason})."
+        run.outcomes.add_findings([Finding("export-failed", Severity.WARNING, message, remedy, f"memory/{name}")])
 
 
 def _state(run: Run, status: str, checkpoint: CheckpointState, at: str) -> dict[str, Any]:

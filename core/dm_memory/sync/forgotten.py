@@ -6,6 +6,7 @@ files, and a look at the bytes that are left.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any
@@ -36,7 +37,9 @@ from dm_memory.sync.exports import write_index
 from dm_memory.sync.run import Delivered, Run
 from dm_memory.text.hashing import content_hash
 
-__all__ = ["keep_forgotten", "purge", "settle"]
+__all__ = ["agree_on_key", "keep_forgotten", "purge", "settle"]
+
+_log = logging.getLogger(__name__)
 
 
 async def keep_forgotten(run: Run) -> None:
@@ -70,6 +73,16 @@ def _finish(run: Run) -> None:
     again = {digest for text in texts if isinstance(text, str) and forgotten.has(digest := content_hash(text))}
     if again:  # handed in where nobody could know that it had been forgotten
         purge_journal(run.store, run.journal, (), again)
+
+
+async def agree_on_key(run: Run) -> None:
+    """Make the team's key that of new tombstones, if the shared store answers; else they are translated later."""
+    for service in run.env.services:
+        if service.capabilities.shared:
+            try:
+                await _shared_key(run, service)
+            except Exception as error:  # noqa: BLE001  # what is wrong with it is met again, and reported, by the delivery
+                _log.info("the shared key could not be read: %s", type(error).__name__)
 
 
 async def settle(run: Run, service: Service) -> None:
@@ -125,15 +138,24 @@ async def _read_tombstones(run: Run, service: Service) -> None:
     stones: list[Any] = []
     while True:
         page, following = await _ask(service, partial(_tombstones, place))
-        stones += [stone for stone in page if stone.content_mac]
+        stones += page
         if following is None:
             break
         place = following
-    if stones:
+    removed = [stone.id for stone in stones if not stone.content_mac]
+    if removed:
+        await run.worker.run(_note_removed, run, service.name, removed)
+    if buried := [stone for stone in stones if stone.content_mac]:
         key = await _shared_key(run, service)
-        await run.worker.run(_bury, run, service, key, stones)
+        await run.worker.run(_bury, run, service, key, buried)
     if place is not None and not run.request.dry_run:
         await run.worker.run(run.store.set_meta, name, f"{place[0]}/{place[1]}")
+
+
+def _note_removed(run: Run, service: str, ids: Sequence[str]) -> None:
+    """Expect nothing any more of entries that another machine removed, as duplicates: they must not come back there."""
+    with run.store.transaction() as connection:
+        outbox.drop(connection, service, ids)
 
 
 async def _tombstones(place: Any, store: Any) -> Any:  # noqa: ANN401  # the store's own

@@ -39,10 +39,18 @@ ROLLING_LIMIT = 200
 """The plugin's scripts keep this many insights; a file with fewer has lost none."""
 
 TextHash = Callable[[Item], str]
+Digest = Callable[[Item], str]
 
 
 def identified(
-    connection: sqlite3.Connection, path: str, items: Sequence[Item], text_hash: TextHash, *, may_have_rolled: bool
+    connection: sqlite3.Connection,
+    path: str,
+    items: Sequence[Item],
+    text_hash: TextHash,
+    digest: Digest,
+    met: dict[str, Known],
+    *,
+    may_have_rolled: bool,
 ) -> list[Item]:
     """Return the items of one file with the keys under which they are known, or will be.
 
@@ -51,11 +59,14 @@ def identified(
         path: The file.
         items: What it states.
         text_hash: Returns the content hash that an item will have in memory.
+        digest: Returns what an entry's ``source_digest`` is if the item reads as it did when it was stored; much
+            cheaper than the hash, which only the guard's text has.
+        met: Gains the entries of the file's lists, by key: nobody has to read them again.
         may_have_rolled: Whether entries may have left the file unseen.
     """
     items = _ties(connection, items, text_hash, may_have_rolled=may_have_rolled)
-    items = _lists(connection, items, text_hash)
-    items = _headings(connection, path, items, text_hash)
+    items = _lists(connection, items, text_hash, digest, met)
+    items = _headings(connection, path, items, text_hash, digest)
     return _statements(connection, items)
 
 
@@ -109,7 +120,13 @@ def _free_key(base: str, taken: set[str]) -> str:
     return key
 
 
-def _lists(connection: sqlite3.Connection, items: Sequence[Item], text_hash: TextHash) -> list[Item]:
+def _lists(
+    connection: sqlite3.Connection,
+    items: Sequence[Item],
+    text_hash: TextHash,
+    digest: Digest,
+    met: dict[str, Known],
+) -> list[Item]:
     groups: dict[str, list[int]] = {}
     for index, item in enumerate(items):
         if item.list_key and item.kind is not Kind.INSIGHT:
@@ -117,8 +134,11 @@ def _lists(connection: sqlite3.Connection, items: Sequence[Item], text_hash: Tex
     keyed = list(items)
     known = known_by_list(connection, groups, retired=True) if groups else {}
     for list_key, members in groups.items():
-        taken = {row.key for row in known.get(list_key, ())}
-        found = _matched(connection, [items[index] for index in members], known.get(list_key, ()), text_hash)
+        rows = {row.key: row for row in known.get(list_key, ())}
+        met |= rows
+        taken = set(rows)
+        own = [items[index] for index in members]
+        found = _matched(connection, own, known.get(list_key, ()), text_hash, digest)
         for position, index in enumerate(members):
             key = found.get(position) or _free_key(items[index].key, taken)
             taken.add(key)
@@ -128,27 +148,27 @@ def _lists(connection: sqlite3.Connection, items: Sequence[Item], text_hash: Tex
 
 
 def _matched(
-    connection: sqlite3.Connection, items: Sequence[Item], known: Iterable[Known], text_hash: TextHash
+    connection: sqlite3.Connection, items: Sequence[Item], known: Iterable[Known], text_hash: TextHash, digest: Digest
 ) -> dict[int, str]:
     """Return the keys of known entries by the positions of the items that are these entries."""
-    free = list(known)
-    if not free:
-        return {}
-    found: dict[int, str] = {}
+    found, free = _unchanged(items, list(known), digest)
+    left = [place for place in range(len(items)) if place not in found]
+    if not free or not left:
+        return found
     by_hash: dict[str, list[Known]] = {}
     for row in free:  # current ones come first
         by_hash.setdefault(row.content_hash, []).append(row)
-    hashes = [text_hash(item) for item in items]
+    hashes = {place: text_hash(items[place]) for place in left}
     rows_by_seq = {row.seq: row for row in free}
-    for text, seq in stand_ins(connection, {row.seq: row.id for row in free}, hashes).items():
+    for text, seq in stand_ins(connection, {row.seq: row.id for row in free}, hashes.values()).items():
         by_hash.setdefault(text, []).append(rows_by_seq[seq])
-    for position, text in enumerate(hashes):
+    for position, text in hashes.items():
         if same := by_hash.get(text):
             found[position] = same.pop(0).key
     taken = set(found.values())
     rows = [row for row in free if row.key not in taken and row.state == "current"]
     forgotten = Forgotten.load(connection)
-    rest = [place for place in range(len(items)) if place not in found and not forgotten.has(hashes[place])]
+    rest = [place for place in left if place not in found and not forgotten.has(hashes[place])]
     if rows and rest:
         from dm_memory.text.likeness import match_texts  # noqa: PLC0415  # 0.01 s, and few runs compare texts
 
@@ -158,7 +178,21 @@ def _matched(
     return found
 
 
-def _headings(connection: sqlite3.Connection, path: str, items: Sequence[Item], text_hash: TextHash) -> list[Item]:
+def _unchanged(items: Sequence[Item], known: list[Known], digest: Digest) -> tuple[dict[int, str], list[Known]]:
+    """Return the keys of entries whose items read as they did when they were stored, by position, and the rest."""
+    current = {row.key: row for row in known if row.state == "current" and row.source_digest}
+    found: dict[int, str] = {}
+    for place, item in enumerate(items):
+        row = current.get(item.key)
+        if row is not None and row.source_digest == digest(item):
+            found[place] = current.pop(item.key).key
+    taken = set(found.values())
+    return found, [row for row in known if row.key not in taken]
+
+
+def _headings(
+    connection: sqlite3.Connection, path: str, items: Sequence[Item], text_hash: TextHash, digest: Digest
+) -> list[Item]:
     sections = [item for item in items if item.kind is Kind.GUIDELINE and not item.list_key]
     if not sections or not path:
         return list(items)
@@ -169,7 +203,7 @@ def _headings(connection: sqlite3.Connection, path: str, items: Sequence[Item], 
     vanished = [row for row in known_by_seq(connection, seen).values() if row.key not in keys]
     present = known_by_key(connection, keys) if vanished else {}
     fresh = [item for item in sections if item.key not in present]
-    found = _matched(connection, fresh, vanished, text_hash) if fresh else {}
+    found = _matched(connection, fresh, vanished, text_hash, digest) if fresh else {}
     keys_of = {fresh[position].key: key for position, key in found.items()}
     return [replace(item, key=keys_of[item.key]) if item.key in keys_of else item for item in items]
 

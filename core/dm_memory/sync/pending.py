@@ -17,7 +17,7 @@ from dm_memory.findings import Finding, Severity
 from dm_memory.items import Item
 from dm_memory.store.database import Store
 from dm_memory.store.entries import in_json
-from dm_memory.store.files import make_private_folder, write_atomic
+from dm_memory.store.files import make_own_folder, read_own, write_atomic
 from dm_memory.sync.run import Run
 from dm_memory.text.timestamps import to_local_iso
 
@@ -110,7 +110,7 @@ def export_prepared(store: Store, memory_dir: Path, since: int, vector_db: str) 
         path = memory_dir / STORED / f"{hash16}.json"
         if path.exists() or (memory_dir / PENDING / path.name).exists():
             continue
-        make_private_folder(path.parent)
+        make_own_folder(path.parent)
         at = to_local_iso(created_at)
         document = {
             "content_hash": hash16,
@@ -160,12 +160,12 @@ def _move(store: Store, memory_dir: Path, name: str, vector_db: str) -> None:
         return
     storage, stored_at = found[0]
     path = memory_dir / PENDING / name
-    document = cast("dict[str, Any]", parse_json(path.read_bytes(), f"memory/{PENDING}/{name}"))
+    document = cast("dict[str, Any]", parse_json(read_own(path), f"memory/{PENDING}/{name}"))
     content = document | {
         "vector_db": vector_db,
         "storage_id": storage,
         "stored_at": to_local_iso(stored_at),
     }
-    make_private_folder(memory_dir / STORED)
+    make_own_folder(memory_dir / STORED)
     write_atomic(memory_dir / STORED / name, orjson.dumps(content, option=orjson.OPT_INDENT_2))
     path.unlink()

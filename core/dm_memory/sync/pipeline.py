@@ -11,14 +11,14 @@ from pathlib import Path
 
 from dm_memory.brand.context import BrandContext, load_context
 from dm_memory.embedding.batch import EmbeddingError, model_tag
-from dm_memory.errors import DamagedStoreError
+from dm_memory.errors import DamagedStoreError, StoreError
 from dm_memory.facts.extract import EXTRACTION_VERSION
 from dm_memory.findings import Finding, Severity
 from dm_memory.items import Item
 from dm_memory.requests import Progress, SyncRequest
 from dm_memory.results import GuardHit, SyncResult
 from dm_memory.store import outbox
-from dm_memory.store.database import Store, open_copy
+from dm_memory.store.database import Store, open_copy, store_errors
 from dm_memory.store.forgetting import Forgotten
 from dm_memory.store.home_0_2 import is_home_0_2
 from dm_memory.store.importing import restate_facts
@@ -72,11 +72,12 @@ async def sync_brand(
             try:
                 opened = _open(env, request, brand, context, worker, progress, stop, damaged=damaged)
                 async with opened as (store, waited, found):
-                    run = await worker.run(
-                        partial(Run.begin, env, request, brand, context, store, worker, progress, stop, waited)
-                    )
-                    run.outcomes.add_findings([*context.findings, *found])
-                    return await _run(run, brought, started)
+                    with store_errors(store.path):
+                        run = await worker.run(
+                            partial(Run.begin, env, request, brand, context, store, worker, progress, stop, waited)
+                        )
+                        run.outcomes.add_findings([*context.findings, *found])
+                        return await _run(run, brought, started)
             except DamagedStoreError:
                 if damaged or request.dry_run:
                     raise
@@ -116,11 +117,15 @@ def _hand_in(env: Environment, request: SyncRequest, brand: str, context: BrandC
 def _take_unassigned(env: Environment, request: SyncRequest, brand: str, brought: _Brought) -> None:
     """Hand in what was learned while there was no brand, if it is clear that this is the brand that was meant."""
     root = env.home.root
-    waiting = unassigned(root)
-    if not waiting or request.dry_run:
-        return
-    if request.brand or env.home.brands() == (brand,):
-        take_unassigned(root, Journal(env.home.memory_dir(brand)))
+    try:
+        waiting = unassigned(root)
+        if not waiting or request.dry_run:
+            return
+        if request.brand or env.home.brands() == (brand,):
+            take_unassigned(root, Journal(env.home.memory_dir(brand)))
+            return
+    except StoreError as error:  # this brand's memory is not concerned
+        brought.findings.append(Finding("unassigned", Severity.WARNING, error.problem, error.remedy))
         return
     message = f"{_learnings(waiting)} handed in while no brand was active; they wait for a brand."
     remedy = "Sync once with the name of the brand they belong to."
@@ -293,6 +298,7 @@ def _take_rest(run: Run, storing: Storing, reading: Reading) -> None:
     run.pending_names = names
     if items or stored:
         storing.take([SourceItems("", [*items, *stored])])
+    run.outcomes.add_findings(reading.staying())
     if vanished := reading.vanished():
         forget_files(run, vanished)
     if stated_elsewhere := reread(run):

@@ -19,7 +19,7 @@ from dm_memory.items import ContentType, Item, Kind
 from dm_memory.requests import PrepareRequest, SyncRequest, no_progress
 from dm_memory.results import Action, GuardHit, PrepareResult
 from dm_memory.store import entries as table
-from dm_memory.store.database import Store, is_present, open_store
+from dm_memory.store.database import Store, is_present, open_store, store_errors
 from dm_memory.store.entries import Known
 from dm_memory.store.forgetting import Forgotten
 from dm_memory.store.home_0_2 import is_home_0_2
@@ -73,14 +73,15 @@ async def prepare_payload(env: Environment, request: PrepareRequest, brand: str,
         wishes = (
             SyncRequest(tags=request.tags, content_type=request.content_type or "")
             if request.replaces
-            else SyncRequest()
+            else SyncRequest(tags=prepared.given, retag=True)  # beside those that another call gives at this moment
         )
         async with _memory(env, brand, worker, stop) as store:
-            run = await worker.run(
-                partial(Run.begin, env, wishes, brand, context, store, worker, no_progress, stop, 0.0)
-            )
-            run.number = 0
-            return await worker.run(_correct if request.replaces else _store, run, request, prepared, hits)
+            with store_errors(store.path):
+                run = await worker.run(
+                    partial(Run.begin, env, wishes, brand, context, store, worker, no_progress, stop, 0.0)
+                )
+                run.number = 0
+                return await worker.run(_correct if request.replaces else _store, run, request, prepared, hits)
 
 
 def _check(request: PrepareRequest, env: Environment) -> None:

@@ -76,6 +76,17 @@ class Reading:
         present = {file.path for file in self.listing.files}
         return [path for path in self._records if path not in present and self.listing.tells_absence(path)]
 
+    def staying(self) -> list[Finding]:
+        """Return a finding for each file that is gone while its entries stay: it rolls, or a placeholder stands for it."""
+        present = {file.path for file in self.listing.files}
+        gone = [path for path in self._records if path not in present and self._records[path].items]
+        retired = {path for (path,) in self._run.store.rows("SELECT DISTINCT path FROM sightings")}
+        return [
+            _gone(path, self._records[path].items)
+            for path in sorted(gone)
+            if self.listing.is_protected(path) or (path not in retired and self.listing.tells_absence(path))
+        ]
+
     def _chunks(self, files: Sequence[SourceFile], *, parse_all: bool) -> Iterator[Chunk]:
         chunk = Chunk()
         for file in files:
@@ -128,6 +139,13 @@ class Reading:
             )
         )
         chunk.items += len(parsed.items)
+
+
+def _gone(path: str, items: int) -> Finding:
+    entries = "the entry read from it stays" if items == 1 else f"the {items} entries read from it stay"
+    message = f"{path} is gone; {entries} in memory."
+    remedy = "Restore or download the file if it was removed by mistake."
+    return Finding("empty-source", Severity.WARNING, message, remedy, path=path)
 
 
 def _emptied(path: str, items: int) -> Finding:

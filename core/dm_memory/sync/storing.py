@@ -17,10 +17,10 @@ import orjson
 
 from dm_memory.embedding.batch import EmbeddingError, embedded
 from dm_memory.findings import Finding, Severity
-from dm_memory.items import Item
+from dm_memory.items import ContentType, Item, Kind, Source
 from dm_memory.results import Action
 from dm_memory.store import entries as table
-from dm_memory.store.entries import Known, effective
+from dm_memory.store.entries import EntryRow, Known, effective
 from dm_memory.store.forgetting import Forgotten, corrected_texts
 from dm_memory.store.vectors import Embedded, put_vectors, without_vectors
 from dm_memory.sync.identity import identified
@@ -89,6 +89,7 @@ class Storing:
             content_type=run.request.content_type,
         )
         self._salt = run.preparer.fingerprint.encode()
+        self._digests: dict[int, tuple[Item, str]] = {}
 
     # One chunk -------------------------------------------------------------------------------------------------------
 
@@ -107,6 +108,7 @@ class Storing:
             self._write(connection, chunk, vectors)
         self._run.outcomes.planned(chunk.planned, before, frozenset(self._wishes.tags))
         self._run.outcomes.counts.unchanged += len(chunk.untouched) + chunk.superseded
+        self._digests.clear()
 
     @property
     def looks_at_all(self) -> bool:
@@ -118,15 +120,24 @@ class Storing:
         chunk.items.clear()
         chunk.untouched.clear()
         chunk.superseded = 0
+        met: dict[str, Known] = {}
         for source in chunk.sources:
             rolled = source.may_have_rolled
             chunk.items[source.path] = (
-                identified(connection, source.path, source.items, self._text_hash, may_have_rolled=rolled)
+                identified(
+                    connection,
+                    source.path,
+                    source.items,
+                    self._text_hash,
+                    self._digest,
+                    met,
+                    may_have_rolled=rolled,
+                )
                 if source.path
                 else list(source.items)
             )
         chunk.seen = {path: {item.key for item in items} for path, items in chunk.items.items() if path}
-        items, known = self._newest(chunk)
+        items, known = self._newest(chunk, met)
         touched = self._touched(chunk, items, known)
         prepared = self._corrected([self._run.preparer.prepare(item) for item in touched], known)
         forgotten = Forgotten.load(connection)
@@ -187,10 +198,10 @@ class Storing:
     def _text_hash(self, item: Item) -> str:
         return self._run.preparer.prepare(item).content_hash
 
-    def _newest(self, chunk: _Chunk) -> tuple[list[Item], dict[str, Known]]:
+    def _newest(self, chunk: _Chunk, met: dict[str, Known]) -> tuple[list[Item], dict[str, Known]]:
         """Return one item a key: of several files that state it, the one that was changed last.
 
-        A file that is not in this chunk counts by what memory knows of it.
+        A file that is not in this chunk counts by what memory knows of it; ``met`` are entries that were read already.
         """
         newest: dict[str, Item] = {}
         for items in chunk.items.values():
@@ -201,7 +212,8 @@ class Storing:
                     newest[item.key] = item
                 else:
                     chunk.superseded += 1
-        known = table.known_by_key(self._store.connection, newest)
+        known = table.known_by_key(self._store.connection, newest.keys() - met.keys())
+        known |= {key: row for key, row in met.items() if key in newest}
         current = []
         for key, item in newest.items():
             row = known.get(key)
@@ -236,10 +248,15 @@ class Storing:
 
     def _digest(self, item: Item) -> str:
         """Return what tells an item, and the way items are prepared, from what it was."""
+        known = self._digests.get(id(item))
+        if known is not None:
+            return known[1]
         try:
-            return md5(orjson.dumps(item) + self._salt, usedforsecurity=False).hexdigest()
+            digest = md5(orjson.dumps(item) + self._salt, usedforsecurity=False).hexdigest()
         except orjson.JSONEncodeError:
-            return ""  # a number beyond 64 bits, or the like: such an item is always looked at
+            digest = ""  # a number beyond 64 bits, or the like: such an item is always looked at
+        self._digests[id(item)] = item, digest
+        return digest
 
     def _excluded(self, prepared: Sequence[Prepared], known: Mapping[str, Known]) -> dict[str, str]:
         if not self._run.excluder:
@@ -316,6 +333,10 @@ class Storing:
             with self._store.transaction() as connection:
                 self._run.note_change(connection)
                 self._put_vectors(connection, rows)
+                connection.executemany(
+                    "UPDATE entries SET embedded = ? WHERE seq = ? AND content_hash = ?",
+                    [(self._model, seq, digest) for seq, _, digest, _ in rows],
+                )
             yield len(rows)
 
     def _put_vectors(self, connection: sqlite3.Connection, rows: Sequence[tuple[int, str, str, Embedded]]) -> None:
@@ -324,10 +345,6 @@ class Storing:
         self._run.outcomes.counts.embedded += len(rows)
         ticks = self._store.ticks(sum(len(row[3].chunks) for row in rows))
         put_vectors(connection, self._run.brand, rows, ticks)
-        connection.executemany(
-            "UPDATE entries SET embedded = ? WHERE seq = ? AND content_hash = ?",
-            [(self._model, seq, digest) for seq, _, digest, _ in rows],
-        )
 
     # The journal -----------------------------------------------------------------------------------------------------
 
@@ -380,8 +397,8 @@ class Storing:
         sources = [source for source in chunk.sources if source.path]
         whole = {source.path for source in sources if source.whole}
         keys = {path: [item.key for item in chunk.items[path] if not item.rolling] for path in whole}
-        known = table.known_by_key(connection, (key for own in keys.values() for key in own))
-        seen = {path: {known[key].seq for key in own if key in known} for path, own in keys.items()}
+        known = table.seqs_by_key(connection, (key for own in keys.values() for key in own))
+        seen = {path: {known[key] for key in own if key in known} for path, own in keys.items()}
         table.see(connection, seen)
         connection.executemany(
             "INSERT OR REPLACE INTO source_files VALUES (?, ?, ?, ?)",
@@ -409,10 +426,32 @@ class Storing:
                     (self._run.number, kinds),
                 )
             ]
+            excluded = self._excluded_rows(connection, rest)
+            rest = [row for row in rest if row.seq not in excluded]
             connection.executemany("UPDATE entries SET embedded = '' WHERE seq = ?", [(row.seq,) for row in rest])
             writing = Writing(self._run, connection)
             writing.want([(row, row.state, Action.FORCED) for row in rest], again=True)
         self._run.outcomes.counts.forced += len(rest)
+
+    def _excluded_rows(self, connection: sqlite3.Connection, rows: Sequence[Known]) -> set[int]:
+        """Return those of some entries that the caller's patterns exclude."""
+        if not self._run.excluder:
+            return set()
+        seqs = [row.seq for row in rows]
+        tags = table.tags_of(connection, seqs)
+        found = set()
+        for row in (EntryRow(*values) for values in connection.execute(table.SELECT_ROWS, (table.in_json(seqs),))):
+            item = Item(
+                row.key,
+                row.content,
+                Kind(row.kind),
+                ContentType(row.content_type),
+                facts=orjson.loads(row.facts),
+                source=Source(row.source),
+            )
+            if self._run.excluder.match(item, row.content_type, effective(tags.get(row.seq, ()))):
+                found.add(row.seq)
+        return found
 
 
 def effective_origins(entry: Planned) -> list[list[str]]:

@@ -12,9 +12,10 @@ from typing import Any
 
 from dm_memory.brand.context import BrandContext
 from dm_memory.brand.files import Limits
+from dm_memory.errors import StoreError
 from dm_memory.findings import Finding
 from dm_memory.requests import SessionLearning
-from dm_memory.store.files import make_private_folder
+from dm_memory.store.files import make_own_folder
 from dm_memory.store.journal import Journal
 from dm_memory.sync.handin import learnings_as_items
 from dm_memory.sync.payloads import Preparer
@@ -49,13 +50,16 @@ def keep_unassigned(
             records.append(record_of(prepared, [[tag, "source"] for tag in prepared.given], now))
     if records:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        make_private_folder(root / FOLDER)
+        make_own_folder(root / FOLDER)
         _journal(root).append(records)
     return len(records), findings
 
 
 def unassigned(root: Path) -> int:
-    """Return how many learnings wait for a brand."""
+    """Return how many learnings wait for a brand. Raises ``StoreError``."""
+    if (root / FOLDER).is_symlink():
+        message = f"The folder {root / FOLDER} is a link, so what may wait there was not read."
+        raise StoreError(message, "Move the real folder there, then sync again.")
     journal = _journal(root)
     return sum(record.get("op") == "entry" for record in journal.read().records) if journal.size() else 0
 

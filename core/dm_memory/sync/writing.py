@@ -55,13 +55,13 @@ class Writing:
         ticks = iter(self.run.store.ticks(len(written)))
         for entry in written:
             rows[entry.key] = self._row(entry, seqs, next(ticks))
-        changed = [
+        changed = {
             entry.known.seq
             for entry in written
             if entry.known and entry.known.content_hash != entry.prepared.content_hash
-        ]
+        }
         if changed:
-            lost = table.add_revisions(self.connection, changed, self.run.now, self.run.reason)
+            lost = table.add_revisions(self.connection, sorted(changed), self.run.now, self.run.reason)
             self._note_lost_revisions(lost)
         fresh = [entry for entry in written if entry.known is None]
         old = [entry for entry in written if entry.known is not None]
@@ -73,7 +73,7 @@ class Writing:
         table.put_tags(self.connection, {seqs[entry.key]: entry.tags for entry in written})
         self._derive(written, rows, texts)
         self._gain_tags(planned, seqs)
-        self.promote([entry.known for entry in old if entry.known and entry.known.seq in set(changed)])
+        self.promote([entry.known for entry in old if entry.known and entry.known.seq in changed])
         self._renew_digests(planned, rows)
 
     def _seqs(self, planned: Sequence[Planned]) -> dict[str, int]:
@@ -109,6 +109,9 @@ class Writing:
         keeps = known is not None and item.priority == "normal" and not item.expires_at
         owner = self._owner(entry, seqs)
         has_vectors = known is not None and not changed and entry.action is not Action.FORCED and owner is None
+        embedded = known.embedded if known and has_vectors and known.duplicate_of is None else ""
+        if owner is None and entry.action in _NEW_TEXT and (vectors := self.vectors.get(prepared.content_hash)):
+            embedded = vectors.model  # they are written in the same transaction
         return EntryRow(
             seqs[item.key],
             known.id if known else storage_id(self.run.brand, item.key),
@@ -139,7 +142,7 @@ class Writing:
             item.prepared_hash or (known.prepared_hash if known else ""),
             language_of(prepared.content, self.run.context.languages),
             item.author,
-            known.embedded if known and has_vectors and known.duplicate_of is None else "",
+            embedded,
             self.run.number,
             tick,
             statement_hash(item.kind.value, prepared.content),

@@ -114,7 +114,10 @@ def is_placeholder(text: str) -> bool:
 
 def says_something(text: str) -> bool:
     """Return whether a list's entry can be a memory: more than one word, or a sentence in a script without spaces."""
-    pieces = _INVISIBLE.split(text.strip(".,;:!?-*\u2022 \t\n"))
+    bare = text.strip(".,;:!?-*\u2022 \t\n")
+    if bare.isascii() and " " in bare and bare.isprintable():  # nearly all of them
+        return True
+    pieces = _INVISIBLE.split(bare)
     if len([piece for piece in pieces if piece]) > 1:
         return True
     return len(_UNSPACED.findall(text)) > 3  # noqa: PLR2004  # "抹茶" is a word, four signs begin to be a sentence

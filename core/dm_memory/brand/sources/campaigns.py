@@ -31,6 +31,7 @@ from dm_memory.brand.formats.text import (
     words,
 )
 from dm_memory.brand.formats.units import is_metric, with_units
+from dm_memory.findings import Severity
 from dm_memory.items import ContentType, Kind, Value
 from dm_memory.text.channels import channels_named
 from dm_memory.text.dates import read_date
@@ -144,7 +145,9 @@ def parse_campaign(file: SourceFile, data: bytes, context: BrandContext, limits:
         except NestedTooDeeplyError:
             collector.malformed(campaign_id, "is nested too deeply")
         if len(collector.items) == before:
-            collector.nothing(f"the campaign {campaign_id}")
+            # One of several campaigns that is empty is an error in the list; a file may have just been begun.
+            severity = Severity.ERROR if isinstance(document.value, list) else Severity.WARNING
+            collector.nothing(f"the campaign {campaign_id}", severity)
     return collector.result(entries)
 
 

@@ -203,6 +203,6 @@ def statement_of(content: str) -> str:
 def with_contexts(content: str, others: list[str]) -> str:
     """Return ``content`` with the contexts that other records of the same statement have."""
     statement = statement_of(content)
-    found = [text.removeprefix(statement).strip() for text in (content, *others)]
+    found = [text.strip().removeprefix(statement_of(text)).strip() for text in (content, *others)]
     contexts = list(dict.fromkeys(text for text in found if text))
     return "\n\n".join([statement, *contexts])

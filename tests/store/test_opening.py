@@ -17,7 +17,9 @@ from dm_memory.store import opening
 from dm_memory.store.database import FILE_NAME
 from dm_memory.store.opening import open_or_rebuild
 from tests.support.dict_service import DictService, down
-from tests.sync.conftest import BRAND, Bench, insight
+from tests.sync.conftest import BRAND, Bench, bench, insight
+
+__all__ = ["bench"]  # a fixture
 
 pytestmark = pytest.mark.anyio
 
@@ -249,7 +251,9 @@ async def test_a_rebuild_that_is_killed_anywhere_is_done_again(
 
 
 @pytest.mark.parametrize("share", [None, 0, 0.3, 0.9])
-async def test_a_journal_that_is_gone_or_shorter_is_written_again_from_memory(bench: Bench, share: float | None) -> None:
+async def test_a_journal_that_is_gone_or_shorter_is_written_again_from_memory(
+    bench: Bench, share: float | None
+) -> None:
     before = await fill(bench)
     path = bench.memory_dir / "journal.jsonl"
     if share is None:

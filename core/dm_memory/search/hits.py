@@ -1,0 +1,167 @@
+"""The hits of a ranking: their texts, what to say of each, and why it is there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from dm_memory.embedding.chunking import CHUNK_CHARS, chunk
+from dm_memory.search.ranking import Ranking
+from dm_memory.search.results import Explanation, Hit, Relevance, WordFound
+from dm_memory.search.scoring import Scores, relevance_of
+from dm_memory.store.candidates import texts
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Rows = NDArray[np.int64]
+
+    from dm_memory.store.candidates import StoredText
+
+__all__ = ["hits_of"]
+
+_RETIRED_SHARE = 3
+"""One hit in so many may be a retired one that fits, where they are asked for by name."""
+
+
+def hits_of(
+    connection: sqlite3.Connection, ranking: Ranking, limit: int, *, retired: bool, explain: bool
+) -> tuple[Hit, ...]:
+    """Return at most ``limit`` hits, best first; retired ones below all others.
+
+    Args:
+        connection: In the transaction of the ranking.
+        ranking: Done.
+        limit: Most hits.
+        retired: Retired entries that fit get the last places even if there are current ones for all.
+        explain: Say of each hit why it is there.
+    """
+    current, *others = [_Hits(connection, ranking, scores, explain=explain) for scores in ranking.groups]
+    if not others:
+        return current.best(limit)
+    kept = [hit for hit in others[0].best(limit // _RETIRED_SHARE) if retired and _fits(hit)]
+    found = current.best(limit - len(kept))
+    return found + others[0].best(limit - len(found))
+
+
+def _fits(hit: Hit) -> bool:
+    return hit.relevance is not Relevance.TANGENTIAL
+
+
+class _Hits:
+    """The hits of one group of a ranking."""
+
+    def __init__(self, connection: sqlite3.Connection, ranking: Ranking, scores: Scores, *, explain: bool) -> None:
+        self._connection = connection
+        self._ranking = ranking
+        self._scores = scores
+        self._explain = explain
+        self._weights = [word.weight for word in ranking.words]
+
+    def best(self, limit: int) -> tuple[Hit, ...]:
+        """Return the best hits."""
+        import numpy as np  # noqa: PLC0415  # on the first search, not at the start
+
+        ranking = self._ranking
+        rows = np.flatnonzero(self._scores.candidates)
+        if ranking.is_exact and ranking.words:
+            rows = rows[ranking.bm25[rows] > 0]
+        rows = rows[np.argsort(-self._scores.fused[rows], kind="stable")][: max(0, limit)]
+        index, others = ranking.index, ranking.others
+        places = [row if row < index.size else others[row - index.size].row for row in rows.tolist()]
+        seqs = [None if place is None else int(index.seqs[place]) for place in places]
+        read = texts(self._connection, [seq for seq in seqs if seq is not None]) if len(rows) else {}
+        has = self._words_in(rows)
+        return tuple(
+            self._hit(row, place, None if seq is None else read[seq], has[:, number].tolist())
+            for number, (row, place, seq) in enumerate(zip(rows.tolist(), places, seqs, strict=True))
+        )
+
+    def _words_in(self, rows: Rows) -> NDArray[np.bool_]:
+        """Return which of the question's words are in which of the rows."""
+        import numpy as np  # noqa: PLC0415  # as above
+
+        found = np.zeros((len(self._weights), len(rows)), np.bool_)
+        for number, word in enumerate(self._ranking.words):
+            if len(word.rows):
+                places = np.minimum(word.rows.searchsorted(rows), len(word.rows) - 1)
+                found[number] = word.rows[places] == rows
+            if word.others:
+                found[number] |= np.fromiter((row in word.others for row in rows.tolist()), np.bool_, len(rows))
+        return found
+
+    def _hit(self, row: int, place: int | None, stored: StoredText | None, has: list[bool]) -> Hit:
+        ranking = self._ranking
+        other = ranking.others[row - ranking.index.size] if row >= ranking.index.size else None
+        total = sum(self._weights)
+        share = sum(weight for weight, found in zip(self._weights, has, strict=True) if found) / total if total else 0.0
+        similarity = None
+        if ranking.similarity is not None and ranking.similarity[row] > -1:
+            similarity = float(ranking.similarity[row])
+        words = tuple(word.word.text for word, found in zip(ranking.words, has, strict=True) if found)
+        source = stored or (other.item if other else None)
+        assert source is not None  # noqa: S101  # a hit is stored or waits
+        content = other.text if other else source.content
+        return Hit(
+            id=stored.id if stored else "",
+            key=source.key,
+            content=content,
+            passage=_best_passage(content, words),
+            kind=source.kind,
+            content_type=source.content_type,
+            source=source.source,
+            tags=source.tags,
+            recorded_at=source.recorded_at,
+            score=float(self._scores.fused[row]),
+            relevance=relevance_of(share, similarity, ranking.profile, known=ranking.known),
+            similarity=similarity,
+            share=share,
+            words=words,
+            priority=source.priority,
+            created_at=source.created_at,
+            expires_at=source.expires_at,
+            is_expired=place is not None and bool(ranking.expired[place]),
+            state=stored.state if stored else "current",
+            retired_at=stored.retired_at if stored else "",
+            version=stored.version if stored else 1,
+            author=source.author,
+            is_waiting=stored is None,
+            revision=other.revision if other else None,
+            explanation=self._explanation(row, has, words, similarity) if self._explain else None,
+        )
+
+    def _explanation(
+        self, row: int, has: Sequence[bool], words: Sequence[str], similarity: float | None
+    ) -> Explanation:
+        scores = self._scores
+        reasons = [f"contains {', '.join(words)}" if words else "contains none of the question's words"]
+        if similarity is not None and scores.by_meaning[row] > 0:
+            reasons.append(f"similar in meaning ({similarity:.2f})")
+        if scores.by_single_words[row] > 0:
+            reasons.append("has words of similar meaning")
+        if scores.by_neighbours[row] > 0:
+            reasons.append("stands beside another hit of the same session")
+        return Explanation(
+            tuple(
+                WordFound(word.word.text, round(word.weight, 4), found)
+                for word, found in zip(self._ranking.words, has, strict=True)
+            ),
+            float(self._ranking.bm25[row]),
+            float(scores.by_words[row]),
+            similarity,
+            float(scores.by_meaning[row]),
+            self._ranking.weight,
+            float(scores.by_single_words[row]),
+            float(scores.by_neighbours[row]),
+            tuple(reasons),
+        )
+
+
+def _best_passage(content: str, words: Sequence[str]) -> str:
+    """Return the part of a long text with the most of the words; a shorter text whole."""
+    if len(content) <= CHUNK_CHARS:
+        return content
+    return max(chunk(content), key=lambda part: sum(word in part.casefold() for word in words))
