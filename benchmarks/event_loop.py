@@ -1,7 +1,7 @@
 """The longest stall of the event loop during a first sync: how long a server could be deaf.
 
 The control is the same watcher beside a thread that reads, parses and hashes the same files for as long: what the
-interpreter's lock and this machine cost by themselves. Goals: 50 ms, and once in a process 120 ms while the model loads.
+interpreter's lock and this machine cost by themselves. Goals: 50 ms, and once a process 120 ms while the model loads.
 """
 
 from __future__ import annotations

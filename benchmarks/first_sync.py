@@ -1,6 +1,7 @@
 """The first sync of a large brand as a whole process, against LanceDB written by hand; constant embeddings.
 
-Goals: 10,500 entries in at most 1.5 times LanceDB's time and 150 MB; 100,000 (``--items 100000 --rounds 1``) within 35 s.
+Goals: 10,500 entries in at most 1.5 times LanceDB's time and 150 MB; 100,000 (``--items 100000 --rounds 1``) within
+35 s.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -83,7 +84,7 @@ def run_process(command: Sequence[str], embedder: str = CONSTANT) -> Run:
     Raises:
         RuntimeError: It failed; its standard error is the text.
     """
-    before = os.times().elapsed
+    before = time.perf_counter()
     with subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
@@ -95,7 +96,7 @@ def run_process(command: Sequence[str], embedder: str = CONSTANT) -> Run:
         out, err = _drain(process)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
-    wall = os.times().elapsed - before
+    wall = time.perf_counter() - before
     if process.returncode != 0:
         raise RuntimeError(
             f"{' '.join(command)} ended with {process.returncode}: {err.decode(errors='replace')[-2000:]}"

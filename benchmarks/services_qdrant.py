@@ -18,8 +18,8 @@ from collections.abc import Sequence
 from itertools import count, islice
 from typing import TYPE_CHECKING
 
-from services_fake import Answer, ours, run, show
 from measure import median
+from services_fake import Answer, ours, run, show
 
 from dm_memory.embedding.model_names import qdrant_vector_name
 from dm_memory.embedding.protocol import EmbeddingSpec

@@ -2,12 +2,12 @@
 
 Two controls, each taking turns with the service, batch by batch, so that a busy machine is busy for all:
 
-* ``ready``: ``batch_add`` of documents that were made beforehand, whose reply nobody reads. What the service does besides
-  is all in the ratio: documents and their checks, the question what is there already, a look at every reply.
+* ``ready``: ``batch_add`` of documents that were made beforehand, whose reply nobody reads. What the service does
+  besides is all in the ratio: documents and their checks, the question what is there already, a look at every reply.
 * ``made``: as any user of the SDK would write it, who makes the documents and looks for errors in the reply.
 
-``--single`` also stores ``--items`` through the guarded service one batch after another, as a sync does, and a hundredth
-of them one at a time with the bare SDK, for the gain of batches.
+``--single`` also stores ``--items`` through the guarded service one batch after another, as a sync does, and a
+hundredth of them one at a time with the bare SDK, for the gain of batches.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from collections.abc import Sequence
 from itertools import count, islice
 from typing import TYPE_CHECKING, Any, cast
 
-from services_fake import Answer, ours, run, show
 from measure import median
 from pydantic import SecretStr
+from services_fake import Answer, ours, run, show
 
 from dm_memory.items import Payload
 from dm_memory.services.entries import metadata_of

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from functools import partial
 from pathlib import Path
 
@@ -28,7 +29,7 @@ _REQUESTS: tuple[dict[str, object], ...] = (
 
 def start_up(command: list[str]) -> Run:
     """Start a server, list its tools, close its input, and account for its whole life."""
-    before = os.times().elapsed
+    before = time.perf_counter()
     with subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
@@ -43,7 +44,7 @@ def start_up(command: list[str]) -> Run:
             process.stdin.write(orjson.dumps(request) + b"\n")
             process.stdin.flush()
             reply = orjson.loads(process.stdout.readline()) if "id" in request else {}
-        wall = os.times().elapsed - before
+        wall = time.perf_counter() - before
         process.stdin.close()
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)

@@ -20,6 +20,7 @@ import orjson
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from controls.read_loop import read_loop
+
 from dm_memory.api import Memory
 from dm_memory.embedding.batch import embedded
 from dm_memory.requests import SyncRequest

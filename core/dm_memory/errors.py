@@ -22,6 +22,7 @@ __all__ = [
     "ServiceError",
     "SpecialFileError",
     "StoreError",
+    "limit_of_system",
     "system_reason",
 ]
 
@@ -166,6 +167,16 @@ def system_reason(error: OSError) -> tuple[str, str]:
     text = error.strerror or (os.strerror(error.errno) if error.errno else type(error).__name__)
     return text, "Check the disk's space and the folder's permissions, then try again."
 
+
+def limit_of_system(error: BaseException) -> HomeError | None:
+    """Return what a person should know of an error that nobody expected, if a limit of the system is behind it."""
+    if not isinstance(error, OSError) or error.errno not in _LIMITS:
+        return None
+    reason, remedy = system_reason(error)
+    return HomeError(f"The system refused what dm-memory needs ({reason}).", remedy)
+
+
+_LIMITS = frozenset({errno.ENOSPC, errno.EFBIG, errno.EMFILE, errno.ENFILE, errno.ENAMETOOLONG, errno.EROFS})
 
 _SHARING = frozenset({32, 33})
 """Windows' codes for a file that another program has open, or locks."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dm_memory.errors import DmMemoryError
+from dm_memory.errors import DmMemoryError, limit_of_system
 from dm_memory.requests import Progress
 from dm_memory_server.terminal import print_error, print_report, progress_bar
 from dm_memory_tools.bugs import log_bug
@@ -67,6 +67,8 @@ def guarded(run: Callable[[], int], *, as_json: bool = False) -> int:
     except DmMemoryError as error:
         return _explain(error, as_json=as_json)
     except Exception as error:  # noqa: BLE001  # the boundary: the user gets sentences, the log gets the type
+        if limit := limit_of_system(error):
+            return _explain(limit, as_json=as_json)
         log_bug(error, "running the command")
         print_error("Something went wrong inside dm-memory.", "Run `dm-memory doctor` to check this installation.")
         return _NOTHING_DONE

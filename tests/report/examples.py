@@ -26,7 +26,16 @@ from dm_memory.results import (
     SyncResult,
     VerifyResult,
 )
-from dm_memory.search.results import EntityFacts, FactLine, Hit, Relevance, RevisionLine, SearchResult
+from dm_memory.search.results import (
+    EntityFacts,
+    Explanation,
+    FactLine,
+    Hit,
+    Relevance,
+    RevisionLine,
+    SearchResult,
+    WordFound,
+)
 from dm_memory.services.protocol import Capacity, Health
 
 MODEL = "wordllama-l2-supercat-256@c2c596675fd6"
@@ -475,6 +484,21 @@ def search() -> SearchResult:
         words=("instagram", "carousel", "saves"),
         entities=(EntityFacts("Instagram", "channel", (moved,), ((old, moved),)),),
     )
+
+
+def explained() -> SearchResult:
+    why = Explanation(
+        words=(WordFound("carousel", 3.1, found=True), WordFound("shares", 2.4, found=False)),
+        bm25=7.25,
+        by_words=0.8,
+        similarity=0.64,
+        by_meaning=0.9,
+        weight=0.4,
+        by_single_words=0.05,
+        by_neighbours=0.0,
+        reasons=("contains carousel", "similar in meaning (0.64)"),
+    )
+    return replace(search(), hits=(hit(1, score=0.89, explanation=why),), elsewhere=(), entities=())
 
 
 def search_unknown() -> SearchResult:

@@ -54,6 +54,7 @@ REPORTS: dict[str, Callable[[], Report]] = {
     "duplicate": lambda: prepare_report(examples.duplicate()),
     "refused": lambda: prepare_report(examples.refused()),
     "search": lambda: search_report(examples.search()),
+    "explained": lambda: search_report(examples.explained()),
     "search_unknown": lambda: search_report(examples.search_unknown()),
     "search_nothing": lambda: search_report(examples.search_nothing()),
     "history": lambda: search_report(examples.history()),

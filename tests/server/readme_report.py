@@ -20,7 +20,7 @@ HEADINGS = (
     "# A question to memory: ",
 )
 _CHANGING = (
-    (r"run `[^`]+`", "run `…`"),
+    (r"id `[0-9a-f]{8}`", "id `…`"),  # an insight's follows from when it was recorded
     (r"\b\d+(\.\d+)? (ms|s)\b", "… ms"),
     (r"20\d\d-\d\d-\d\d[ T]\d\d:\d\d(:[\d.]+)?( UTC)?", "<time>"),
     (r"\b\d+(\.\d+)? ([kKM]i?)?B\b", "<size>"),

@@ -11,8 +11,10 @@ from dm_memory.brand.context import BrandContext
 from dm_memory.items import Facts, Kind
 from dm_memory.sync.payloads import Preparer
 from dm_memory.text.hashing import content_hash
-from dm_memory.text.tags import MAX_TAGS
 from tests.support.sample_items import make_item
+from tests.text.conftest import context, preparer
+
+__all__ = ["context", "preparer"]  # fixtures
 
 
 def test_a_harmless_item_keeps_its_text_and_facts(preparer: Preparer) -> None:
@@ -21,8 +23,8 @@ def test_a_harmless_item_keeps_its_text_and_facts(preparer: Preparer) -> None:
     assert prepared.content == item.content
     assert prepared.content_hash == content_hash(item.content)
     assert prepared.facts == {"insight_type": "benchmark"}
-    assert prepared.content_type == "campaign-learning"
-    assert {"channel:linkedin", "market:us", "quarter:2026-q1", "type:benchmark"} <= set(prepared.tags)
+    assert {"channel:linkedin", "market:us", "quarter:2026-q1", "type:benchmark"} <= set(prepared.detected)
+    assert prepared.given == ()
     assert (prepared.guard_hits, prepared.findings, prepared.refused) == ((), (), "")
 
 
@@ -37,31 +39,38 @@ def test_personal_data_is_masked_in_text_and_facts_and_counted_together(preparer
 
 def test_personal_data_reaches_no_tag(preparer: Preparer) -> None:
     facts: Facts = {"insight_source": "jane@example.com", "channels": ["bob@example.com"], "campaign_id": "x"}
-    prepared = preparer.prepare(make_item("Fine.", facts, tags=("eve@example.com",)), ("ann@example.com",))
-    assert not [tag for tag in prepared.tags if "example" in tag]
-    assert dict(prepared.guard_hits) == {"e-mail address": 4}
+    prepared = preparer.prepare(make_item("Fine.", facts, tags=("eve@example.com", "launch")))
+    assert not [tag for tag in (*prepared.detected, *prepared.given) if "example" in tag]
+    assert prepared.given == ("launch",)
+    assert dict(prepared.guard_hits) == {"e-mail address": 3}
 
 
 def test_a_masked_address_does_not_make_a_text_about_email(preparer: Preparer) -> None:
-    assert "channel:email" not in preparer.prepare(make_item("Ask jane@example.com")).tags
-    assert "channel:email" in preparer.prepare(make_item("Ask jane@example.com by email")).tags
+    assert "channel:email" not in preparer.prepare(make_item("Ask jane@example.com")).detected
+    assert "channel:email" in preparer.prepare(make_item("Ask jane@example.com by email")).detected
 
 
-def test_a_credential_anywhere_refuses_the_item_and_leaves_nothing_of_it(preparer: Preparer) -> None:
+def test_a_credential_in_a_text_refuses_the_item_and_leaves_nothing_of_it(preparer: Preparer) -> None:
     secret = "Summer2024!"  # noqa: S105  # invented
-    for item in (make_item(f"password: {secret}"), make_item("Fine.", {"notes": f"password: {secret}"})):
-        prepared = preparer.prepare(item, ("launch",))
-        assert "password" in prepared.refused
-        assert (prepared.content, prepared.facts, prepared.tags) == ("", {}, ())
-        assert secret not in repr(replace(prepared, item=make_item()))
-        assert prepared.guard_hits == (("password", 1),)
-        assert prepared.content_hash == content_hash(item.content)
+    item = make_item(f"password: {secret}")
+    prepared = preparer.prepare(item)
+    assert "password" in prepared.refused
+    assert (prepared.content, prepared.facts, prepared.detected, prepared.given) == ("", {}, (), ())
+    assert secret not in repr(replace(prepared, item=make_item()))
+    assert prepared.guard_hits == (("password", 1),)
+    assert prepared.content_hash == content_hash(item.content)
+
+
+def test_a_credential_in_a_detail_leaves_the_detail_out(preparer: Preparer) -> None:
+    prepared = preparer.prepare(make_item("Fine.", {"notes": "password: Summer2024!", "budget": 12}))
+    assert (prepared.refused, prepared.content, prepared.facts) == ("", "Fine.", {"budget": 12})
+    assert prepared.guard_hits == (("password", 1),)
+    assert "Summer" not in repr(replace(prepared, item=make_item()))
 
 
 def test_a_given_tag_with_a_credential_is_left_out_and_counted(preparer: Preparer) -> None:
-    prepared = preparer.prepare(make_item(), ("launch", "password=Summer2024!"))
-    assert "launch" in prepared.tags
-    assert not [tag for tag in prepared.tags if "summer" in tag]
+    prepared = preparer.prepare(make_item(tags=("launch", "password=Summer2024!")))
+    assert prepared.given == ("launch",)
     assert prepared.guard_hits == (("password", 1),)
 
 
@@ -81,29 +90,10 @@ def test_the_guideline_that_lists_the_banned_words_is_not_flagged_for_them(prepa
     assert "flags" not in prepared.facts
 
 
-def test_given_tags_join_detected_ones_in_one_spelling(preparer: Preparer) -> None:
-    prepared = preparer.prepare(make_item(tags=("Spring Launch",)), ("Launch", "spring_launch"))
-    assert {"launch", "spring-launch", "type:insight"} <= set(prepared.tags)
-    assert list(prepared.tags) == sorted(set(prepared.tags))
-
-
-def test_given_tags_win_over_detected_ones_at_the_limit(preparer: Preparer) -> None:
-    given_tags = tuple(f"tag-{number}" for number in range(MAX_TAGS))
-    assert preparer.prepare(make_item(), given_tags).tags == tuple(sorted(given_tags))
-
-
-def test_another_content_type_changes_the_metadata_and_not_the_text(preparer: Preparer) -> None:
-    item = make_item()
-    plain, other = preparer.prepare(item), preparer.prepare(item, (), "guideline")
-    assert other.content_type == "guideline"
-    assert other.content_hash == plain.content_hash
-    assert other.metadata_hash != plain.metadata_hash
-
-
-def test_a_changed_tag_changes_the_metadata_hash_alone(preparer: Preparer) -> None:
-    plain, tagged = preparer.prepare(make_item()), preparer.prepare(make_item(), ("launch",))
-    assert tagged.content_hash == plain.content_hash
-    assert tagged.metadata_hash != plain.metadata_hash
+def test_given_tags_have_one_spelling(preparer: Preparer) -> None:
+    prepared = preparer.prepare(make_item(tags=("Spring Launch", "Launch", "spring_launch")))
+    assert prepared.given == ("launch", "spring-launch")
+    assert "type:insight" in prepared.detected
 
 
 def test_the_fingerprint_tells_when_unchanged_files_must_be_read_again(context: BrandContext) -> None:
@@ -125,6 +115,7 @@ def test_the_fingerprint_tells_when_unchanged_files_must_be_read_again(context: 
 def test_any_item_is_prepared_or_refused(
     preparer: Preparer, text: str, facts: dict[str, str | int | bool | list[str]], kind: Kind, tags: tuple[str, ...]
 ) -> None:
-    prepared = preparer.prepare(make_item(text, facts, kind=kind), tags)
-    assert prepared.refused or len(prepared.metadata_hash) == 64
-    assert preparer.prepare(make_item(text, facts, kind=kind), tags) == prepared
+    prepared = preparer.prepare(make_item(text, facts, kind=kind, tags=tags))
+    assert prepared.refused or prepared.content
+    assert len(prepared.content_hash) == 64
+    assert preparer.prepare(make_item(text, facts, kind=kind, tags=tags)) == prepared

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -12,66 +11,80 @@ import pytest
 
 from dm_memory.api import Memory
 from dm_memory.cache.results import StorageSyncRequest
-from dm_memory.errors import ErrorClass, LayerError
+from dm_memory.errors import ErrorClass, ServiceError
 from dm_memory.items import Payload
-from dm_memory.services.turso.schema import Table
-from dm_memory.services.turso.service import DurableLayer
-from dm_memory.services.turso.sqlite import open_sqlite_store
-from dm_memory.settings import Settings
 from dm_memory.requests import SessionLearning, SyncRequest
 from dm_memory.results import SyncResult
+from dm_memory.services.turso.schema import Table
+from dm_memory.services.turso.service import TursoService
+from dm_memory.settings import Settings
+from tests.cache.file_engine import file_store
 from tests.cache.sqld import Server, running_server
-from tests.sync.conftest import BRAND, Bench, insight, opened
-from tests.sync.memory_layer import DictLayer
+from tests.support.dict_service import DictService, down
+from tests.sync.conftest import BRAND, Bench, insight, stored_texts
 
 pytestmark = pytest.mark.anyio
 
 
-class Machine(Bench):
-    """A home of its own, a vector layer of its own or shared, and the team's durable store."""
+class Remote(TursoService):
+    """The team's store, which can be unreachable."""
 
-    def __init__(self, folder: Path, store: Path, vector: DictLayer | None = None) -> None:
-        super().__init__(folder, layer=vector or DictLayer())
-        self.store = store
-        self.down: LayerError | None = None
-
-    @property
-    def memory(self) -> Memory:
-        return Memory(Settings(home=self.home), layers=self.layers, clock=lambda: self.now)
-
-    def layers(self, _: str) -> Sequence[Any]:
-        return [self.layer, Remote(opened(self.store), self.down)]
-
-
-class Remote(DurableLayer):
-    """The shared store, which can be unreachable."""
-
-    def __init__(self, store: Any, down: LayerError | None) -> None:
-        super().__init__(store, "durable@turso:team", batch_items=256, shared=True)
-        self.down = down
+    def __init__(self, folder: Path) -> None:
+        super().__init__("libsql://team.example", None, BRAND)
+        self._opened = file_store(folder, BRAND)
+        self.down: ServiceError | None = None
         self.asked = 0
 
+    async def prepare(self) -> None:
+        pass
+
     async def changes(self, after: Any) -> Any:
-        self.asked += 1
-        if self.down:
-            raise self.down
+        self._check()
         return await super().changes(after)
 
+    async def tombstones(self, after: Any) -> Any:
+        self._check()
+        return await super().tombstones(after)
+
     async def upsert(self, payloads: Sequence[Payload]) -> Any:
+        self._check()
+        return await super().upsert(payloads)
+
+    async def count(self) -> int:
+        self._check()
+        return await super().count()
+
+    def _check(self) -> None:
         self.asked += 1
         if self.down:
             raise self.down
-        return await super().upsert(payloads)
+
+
+class Machine(Bench):
+    """A home of its own, a vector service of its own or shared, and the team's durable store."""
+
+    def __init__(self, folder: Path, store: Path, vector: DictService | None = None) -> None:
+        self.vector = vector or DictService()
+        self.remote = Remote(store)
+        super().__init__(folder, services=[self.vector, self.remote])  # type: ignore[list-item]  # it serves as well
+        self.store = store
+
+    def texts_there(self) -> list[str]:
+        return stored_texts(self.vector)
 
 
 async def stored(folder: Path) -> dict[str, tuple[int, str, int]]:
     """Return the store's episodes: moment, text and version by key."""
-    store = open_sqlite_store(folder, BRAND)
+    store = file_store(folder, BRAND)
     page = await store.page(Table.EPISODES)
     await store.close()
     names = {name: place for place, name in enumerate(page.columns)}
     return {
-        str(row[names["key"]]): (int(row[1] or 0), str(row[names["content"]]), int(row[names["version"]] or 0))
+        str(row[names["key"]]): (
+            int(row[names["updated_at"]] or 0),
+            str(row[names["content"]]),
+            int(row[names["version"]] or 0),
+        )
         for row in page.rows
     }
 
@@ -90,15 +103,18 @@ async def test_a_second_machine_with_an_empty_registry_stores_nothing_again(mach
     result = await two.sync()
     assert await stored(one.store) == before
     assert (result.status, result.counts.new, result.counts.learned) == ("complete", 0, 3)
-    assert two.held_texts() == ["first", "learned in a session", "second"]
-    assert {layer.name: layer.stored for layer in result.layers} == {"vector": 3, "durable@turso:team": 0}
+    assert two.texts_there() == ["first", "learned in a session", "second"]
+    assert {each.name: each.stored for each in result.services} == {
+        "vector@dictionary": 3,
+        "durable@turso:team.example": 0,
+    }
     assert "durable-learned" in [finding.code for finding in result.findings]
     again = await two.sync()
     assert (again.counts.unchanged, again.counts.stored, again.status) == (2, 0, "complete")
 
 
 async def test_with_a_shared_vector_database_nothing_at_all_is_written(tmp_path: Path) -> None:
-    shared = DictLayer("vector@qdrant:team")
+    shared = DictService("vector@qdrant:team")
     one, two = (Machine(tmp_path / name, tmp_path / "store", shared) for name in ("one", "two"))
     for machine in (one, two):
         machine.insights("first", "second")
@@ -115,9 +131,9 @@ async def test_what_one_machine_learns_the_other_finds_at_its_next_sync(machines
     await one.sync()
     await two.sync(session_learnings=(SessionLearning("from two"),))
     result = await one.sync()
-    assert (result.counts.learned, result.counts.stored) == (1, 1)
-    assert one.held_texts() == ["from two"]
-    assert one.layer.upserted == two.layer.upserted
+    assert result.counts.learned == 1
+    assert one.texts_there() == ["from two"]
+    assert one.vector.upserted == two.vector.upserted
 
 
 async def test_a_change_made_elsewhere_is_taken_over_and_not_written_back(machines: tuple[Machine, Machine]) -> None:
@@ -129,7 +145,7 @@ async def test_a_change_made_elsewhere_is_taken_over_and_not_written_back(machin
     await one.sync()
     before = await stored(one.store)
     result = await two.sync()
-    assert two.held_texts() == ["as it is now"]
+    assert two.texts_there() == ["as it is now"]
     assert (result.counts.learned, result.status) == (1, "complete")
     two.insights("as it is now")
     again = await two.sync()
@@ -149,12 +165,12 @@ async def test_a_file_that_still_says_the_old_text_undoes_no_change_made_elsewhe
     await one.sync()
     one.insights("as it was", "second", "added on one")  # the same file, where nobody touched the first
     result = await one.sync()
-    assert one.held_texts() == ["added on one", "as it is now", "second"]
+    assert one.texts_there() == ["added on one", "as it is now", "second"]
     assert (result.counts.new, result.counts.modified) == (1, 0)
     one.insights("changed on one", "second", "added on one")
     assert (await one.sync()).counts.modified == 1
     await two.sync()
-    assert two.held_texts() == ["added on one", "changed on one", "second"]
+    assert two.texts_there() == ["added on one", "changed on one", "second"]
 
 
 async def test_a_change_that_waits_here_is_newer_than_what_the_store_tells(machines: tuple[Machine, Machine]) -> None:
@@ -162,16 +178,16 @@ async def test_a_change_that_waits_here_is_newer_than_what_the_store_tells(machi
     for machine in machines:
         machine.insights("as it was")
         await machine.sync()
-    two.down = LayerError("Down.", "Wait.", error_class=ErrorClass.UNAVAILABLE)
+    two.remote.down = down()
     two.insights("changed on two")
     assert (await two.sync()).status == "partial"
     one.insights("changed on one, earlier delivered")
     await one.sync()
-    two.down = None
+    two.remote.down = None
     assert (await two.sync()).status == "complete"
     assert [text for _, text, _ in (await stored(one.store)).values()] == ["changed on two"]
     await one.sync()
-    assert one.held_texts() == ["changed on two"]
+    assert one.texts_there() == ["changed on two"]
 
 
 async def test_the_same_text_under_two_keys_is_stored_once(machines: tuple[Machine, Machine]) -> None:
@@ -182,7 +198,7 @@ async def test_the_same_text_under_two_keys_is_stored_once(machines: tuple[Machi
     result = await two.sync()
     assert len(await stored(one.store)) == 1
     assert (result.counts.duplicate, result.counts.new) == (1, 0)
-    assert two.held_texts() == ["the same words"]
+    assert two.texts_there() == ["the same words"]
 
 
 async def test_a_dry_run_on_a_new_machine_knows_it_too_and_writes_nothing(machines: tuple[Machine, Machine]) -> None:
@@ -194,22 +210,60 @@ async def test_a_dry_run_on_a_new_machine_knows_it_too_and_writes_nothing(machin
     result = await two.sync(dry_run=True)
     assert (result.counts.new, result.counts.learned) == (0, 1)
     assert two.tree() == tree
-    assert two.layer.held == {}
+    assert two.vector.stored == {}
 
 
 async def test_a_silent_store_costs_one_question_and_loses_nothing(machines: tuple[Machine, Machine]) -> None:
     one, two = machines
     two.insights("first", "second")
-    two.down = LayerError("Down.", "Wait.", error_class=ErrorClass.TIMEOUT)
-    remote = two.layers(BRAND)[1]
-    memory = Memory(Settings(home=two.home), layers=lambda _: [two.layer, remote], clock=lambda: two.now)
-    result = await memory.sync(SyncRequest(brand=BRAND))
-    assert remote.asked == 1
+    two.remote.down = ServiceError("Down.", "Wait.", error_class=ErrorClass.TIMEOUT)
+    result = await two.sync()
+    assert two.remote.asked == 1
     assert (result.status, result.counts.queued) == ("partial", 2)
-    assert two.held_texts() == ["first", "second"]
-    two.down = None
+    assert two.texts_there() == ["first", "second"]
+    two.remote.down = None
     assert (await two.sync()).status == "complete"
     assert len(await stored(one.store)) == 2
+
+
+async def test_a_retirement_is_an_edit_that_the_other_machine_learns(machines: tuple[Machine, Machine]) -> None:
+    one, two = machines
+    one.campaign(["A lesson to remember.", "Another one that will go."])
+    await one.sync()
+    await two.sync()
+    assert len(two.texts_there()) == 2
+    one.campaign(["A lesson to remember."])
+    assert (await one.sync()).counts.retired == 1
+    await two.sync()
+    assert two.texts_there() == one.texts_there() == ["spring, learning: A lesson to remember."]
+    assert list(two.texts("retired").values()) == ["spring, learning: Another one that will go."]
+    assert (await two.sync()).status == "complete"
+
+
+async def test_what_only_another_machine_s_file_states_is_not_retired_here(machines: tuple[Machine, Machine]) -> None:
+    one, two = machines
+    one.campaign(["A lesson to remember."])
+    await one.sync()
+    two.campaign(["Another lesson of the same campaign."])
+    for machine in (two, one, two):
+        assert (await machine.sync()).counts.retired == 0
+    assert len(two.texts_there()) == len(one.texts_there()) == 2
+
+
+async def test_a_change_made_elsewhere_leaves_a_twin_of_the_old_text_standing(
+    machines: tuple[Machine, Machine],
+) -> None:
+    one, two = machines
+    one.write("insights.json", [insight("the same words", 1)])
+    await one.sync()
+    two.write("insights.json", [insight("the same words", 1), insight("the same words", 2)])
+    await two.sync()
+    two.check()
+    one.write("insights.json", [insight("other words", 1)])
+    await one.sync()
+    await two.sync()
+    two.check()
+    assert two.texts_there() == ["other words", "the same words"]
 
 
 @pytest.fixture
@@ -219,7 +273,7 @@ def team_server(tmp_path: Path) -> Iterator[Server]:
 
 
 class RealMachine(Bench):
-    """A home with the layers the settings ask for: the embedded engine and the team's libsql-server."""
+    """A home with the service the settings ask for: the team's libsql-server."""
 
     def connected(self, server: Server, url: str = "") -> Memory:
         settings = Settings(
@@ -249,26 +303,8 @@ async def test_two_real_machines_on_a_real_server(tmp_path: Path, team_server: S
     assert (first.status, first.counts.new) == ("complete", 300)
     second = await synced(two.connected(team_server))
     assert (second.status, second.counts.new, second.counts.learned) == ("complete", 0, 300)
-    assert [layer.stored for layer in second.layers if layer.name.startswith("durable")] == [0]
+    assert [each.stored for each in second.services if each.name.startswith("durable")] == [0]
     memory = two.connected(team_server)
     hits = (await memory.storage_sync(StorageSyncRequest(brand=BRAND))).cache.counts
     assert (hits[Table.EPISODES], hits[Table.EMBEDDINGS]) == (300, 300)
     await memory.close()
-
-
-@pytest.mark.sqld
-async def test_a_new_registry_learns_from_the_cache_where_the_server_is_silent(
-    tmp_path: Path, team_server: Server
-) -> None:
-    one = RealMachine(tmp_path / "one")
-    one.insights("first", "second")
-    await synced(one.connected(team_server), session_learnings=(SessionLearning("only in memory"),))
-    memory = one.connected(team_server)
-    await memory.storage_sync(StorageSyncRequest(brand=BRAND))
-    await memory.close()
-    for path in one.memory_dir.glob("registry.db*"):
-        path.unlink()
-    shutil.rmtree(one.memory_dir / "vector")
-    result = await synced(one.connected(team_server, url="http://127.0.0.1:9"))
-    assert (result.counts.new, result.counts.learned, result.status) == (0, 3, "partial")
-    assert result.counts.queued == 0

@@ -10,7 +10,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, TextContent
 
-from dm_memory.errors import BrandNotFoundError, DmMemoryError
+from dm_memory.errors import BrandNotFoundError, DmMemoryError, limit_of_system
 from dm_memory_tools.arguments import ResponseFormat
 from dm_memory_tools.bugs import log_bug
 
@@ -76,6 +76,8 @@ def tool_errors(stage: str) -> Iterator[None]:
     except DmMemoryError as error:
         raise ToolError(error_text(error)) from None
     except Exception as error:  # noqa: BLE001  # the boundary: whatever it is, the model gets a sentence and the log its type
+        if limit := limit_of_system(error):
+            raise ToolError(error_text(limit)) from None
         log_bug(error, stage)
         raise ToolError(
             f"Something went wrong inside dm-memory while {stage}; nothing that was stored is lost. "

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import orjson
 
-from dm_memory.errors import DmMemoryError
+from dm_memory.errors import DmMemoryError, system_reason
 from dm_memory.findings import Finding, Severity
 
 __all__ = [
@@ -33,6 +33,9 @@ __all__ = [
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 # O_NONBLOCK: opening a FIFO for reading must not wait for a writer.
 _FLAGS = os.O_RDONLY | _NOFOLLOW | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+_JUNCTION = getattr(stat, "IO_REPARSE_TAG_MOUNT_POINT", -1)
+"""Windows' links between folders, which are no symbolic links."""
 
 _REPAIR = "Repair the file or restore it from a backup, then sync again."
 
@@ -134,9 +137,10 @@ def _checked_path(home: Path, folder: Path, relative: str, checked: set[str]) ->
 
 def _is_link(path: str) -> bool:
     try:
-        return stat.S_ISLNK(os.lstat(path).st_mode)
+        status = os.lstat(path)
     except (OSError, ValueError):
         return False
+    return stat.S_ISLNK(status.st_mode) or getattr(status, "st_reparse_tag", 0) == _JUNCTION
 
 
 def _read_link(home: Path, path: str, relative: str, limits: Limits) -> bytes:
@@ -198,10 +202,10 @@ def _link_refused(relative: str) -> BrandFileError:
 
 
 def _unreadable(relative: str, error: OSError | ValueError) -> BrandFileError:
-    reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "not a usable file name"
-    return _failure(
-        "unreadable-file", relative, f"{relative} can't be read ({reason}).", "Check its permissions and its name."
-    )
+    reason, remedy = "not a usable file name", "Check its permissions and its name."
+    if isinstance(error, OSError) and error.errno:
+        reason, remedy = system_reason(error)
+    return _failure("unreadable-file", relative, f"{relative} can't be read ({reason}).", remedy)
 
 
 # An escape in a JSON text is two characters or six; matching each whole keeps `\\u0000` (an escaped backslash) apart

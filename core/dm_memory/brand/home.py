@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dm_memory.brand.files import BrandFileError, Limits, parse_json, read_inside, stays_inside
-from dm_memory.errors import BrandNotFoundError, HomeError
+from dm_memory.errors import BrandNotFoundError, HomeError, system_reason
 
 __all__ = ["NO_BRAND", "Home", "is_brand_name"]
 
@@ -90,14 +90,14 @@ class Home:
         path = self.brand_dir(slug) / "memory"
         if os.path.lexists(path):
             self._refuse_leaving(path)
-            if not path.is_dir():
+            if not _is_folder(path):
                 raise HomeError(f"{path} is not a folder.", "Move it out of the way, then sync again.")
         return path
 
     def _folders(self) -> dict[str, str]:
         """Return the brands' folder names by slug. A folder name can be NFD (macOS), a slug is always NFC."""
         path = self.root / "brands"
-        if not self.root.is_dir():
+        if not _is_folder(self.root):
             raise HomeError(f"There is no folder {self.root}.", _SET_HOME)
         if not os.path.lexists(path):
             return {}
@@ -106,7 +106,7 @@ class Home:
             with os.scandir(path) as entries:
                 names = sorted(entry.name for entry in entries if is_brand_name(entry.name) and entry.is_dir())
         except OSError as error:
-            raise HomeError(f"{path} can't be read ({os.strerror(error.errno or 0)}).", _SET_HOME) from None
+            raise HomeError(f"{path} can't be read ({system_reason(error)[0]}).", _SET_HOME) from None
         folders: dict[str, str] = {}
         for name in names:
             slug = unicodedata.normalize("NFC", name)
@@ -129,6 +129,15 @@ class Home:
                 f"{path} is a link that leaves the home folder.",
                 "Move the real folder into the home, or set CLAUDE_MARKETING_HOME to the folder that holds it.",
             )
+
+
+def _is_folder(path: Path) -> bool:
+    """Return whether a folder is there. Raises ``HomeError`` if that can't be found out."""
+    try:
+        return path.is_dir()
+    except OSError as error:
+        reason, remedy = system_reason(error)
+        raise HomeError(f"{path} can't be looked at ({reason}).", remedy) from None
 
 
 def _not_found(slug: str, brands: tuple[str, ...]) -> BrandNotFoundError:

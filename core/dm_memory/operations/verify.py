@@ -13,7 +13,6 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from dm_memory.embedding.batch import is_installed
 from dm_memory.errors import ServiceError
 from dm_memory.items import Payload
 from dm_memory.operations.maintenance import deliver, delivering, maintenance
@@ -86,6 +85,8 @@ async def verify_brand(
         await progress("Checking memory", 0, 0)
         parts = [await run.worker.run(_memory, run, repair)]
         parts += [await _service(run, service, repair=repair) for service in env.services]
+        if repair:
+            await run.worker.run(_embed, run)  # what services gave back as well
         if not any(part.failure or part.differing > part.repaired for part in parts):
             run.outcomes.add_findings(await run.worker.run(remove_leftovers_of_0_2, run.memory_dir))
         findings = tuple(run.outcomes.findings)
@@ -100,7 +101,7 @@ def _memory(run: Run, repair: bool) -> Drift:  # run on the worker by position
     damaged: list[EntryRow] = []
     bare: list[EntryRow] = []
     unembedded: list[int] = []
-    model = model_in_use(run) if run.env.embedder is not None and is_installed("wordllama") else ""
+    model = _model(run)
     after = 0
     while page := _rows(run, after):
         after = page[-1].seq
@@ -117,8 +118,18 @@ def _memory(run: Run, repair: bool) -> Drift:  # run on the worker by position
                 found.missing[row.id] = row.key
                 unembedded.append(row.seq)
     if repair and (damaged or bare or unembedded):
-        found.repaired = _repair_memory(run, model, damaged, bare, unembedded)
+        found.repaired = _repair_memory(run, damaged, bare, unembedded)
     return found.drift("memory", "Memory (memory.db)")
+
+
+def _embed(run: Run) -> None:
+    if model := _model(run):
+        for _ in Storing(run, model).embed_missing():
+            pass
+
+
+def _model(run: Run) -> str:
+    return model_in_use(run) if run.env.embedder is not None else ""
 
 
 def _rows(run: Run, after: int) -> list[EntryRow]:
@@ -136,16 +147,15 @@ def _derived(run: Run, seqs: Sequence[int], model: str) -> tuple[set[int], set[i
     )
     vectors = run.store.rows(
         "SELECT v.seq, v.crc, v.vector FROM vectors v JOIN entries e"
-        " ON e.seq = v.seq AND e.content_hash = v.content_hash WHERE v.model = ? AND v.seq IN (SELECT value FROM json_each(?))",
+        " ON e.seq = v.seq AND e.content_hash = v.content_hash"
+        " WHERE v.model = ? AND v.seq IN (SELECT value FROM json_each(?))",
         (model, wanted),
     )
     broken = {seq for seq, crc, vector in vectors if zlib.crc32(vector) != crc}
     return {seq for (seq,) in words}, {seq for (seq,) in facts}, {seq for seq, _, _ in vectors} - broken
 
 
-def _repair_memory(
-    run: Run, model: str, damaged: Sequence[EntryRow], bare: Sequence[EntryRow], unembedded: Sequence[int]
-) -> int:
+def _repair_memory(run: Run, damaged: Sequence[EntryRow], bare: Sequence[EntryRow], unembedded: Sequence[int]) -> int:
     """Write again what follows from sound texts; make the sources of damaged ones be read again by the next sync."""
     with run.store.transaction() as connection:
         run.note_change(connection)
@@ -166,9 +176,7 @@ def _repair_memory(
                 (row.seq, row.origin),
             )
     restored = _restore_from_journal(run, damaged)
-    if model:
-        for _ in Storing(run, model).embed_missing():
-            pass
+    _embed(run)
     return len(bare) + len(unembedded) + restored
 
 

@@ -8,7 +8,7 @@ from dm_memory.report.model import Report
 from dm_memory.report.parts import QUOTED_NOTE, TEXT_BYTES, bullets, document, finding_text, fitting, key_code
 from dm_memory.report.reader import Reader, call
 from dm_memory.report.words import capital, counted, listed, sentence_end, short_id, when
-from dm_memory.search.results import EntityFacts, FactLine, Hit, Mode, RevisionLine, SearchResult
+from dm_memory.search.results import EntityFacts, Explanation, FactLine, Hit, Mode, RevisionLine, SearchResult
 
 __all__ = ["search_report"]
 
@@ -92,9 +92,23 @@ def _hit_text(hit: Hit) -> str:
     facts += [f"by {inline(hit.author, 40)}"] if hit.author else []
     facts += [f"tags {', '.join(code(tag, 60) for tag in hit.tags[:_SHOWN_TAGS])}"] if hit.tags else []
     facts += [key_code(hit.key), f"id {code(short_id(hit.id))}"]
-    reasons = hit.explanation.reasons if hit.explanation else ()
-    why = f"\n   - Why: {'; '.join(inline(reason, 200) for reason in reasons)}" if reasons else ""
-    return f"{quote(hit.passage or hit.content, _TEXT_CHARS)} · {' · '.join(facts)}{why}"
+    why = [f"\n   - {line}" for line in _explained(hit, hit.explanation)] if hit.explanation else []
+    return "".join([f"{quote(hit.passage or hit.content, _TEXT_CHARS)} · {' · '.join(facts)}", *why])
+
+
+def _explained(hit: Hit, why: Explanation) -> list[str]:
+    """Return why a hit is where it is: in words, by the question's words with their weights, and as the sum it is."""
+    words = [f"{code(word.word, 40)} {word.weight:.2f}{'' if word.found else ' (not found)'}" for word in why.words]
+    more = [(why.by_single_words, "by words of similar meaning"), (why.by_neighbours, "by its neighbours")]
+    parts = [
+        f"{1 - why.weight:.2f} x {why.by_words:.3f} by words",
+        f"{why.weight:.2f} x {why.by_meaning:.3f} by meaning",
+        *(f"{value:.3f} {what}" for value, what in more if value),
+    ]
+    raw = f"BM25 {why.bm25:.2f}" + ("" if why.similarity is None else f", similarity {why.similarity:.2f}")
+    lines = [f"Why: {'; '.join(inline(reason, 200) for reason in why.reasons)}"] if why.reasons else []
+    lines += [f"Words and how rare they are: {', '.join(words)}"] if words else []
+    return [*lines, f"Score {hit.score:.3f} = {' + '.join(parts)} ({raw})"]
 
 
 def _states(hit: Hit) -> list[str]:

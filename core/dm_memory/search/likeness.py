@@ -1,6 +1,7 @@
 """Single words of similar meaning: "collapsed" in a question stands for "fell" in a text.
 
-For static embedding models only, whose vector of a word costs microseconds and means the same in every sentence.
+By a static embedding model, whose vector of a word costs microseconds and means the same in every sentence: for texts
+whose own vectors are another model's as well.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ class Vectors(NamedTuple):
     embedder: Embedder
     model: str
     vector: Sequence[float]
-    words: WordVectors
+    words: WordVectors | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,8 @@ class Ranking:
         self._filters = filters
         self._now = moment_when_over(filters.as_of or now)
         self._vectors = vectors if vectors and (index.embedded or not index.size) else None
-        self.profile = profile_of(self._vectors.model if self._vectors else "")
+        model = self._vectors.model if self._vectors else ""
+        self.profile = profile_of(model, single_words=bool(self._vectors and self._vectors.words))
         self.known, self.evidence, self.searched = False, 0.0, 0
         self.words: list[AskedWord] = []
         self.groups: list[Scores] = []
@@ -344,12 +345,13 @@ class Ranking:
 
         assert self._vectors is not None  # noqa: S101  # only such profiles compare words
         words = self._vectors.words
+        assert words is not None  # noqa: S101  # as above
         asked = [word for word in self.words if len(word.word.text) > 1 and word.word.text.isalpha()]
         if not asked or not len(rows):
             return None
         question = words.vectors(words.numbers([word.word.text for word in asked]))
         weights = np.fromiter((word.weight for word in asked), np.float32)
-        numbers = self._numbers_of(rows.tolist())
+        numbers = self._numbers_of(rows.tolist(), words)
         lengths = np.fromiter(map(len, numbers), np.int64, len(rows))
         found = np.zeros(len(rows), np.float32)
         if lengths.any():
@@ -357,10 +359,9 @@ class Ranking:
             found[lengths > 0] = by_likeness(question, weights, words.vectors(np.concatenate(numbers)), starts)
         return found
 
-    def _numbers_of(self, rows: Sequence[int]) -> list[Rows]:
+    def _numbers_of(self, rows: Sequence[int], words: WordVectors) -> list[Rows]:
         """Return the numbers of the words of texts; the index remembers its own."""
-        assert self._vectors is not None  # noqa: S101  # as above
-        index, words = self.index, self._vectors.words
+        index = self.index
         index.forget_words_of(words.generation)
         known = index.words_of_row
         missing = [row for row in rows if row not in known]

@@ -29,6 +29,7 @@ __all__ = [
     "by_likeness",
     "evidence_of",
     "fuse",
+    "is_static",
     "profile_of",
     "relevance_of",
     "standing_out",
@@ -52,8 +53,7 @@ class Profile:
     Attributes:
         weight: Of meaning against words.
         centring: How much of the direction that all texts share is taken off the vectors.
-        single_words: Weight of the likeness of single words; 0 for models that make a vector of a sentence, not of
-            its words.
+        single_words: Weight of the likeness of single words; 0 if there is no static model to compare them.
         evidence: Factors of the best score by words, of how far the best similarity stands out, and of the best hit's
             likeness of words.
         spread: Standard deviation of similarities that few texts are thought to have.
@@ -73,15 +73,28 @@ class Profile:
 
 
 STATIC = Profile(0.3, 1.0, 0.5, (1.0, 0.2, 1.0), 0.1, 0.56, 0.6, 0.35)
-CONTEXTUAL = Profile(0.4, 0.0, 0.0, (1.0, 0.15, 0.0), 0.1, 0.3, 0.7, 0.55)
+CONTEXTUAL = Profile(0.6, 0.0, 0.5, (1.0, 0.2, 1.0), 0.1, 0.56, 0.7, 0.55)
+CONTEXTUAL_ALONE = Profile(0.4, 0.0, 0.0, (1.0, 0.15, 0.0), 0.1, 0.28, 0.7, 0.55)
 WORDS_ALONE = Profile(0.0, 0.0, 0.0, (1.0, 0.0, 0.0), 0.1, 0.32, 0.5, 0.2)
 
 
-def profile_of(model: str) -> Profile:
-    """Return the profile of a model by its name or tag; "" is no model at all."""
+def is_static(model: str) -> bool:
+    """Return whether a model's vector of a text is the mean of its words' vectors."""
+    return model.startswith(("wordllama", "static"))
+
+
+def profile_of(model: str, *, single_words: bool = True) -> Profile:
+    """Return the profile of a model by its name or tag; "" is no model at all.
+
+    Args:
+        model: The model.
+        single_words: Single words can be compared: by the model itself if it is static, else by a static one.
+    """
     if not model:
         return WORDS_ALONE
-    return STATIC if model.startswith(("wordllama", "static")) else CONTEXTUAL
+    if is_static(model):
+        return STATIC
+    return CONTEXTUAL if single_words else CONTEXTUAL_ALONE
 
 
 @dataclass(slots=True)

@@ -9,6 +9,8 @@ from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+from dm_memory.embedding.batch import is_installed
+from dm_memory.embedding.models import make_embedder
 from dm_memory.embedding.protocol import Embedder
 from dm_memory.errors import ConfigurationError, InputError
 from dm_memory.findings import Finding, Severity
@@ -20,7 +22,7 @@ from dm_memory.search.knowledge import entities_in, history_lines
 from dm_memory.search.likeness import WordVectors
 from dm_memory.search.ranking import Filters, Question, Ranking, Vectors
 from dm_memory.search.results import Mode, SearchRequest, SearchResult
-from dm_memory.search.scoring import CANDIDATES
+from dm_memory.search.scoring import CANDIDATES, is_static
 from dm_memory.search.services import Proposals, ask_services, elsewhere
 from dm_memory.services.protocol import SearchQuery, Service
 from dm_memory.store.candidates import seqs_of
@@ -34,6 +36,7 @@ __all__ = ["SEARCH_TIMEOUT", "Searcher"]
 SEARCH_TIMEOUT = 1.0
 """Seconds that a connected service has to propose."""
 
+_BUNDLED = "wordllama"
 _MAX_LIMIT = 100
 _MAX_QUERY_CHARS = 10_000
 
@@ -52,7 +55,7 @@ class Searcher:
         self._embedder = embedder
         self._clock = clock
         self._timeout = timeout
-        self._words = WordVectors(embedder) if embedder is not None else None
+        self._words: WordVectors | None = None
 
     async def search(
         self,
@@ -90,15 +93,24 @@ class Searcher:
 
     def _vectors(self, question: Question) -> tuple[Vectors | None, Finding | None]:
         """Return the question as the model sees it; if the model can't be used, why."""
-        if self._embedder is None or self._words is None or question.mode is Mode.EXACT or not question.text:
+        if self._embedder is None or question.mode is Mode.EXACT or not question.text:
             return None, None
         try:
-            vector = self._embedder.embed_query(question.text)
-            return Vectors(self._embedder, self._embedder.spec.tag, vector, self._words), None
+            vector, model = self._embedder.embed_query(question.text), self._embedder.spec.tag
+            return Vectors(self._embedder, model, vector, self._word_vectors(self._embedder, model)), None
         except (ConfigurationError, ImportError) as error:
             remedy = error.remedy if isinstance(error, ConfigurationError) else ""
             message = f"The search was by words alone: the embedding model can't be used ({type(error).__name__})."
             return None, Finding("words-alone", Severity.WARNING, message, remedy)
+
+    def _word_vectors(self, embedder: Embedder, model: str) -> WordVectors | None:
+        """Return the vectors of single words: the model's if it is static, else the bundled model's."""
+        if self._words is None:
+            if is_static(model):
+                self._words = WordVectors(embedder)
+            elif is_installed(_BUNDLED):
+                self._words = WordVectors(make_embedder(_BUNDLED))
+        return self._words
 
     def _answer(
         self,

@@ -147,16 +147,56 @@ def open_store(memory_dir: Path, brand: str, busy_seconds: float = _BUSY_SECONDS
         reason, remedy = system_reason(error)
         raise HomeError(f"The memory folder {memory_dir} can't be written ({reason}).", remedy) from error
     with store_errors(path):
-        connection = _connect(path, "mode=rw", busy_seconds)
-        try:
-            _check_size(connection, path)
-            _version(connection, path)  # before anything is written into a file that may be another program's
-            _prepare(connection, time.monotonic() + busy_seconds)
-            _migrate(connection, path, brand)
-        except BaseException:
-            connection.close()
-            raise
+        connection = _connect_to_write(path, brand, busy_seconds)
     return Store(connection, path, brand)
+
+
+def _connect_to_write(path: Path, brand: str, busy_seconds: float, *, shared: bool = True) -> sqlite3.Connection:
+    """Connect, with a rollback journal if the file system can't share memory between processes, as WAL needs it.
+
+    Only trying tells: SQLite switches to WAL first and fails then.
+    """
+    connection = _connect(path, "mode=rw", busy_seconds)
+    try:
+        if not shared:
+            _leave_wal(connection)
+        _check_size(connection, path)
+        version = _version(connection, path)  # before anything is written into a file that may be another program's
+        shared = shared and not (version and _is_without_wal(connection, path))
+        _prepare(connection, time.monotonic() + busy_seconds, wal=shared)
+        _migrate(connection, path, brand)
+        if not shared and not _is_without_wal(connection, path):
+            connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_WITHOUT_WAL, str(path.stat().st_dev)))
+    except sqlite3.OperationalError as error:
+        connection.close()
+        if not shared or not _lacks_shared_memory(path, error):
+            raise
+        return _connect_to_write(path, brand, busy_seconds, shared=False)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+_WITHOUT_WAL = "without_wal"
+"""The stored fact that names the device on which WAL was tried and failed: it is not tried again at each opening."""
+
+
+def _is_without_wal(connection: sqlite3.Connection, path: Path) -> bool:
+    found = connection.execute("SELECT value FROM meta WHERE name = ?", (_WITHOUT_WAL,)).fetchone()
+    return found is not None and found[0] == str(path.stat().st_dev)
+
+
+def _lacks_shared_memory(path: Path, error: sqlite3.OperationalError) -> bool:
+    name = _name(error)
+    return name.startswith(("SQLITE_IOERR_SHM", "SQLITE_PROTOCOL", "SQLITE_CANTOPEN")) and not _system_limit(path, name)
+
+
+def _leave_wal(connection: sqlite3.Connection) -> None:
+    """Give the database a rollback journal; a connection that has it alone needs no shared memory for that."""
+    for pragma in ("locking_mode = EXCLUSIVE", "journal_mode = DELETE", "locking_mode = NORMAL"):
+        connection.execute(f"PRAGMA {pragma}").fetchall()
+    connection.execute("SELECT 1 FROM sqlite_master").fetchall()  # gives the lock back
 
 
 @contextlib.contextmanager
@@ -233,7 +273,19 @@ def _connect(path: Path, options: str, busy_seconds: float) -> sqlite3.Connectio
 def _connect_to_read(path: Path, stack: contextlib.ExitStack) -> sqlite3.Connection:
     log = path.with_name(f"{path.name}-wal")
     if os.access(path.parent, os.W_OK) and os.access(path, os.W_OK):
-        return _connect(path, "mode=rw", _BUSY_SECONDS)
+        connection = _connect(path, "mode=rw", _BUSY_SECONDS)
+        try:
+            connection.execute("PRAGMA page_count").fetchone()
+        except sqlite3.OperationalError as error:
+            connection.close()
+            if not _lacks_shared_memory(path, error):
+                raise
+            connection = _connect(path, "mode=rw", _BUSY_SECONDS)
+            _leave_wal(connection)
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return connection
     if not log.exists() or not log.stat().st_size:
         return _connect(path, "mode=ro&immutable=1", _BUSY_SECONDS)
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dm-memory-", ignore_cleanup_errors=True)))
@@ -285,7 +337,6 @@ def _damaged(path: Path, what: str) -> DamagedStoreError:
 _OF_A_NEW_FILE = ("page_size = 8192", "auto_vacuum = INCREMENTAL")
 """Into a file that is in use, SQLite would write the second at every opening, and wait for the disk."""
 _PRAGMAS = (
-    "journal_mode = WAL",  # a file system that can't (a network share) answers with another mode, which works as well
     "synchronous = FULL",
     "foreign_keys = ON",
     "secure_delete = ON",
@@ -297,13 +348,15 @@ _PRAGMAS = (
 )
 
 
-def _prepare(connection: sqlite3.Connection, deadline: float) -> None:
+def _prepare(connection: sqlite3.Connection, deadline: float, *, wal: bool) -> None:
     """Set what the connection needs.
 
     SQLite does not wait with its busy handler while two processes switch a new file to WAL, or while one opens it as
     the last other one closes it; so the waiting is done here.
     """
-    pragmas = (*_PRAGMAS, "fullfsync = ON") if sys.platform == "darwin" else _PRAGMAS
+    pragmas = (*(("journal_mode = WAL",) if wal else ()), *_PRAGMAS)
+    if sys.platform == "darwin":
+        pragmas += ("fullfsync = ON",)
     while True:
         try:
             is_new = connection.execute("PRAGMA page_count").fetchone()[0] == 0
@@ -420,25 +473,23 @@ def _system_limit(path: Path, name: str) -> tuple[str, str] | None:
             for _ in range(_DESCRIPTORS):  # as many as SQLite opens
                 stack.enter_context(open(os.devnull, "rb"))  # noqa: PTH123  # no path of ours
             if name.startswith("SQLITE_IOERR"):
-                _probe_size(path)
                 with tempfile.TemporaryFile(dir=path.parent) as file:
                     file.write(_PROBE)
     except OSError as error:
         return system_reason(error)
-    return None
+    return system_reason(OSError(errno.EFBIG, "")) if name in _GROWING and _is_size_limited() else None
 
 
-def _probe_size(path: Path) -> None:
-    """Raise ``OSError`` if a file of the database is as large as a process may make one."""
+_GROWING = frozenset({"SQLITE_IOERR_WRITE", "SQLITE_IOERR_TRUNCATE", "SQLITE_IOERR_SHMSIZE"})
+
+
+def _is_size_limited() -> bool:
+    """Return whether this process may not make files of any size."""
     try:
         import resource  # noqa: PLC0415  # Windows has none, and no such limit
     except ImportError:
-        return
-    limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
-    files = (path.with_name(path.name + suffix) for suffix in ("", "-wal"))
-    largest = max((file.stat().st_size for file in files if file.exists()), default=0)
-    if limit not in {resource.RLIM_INFINITY, -1} and limit <= largest + len(_PROBE):
-        raise OSError(errno.EFBIG, "")
+        return False
+    return resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY
 
 
 def reading(memory_dir: Path, brand: str, question: Callable[[Store | None], _Answer]) -> _Answer:

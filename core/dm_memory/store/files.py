@@ -95,7 +95,12 @@ def read_own(path: Path, most: int = 64 * 1024 * 1024) -> bytes:
 def _refuse_special(path: Path, mode: int) -> None:
     if stat.S_ISREG(mode):
         return
-    kinds = ((stat.S_ISLNK, "a link"), (stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"))
+    kinds = (
+        (stat.S_ISLNK, "a link"),
+        (stat.S_ISDIR, "a folder"),
+        (stat.S_ISFIFO, "a pipe"),
+        (stat.S_ISSOCK, "a socket"),
+    )
     kind = next((name for is_kind, name in kinds if is_kind(mode)), "a device")
     raise SpecialFileError(f"{path.name} is {kind}, not a file")
 

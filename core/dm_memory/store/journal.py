@@ -104,11 +104,10 @@ class Journal:
         """Return the records from a place on, without waiting for anybody."""
         if not os.path.lexists(self.path):
             return Tail("", 0, ())
-        with self._errors():
-            with os.fdopen(open_own(self.path), "rb") as file:
-                identity = self._identity(file)
-                file.seek(start)
-                data = file.read(_MOST_BYTES + 1)
+        with self._errors(), os.fdopen(open_own(self.path), "rb") as file:
+            identity = self._identity(file)
+            file.seek(start)
+            data = file.read(_MOST_BYTES + 1)
         if len(data) > _MOST_BYTES:
             raise self._unusable(f"{self.path.name} is larger than {_MOST_BYTES:,} bytes", _MOVE_AWAY)
         records: list[Record] = []

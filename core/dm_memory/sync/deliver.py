@@ -105,6 +105,7 @@ class Delivering:
                 await self._count_again()
         except ServiceError as error:
             self.result.failure = error
+            self.result.capacity = self._room.after(self._room.capacity)
         if self._lost:
             message = f"{self.service.engine} no longer had {_entries(self._lost)} that had been stored there."
             again = "Stored again." if not (self.result.failure or self.result.missing) else "The next sync looks again."

@@ -28,6 +28,7 @@ from dm_memory.store import entries as table
 from dm_memory.store import outbox
 from dm_memory.store.entries import version_of
 from dm_memory.store.opening import REBUILT
+from dm_memory.store.patterns import campaigns_here
 from dm_memory.sync.imported import Importing
 from dm_memory.sync.run import Delivered, Run
 from dm_memory.text.hashing import content_hash
@@ -198,8 +199,7 @@ def _changed_patterns(run: Run, since: int) -> tuple[list[PatternRow], list[str]
         "SELECT id, updated_at FROM tombstones WHERE item_table = 'patterns' AND updated_at > ?", (since,)
     )
     last = max([since, *(row[-1] for row in found), *(row[1] for row in gone)])
-    campaigns = run.store.rows("SELECT DISTINCT tag FROM tags WHERE tag LIKE 'campaign:%' AND removed = 0")
-    files = frozenset(tag.removeprefix("campaign:") for (tag,) in campaigns)
+    files = frozenset(campaigns_here(run.store.connection))
     return [PatternRow(*row[:-1]) for row in found], [row[0] for row in gone], files, last
 
 

@@ -12,6 +12,7 @@ from dm_memory.store.entries import EntryRow, Known, version_of
 from dm_memory.store.forgetting import Forgotten, lift, macs_of_entry
 from dm_memory.store.importing import Imported, import_entries
 from dm_memory.sync.run import Run
+from dm_memory.sync.writing import Writing
 
 __all__ = ["Importing"]
 
@@ -40,7 +41,7 @@ class Importing:
         for payload in self._without_forgotten(payloads):
             row, owner = known.get(payload.key), owners.get(payload.content_hash)
             if owner is None or (row is not None and owner.seq == row.seq):
-                wanted.setdefault(payload.content_hash, payload)
+                wanted.setdefault(payload.content_hash if payload.state == "current" else payload.key, payload)
         if not wanted:
             return 0, 0
         if not self._run.request.dry_run:
@@ -82,8 +83,8 @@ class Importing:
                 records.append({"op": "replaced", "at": now, **replaced})
             records.append(
                 {
-                    "op": "entry",
-                    "at": now,
+                    "op": "retired" if payload.state == "retired" else "entry",
+                    "at": payload.retired_at or now,
                     "key": payload.key,
                     "kind": payload.kind,
                     "content_type": payload.content_type,
@@ -112,6 +113,8 @@ class Importing:
             "changed on another computer",
         )
         self._deliver(rows)
+        before = [known[row.key] for row in rows if row.key in known]
+        Writing(self._run, self._run.store.connection).promote(before)  # duplicates of what changed elsewhere
         changed = sum(row.key in known for row in rows)
         return len(rows) - changed, changed
 
@@ -121,9 +124,14 @@ class Importing:
         for service in run.env.services:
             keeps = service.capabilities.keeps_retired
             versions = [
-                (row.id, version_of(row.content_hash, row.metadata_hash, row.state), Action.LEARNED.value)
+                (
+                    row.id,
+                    version_of(row.content_hash, row.metadata_hash, row.state)
+                    if keeps or row.state == "current"
+                    else "",
+                    Action.LEARNED.value,
+                )
                 for row in rows
-                if keeps or row.state == "current"
             ]
             outbox.want(connection, [service.name], versions, run.number)
             if service.name == self._source:

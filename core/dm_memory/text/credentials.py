@@ -12,7 +12,7 @@ from binascii import Error as Base64Error
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-__all__ = ["KEY_WORDS", "PASSWORD_WORDS", "SECRET_STEMS", "Secret", "find_secrets"]
+__all__ = ["Secret", "find_secrets"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,29 +198,6 @@ _CJK_KEY = re.compile(
     r"|은|는|을|를)?\s{0,3}([A-Za-z0-9_\-+/=.]{12,256})"
 )
 
-
-def _words(text: str) -> frozenset[bytes]:
-    """Return words as ``words_of`` gives them."""
-    return frozenset(word.encode() for word in text.split())
-
-
-PASSWORD_WORDS = _words(
-    "password passwords passwd passwort passwörter kennwort pwd pw pass passphrase passcode senha contraseña"
-    " clave passe mdp wachtwoord lösenord adgangskode kodeord passord salasana hasło haslo heslo jelszó parola"
-    " şifre пароль пароля κωδικόσ المرور السر पासवर्ड sandi khẩu סיסמה סיסמא dbpassword userpassword login curl"
-    " credential credentials username user benutzer zugang zugangsdaten anmeldung usuario identifiant"
-    " identifiants acceso accès логин authorization bearer basic token apikey"
-)
-KEY_WORDS = _words(
-    "secret secrets token tokens key keys apikey apitoken authtoken accesstoken accesskey clientsecret secretkey"
-    " privatekey refreshtoken jeton schlüssel apischlüssel zugriffstoken zugriffsschlüssel zugangstoken"
-    " zugangsschlüssel clé clés clave chave chiave llave sleutel nyckel nøgle nøkkel avain klíč anahtarı klucz"
-    " kunci khóa ключ токен مفتاح कुंजी apinyckel appsecret apisecret signingkey hooks webhooks sig"
-)
-"""A text without any of these words or stems, an @ or a long run of token characters has nothing to look for."""
-SECRET_STEMS = tuple(sorted(_words("密 口令 令牌 金鑰 パスワ キー トークン シークレット 비밀 암호 토큰 키 รหัส")))
-"""The same for scripts that put no space between words."""
-
 _PLACEHOLDER = re.compile(
     r"[<\[{$%(]|(?:your|the\b|my[_\-]|example|changeme|placeholder|insert|x{3}|\*{3}|\.{3}|…|•|todo|tbd|none\b"
     r"|null\b|n/a)",
@@ -234,11 +211,13 @@ _CODE_WORDS = re.compile(
     r"|クーポン|折扣|优惠|할인|쿠폰|campaign|utm|checkout code",
     re.IGNORECASE,
 )
-_PAIRS = _words(
-    "th he in er an re on at en nd ti es or te of ed is it al ar st to nt ng se ha as ou io le ve co me de hi ri"
-    " ro ic ne ea ra ce li ch ll be ma si om ur ca el ta la ns di fo ho pe ec pr no ct us ac ot il tr ly nc et ut"
-    " ss so rs un lo wa ge ie wh ee wi em ad ol rt po we na ul ni ts mo ow pa im mi ai sh ir su id os iv ia am fi"
-    " ci vi pl ig tu ev ld ry mp fe bl ab gh ty op wo sa ay ex ke fr oo av ag if ap gr od bo"
+_PAIRS = frozenset(
+    (
+        b"th he in er an re on at en nd ti es or te of ed is it al ar st to nt ng se ha as ou io le ve co me de hi ri"
+        b" ro ic ne ea ra ce li ch ll be ma si om ur ca el ta la ns di fo ho pe ec pr no ct us ac ot il tr ly nc et ut"
+        b" ss so rs un lo wa ge ie wh ee wi em ad ol rt po we na ul ni ts mo ow pa im mi ai sh ir su id os iv ia am fi"
+        b" ci vi pl ig tu ev ld ry mp fe bl ab gh ty op wo sa ay ex ke fr oo av ag if ap gr od bo"
+    ).split()
 )
 """The commonest pairs of letters: three of four pairs in a word are among them, one of five in a random key."""
 _COMMON_PAIR, _RARE_PAIR, _CHANGE, _CAPITAL, _DIGITS, _SEPARATOR = 1.4, -1.35, -0.7, -0.9, 0.8, 0.3
@@ -255,8 +234,8 @@ def find_secrets(text: str, *, passwords: bool = True, keys: bool = True) -> Ite
 
     Args:
         text: Folded.
-        passwords: False if it contains none of ``PASSWORD_WORDS`` and ``SECRET_STEMS``.
-        keys: False if it contains none of ``KEY_WORDS`` and ``SECRET_STEMS``.
+        passwords: False if it contains no word by which passwords are known.
+        keys: False if it contains no word by which keys are known.
     """
     for match in _PRIVATE_KEY.finditer(text) if "PRIVATE KEY" in text or "PuTTY" in text else ():
         yield Secret("private key", match.start(), match.end(), match[0])

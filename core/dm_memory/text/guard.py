@@ -13,14 +13,14 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
 from itertools import accumulate
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from dm_memory.items import Value
-from dm_memory.text.credentials import KEY_WORDS, PASSWORD_WORDS, SECRET_STEMS, find_secrets
 from dm_memory.text.folding import Folded, fold, is_folded, readings
-from dm_memory.text.personal import Found, find_cards, find_emails, find_ibans
-from dm_memory.text.phones import find_phones
 from dm_memory.text.terms import Words, words_of
+
+if TYPE_CHECKING:
+    from dm_memory.text.personal import Found
 
 __all__ = ["GUARD_VERSION", "MARKS", "Guard", "GuardHit", "GuardResult", "Hits", "Policy", "ValueResult", "merge_hits"]
 
@@ -118,6 +118,29 @@ _BETWEEN_DIGITS = b" \t().,-/_|*" + bytes(range(_ASCII_END, 256))
 _TOKEN_TABLE = bytes(
     ord("x") if code < _ASCII_END and (chr(code).isalnum() or chr(code) in "_-") else _SPACE for code in range(256)
 )
+
+
+def _words(text: str) -> frozenset[bytes]:
+    """Return words as ``words_of`` gives them."""
+    return frozenset(word.encode() for word in text.split())
+
+
+_PASSWORD_WORDS = _words(
+    "password passwords passwd passwort passwörter kennwort pwd pw pass passphrase passcode senha contraseña"
+    " clave passe mdp wachtwoord lösenord adgangskode kodeord passord salasana hasło haslo heslo jelszó parola"
+    " şifre пароль пароля κωδικόσ المرور السر पासवर्ड sandi khẩu סיסמה סיסמא dbpassword userpassword login curl"
+    " credential credentials username user benutzer zugang zugangsdaten anmeldung usuario identifiant"
+    " identifiants acceso accès логин authorization bearer basic token apikey"
+)
+_KEY_WORDS = _words(
+    "secret secrets token tokens key keys apikey apitoken authtoken accesstoken accesskey clientsecret secretkey"
+    " privatekey refreshtoken jeton schlüssel apischlüssel zugriffstoken zugriffsschlüssel zugangstoken"
+    " zugangsschlüssel clé clés clave chave chiave llave sleutel nyckel nøgle nøkkel avain klíč anahtarı klucz"  # noqa: RUF001  # Turkish
+    " kunci khóa ключ токен مفتاح कुंजी apinyckel appsecret apisecret signingkey hooks webhooks sig"
+)
+"""A text without any of these words or stems, an @ or a long run of token characters has nothing to look for."""
+_SECRET_STEMS = tuple(sorted(_words("密 口令 令牌 金鑰 パスワ キー トークン シークレット 비밀 암호 토큰 키 รหัส")))
+"""The same for scripts that put no space between words."""
 _AT_NAMES = frozenset(
     (
         "dot punkt punto ponto point punt kropka tečka nokta точка собака małpa ät arroba arobase arobas chiocciola"
@@ -126,7 +149,7 @@ _AT_NAMES = frozenset(
     .encode()
     .split()
 )
-_NAMES = PASSWORD_WORDS | KEY_WORDS | _AT_NAMES
+_NAMES = _PASSWORD_WORDS | _KEY_WORDS | _AT_NAMES
 _AT = re.compile(rb"[\[({<*-] ?at ?[\])}>*-]| at [a-z0-9\-]{1,63}\.[a-z]", re.IGNORECASE)
 _FOREIGN_DIGITS = (b"\xd9", b"\xdb", b"\xe0\xa5", b"\xe0\xa7", b"\xe0\xb9")
 _DIGEST_DIGITS = 16
@@ -137,9 +160,9 @@ _WORD = re.compile(r"[^\W_]")
 
 
 def _screen(data: bytes, words: Words, at_sign: bool, token_run: bool, digits: bool) -> _Screened:
-    stem = not data.isascii() and any(stem in data for stem in SECRET_STEMS)
-    passwords = stem or not PASSWORD_WORDS.isdisjoint(words)
-    keys = stem or not KEY_WORDS.isdisjoint(words)
+    stem = not data.isascii() and any(stem in data for stem in _SECRET_STEMS)
+    passwords = stem or not _PASSWORD_WORDS.isdisjoint(words)
+    keys = stem or not _KEY_WORDS.isdisjoint(words)
     email = at_sign or not _AT_NAMES.isdisjoint(words)
     return _Screened(at_sign or token_run or passwords or keys, passwords, keys, email, digits)
 
@@ -182,7 +205,7 @@ class Guard:
         digits = self.policy == "mask" and (
             _DIGIT_RUN in data.translate(_DIGITS_TABLE, _BETWEEN_DIGITS) or _has_foreign_digits(text, data)
         )
-        named = not _NAMES.isdisjoint(words) or (len(data) != len(text) and any(stem in data for stem in SECRET_STEMS))
+        named = not _NAMES.isdisjoint(words) or (len(data) != len(text) and any(stem in data for stem in _SECRET_STEMS))
         spoken = b"at" in words and _AT.search(data) is not None
         if not (at_sign or token_run or digits or named or spoken):
             return GuardResult(text)
@@ -281,6 +304,8 @@ class _Placer:
 def _secrets(
     seen: tuple[Folded, ...], lines: list[tuple[int, str]], screened: _Screened, allowed: frozenset[str]
 ) -> list[_Find]:
+    from dm_memory.text.credentials import find_secrets  # noqa: PLC0415  # dozens of patterns, and few texts need them
+
     placer, finds = _Placer(lines), []
     for folded in seen:
         for secret in find_secrets(folded.text, passwords=screened.passwords, keys=screened.keys):
@@ -295,6 +320,9 @@ def _personal(
     seen: tuple[Folded, ...], lines: list[tuple[int, str]], screened: _Screened, regions: tuple[str, ...]
 ) -> Iterator[_Find]:
     """Yield personal data; what is found is cut out of the text that the next sort is looked for in."""
+    from dm_memory.text.personal import find_cards, find_emails, find_ibans  # noqa: PLC0415  # as above
+    from dm_memory.text.phones import find_phones  # noqa: PLC0415  # as above
+
     looks: tuple[Callable[[str], Iterator[Found]], ...] = (
         *((find_emails,) if screened.email else ()),
         *((find_ibans, find_cards, partial(find_phones, regions=regions)) if screened.digits else ()),

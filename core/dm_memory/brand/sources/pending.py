@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
-from dm_memory.brand.files import BrandFileError, Limits, broken, parse_json
+from dm_memory.brand.files import BrandFileError, Limits, broken, parse_json, stays_inside
 from dm_memory.brand.parsed import ParsedFile
 from dm_memory.brand.formats.text import is_empty, label, labels, stamp
 from dm_memory.findings import Finding, Severity
@@ -45,8 +45,13 @@ def pending_files(memory_dir: Path) -> PendingFiles:
 
 
 def _files_in(memory_dir: Path, folder: str) -> PendingFiles:
+    path = memory_dir / folder
+    if path.is_symlink() and not stays_inside(memory_dir.parents[2], path):
+        message = f"memory/{folder} is a link that leaves the home folder and was not followed."
+        finding = Finding("link-refused", Severity.ERROR, message, "Replace the link by the folder.", f"memory/{folder}")
+        raise BrandFileError(finding)
     try:
-        with os.scandir(memory_dir / folder) as entries:
+        with os.scandir(path) as entries:
             names = [entry.name for entry in entries]
     except FileNotFoundError:
         return PendingFiles()
