@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.support import processes
 from tests.support.brands import BrandHome, make_home_of
 from tests.support.fault_embedders import LOG_VARIABLE
-from tests.support.stored import assert_everything_agrees, held_digests
+from tests.support.stored import assert_everything_agrees, embedded_digests
 
 __all__ = ["KillRound", "kill_round"]
 
@@ -20,10 +20,10 @@ _CHANGED = 100
 
 @dataclass(frozen=True, slots=True)
 class KillRound:
-    """What a round met: whether the kill came before the end, and how many texts the engine held at that moment."""
+    """What a round met: whether the kill came before the end, and how many texts were in memory at that moment."""
 
     killed: bool
-    held: int
+    embedded_before: int
     embedded_afterwards: int
 
 
@@ -42,14 +42,14 @@ def kill_round(folder: Path, rng: random.Random, *, items: int = 2_000, changed:
         home.add(_CHANGED)
         items += _CHANGED
     killed = _kill_somewhere(home, env, rng)
-    held = held_digests(home.memory)
+    before = embedded_digests(home.memory)
     log.write_bytes(b"")
     report = _sync(home, env)
     embedded = log.read_text().split()
     assert len(embedded) == len(set(embedded)), "a text was embedded twice in one run"
-    assert not held.intersection(embedded), "a text was embedded again that the engine held"
+    assert not before.intersection(embedded), "a text was embedded again that was in memory"
     assert_everything_agrees(home.memory, report, items)
-    return KillRound(killed, len(held), len(embedded))
+    return KillRound(killed, len(before), len(embedded))
 
 
 def _sync(home: BrandHome, env: dict[str, str]) -> dict[str, object]:
@@ -63,7 +63,7 @@ def _kill_somewhere(home: BrandHome, env: dict[str, str], rng: random.Random) ->
     while process.poll() is None and not note.exists():
         time.sleep(0.001)
     try:
-        process.wait(rng.uniform(0.0, 1.2))
+        process.wait(rng.uniform(0.0, 0.8))
     except subprocess.TimeoutExpired:
         return processes.kill(process)
     process.communicate()

@@ -13,7 +13,17 @@ from typing import Any
 
 import orjson
 
-__all__ = ["REPOSITORY", "UNPRIVILEGED", "Finished", "command_environment", "finish", "kill", "run", "run_json", "start"]
+__all__ = [
+    "REPOSITORY",
+    "UNPRIVILEGED",
+    "Finished",
+    "command_environment",
+    "finish",
+    "kill",
+    "run",
+    "run_json",
+    "start",
+]
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

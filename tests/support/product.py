@@ -1,4 +1,4 @@
-"""The product over a generated brand, with its real engine: one call, one process's worth of it."""
+"""The product over a generated brand: one call, one process's worth of it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from dm_memory.api import Memory
+from dm_memory.items import ContentType
+from dm_memory.requests import PrepareRequest, SyncRequest
+from dm_memory.results import PrepareResult, StatusResult, SyncResult, VerifyResult
+from dm_memory.search.results import SearchRequest, SearchResult
 from dm_memory.settings import Settings
-from dm_memory.requests import SyncRequest
-from dm_memory.results import StatusResult, SyncResult
 from tests.support.brands import BrandHome
 
 __all__ = ["CAMPAIGNS", "CONSTANT", "INSIGHTS", "ITEMS", "Product"]
@@ -39,6 +41,19 @@ class Product:
     def status(self) -> StatusResult:
         """Look at the brand's memory."""
         return asyncio.run(self._call(lambda memory: memory.status(self.home.slug)))
+
+    def search(self, query: str) -> SearchResult:
+        """Search the brand's memory."""
+        return asyncio.run(self._call(lambda memory: memory.search(SearchRequest(query, brand=self.home.slug))))
+
+    def prepare(self, text: str) -> PrepareResult:
+        """Hand a text in."""
+        request = PrepareRequest(text, ContentType.GUIDELINE, brand=self.home.slug)
+        return asyncio.run(self._call(lambda memory: memory.prepare(request)))
+
+    def verify(self, *, repair: bool = False) -> VerifyResult:
+        """Compare memory with itself."""
+        return asyncio.run(self._call(lambda memory: memory.verify(self.home.slug, repair=repair)))
 
     async def _call(self, call: Callable[[Memory], Awaitable[_T]]) -> _T:
         settings = Settings(home=self.home.root, embedder=self.embedder, **self.settings)

@@ -70,7 +70,7 @@ class Home:
 
         Raises:
             BrandNotFoundError: ``slug`` is no valid name, or there is no such brand.
-            HomeError: The folder is a link that leaves the home.
+            HomeError: The folder is a link that leaves the home, or this user may not read it.
         """
         folders = self._folders()
         slug = unicodedata.normalize("NFC", slug)
@@ -78,6 +78,7 @@ class Home:
             raise _not_found(slug, tuple(sorted(folders)))
         path = self.root / "brands" / folders[slug]
         self._refuse_leaving(path)
+        _refuse_unreadable(path)
         return path
 
     def memory_dir(self, slug: str) -> Path:
@@ -85,13 +86,14 @@ class Home:
 
         Raises:
             BrandNotFoundError: See ``brand_dir``.
-            HomeError: It is a link that leaves the home, or no folder.
+            HomeError: It is a link that leaves the home, no folder, or this user may not read it.
         """
         path = self.brand_dir(slug) / "memory"
         if os.path.lexists(path):
             self._refuse_leaving(path)
             if not _is_folder(path):
                 raise HomeError(f"{path} is not a folder.", "Move it out of the way, then sync again.")
+            _refuse_unreadable(path)
         return path
 
     def _folders(self) -> dict[str, str]:
@@ -129,6 +131,19 @@ class Home:
                 f"{path} is a link that leaves the home folder.",
                 "Move the real folder into the home, or set CLAUDE_MARKETING_HOME to the folder that holds it.",
             )
+
+
+def _refuse_unreadable(path: Path) -> None:
+    """Raise ``HomeError`` for a folder that this user may not look into: everything in it would seem to be absent."""
+    if os.access(path, os.R_OK | os.X_OK):
+        return
+    user = getattr(os, "geteuid", lambda: None)()
+    is_foreign = user is not None and path.stat().st_uid != user
+    why = "belongs to another user and " if is_foreign else ""
+    raise HomeError(
+        f"The folder {path} {why}can't be read.",
+        "Run dm-memory as the user it belongs to, or make it readable and writable for this one.",
+    )
 
 
 def _is_folder(path: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import sys
 from array import array
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,10 @@ from dm_memory.embedding.chunking import batch_chars_of, batch_items_of, chunk, 
 from dm_memory.embedding.protocol import Embedder
 from dm_memory.errors import DmMemoryError
 
-__all__ = ["EmbeddingError", "embedded", "is_installed", "model_tag", "pack"]
+__all__ = ["EmbeddingError", "embedded", "embedded_each", "is_installed", "model_tag", "pack"]
+
+_HOPELESS = 24
+"""Calls that fail with none before them that worked, after which a model counts as one that does not work at all."""
 
 
 class EmbeddingError(DmMemoryError):
@@ -62,8 +66,37 @@ def embedded(embedder: Embedder, texts: Sequence[str]) -> list[list[bytes]]:
     return made
 
 
+def embedded_each(embedder: Embedder, texts: Sequence[str]) -> list[list[bytes] | None]:
+    """Return the vectors of texts, None for each that the model does not take: the others are not to suffer from it.
+
+    Raises:
+        EmbeddingError: The model does not work at all.
+    """
+    found: list[list[bytes] | None] = [None] * len(texts)
+    parts = [(0, len(texts))]
+    failures = successes = 0
+    last: EmbeddingError | None = None
+    while parts:
+        start, end = parts.pop()
+        try:
+            found[start:end] = embedded(embedder, texts[start:end])
+            successes += 1
+        except EmbeddingError as error:
+            last = error
+            failures += 1
+            if not successes and failures >= _HOPELESS:
+                raise
+            middle = (start + end) // 2
+            parts += [(middle, end), (start, middle)] if end - start > 1 else []
+    if last is not None and not successes:
+        raise last
+    return found
+
+
 def pack(vector: Any) -> bytes:  # noqa: ANN401  # a row of numpy's, or any sequence of numbers
-    """Return a vector as raw little-endian float32."""
+    """Return a vector as raw little-endian float32. Raises ``ValueError`` if it has a direction that nothing can have."""
+    if not math.isfinite(vector.sum() if hasattr(vector, "sum") else sum(vector)):
+        raise ValueError("not finite")
     if hasattr(vector, "astype"):
         raw: bytes = vector.astype("<f4").tobytes()
         return raw

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from dm_memory.embedding.chunking import CHUNK_CHARS, chunk
 from dm_memory.search.ranking import Ranking
 from dm_memory.search.results import Explanation, Hit, Relevance, WordFound
-from dm_memory.search.scoring import Scores, relevance_of
+from dm_memory.search.scoring import COMPARED, Scores, background_of, relevance_of
 from dm_memory.store.candidates import texts
 
 if TYPE_CHECKING:
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    Floats = NDArray[np.float32]
     Rows = NDArray[np.int64]
+    Mask = NDArray[np.bool_]
 
     from dm_memory.store.candidates import StoredText
 
@@ -40,11 +42,12 @@ def hits_of(
         explain: Say of each hit why it is there.
     """
     current, *others = [_Hits(connection, ranking, scores, explain=explain) for scores in ranking.groups]
+    background = 0.0 if ranking.is_literal else current.background()
     if not others:
-        return current.best(limit)
-    kept = [hit for hit in others[0].best(limit // _RETIRED_SHARE) if retired and _fits(hit)]
-    found = current.best(limit - len(kept))
-    return found + others[0].best(limit - len(found))
+        return current.best(limit, background)
+    kept = [hit for hit in others[0].best(limit // _RETIRED_SHARE, background) if retired and _fits(hit)]
+    found = current.best(limit - len(kept), background)
+    return found + others[0].best(limit - len(found), background)
 
 
 def _fits(hit: Hit) -> bool:
@@ -59,28 +62,53 @@ class _Hits:
         self._ranking = ranking
         self._scores = scores
         self._explain = explain
-        self._weights = [word.weight for word in ranking.words]
-
-    def best(self, limit: int) -> tuple[Hit, ...]:
-        """Return the best hits."""
         import numpy as np  # noqa: PLC0415  # on the first search, not at the start
 
-        ranking = self._ranking
-        rows = np.flatnonzero(self._scores.candidates)
+        self._weights = np.fromiter((word.weight for word in ranking.words), np.float32, len(ranking.words))
+        rows = np.flatnonzero(scores.candidates)
         if ranking.is_exact and ranking.words:
             rows = rows[ranking.bm25[rows] > 0]
-        rows = rows[np.argsort(-self._scores.fused[rows], kind="stable")][: max(0, limit)]
+        self._rows = rows[np.argsort(-scores.fused[rows], kind="stable")]
+
+    def background(self) -> float:
+        """Return what is nothing special for the question, see ``background_of``."""
+        rows = self._rows[:COMPARED]
+        return background_of(self._fits(rows, self._shares(self._words_in(rows))).tolist())
+
+    def best(self, limit: int, background: float) -> tuple[Hit, ...]:
+        """Return the best hits."""
+        ranking = self._ranking
+        rows = self._rows[: max(0, limit)]
+        if not len(rows):
+            return ()
         index, others = ranking.index, ranking.others
         places = [row if row < index.size else others[row - index.size].row for row in rows.tolist()]
         seqs = [None if place is None else int(index.seqs[place]) for place in places]
-        read = texts(self._connection, [seq for seq in seqs if seq is not None]) if len(rows) else {}
+        read = texts(self._connection, [seq for seq in seqs if seq is not None])
         has = self._words_in(rows)
-        return tuple(
-            self._hit(row, place, None if seq is None else read[seq], has[:, number].tolist())
-            for number, (row, place, seq) in enumerate(zip(rows.tolist(), places, seqs, strict=True))
-        )
+        shares = self._shares(has)
+        fits = self._fits(rows, shares).tolist()
+        found = []
+        for number, (row, place, seq) in enumerate(zip(rows.tolist(), places, seqs, strict=True)):
+            relevance = relevance_of(fits[number], background, ranking.profile, known=ranking.known)
+            stored = None if seq is None else read[seq]
+            found.append(self._hit(row, place, stored, has[:, number].tolist(), float(shares[number]), relevance))
+        return tuple(found)
 
-    def _words_in(self, rows: Rows) -> NDArray[np.bool_]:
+    def _shares(self, has: Mask) -> Floats:
+        """Return how much of the question's words, weighted by rarity, is in each row."""
+        import numpy as np  # noqa: PLC0415  # as above
+
+        total = float(self._weights.sum())
+        return self._weights @ has / total if total else np.zeros(has.shape[1], np.float32)
+
+    def _fits(self, rows: Rows, shares: Floats) -> Floats:
+        import numpy as np  # noqa: PLC0415  # as above
+
+        similarity = self._ranking.similarity
+        return shares if similarity is None else shares + np.maximum(similarity[rows], 0)
+
+    def _words_in(self, rows: Rows) -> Mask:
         """Return which of the question's words are in which of the rows."""
         import numpy as np  # noqa: PLC0415  # as above
 
@@ -93,11 +121,17 @@ class _Hits:
                 found[number] |= np.fromiter((row in word.others for row in rows.tolist()), np.bool_, len(rows))
         return found
 
-    def _hit(self, row: int, place: int | None, stored: StoredText | None, has: list[bool]) -> Hit:
+    def _hit(
+        self,
+        row: int,
+        place: int | None,
+        stored: StoredText | None,
+        has: list[bool],
+        share: float,
+        relevance: Relevance,
+    ) -> Hit:
         ranking = self._ranking
         other = ranking.others[row - ranking.index.size] if row >= ranking.index.size else None
-        total = sum(self._weights)
-        share = sum(weight for weight, found in zip(self._weights, has, strict=True) if found) / total if total else 0.0
         similarity = None
         if ranking.similarity is not None and ranking.similarity[row] > -1:
             similarity = float(ranking.similarity[row])
@@ -116,7 +150,7 @@ class _Hits:
             tags=source.tags,
             recorded_at=source.recorded_at,
             score=float(self._scores.fused[row]),
-            relevance=relevance_of(share, similarity, ranking.profile, known=ranking.known),
+            relevance=relevance,
             similarity=similarity,
             share=share,
             words=words,

@@ -371,10 +371,11 @@ class BrandIndex:
 
         number = self._numbers
         rows = np.fromiter((number[seq] for seq in seqs if seq in number), np.int64)
-        if len(rows) > 1 and (np.diff(rows) <= 0).any():
-            rows, counts = np.unique(rows, return_counts=True)
-            return Posting(rows, counts.astype(np.float32))
-        return Posting(rows, np.ones(len(rows), np.float32))
+        rows.sort()
+        new = np.ones(len(rows), np.bool_)
+        new[1:] = rows[1:] != rows[:-1]
+        starts = np.append(np.flatnonzero(new), len(rows))  # np.unique would import masked arrays: 80 ms
+        return Posting(rows[new], (starts[1:] - starts[:-1]).astype(np.float32))
 
     def _remember(self, form: str, posting: Posting) -> None:
         self._postings[form] = posting

@@ -113,6 +113,7 @@ class Ranking:
     Attributes:
         index: The brand's.
         is_exact: All words are wanted as they are written.
+        is_literal: The same, or a phrase is.
         known: Whether memory has an answer.
         evidence: What that was decided by.
         searched: How many texts passed the filters.
@@ -142,6 +143,7 @@ class Ranking:
         self._connection = connection
         self.index = index
         self.is_exact = question.mode is Mode.EXACT
+        self.is_literal = self.is_exact or bool(question.words.phrases)
         self._question = question
         self._filters = filters
         self._now = moment_when_over(filters.as_of or now)
@@ -389,8 +391,7 @@ class Ranking:
             likeness = float(first.by_single_words[int(np.argmax(first.fused))]) / self.profile.single_words
         rarest = self.index.rarity(0)
         self.evidence = evidence_of(best_words, rarest, standing, likeness, self.profile)
-        exact = self.is_exact or bool(self._question.words.phrases)
-        self.known = exact or self.evidence >= self.profile.threshold
+        self.known = self.is_literal or self.evidence >= self.profile.threshold
 
 
 _RANK = {"low": 0, "normal": 1, "high": 2}

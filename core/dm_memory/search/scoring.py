@@ -6,7 +6,9 @@ Everything here is arithmetic on arrays; decision 0024 has the measurements behi
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import TYPE_CHECKING
 
 from dm_memory.search.results import Relevance
@@ -21,11 +23,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CANDIDATES",
+    "COMPARED",
     "REORDERED",
     "Profile",
     "Scores",
     "add_likeness",
     "add_neighbours",
+    "background_of",
     "by_likeness",
     "evidence_of",
     "fuse",
@@ -58,8 +62,7 @@ class Profile:
             likeness of words.
         spread: Standard deviation of similarities that few texts are thought to have.
         threshold: Evidence below it means that memory does not know.
-        high: Fit (see ``relevance_of``) from which a hit is highly relevant.
-        some: Fit from which it is related.
+        floor: Fit (see ``relevance_of``) below which a hit is only tangentially related.
     """
 
     weight: float
@@ -68,14 +71,13 @@ class Profile:
     evidence: tuple[float, float, float]
     spread: float
     threshold: float
-    high: float
-    some: float
+    floor: float
 
 
-STATIC = Profile(0.3, 1.0, 0.5, (1.0, 0.2, 1.0), 0.1, 0.56, 0.6, 0.35)
-CONTEXTUAL = Profile(0.6, 0.0, 0.5, (1.0, 0.2, 1.0), 0.1, 0.56, 0.7, 0.55)
-CONTEXTUAL_ALONE = Profile(0.4, 0.0, 0.0, (1.0, 0.15, 0.0), 0.1, 0.28, 0.7, 0.55)
-WORDS_ALONE = Profile(0.0, 0.0, 0.0, (1.0, 0.0, 0.0), 0.1, 0.32, 0.5, 0.2)
+STATIC = Profile(0.3, 1.0, 0.5, (1.0, 0.2, 1.0), 0.1, 0.56, 0.3)
+CONTEXTUAL = Profile(0.6, 0.0, 0.5, (1.0, 0.2, 0.75), 0.1, 0.52, 0.3)
+CONTEXTUAL_ALONE = Profile(0.4, 0.0, 0.0, (1.0, 0.15, 0.0), 0.1, 0.28, 0.3)
+WORDS_ALONE = Profile(0.0, 0.0, 0.0, (1.0, 0.0, 0.0), 0.1, 0.32, 0.15)
 
 
 def is_static(model: str) -> bool:
@@ -140,7 +142,7 @@ def fuse(bm25: Floats, similarity: Floats | None, mask: Mask, proposed: Rows, we
     rows = top_rows(bm25, mask, CANDIDATES)
     if len(proposed):
         proposed = proposed[mask[proposed]]
-        rows = np.union1d(rows, proposed[bm25[proposed] > 0])
+        rows = _either(rows, proposed[bm25[proposed] > 0], size)
     if len(rows):
         by_words[rows] = bm25[rows] / bm25[rows].max()
         candidates[rows] = True
@@ -148,7 +150,7 @@ def fuse(bm25: Floats, similarity: Floats | None, mask: Mask, proposed: Rows, we
         weight = 0.0
     else:
         rows = top_rows(similarity + 1.0, mask, CANDIDATES)  # rows without a vector have -1
-        rows = np.union1d(rows, proposed) if len(proposed) else rows
+        rows = _either(rows, proposed, size) if len(proposed) else rows
         if len(rows):
             found = similarity[rows]
             low, high = float(found.min()), float(found.max())
@@ -157,6 +159,15 @@ def fuse(bm25: Floats, similarity: Floats | None, mask: Mask, proposed: Rows, we
     fused = (1 - weight) * by_words + weight * by_meaning
     none = np.zeros(size, np.float32)
     return Scores(by_words, by_meaning, none, none, fused, candidates)
+
+
+def _either(rows: Rows, others: Rows, size: int) -> Rows:
+    """Return the rows of both, each once; numpy's own functions for sets import masked arrays: 80 ms."""
+    import numpy as np  # noqa: PLC0415  # as above
+
+    found = np.zeros(size, np.bool_)
+    found[rows] = found[others] = True
+    return np.flatnonzero(found)
 
 
 def add_likeness(scores: Scores, rows: Rows, likeness: Floats, weight: float) -> None:
@@ -197,12 +208,34 @@ def by_likeness(question: Floats, weights: Floats, words: Floats, starts: Rows) 
     return found
 
 
-def relevance_of(share: float, similarity: float | None, profile: Profile, *, known: bool) -> Relevance:
-    """Return how relevant a hit is by its fit: its share of the question's rare words, plus its raw similarity."""
-    fit = share + max(similarity or 0.0, 0.0)
-    if known and fit >= profile.high:
-        return Relevance.HIGHLY
-    return Relevance.RELATED if known and fit >= profile.some else Relevance.TANGENTIAL
+def background_of(fits: Sequence[float]) -> float:
+    """Return what is nothing special for a question: the median fit of its ten best hits; missing ones fit nothing."""
+    compared = [*fits[:COMPARED], *([0.0] * (COMPARED - len(fits)))]
+    return min(median(compared), _MOST_BACKGROUND)
+
+
+COMPARED = 10
+_MOST_BACKGROUND = 0.9
+"""Where all of the ten fit as well as this, they are all relevant."""
+
+_HIGH, _SOME = 0.3, 0.05
+
+
+def relevance_of(fit: float, background: float, profile: Profile, *, known: bool) -> Relevance:
+    """Return how relevant a hit is.
+
+    The same fit means less where many texts have it: what counts is how far it is above the others.
+
+    Args:
+        fit: The hit's share of the question's words, weighted by rarity, plus its raw similarity.
+        background: See ``background_of``.
+        profile: The model's.
+        known: Whether memory knows the answer at all.
+    """
+    above = fit - background
+    if not known or fit < profile.floor or above < _SOME:
+        return Relevance.TANGENTIAL
+    return Relevance.HIGHLY if above >= _HIGH else Relevance.RELATED
 
 
 def standing_out(similarity: Floats, mask: Mask, spread: float) -> float:

@@ -211,7 +211,9 @@ def read_store(memory_dir: Path, brand: str) -> Iterator[Store | None]:
         StoreError: It can't be read, or a newer program wrote it.
     """
     path = memory_dir / FILE_NAME
-    if is_home_0_2(memory_dir):
+    with store_errors(path):
+        is_old = is_home_0_2(memory_dir)
+    if is_old:
         message = f"The memory of {brand} was made by version 0.2."
         raise StoreError(message, "Sync this brand once: its memory is taken over, and nothing is lost.")
     with connect_to_read(path) as connection:

@@ -21,7 +21,7 @@ from dm_memory.items import Payload, storage_id
 from dm_memory.store import entries as table
 from dm_memory.store.database import Store
 from dm_memory.store.entries import EntryRow, Known, Tag
-from dm_memory.store.facts import Stated, import_facts, retire_facts, store_facts
+from dm_memory.store.facts import Stated, import_facts, store_facts
 from dm_memory.store.forgetting import CORRECTED, note_correction
 from dm_memory.store.patterns import update_patterns
 from dm_memory.store.vectors import Embedded, put_vectors
@@ -153,9 +153,6 @@ def import_entries(
         Stated(row.seq, each.payload, each.facts_text if each.facts else texts.get(row.seq)) for each, row in standing
     ]
     store_facts(connection, store.brand, stated, now)
-    for _, row in standing:
-        if row.state == "retired":
-            retire_facts(connection, [row.seq], row.retired_at or now)
     update_patterns(connection, store.brand, [row.seq for row in rows], store.ticks)
     _note_sources(connection, pairs)
     return rows

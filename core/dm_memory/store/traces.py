@@ -37,7 +37,7 @@ _CACHE = "cache"
 _ASIDE = (f"{FILE_NAME}.damaged-", ".dm-memory-")
 _LEFTOVERS = "from-0.2"
 _LOCK_SECONDS = 10.0
-_WINDOW = 32
+_WINDOW = searcher.WINDOW
 _BLOCK_CHARS = 1 << 21
 _SHORTEST = 8
 """Bytes from which on a text can be told from others by its bytes."""
@@ -284,7 +284,7 @@ def find_in_files(folder: Path, needles: Sequence[bytes], more: Iterable[Path] =
     question = orjson.dumps({"needles": [needle.hex() for needle in needles], "paths": [*paths]})
     try:
         answer = subprocess.run(  # noqa: S603  # our own file, our own interpreter
-            [sys.executable, searcher.__file__], input=question, capture_output=True, check=True
+            [sys.executable, "-P", searcher.__file__], input=question, capture_output=True, check=True
         )
         result: Mapping[str, list[int]] = orjson.loads(answer.stdout)
     except (OSError, subprocess.CalledProcessError, ValueError) as error:

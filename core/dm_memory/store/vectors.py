@@ -71,10 +71,12 @@ _OF = (
 )
 
 
-def without_vectors(connection: sqlite3.Connection, model: str, limit: int) -> list[tuple[int, str, str, str]]:
-    """Return entries that have no vectors of a model: ``seq``, id, content hash and text."""
-    sql = f"SELECT seq, id, content_hash, content FROM entries WHERE {_DUE} ORDER BY seq LIMIT ?"
-    return connection.execute(sql, (model, model, limit)).fetchall()
+def without_vectors(
+    connection: sqlite3.Connection, model: str, after: int, limit: int
+) -> list[tuple[int, str, str, str]]:
+    """Return the next entries that have no vectors of a model: ``seq``, id, content hash and text."""
+    sql = f"SELECT seq, id, content_hash, content FROM entries WHERE {_DUE} AND seq > ? ORDER BY seq LIMIT ?"
+    return connection.execute(sql, (model, model, after, limit)).fetchall()
 
 
 def count_without(connection: sqlite3.Connection, model: str) -> int:

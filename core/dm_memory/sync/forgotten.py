@@ -45,15 +45,15 @@ _log = logging.getLogger(__name__)
 async def keep_forgotten(run: Run) -> None:
     """End what a killed process began, give services what they are owed, read what other machines had forgotten.
 
-    A shared store that can't be read is left out of this run.
+    A shared store that can't be read is left out of this run. A dry run does none of it.
     """
-    if not run.request.dry_run:
-        await run.worker.run(_finish, run)
+    if run.request.dry_run:
+        return
+    await run.worker.run(_finish, run)
     for service in run.env.services:
         shared = service.capabilities.shared
         try:
-            if not run.request.dry_run:
-                await settle(run, service)
+            await settle(run, service)
             if shared:
                 await _read_tombstones(run, service)
         except Exception as error:  # noqa: BLE001  # a bug in an adapter must not cost the run; it is reported
@@ -148,7 +148,7 @@ async def _read_tombstones(run: Run, service: Service) -> None:
     if buried := [stone for stone in stones if stone.content_mac]:
         key = await _shared_key(run, service)
         await run.worker.run(_bury, run, service, key, buried)
-    if place is not None and not run.request.dry_run:
+    if place is not None:
         await run.worker.run(run.store.set_meta, name, f"{place[0]}/{place[1]}")
 
 
@@ -199,11 +199,9 @@ def purge(run: Run, texts: Sequence[Text], *, knows: str = "") -> Traces:
     with store.transaction() as connection:
         run.note_change(connection)
         stones = remove_texts(store, texts, services, run.now, run.number)
-        if stones and not run.request.dry_run:
+        if stones:
             identity, end = run.journal.append([decision(store, run.now, "forget", stones)])
             run.note_journal(f"{identity}:{end}")
-    if run.request.dry_run:  # on a copy
-        return Traces()
     cleaned = clean_files(store, run.memory_dir)
     write_index(store, run.memory_dir, run.env.vector_db)
     scrub(store)

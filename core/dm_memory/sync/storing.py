@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from dm_memory.embedding.batch import EmbeddingError, embedded
+from dm_memory.embedding.batch import EmbeddingError, embedded_each
 from dm_memory.findings import Finding, Severity
 from dm_memory.items import ContentType, Item, Kind, Source
 from dm_memory.results import Action
@@ -298,11 +298,11 @@ class Storing:
         if not texts or not self._model or self._run.env.embedder is None or self._run.request.dry_run:
             return {}
         try:
-            chunks = embedded(self._run.env.embedder, list(texts.values()))
+            chunks = embedded_each(self._run.env.embedder, list(texts.values()))
         except EmbeddingError as error:
             self._note_embedding_error(error)
             return {}
-        return {digest: Embedded(self._model, own) for digest, own in zip(texts, chunks, strict=True)}
+        return {digest: Embedded(self._model, own) for digest, own in zip(texts, chunks, strict=True) if own}
 
     def _note_embedding_error(self, error: EmbeddingError) -> None:
         if not self._run.embedding_error:
@@ -311,25 +311,31 @@ class Storing:
         self._run.embedding_error = error.problem
 
     def embed_missing(self) -> Iterator[int]:
-        """Embed, chunk by chunk, the entries that have no vectors of the model in use; yield how many were done.
+        """Embed, chunk by chunk, the entries that have no vectors of the model in use; yield how many were tried.
 
         After another model was chosen, an error of the model, a killed run or a force. Each chunk is committed.
         """
         embedder = self._run.env.embedder
+        after = refused = 0
         while embedder is not None and not self._run.embedding_error:
             with self._store.snapshot() as connection:
-                due = without_vectors(connection, self._model, _EMBED_AT_ONCE)
+                due = without_vectors(connection, self._model, after, _EMBED_AT_ONCE)
             if not due:
-                return
+                break
+            after = due[-1][0]
             try:
-                chunks = embedded(embedder, [text for *_, text in due])
+                chunks = embedded_each(embedder, [text for *_, text in due])
             except EmbeddingError as error:
-                self._note_embedding_error(error)
-                return
+                if len(due) > 1 or not refused:
+                    self._note_embedding_error(error)
+                    return
+                chunks = [None]
             rows = [
                 (seq, id_, digest, Embedded(self._model, own))
                 for (seq, id_, digest, _), own in zip(due, chunks, strict=True)
+                if own
             ]
+            refused += len(due) - len(rows)
             with self._store.transaction() as connection:
                 self._run.note_change(connection)
                 self._put_vectors(connection, rows)
@@ -337,7 +343,12 @@ class Storing:
                     "UPDATE entries SET embedded = ? WHERE seq = ? AND content_hash = ?",
                     [(self._model, seq, digest) for seq, _, digest, _ in rows],
                 )
-            yield len(rows)
+            yield len(due)
+        if refused:
+            message = f"The embedding model does not take {refused} of the texts; they are found by their words alone."
+            finding = Finding("not-embedded", Severity.WARNING, message, "Shorten them, or choose another model.")
+            self._run.outcomes.add_findings([finding])
+            self._run.broken = True
 
     def _put_vectors(self, connection: sqlite3.Connection, rows: Sequence[tuple[int, str, str, Embedded]]) -> None:
         if not rows:

@@ -46,9 +46,11 @@ def pending_files(memory_dir: Path) -> PendingFiles:
 
 def _files_in(memory_dir: Path, folder: str) -> PendingFiles:
     path = memory_dir / folder
-    if path.is_symlink() and not stays_inside(memory_dir.parents[2], path):
+    if os.path.islink(path) and not stays_inside(memory_dir.parents[2], path):  # noqa: PTH114  # never raises
         message = f"memory/{folder} is a link that leaves the home folder and was not followed."
-        finding = Finding("link-refused", Severity.ERROR, message, "Replace the link by the folder.", f"memory/{folder}")
+        finding = Finding(
+            "link-refused", Severity.ERROR, message, "Replace the link by the folder.", f"memory/{folder}"
+        )
         raise BrandFileError(finding)
     try:
         with os.scandir(path) as entries:
