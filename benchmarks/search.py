@@ -5,10 +5,10 @@ Usage: uv run python benchmarks/search.py [--entries 10500 50000] [--folder FOLD
 The texts are made up of words whose frequency falls with their rank, as in natural language. Every question is asked of
 both, one after the other, so that a busy machine is busy for both; the figures are medians over all questions.
 The control asks FTS5 for the 200 best rows by ``bm25``: once over a connection that stays open between questions (the
-first ratio), once over one that is opened and closed for each, as search does it (the second ratio). The search is the
-whole of ``Searcher.search``: opening the file, vectors, both scores, their sum, and the texts of ten hits. ``--rounds 2``
-asks every question twice and counts the second time: words of texts that were never compared before cost their vectors
-once.
+first ratio), once over one that is opened and closed for each, as search has to do it (the second ratio). The search is
+the whole of ``Searcher.search``: opening the file, vectors, both scores, their sum, and the texts of ten hits.
+``--rounds 2`` asks every question twice and counts the second time: a word of a text that was never compared before
+costs its vector once.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from dm_memory.errors import ServiceError
-from dm_memory.findings import Finding
+from dm_memory.findings import Finding, Severity
 
 __all__ = [
     "Action",
@@ -394,8 +394,9 @@ class VerifyResult:
 
     @property
     def exit_code(self) -> int:
-        """0 where everything agrees, or was mended; else 1."""
-        return int(any(part.failure or part.differing > part.repaired for part in self.parts))
+        """0 if everything agrees, or was repaired; else 1."""
+        damaged = any(finding.severity is Severity.ERROR for finding in self.findings)
+        return int(damaged or any(part.failure or part.differing > part.repaired for part in self.parts))
 
 
 @dataclass(frozen=True, slots=True)

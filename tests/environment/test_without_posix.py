@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.environment.conftest import Calls
+from tests.support import processes
 
 _DRIVE = "C:\\Users\\Zoë\\My Brands & Co #1 100%"
 
 
-@pytest.fixture(params=["posix", "nt"])
+@pytest.fixture(scope="module", params=["posix", "nt"])
 def windows(request: pytest.FixtureRequest) -> Iterator[Calls]:
     made = Calls()
     made.do("without-posix", system=request.param)
@@ -38,6 +41,24 @@ def test_the_main_calls_run_without_the_names_that_only_posix_has(
         finished = windows(*command, "--home", home)
         assert finished.code == 0, (command, finished)
     assert windows("doctor", "--home", home).code in {0, 1}
+
+
+def test_the_stand_in_for_windows_takes_the_names_away() -> None:
+    code = """
+from tests.environment.without_posix import pretend
+pretend("nt")
+import dm_memory.brand.files as files
+assert files._NOFOLLOW == 0 and files.os.name == "nt" and not hasattr(files.os, "getuid")
+exec("import fcntl", {"__name__": "dm_memory.text.words"})
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        check=False,
+        capture_output=True,
+        encoding="utf-8",
+        env=processes.command_environment(),
+    )
+    assert done.stderr.rstrip().endswith("ModuleNotFoundError: fcntl"), done.stderr
 
 
 def test_the_demo_runs_without_the_names_that_only_posix_has(windows: Calls) -> None:

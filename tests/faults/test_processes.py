@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -66,8 +66,7 @@ def sealed(home: BrandHome) -> Iterator[BrandHome]:
 
 
 def run_without_privilege(*arguments: str) -> processes.Finished:
-    prefix = ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if os.geteuid() == 0 else ()
-    return processes.run(*arguments, prefix=prefix)
+    return processes.run(*arguments, prefix=processes.UNPRIVILEGED)
 
 
 def test_a_read_only_home_is_refused_in_plain_words_and_nothing_is_written(sealed: BrandHome) -> None:
@@ -85,6 +84,9 @@ def test_a_read_only_home_can_still_be_looked_at(
     done = run_without_privilege("status", *arguments(home), "--json")
     assert "Traceback" not in done.err
     assert sum(done.data["counts"].values()) == ITEMS
+    found = run_without_privilege("search", home.read_insights()[0]["insight"], *arguments(home), "--json")
+    assert found.code == 0
+    assert home.read_insights()[0]["insight"] in found.out
     planned = run_without_privilege("sync", *arguments(home), "--dry-run", "--json")
     assert planned.data["counts"]["unchanged"] == ITEMS
 
@@ -98,32 +100,92 @@ def full_disk(folder: Path, *steps: str) -> list[processes.Finished]:
     return [processes.Finished(**step) for step in json.loads(done.stdout)]
 
 
-@pytest.mark.mounts
-def test_a_disk_without_room_for_the_registry_is_said_and_damages_nothing(tmp_path: Path) -> None:
-    full, roomy = full_disk(tmp_path, "2m", "400m")
-    told = refusal(full)
-    assert "space" in told
-    assert roomy.code == 0
-    assert roomy.data["counts"]["stored"] == 2_000
+# A process that stands still ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def stopped(home: BrandHome) -> Iterator[BrandHome]:
+    """Provide a home whose brand is locked by a process that is stopped while it has a transaction open."""
+    code = (
+        "import asyncio, sys; from pathlib import Path\n"
+        "from dm_memory.requests import no_progress; from dm_memory.text.timestamps import utc_now\n"
+        "from dm_memory.store.locks import brand_lock; from dm_memory.store.database import open_store\n"
+        "async def act():\n"
+        "    folder = Path(sys.argv[1])\n"
+        "    async with brand_lock(folder, 10, utc_now, no_progress):\n"
+        "        store = open_store(folder, 'acme')\n"
+        "        store.set_meta('note', 'written')\n"
+        "        with store.snapshot() as connection:\n"
+        "            connection.execute('SELECT count(*) FROM entries').fetchone()\n"
+        "            print('ready', flush=True); sys.stdin.read()\n"
+        "asyncio.run(act())\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(home.memory)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=processes.command_environment(),
+        cwd=processes.REPOSITORY,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"
+    process.send_signal(signal.SIGSTOP)
+    yield home
+    process.send_signal(signal.SIGCONT)
+    process.kill()
+    process.communicate()
+
+
+def test_while_a_stopped_process_has_the_lock_others_read_and_hand_in_and_a_sync_says_who(
+    home: BrandHome, product: Product, request: pytest.FixtureRequest
+) -> None:
+    """Nobody here may wait for the other process: it never goes on."""
+    product.sync()
+    request.getfixturevalue("stopped")
+    assert product.status().active_run
+    text = home.read_insights()[0]["insight"]
+    assert any(text in hit.content for hit in product.search(text).hits)
+    assert product.prepare("Handed in meanwhile").status == "prepared"
+    assert any("meanwhile" in hit.content for hit in product.search("handed in meanwhile").hits)
+    assert product.sync(dry_run=True).counts.unchanged == ITEMS
+    done = processes.run("sync", *arguments(home), env={"DM_MEMORY_LOCK_TIMEOUT": "0.3"})
+    assert "has been syncing this brand" in refusal(done)
+
+
+# Full disks ----------------------------------------------------------------------------------------------------------
+
+
+def full_disk(folder: Path, *steps: str) -> list[processes.Finished]:
+    """Run a sync of 2,000 items once for each size of the disk with the home; see ``tests.support.full_disk``."""
+    command = ["unshare", "--mount", sys.executable, "-m", "tests.support.full_disk", str(folder), *steps]
+    done = subprocess.run(
+        command, check=True, capture_output=True, env=processes.command_environment(), cwd=processes.REPOSITORY
+    )
+    return [processes.Finished(**step) for step in json.loads(done.stdout)]
+
+
+SIZES = ("100k", "200k", "300k", "500k", "800k", "1200k", "1600k", "2m", "2500k", "3m", "4m", "5m")
 
 
 @pytest.mark.mounts
-def test_a_disk_that_is_too_full_for_the_engine_queues_the_items_for_the_next_run(tmp_path: Path) -> None:
-    full, roomy = full_disk(tmp_path, "40m", "400m")
-    assert full.code != 0
-    report = full.data
-    assert (report["counts"]["stored"], report["counts"]["queued"]) == (0, 2_000)
-    assert report["layers"][0]["error"]["class"] == "quota"
-    assert "space" in report["layers"][0]["error"]["remedy"]
-    assert roomy.code == 0
-    assert (roomy.data["counts"]["resumed"], roomy.data["counts"]["stored"]) == (2_000, 2_000)
+@pytest.mark.slow
+@pytest.mark.parametrize("size", SIZES)
+def test_a_disk_that_is_full_anywhere_is_told_and_costs_nothing_that_was_stored(tmp_path: Path, size: str) -> None:
+    full, again, roomy = full_disk(tmp_path, size, size, "400m")
+    for done in (full, again):
+        assert "Traceback" not in done.out + done.err
+        if done.code == 2:
+            assert "space" in done.out + done.err
+    assert roomy.code == 0, roomy.out + roomy.err
+    assert roomy.data["status"] == "complete"
+    assert roomy.data["checkpoint"]["total_items"] == 2_000
 
 
 @pytest.mark.mounts
 def test_a_disk_that_fills_up_on_the_way_keeps_what_was_stored(tmp_path: Path) -> None:
-    full, roomy = full_disk(tmp_path, "72m", "400m")
-    stored = full.data["counts"]["stored"]
-    assert 0 < stored < 2_000
-    assert full.data["counts"]["queued"] == 2_000 - stored
-    assert roomy.data["counts"]["stored"] == 2_000 - stored
-    assert roomy.data["counts"]["embedded"] == 2_000 - stored
+    full, roomy = full_disk(tmp_path, "3m", "400m")
+    assert full.code != 0
+    assert "space" in full.out + full.err
+    counts = roomy.data["counts"]
+    assert (roomy.code, roomy.data["checkpoint"]["total_items"]) == (0, 2_000)
+    assert counts["new"] + counts["unchanged"] == 2_000

@@ -86,6 +86,34 @@ async def test_what_is_wrong_in_memory_is_seen_repaired_and_then_gone(
     bench.check()
 
 
+@pytest.mark.parametrize("name", ["tags_by_tag", "entries_by_text", "sqlite_autoindex_entries_2", "words_data"])
+async def test_an_index_that_lies_is_seen_and_made_again(bench: Bench, name: str) -> None:
+    bench.insights(*(f"text {number}" for number in range(200)))
+    await bench.sync()
+    damage_table(bench.memory_dir / "memory.db", name)
+    result = await verified(bench)
+    assert (result.exit_code, [finding.code for finding in result.findings]) == (1, ["memory-damaged"])
+    result = await verified(bench, repair=True)
+    assert [finding.code for finding in result.findings] == ["indexes-rebuilt"]
+    assert (await verified(bench)).exit_code == 0
+    bench.check()
+
+
+def damage_table(path: Path, name: str) -> None:
+    """Flip letters on the pages of a table or an index, so that what it says is wrong and its form is right."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        if name == "words_data":
+            connection.execute("UPDATE words_data SET block = zeroblob(length(block)) WHERE id > 10")
+            connection.commit()
+            return
+        root = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (name,)).fetchone()[0]
+    data = bytearray(path.read_bytes())
+    end = root * 8192
+    data[end - 600 : end] = bytes(byte + 1 if chr(byte) in "abcdefgh" else byte for byte in data[end - 600 : end])
+    path.write_bytes(data)
+
+
 @pytest.mark.parametrize("damage", ["text", "hash"])
 async def test_a_damaged_text_that_no_file_has_is_restored_from_the_journal(bench: Bench, damage: str) -> None:
     await bench.sync(session_learnings=(SessionLearning("one"),))

@@ -173,7 +173,7 @@ PriorityName = Annotated[Priority, spelled(Priority), choices(Priority)]
 SourceName = Annotated[Source, spelled(Source), choices(Source)]
 ReportItems = Annotated[
     int,
-    Field(ge=0, le=100_000, description="Most lines a list; may be long"),
+    Field(ge=0, le=100_000, description="Lines a list"),
     Option(("--report-items", "--limit")),
 ]
 
@@ -186,7 +186,7 @@ class Arguments(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    brand: Annotated[str, Field(description="Slug; default: active")] = ""
+    brand: Annotated[str, Field(description="Default: active")] = ""
     response_format: Annotated[
         ResponseFormat, BeforeValidator(partial(_spelled, ("markdown", "json"))), Field(description="json: data")
     ] = "markdown"

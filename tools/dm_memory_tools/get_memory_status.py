@@ -35,7 +35,7 @@ GET_MEMORY_STATUS = Operation(
     name="get_memory_status",
     title="Memory status",
     description=(
-        "Show what is in a brand's memory: counts, pending and failed items, last sync, health, and what to do next."
+        "Show what is in a brand's memory, what is pending or failed, its health, and what to do next."
     ),
     help="Show what is in memory and whether it is healthy.",
     doing="reading the memory's status",

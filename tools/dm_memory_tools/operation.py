@@ -53,6 +53,7 @@ class Operation:
         arguments: What it takes.
         run: Calls the core once and renders the answer.
         read_only: Whether nothing is written; the others may be repeated without harm.
+        destructive: Whether it can delete what nobody can bring back.
     """
 
     name: str
@@ -63,3 +64,4 @@ class Operation:
     arguments: type[Arguments]
     run: Callable[[Call, Any], Awaitable[Report]]
     read_only: bool = False
+    destructive: bool = False

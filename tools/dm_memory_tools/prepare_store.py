@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from dm_memory.items import Priority, Source
+from dm_memory.items import ContentType, Priority, Source
 from dm_memory.requests import PrepareRequest
 from dm_memory_tools.arguments import (
     Arguments,
@@ -16,6 +16,7 @@ from dm_memory_tools.arguments import (
     PriorityName,
     SourceName,
     Tags,
+    choices,
     request_of,
 )
 from dm_memory_tools.operation import Call, Operation
@@ -30,16 +31,16 @@ class PrepareArguments(Arguments):
     """The arguments of one payload; each is the field of that name in ``PrepareRequest``."""
 
     content: Annotated[
-        str, Field(min_length=1, description="The text to remember"), Option(positional=True, from_input="text")
+        str, Field(min_length=1, description="The text"), Option(positional=True, from_input="text")
     ]
-    content_type: Annotated[ContentTypeName, Field(description="What it is")]
+    content_type: Annotated[ContentTypeName | None, choices(ContentType), Field(description="What it is")] = None
     tags: Annotated[Tags, Field(description="Tags to add"), Option(("--tag",))] = ()
     source: Annotated[SourceName, Field(description="Who hands it in")] = Source.SESSION
     priority: Annotated[PriorityName, Field(description="How much it matters")] = Priority.NORMAL
-    expires_at: Annotated[Moment, Field(description="ISO-8601; default: never")] = ""
-    related: Annotated[Tags, Field(description="Keys or hashes of related entries")] = ()
-    replaces: Annotated[str, Field(description="Key of the entry that this text corrects")] = ""
-    purge: Annotated[bool, Field(description="Forget the corrected text instead of keeping it as a revision")] = False
+    expires_at: Annotated[Moment, Field(description="ISO-8601")] = ""
+    related: Annotated[Tags, Field(description="Keys of related entries")] = ()
+    replaces: Annotated[str, Field(description="Key of the entry it corrects")] = ""
+    purge: Annotated[bool, Field(description="Forget the corrected text for good")] = False
 
 
 async def _run(call: Call, arguments: PrepareArguments) -> Report:
@@ -51,10 +52,11 @@ async def _run(call: Call, arguments: PrepareArguments) -> Report:
 
 PREPARE_STORE = Operation(
     name="prepare_store",
-    title="Prepare for memory",
-    description="Keep one text in memory at once: checks it, finds duplicates and tags.",
+    title="Keep in memory",
+    description="Keep one text in memory at once, or correct an entry.",
     help="Keep one text in memory at once.",
     doing="preparing the text",
     arguments=PrepareArguments,
     run=_run,
+    destructive=True,  # purge
 )

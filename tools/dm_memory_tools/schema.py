@@ -30,7 +30,10 @@ def clean_schema(schema: Schema) -> Schema:
     return cleaned | {"additionalProperties": False}
 
 
-_SILENT_DEFAULTS: tuple[object, ...] = (None, [], False, "", 0)
+_SILENT_DEFAULTS: tuple[object, ...] = (None, [], False, "", 0, "markdown", "all", "low")
+_NO_MAXIMUM = 100_000
+"""A limit that nobody reaches is not worth its words."""
+
 _SILENT = frozenset({"title", "anyOf", "maxLength"})
 
 
@@ -43,6 +46,8 @@ def _clean_property(prop: Schema) -> Schema:
         del rest["default"]
     if rest.get("minimum") == 0:
         del rest["minimum"]
+    if rest.get("maximum", 0) >= _NO_MAXIMUM:
+        del rest["maximum"]
     return rest
 
 

@@ -31,7 +31,7 @@ class SearchArguments(Arguments):
     """The arguments of a search; each is the field of that name in ``SearchRequest``."""
 
     query: Annotated[
-        str, Field(description='A question or keywords; "quoted": exactly so'), Option(positional=True)
+        str, Field(description='Question or keywords; "quoted": exact'), Option(positional=True)
     ] = ""
     content_type: Annotated[ContentTypeName | None, choices(ContentType), Field(description="Only this type")] = None
     tags: Annotated[Tags, Field(description="All must match"), Option(("--tag",))] = ()
@@ -39,18 +39,18 @@ class SearchArguments(Arguments):
     to_date: Annotated[Period, Field(description="As from_date, inclusive")] = ""
     limit: Annotated[int, Field(ge=1, le=100, description="Most results")] = 10
     mode: Annotated[
-        Mode, spelled(Mode), choices(Mode), Field(description="By meaning and words, meaning, or all words as written")
+        Mode, spelled(Mode), choices(Mode), Field(description="Meaning and words, meaning, or exact words")
     ] = Mode.HYBRID
     as_of: Annotated[Period, Field(description="A day: what was in force then")] = ""
     min_priority: Annotated[PriorityName, Field(description="Leave lower ones out")] = Priority.LOW
-    include_expired: Annotated[bool, Field(description="Show expired entries too")] = False
+    include_expired: Annotated[bool, Field(description="Expired ones too")] = False
     include_retired: Annotated[
         bool | None,
-        Field(description="true: retired guidelines too; false: nothing retired"),
+        Field(description="true: guidelines too; false: none"),
         Option(("--include-retired/--no-retired",)),
     ] = None
-    history_of: Annotated[str, Field(description="An entry's key: what it said when; needs no query")] = ""
-    explain: Annotated[bool, Field(description="Say why each hit is there")] = False
+    history_of: Annotated[str, Field(description="A key: what that entry said when")] = ""
+    explain: Annotated[bool, Field(description="Why each hit is there")] = False
 
 
 async def _run(call: Call, arguments: SearchArguments) -> Report:
@@ -63,7 +63,7 @@ async def _run(call: Call, arguments: SearchArguments) -> Report:
 SEARCH_MEMORY = Operation(
     name="search_memory",
     title="Search brand memory",
-    description="Find what a brand's memory knows about a question, before planning or writing.",
+    description="Find what a brand's memory knows, before planning or writing.",
     help="Find what memory knows about a question.",
     doing="searching the memory",
     arguments=SearchArguments,

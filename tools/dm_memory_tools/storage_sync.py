@@ -27,7 +27,7 @@ class StorageArguments(Arguments):
     full: Annotated[bool, Field(description="Reread all")] = False
     dry_run: Annotated[bool, Field(description="Plan only")] = False
     validate_only: Annotated[bool, Field(description="Check only")] = False
-    repair: Annotated[bool, Field(description="Repair what the check finds")] = False
+    repair: Annotated[bool, Field(description="Repair too")] = False
 
 
 async def _run(call: Call, arguments: StorageArguments) -> Report:
@@ -41,7 +41,7 @@ async def _run(call: Call, arguments: StorageArguments) -> Report:
 STORAGE_SYNC = Operation(
     name="storage_sync",
     title="Sync cache",
-    description="Refresh the local cache, read offline, from the durable store that sync_memory fills.",
+    description="Refresh the local cache of the durable store.",
     help="Bring the local cache up to date with the durable store, which syncs fill.",
     doing="bringing the cache up to date with the durable store",
     arguments=StorageArguments,

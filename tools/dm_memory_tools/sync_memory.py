@@ -29,20 +29,20 @@ __all__ = ["SYNC_MEMORY", "SyncArguments"]
 class SyncArguments(Arguments):
     """The arguments of a sync; each is the field of that name in ``SyncRequest``."""
 
-    scope: Annotated[ScopeName, Field(description="Which files to read")] = Scope.ALL
-    force: Annotated[bool, Field(description="Store everything again")] = False
-    dry_run: Annotated[bool, Field(description="Only show the plan; write nothing")] = False
+    scope: Annotated[ScopeName, Field(description="What to read")] = Scope.ALL
+    force: Annotated[bool, Field(description="Store all again")] = False
+    dry_run: Annotated[bool, Field(description="Plan only")] = False
     content_type: Annotated[
-        ContentTypeOrAuto, Field(description="Type of all items in scope from now on; auto: as detected again")
+        ContentTypeOrAuto, Field(description="Type of all in scope; auto: detect")
     ] = ""
-    tags: Annotated[Tags, Field(description="Tags for what this sync stores"), Option(("--tag",))] = ()
-    retag: Annotated[bool, Field(description="Put tags on everything in scope instead")] = False
-    untag: Annotated[Tags, Field(description="Tags to remove from everything in scope, for good")] = ()
+    tags: Annotated[Tags, Field(description="Tags for what is stored"), Option(("--tag",))] = ()
+    retag: Annotated[bool, Field(description="Tag everything in scope")] = False
+    untag: Annotated[Tags, Field(description="Tags to take off everything in scope")] = ()
     exclude: Annotated[
         Entries,
-        Field(description="Skip items: type:X, status:X, source:X, tag:X, or a glob over text and key (*draft*)"),
+        Field(description="Skip: a word, type:X, status:X, source:X, tag:X, or a glob (*draft*)"),
     ] = ()
-    retire: Annotated[bool, Field(description="Confirm retiring what files no longer state, if the report asks")] = (
+    retire: Annotated[bool, Field(description="Confirm retiring, if the report asks")] = (
         False
     )
     session_learnings: Annotated[
@@ -72,8 +72,8 @@ SYNC_MEMORY = Operation(
     name="sync_memory",
     title="Sync brand memory",
     description=(
-        "Save a brand's insights, campaigns, performance, guidelines and this session's learnings to memory.\n\n"
-        "Stores only what is new or changed. Call it once at the end of a session. Show the report as it is."
+        "Save a brand's insights, campaigns, performance, guidelines and this session's learnings to memory. "
+        "Stores only what is new or changed. Call it once at the end of a session; show the report."
     ),
     help="Save a brand's files and learnings to memory.",
     doing="syncing the brand",

@@ -107,7 +107,7 @@ def tool_of(operation: Operation) -> MemoryTool:
         description=operation.description,
         annotations=ToolAnnotations(
             read_only_hint=operation.read_only,
-            destructive_hint=None if operation.read_only else False,
+            destructive_hint=None if operation.read_only else operation.destructive,
             idempotent_hint=None if operation.read_only else True,
             open_world_hint=False,
         ),

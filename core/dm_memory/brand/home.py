@@ -14,6 +14,7 @@ from dm_memory.errors import BrandNotFoundError, HomeError, system_reason
 __all__ = ["NO_BRAND", "Home", "is_brand_name"]
 
 _MAX_NAME = 100
+_SHOWN = 120
 # A colon separates a drive or a stream on Windows.
 _SEPARATORS = frozenset("/\\:")
 _REFUSED_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
@@ -152,7 +153,8 @@ def _is_folder(path: Path) -> bool:
         return path.is_dir()
     except OSError as error:
         reason, remedy = system_reason(error)
-        raise HomeError(f"{path} can't be looked at ({reason}).", remedy) from None
+        shown = str(path) if len(str(path)) < _SHOWN else f"{str(path)[:_SHOWN]}..."
+        raise HomeError(f"{shown} can't be looked at ({reason}).", remedy) from None
 
 
 def _not_found(slug: str, brands: tuple[str, ...]) -> BrandNotFoundError:

@@ -94,7 +94,7 @@ def embedded_each(embedder: Embedder, texts: Sequence[str]) -> list[list[bytes] 
 
 
 def pack(vector: Any) -> bytes:  # noqa: ANN401  # a row of numpy's, or any sequence of numbers
-    """Return a vector as raw little-endian float32. Raises ``ValueError`` if it has a direction that nothing can have."""
+    """Return a vector as raw little-endian float32. Raises ``ValueError`` if it is not finite."""
     if not math.isfinite(vector.sum() if hasattr(vector, "sum") else sum(vector)):
         raise ValueError("not finite")
     if hasattr(vector, "astype"):

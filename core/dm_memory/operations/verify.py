@@ -8,12 +8,14 @@ unknown: The service has it, memory does not. Only services that can list what t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from dm_memory.errors import ServiceError
+from dm_memory.errors import DamagedStoreError, ServiceError, StoreError
+from dm_memory.findings import Finding, Severity
 from dm_memory.items import Payload
 from dm_memory.operations.maintenance import deliver, delivering, maintenance
 from dm_memory.requests import Progress
@@ -21,8 +23,10 @@ from dm_memory.results import Drift, VerifyResult
 from dm_memory.services.protocol import Service, unexpected
 from dm_memory.store import entries as table
 from dm_memory.store import outbox
+from dm_memory.store.database import Store
 from dm_memory.store.entries import EntryRow, effective, payload_of_row, version_of
 from dm_memory.store.facts import Stated, store_facts
+from dm_memory.store.opening import check_next_time
 from dm_memory.store.takeover import remove_leftovers_of_0_2
 from dm_memory.store.words import put_words, remove_words
 from dm_memory.sync.finish import failure_of
@@ -83,6 +87,7 @@ async def verify_brand(
     started = time.monotonic()
     async with maintenance(env, brand, progress, stop) as run:
         await progress("Checking memory", 0, 0)
+        await run.worker.run(_check_file, run, repair)
         parts = [await run.worker.run(_memory, run, repair)]
         parts += [await _service(run, service, repair=repair) for service in env.services]
         if repair:
@@ -94,6 +99,44 @@ async def verify_brand(
 
 
 # Memory itself -------------------------------------------------------------------------------------------------------
+
+
+def _check_file(run: Run, repair: bool) -> None:  # run on the worker by position
+    """Check the file page by page, indexes and full text included; what they say is made again from the rows.
+
+    Raises:
+        DamagedStoreError: The rows themselves are damaged; a sync builds the memory again.
+    """
+    store = run.store
+    if _is_sound(store):
+        return
+    if not repair:
+        message = "The indexes of memory.db are damaged, or its rows."
+        remedy = "Run verify with repair: it makes them again."
+        run.outcomes.add_findings([Finding("memory-damaged", Severity.ERROR, message, remedy)])
+        return
+    try:
+        with store.transaction() as connection:
+            run.note_change(connection)
+            connection.execute("REINDEX")
+            connection.execute("INSERT INTO words (words) VALUES ('rebuild')")
+        sound = _is_sound(store)
+    except DamagedStoreError:
+        sound = False
+    if not sound:
+        with contextlib.suppress(StoreError):
+            check_next_time(store)
+        raise DamagedStoreError(f"The memory {store.path} is damaged.", "Run a sync: it builds the memory again.")
+    message = "The indexes of memory.db were damaged; they were made again."
+    run.outcomes.add_findings([Finding("indexes-rebuilt", Severity.WARNING, message)])
+
+
+def _is_sound(store: Store) -> bool:
+    try:
+        store.rows("INSERT INTO words (words) VALUES ('integrity-check')")
+    except DamagedStoreError:
+        return False
+    return store.rows("PRAGMA integrity_check(1)") == [("ok",)]
 
 
 def _memory(run: Run, repair: bool) -> Drift:  # run on the worker by position

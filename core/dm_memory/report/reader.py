@@ -21,6 +21,8 @@ _COMMANDS = {
     "get_memory_status": "status",
     "search_memory": "search",
     "storage_sync": "storage-sync",
+    "prepare_store": "prepare",
+    "forget_memory": "forget",
 }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dm_memory.embedding.chunking import CHUNK_CHARS, chunk
+from dm_memory.errors import DamagedStoreError
 from dm_memory.search.ranking import Ranking
 from dm_memory.search.results import Explanation, Hit, Relevance, WordFound
 from dm_memory.search.scoring import COMPARED, Scores, background_of, relevance_of
@@ -85,6 +86,9 @@ class _Hits:
         places = [row if row < index.size else others[row - index.size].row for row in rows.tolist()]
         seqs = [None if place is None else int(index.seqs[place]) for place in places]
         read = texts(self._connection, [seq for seq in seqs if seq is not None])
+        if not all(stored.is_sound for stored in read.values()):
+            message = "The memory contains a text that is not the one that was stored: the file is damaged."
+            raise DamagedStoreError(message, "Run verify with repair: it restores what can be restored.")
         has = self._words_in(rows)
         shares = self._shares(has)
         fits = self._fits(rows, shares).tolist()

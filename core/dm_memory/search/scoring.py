@@ -77,7 +77,7 @@ class Profile:
 STATIC = Profile(0.3, 1.0, 0.5, (1.0, 0.2, 1.0), 0.1, 0.56, 0.3)
 CONTEXTUAL = Profile(0.6, 0.0, 0.5, (1.0, 0.2, 0.75), 0.1, 0.52, 0.3)
 CONTEXTUAL_ALONE = Profile(0.4, 0.0, 0.0, (1.0, 0.15, 0.0), 0.1, 0.28, 0.3)
-WORDS_ALONE = Profile(0.0, 0.0, 0.0, (1.0, 0.0, 0.0), 0.1, 0.32, 0.15)
+WORDS_ALONE = Profile(0.0, 0.0, 0.0, (1.0, 0.0, 0.0), 0.1, 0.31, 0.15)
 
 
 def is_static(model: str) -> bool:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import orjson
 
 from dm_memory.store.entities import in_json
+from dm_memory.text.hashing import content_hash
 
 __all__ = [
     "EntryFacts",
@@ -78,7 +79,12 @@ class StoredText:
     retired_at: str
     version: int
     author: str
-    language: str
+    content_hash: str
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether the text is the one that was stored."""
+        return content_hash(self.content) == self.content_hash
 
 
 class Revision(NamedTuple):
@@ -184,7 +190,7 @@ def texts(connection: sqlite3.Connection, seqs: Collection[int]) -> dict[int, St
     rows = connection.execute(
         "SELECT seq, id, key, content, kind, content_type, source, (SELECT json_group_array(tag) FROM (SELECT tag FROM"
         " tags t WHERE t.seq = e.seq AND removed = 0 ORDER BY tag)), recorded_at, created_at, priority, expires_at,"
-        " state, retired_at, version, author, language FROM entries e WHERE seq IN (SELECT value FROM json_each(?))",
+        " state, retired_at, version, author, content_hash FROM entries e WHERE seq IN (SELECT value FROM json_each(?))",
         (in_json(seqs),),
     )
     found = {}

@@ -319,15 +319,22 @@ def _inspect(path: Path) -> bool:
 
 def _check_size(connection: sqlite3.Connection, path: Path) -> None:
     """Compare the file's size with its own page count: what the log can't explain is no database of ours."""
-    page_size = int(connection.execute("PRAGMA page_size").fetchone()[0])
-    pages = int(connection.execute("PRAGMA page_count").fetchone()[0])  # a file that is too short fails here
-    log = path.with_name(f"{path.name}-wal")
-    spare = log.stat().st_size if log.exists() else 0  # a checkpoint writes pages before it writes the header
+    # Measured first: others may be writing. A checkpoint writes pages before it writes the header.
     size = path.stat().st_size
-    if size > pages * page_size + spare:
+    log = _size(path.with_name(f"{path.name}-wal"))
+    pages = int(connection.execute("PRAGMA page_count").fetchone()[0])  # a file that is too short fails here
+    page_size = int(connection.execute("PRAGMA page_size").fetchone()[0])
+    if size > pages * page_size + log:
         raise _damaged(path, "is larger than its contents")
-    if size % page_size and not spare:
+    if size % page_size and not log:
         raise _damaged(path, "is damaged")
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _damaged(path: Path, what: str) -> DamagedStoreError:
@@ -346,7 +353,8 @@ _PRAGMAS = (
     "cell_size_check = ON",
     "journal_size_limit = 33554432",
     "temp_store = MEMORY",
-    "cache_size = -16384",
+    "cache_size = -32768",
+    "wal_autocheckpoint = 4000",  # as much as the log may keep: pages that change in every chunk are copied once
 )
 
 
@@ -394,16 +402,17 @@ def _migrate(connection: sqlite3.Connection, path: Path, brand: str) -> None:
 
 
 def _version(connection: sqlite3.Connection, path: Path) -> int:
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    application = int(connection.execute("PRAGMA application_id").fetchone()[0])
-    if application not in {0, APPLICATION_ID} or (application == 0) != (version == 0):
+    """Return the schema's version, 0 for an empty file; all of it is read in one statement: others may be migrating."""
+    version, application, tables = connection.execute(
+        "SELECT (SELECT user_version FROM pragma_user_version), (SELECT application_id FROM pragma_application_id),"
+        " (SELECT count(*) FROM sqlite_master)"
+    ).fetchone()
+    if application not in {0, APPLICATION_ID} or (application == 0) != (version == 0) or (tables and not version):
         raise _damaged(path, "was made by another program")
     if version > SCHEMA_VERSION:
         message = f"The memory {path} was written by a newer dm-memory (format {version})."
         raise StoreError(message, "Update dm-memory on this computer.")
-    if version == 0 and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-        raise _damaged(path, "was made by another program")
-    return version
+    return int(version)
 
 
 _MEANINGS = (

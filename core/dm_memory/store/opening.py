@@ -12,7 +12,7 @@ import os
 import sqlite3
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ from dm_memory.store.journal import Journal
 from dm_memory.text.hashing import content_hash
 from dm_memory.text.timestamps import Clock, from_iso, to_iso
 
-__all__ = ["REBUILT", "journal_records", "open_or_rebuild", "rewrite_journal"]
+__all__ = ["REBUILT", "check_next_time", "journal_records", "open_or_rebuild", "rewrite_journal"]
 
 REBUILT = "rebuilt"
 """The stored fact that connected services have yet to be asked for what only they still have."""
@@ -113,6 +113,11 @@ def _check_if_due(store: Store, clock: Clock) -> None:
         if answer != [("ok",)]:
             raise DamagedStoreError(f"The memory {store.path} is damaged.", "Run a sync: it builds the memory again.")
     store.set_meta(_CHECKED, to_iso(clock()))
+
+
+def check_next_time(store: Store) -> None:
+    """Let the next opening check the whole file, and build it again if it is damaged."""
+    store.set_meta(_CHECKED, to_iso(datetime.fromtimestamp(0, UTC)))
 
 
 def _set_aside(path: Path) -> Path:
