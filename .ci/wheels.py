@@ -7,7 +7,7 @@ ranges) and once as the lock has it (the pins), and may build nothing.
     uv run --no-sync python .ci/wheels.py [PART OF A PLATFORM'S NAME...]
 """
 
-# ruff: noqa: INP001, S603, S607, T201  # a script that starts uv and prints what it finds
+# ruff: noqa: INP001, S603, T201  # a script that starts uv and prints what it finds
 from __future__ import annotations
 
 import os

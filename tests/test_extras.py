@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from dm_memory.errors import ConfigurationError
-from dm_memory.extras import how_to_install, words_for
+from dm_memory.extras import Machine, _record, how_to_get_the_model, how_to_install, model_words_for, words_for
 from dm_memory.services.graphiti.database import require_driver
 
 
@@ -55,3 +57,51 @@ def test_a_missing_driver_names_its_extra_in_these_words() -> None:
         require_driver("no_such_driver", "FalkorDB")
     assert caught.value.remedy == how_to_install("graphiti")
     assert "graphiti" in caught.value.remedy
+
+
+LINUX = Machine((3, 13), "linux", "6.8.0", "x86_64", "glibc")
+NEWER = Machine((3, 14), "linux", "6.8.0", "x86_64", "glibc")
+ARM = Machine((3, 12), "linux", "6.8.0", "aarch64", "glibc")
+
+
+@pytest.mark.parametrize(
+    "machine",
+    [LINUX, Machine((3, 11), "darwin", "23.1.0", "arm64"), Machine((3, 12), "win32", "11", "AMD64")],
+)
+def test_pip_installs_the_model_only_where_it_is_built_for_this_python(tmp_path: Path, machine: Machine) -> None:
+    assert model_words_for(machine, environment(tmp_path / "venv"), "") == "Install the model: pip install wordllama."
+
+
+def test_a_newer_python_is_answered_with_the_one_that_has_the_model(tmp_path: Path) -> None:
+    tool = environment(tmp_path / "tools" / "dm-memory")
+    (tool / "uv-receipt.toml").write_text("[tool]\n")
+    checkout = tmp_path / "checkout"
+    for prefix, source, command in (
+        (environment(tmp_path / "uv" / "archive-v0" / "a"), "", "uvx --python 3.13 dm-memory."),
+        (tool, "", "uv tool install --python 3.13 dm-memory."),
+        (environment(tmp_path / "venv"), "", "uv tool install --python 3.13 dm-memory."),
+        (
+            environment(checkout / ".venv", "uv = 0.9.1\n"),
+            record(checkout, editable=True),
+            f"uv sync --inexact --python 3.13 --directory '{checkout}'.",
+        ),
+    ):
+        words = model_words_for(NEWER, prefix, source)
+        assert words == f"No embedding model is built for Python 3.14. Use Python 3.13: {command}"
+
+
+def test_a_computer_without_the_bundled_model_is_answered_with_the_one_it_can_have(tmp_path: Path) -> None:
+    prefix = environment(tmp_path / "venv")
+    words = model_words_for(ARM, prefix, "")
+    assert "pip install 'dm-memory[fastembed]'; then set DM_MEMORY_EMBEDDER=fastembed." in words
+    newer = Machine((3, 14), "linux", "6.8.0", "aarch64", "glibc")
+    assert "uv tool install --python 3.13 'dm-memory[fastembed]'; then set" in model_words_for(newer, prefix, "")
+    for machine in (Machine((3, 13), "linux", "6.8.0", "x86_64", "musl"), Machine((3, 13), "freebsd14", "14", "amd64")):
+        assert "one of your own" in model_words_for(machine, prefix, "")
+        assert "pip" not in model_words_for(machine, prefix, "")
+
+
+def test_the_machines_with_the_model_are_those_that_the_package_installs_it_on() -> None:
+    here = Machine.here()
+    assert (here.can_have("wordllama") and here.python <= (3, 13)) is (find_spec("wordllama") is not None)
+    assert how_to_get_the_model() == model_words_for(here, Path(sys.prefix), _record())

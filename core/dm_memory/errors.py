@@ -17,7 +17,6 @@ __all__ = [
     "ErrorClass",
     "HomeError",
     "InputError",
-    "LayerError",
     "LockTimeoutError",
     "ServiceError",
     "SpecialFileError",
@@ -77,7 +76,7 @@ class ConfigurationError(DmMemoryError):
 
 
 class LockTimeoutError(DmMemoryError):
-    """Another process held the brand for longer than the deadline. ``holder`` says who, in words."""
+    """Another process locked the brand for longer than the deadline. ``holder`` says who, in words."""
 
     def __init__(self, problem: str, remedy: str, holder: str) -> None:
         super().__init__(problem, remedy)
@@ -96,7 +95,7 @@ class ServiceError(DmMemoryError):
     """A connected service refused or failed.
 
     Args:
-        problem: One sentence, in our words, never the SDK's.
+        problem: One sentence, never the SDK's own text.
         remedy: One sentence that names the setting, command or page to go to.
         error_class: What kind of error it is; decides whether and how the call is retried.
         code: The provider's own short code (an HTTP status, a SQLite name), for searching; never free text.
@@ -122,13 +121,6 @@ class ServiceError(DmMemoryError):
         """Whether the next item would meet the same error: the service is not asked again in this run."""
         return self.error_class in _WHOLE_SERVICE
 
-    @property
-    def concerns_whole_layer(self) -> bool:
-        """See ``concerns_whole_service``."""
-        return self.concerns_whole_service
-
-
-LayerError = ServiceError
 
 _WHOLE_SERVICE = frozenset(
     {
@@ -170,6 +162,8 @@ def system_reason(error: OSError) -> tuple[str, str]:
 
 def limit_of_system(error: BaseException) -> HomeError | None:
     """Return what a person should know of an error that nobody expected, if a limit of the system is behind it."""
+    if isinstance(error, ImportError) and os.strerror(errno.EMFILE) in str(error):  # a module written in C
+        error = OSError(errno.EMFILE, "")
     if not isinstance(error, OSError) or error.errno not in _LIMITS:
         return None
     reason, remedy = system_reason(error)

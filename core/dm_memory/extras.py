@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import json
+import platform
 import sys
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-__all__ = ["how_to_install", "words_for"]
+__all__ = ["Machine", "how_to_get_the_model", "how_to_install", "model_words_for", "words_for"]
 
 _NAME = "dm-memory"
 
 
 def how_to_install(extra: str) -> str:
     """Return the sentence that says how to add an optional dependency to the installation that runs."""
+    return words_for(extra, Path(sys.prefix), _record())
+
+
+def _record() -> str:
     try:
-        record = distribution(_NAME).read_text("direct_url.json") or ""
+        return distribution(_NAME).read_text("direct_url.json") or ""
     except PackageNotFoundError:
-        record = ""
-    return words_for(extra, Path(sys.prefix), record)
+        return ""
 
 
 def words_for(extra: str, prefix: Path, record: str) -> str:
@@ -63,3 +68,92 @@ def _is_made_by_uv(prefix: Path) -> bool:
         return "\nuv = " in (prefix / "pyvenv.cfg").read_text("utf-8")
     except OSError:
         return False
+
+
+# An embedding model --------------------------------------------------------------------------------------------------
+
+_MODEL = "wordllama"
+_MINILM = "fastembed"
+_LAST_PYTHON = (3, 13)
+"""The last one that either model is built for."""
+
+_BUILDS = {
+    _MODEL: {"linux": ("x86_64",), "darwin": ("x86_64", "arm64"), "win32": ("amd64",)},
+    _MINILM: {"linux": ("x86_64", "aarch64"), "darwin": ("arm64",), "win32": ("amd64", "arm64")},
+}
+"""The processors a model has wheels for, by system; on Linux with glibc only, for Apple's from macOS 14 on."""
+
+_MACOS_14 = 23
+"""Its Darwin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What decides whether a wheel fits: Python, ``sys.platform``, its release, the processor and the C library."""
+
+    python: tuple[int, int]
+    system: str
+    release: str
+    processor: str
+    libc: str = ""
+
+    @classmethod
+    def here(cls) -> Machine:
+        """Return this one."""
+        libc = platform.libc_ver()[0] if sys.platform == "linux" else ""
+        return cls(sys.version_info[:2], sys.platform, platform.release(), platform.machine(), libc)
+
+    def can_have(self, model: str) -> bool:
+        """Return whether a model is built for this system and processor, with one Python or another."""
+        processor = self.processor.casefold()
+        if processor not in _BUILDS[model].get(self.system, ()) or (self.system == "linux" and self.libc != "glibc"):
+            return False
+        major = self.release.partition(".")[0]
+        return (self.system, processor) != ("darwin", "arm64") or (major.isdigit() and int(major) >= _MACOS_14)
+
+
+def how_to_get_the_model() -> str:
+    """Return the sentence that says how to have an embedding model in the installation that runs."""
+    return model_words_for(Machine.here(), Path(sys.prefix), _record())
+
+
+def model_words_for(machine: Machine, prefix: Path, record: str) -> str:
+    """Return the same for any machine and installation, only what works there: see ``words_for``."""
+    model = next((each for each in (_MODEL, _MINILM) if machine.can_have(each)), "")
+    if not model:
+        return "No embedding model is built for this computer; DM_MEMORY_EMBEDDER names one of your own."
+    python = ".".join(map(str, machine.python))
+    if machine.python > _LAST_PYTHON:
+        extra = "" if model == _MODEL else model
+        text = (
+            f"No embedding model is built for Python {python}. Use Python 3.13: {_with_python(prefix, record, extra)}"
+        )
+    elif model == _MODEL:
+        text = f"Install the model: {_with_model(prefix, record)}"
+    else:
+        text = f"The bundled model is not built for this computer. {words_for(model, prefix, record).removesuffix('.')}"
+    return f"{text}; then set DM_MEMORY_EMBEDDER={model}." if model == _MINILM else f"{text}."
+
+
+def _with_model(prefix: Path, record: str) -> str:
+    folder, editable = _source(record)
+    if (prefix / "uv-receipt.toml").is_file():
+        return f"uv tool install --with {_MODEL} '{folder or _NAME}'"
+    if any(part.startswith(_UVX_FOLDERS) for part in prefix.parts):
+        return f"uvx --with {_MODEL} --from '{folder or _NAME}' {_NAME}"
+    return (
+        f"uv sync --inexact --directory '{folder}'" if editable and _is_made_by_uv(prefix) else f"pip install {_MODEL}"
+    )
+
+
+def _with_python(prefix: Path, record: str, extra: str) -> str:
+    folder, editable = _source(record)
+    wanted = (folder or _NAME) + (f"[{extra}]" if extra else "")
+    quoted = wanted if wanted == _NAME else f"'{wanted}'"
+    if (prefix / "uv-receipt.toml").is_file():
+        return f"uv tool install --python 3.13 {quoted}"
+    if any(part.startswith(_UVX_FOLDERS) for part in prefix.parts):
+        return f"uvx --python 3.13 {_NAME}" if wanted == _NAME else f"uvx --python 3.13 --from {quoted} {_NAME}"
+    if editable and _is_made_by_uv(prefix):
+        return f"uv sync --inexact --python 3.13{f' --extra {extra}' if extra else ''} --directory '{folder}'"
+    return f"uv tool install --python 3.13 {quoted}"

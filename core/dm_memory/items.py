@@ -1,4 +1,4 @@
-"""The values that travel through the house: an item (what a brand file says) and a payload (what a layer stores).
+"""The values that travel through the core: an item (what a brand file states) and a payload (what a service stores).
 
 Glossary:
     key: An item's identity, stable while its text changes: ``insight/2026-01-05T10:00:00``.
@@ -19,7 +19,7 @@ from hashlib import sha1
 __all__ = ["ContentType", "Facts", "Item", "Kind", "Payload", "Priority", "Source", "Value", "storage_id"]
 
 Value = str | int | float | bool | list[str]
-"""What metadata may hold: the widest set that every layer (Pinecone is the narrowest) stores without loss."""
+"""What metadata may contain: the widest set that every service (Pinecone is the narrowest) stores without loss."""
 
 Facts = Mapping[str, Value]
 
@@ -71,7 +71,7 @@ class Item:
         content: The text; never empty.
         kind: Where it comes from.
         content_type: By source, unless the caller overrides it for a run.
-        recorded_at: ISO-8601 as the source wrote it (naive means local time), or "" where it says nothing.
+        recorded_at: ISO-8601 as the source wrote it (naive means local time), or "" if it states none.
         facts: Metadata. Well-known names: ``insight_type``, ``insight_source``, ``actionable``, ``campaign_id``,
             ``campaign_name``, ``campaign_status``, ``channels`` (list), ``section``, ``period``, ``name``.
         tags: Tags the source itself carries, besides what is detected later.
@@ -80,7 +80,7 @@ class Item:
         priority: Only prepared items carry another one than normal.
         expires_at: ISO-8601, or "" for never.
         related: Keys or hashes of related entries, as the caller gave them.
-        created_at: When the item was handed in, ISO-8601; "" lets the registry fill it in.
+        created_at: When the item was handed in, ISO-8601; "" lets the store fill it in.
         prepared_hash: For ``prepared/`` items the 16 hex digits that name their file in ``memory/pending/``.
         list_key: For an entry of a list that has no identity of its own, the list: ``campaign/x#learnings``. Its
             ``key`` is then a proposal, ``{list_key}/{first 12 hex of its content hash}``, which the plan replaces by
@@ -113,7 +113,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """What a layer is asked to store: guarded, tagged, hashed. The same payload goes to every layer.
+    """What a service is asked to store: guarded, tagged, hashed. The same payload goes to every service.
 
     Attributes:
         id: ``storage_id(brand, key)``, a UUID as text.
@@ -156,7 +156,7 @@ _NAMESPACE_BYTES = _NAMESPACE.bytes
 
 
 def storage_id(brand: str, key: str) -> str:
-    """Return the UUID (version 5, RFC 9562) under which every layer stores the item ``key`` of ``brand``.
+    """Return the UUID (version 5, RFC 9562) under which every service stores the item ``key`` of ``brand``.
 
     Written out because ``uuid.uuid5`` costs several times as much and a first sync makes one per item.
     """

@@ -43,11 +43,11 @@ class Action(StrEnum):
     RESUMED = "resumed"
     RETRY = "retry"
     FORCED = "forced"
-    """Unchanged, stored again because ``force`` was given, or because the layer's model or chunking changed."""
+    """Unchanged, stored again because ``force`` was given, or because the service's model or chunking changed."""
     LEARNED = "learned"
-    """Stored by another machine: the durable store has it, and this machine's other layers get it."""
+    """Stored by another machine: the durable store has it, and this machine's other services get it."""
     ADDED = "added"
-    """In memory already; stored in a layer that is new, or configured again."""
+    """In memory already; stored in a service that is new, or configured again."""
     RESTORED = "restored"
     """Retired before, and stated again by its source."""
     RETIRED = "retired"
@@ -93,7 +93,7 @@ class Capacity:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why an item or a layer failed, in our words. ``remedy`` is one sentence; ``code`` the provider's short code."""
+    """Why an item or a service failed. Message and ``remedy`` are a sentence each; ``code`` is the provider's."""
 
     error_class: str
     message: str
@@ -243,7 +243,7 @@ class ServiceResult:
 
 @dataclass(frozen=True, slots=True)
 class CheckpointState:
-    """The brand's sync state after a run, as ``memory/sync-state.json`` holds it.
+    """The brand's sync state after a run, as ``memory/sync-state.json`` contains it.
 
     Attributes:
         moved: False where a file could not be read or an item failed, so that the checkpoint stayed.
@@ -319,7 +319,7 @@ class PrepareResult:
     Attributes:
         status: ``prepared`` (in memory; services get it with the next sync), ``duplicate`` (known already; new tags
             merged), ``corrected`` (it replaced another text), ``refused``.
-        existing_key: The entry that holds the same text, where there is one.
+        existing_key: The entry that has the same text, if there is one.
         merged_tags: Tags that the existing entry gained.
         path: The file in ``memory/pending/``, relative to the brand's folder, or "".
         replaced_title / replaced_hash: The beginning of the text that was corrected, and its content hash.
@@ -407,8 +407,8 @@ class MigrateResult:
         source / target: Engines.
         due: Entries the target lacked, or had otherwise, when it began.
         stored: Entries the target confirmed: stored now, or found there as they should be.
-        expected: Entries the registry knows to be in the target afterwards.
-        held: Entries the target says it holds, or None where it can't say.
+        expected: Entries that should be in the target afterwards.
+        held: Entries the target counts, or None if it can't count them.
         sampled / differing: Entries read back afterwards, and those among them that are not as they should be.
     """
 
@@ -578,7 +578,7 @@ class ForgetProof:
         files / bytes: What was searched below ``memory/``.
         left: Files that still contain a text, relative to ``memory/``.
         cleaned: Files that were removed or written again.
-        short: Texts too short to be told from others by their bytes; they were looked for by rows and ids only.
+        short: Texts too short to be recognised by their bytes; they were looked for by rows and ids only.
         services: One per connected service.
         parked: Services that are not configured at present and have entries: they are deleted there once they are.
     """
@@ -731,7 +731,7 @@ class ImportResult:
         new / changed / unchanged: Entries by what memory had of them.
         duplicates: Keys of entries whose text another entry here stands for, with that entry's key.
         forgotten: Entries that were left out because their texts were forgotten here.
-        refused: Lines that could not be read, or hold what must not be stored, with why.
+        refused: Lines that could not be read, or contain what must not be stored, with why.
     """
 
     path: str

@@ -29,14 +29,14 @@ class Settings(BaseSettings):
         default_factory=lambda: Path.home() / ".claude-marketing",
         # Not "home": the environment is read without regard to case, and HOME is everybody's.
         validation_alias=AliasChoices("CLAUDE_MARKETING_HOME", "DM_MEMORY_HOME"),
-        description="The folder that holds the brands.",
+        description="The folder that contains the brands.",
     )
     brand: str | None = Field(
         default=None, description="The brand to use where a call names none, before the active one."
     )
     context_file: Path | None = Field(
         default=None,
-        description="A product-marketing-context.md outside of the home, which other marketing agents keep, to be read.",
+        description="A product-marketing-context.md of other marketing agents, outside of the home, to be read as well.",
     )
     embedder: str = Field(
         default="wordllama",
@@ -136,7 +136,7 @@ class Settings(BaseSettings):
     supermemory_limit: int | None = Field(
         default=None,
         ge=1,
-        description="Entries of a brand you allow in Supermemory; its API tells neither usage nor plan.",
+        description="Entries of a brand you allow in Supermemory; its API reports neither usage nor plan.",
     )
     falkordb_uri: str | None = Field(
         default=None,

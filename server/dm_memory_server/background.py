@@ -100,7 +100,7 @@ async def _again_and_again(runtime: Runtime, first_after: float, rest: float) ->
 
 
 async def _pause(runtime: Runtime, seconds: float, at_least: float) -> None:
-    """Wait until the next turn, or until a reader finds the cache stale; a store in trouble is left in peace."""
+    """Wait until the next turn, or until a reader finds the cache stale; a store that fails is left alone."""
     await asyncio.sleep(at_least)
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(runtime.cache_is_stale.wait(), max(0.0, seconds - at_least))

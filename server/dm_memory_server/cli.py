@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dm_memory import __version__
 from dm_memory.requests import Progress
-from dm_memory_server.commands import AsJson, Brand, Home, command_of
+from dm_memory_server.commands import AsJson, Brand, Home, command_of, work_of
 from dm_memory_server.execute import Options, execute, guarded
 from dm_memory_server.logs import log_to_stderr
 from dm_memory_server.terminal import tolerate_any_text
 from dm_memory_server.watch import storage_sync_command
+from dm_memory_tools.forget_memory import FORGET_MEMORY
 from dm_memory_tools.get_memory_status import GET_MEMORY_STATUS
 from dm_memory_tools.prepare_store import PREPARE_STORE
 from dm_memory_tools.runtime import resolve_brand
@@ -81,6 +83,145 @@ app.command("status")(command_of(GET_MEMORY_STATUS))
 app.command("prepare")(command_of(PREPARE_STORE))
 app.command("search")(command_of(SEARCH_MEMORY))
 app.command("storage-sync")(storage_sync_command())
+app.command("forget")(command_of(FORGET_MEMORY))
+
+
+# What memory knows, and setting it right -----------------------------------------------------------------------------
+
+
+@app.command()
+def correct(
+    key: Annotated[str, typer.Argument(help="The entry's key.")],
+    text: Annotated[str, typer.Argument(help="What it should say; - reads it from standard input.")],
+    *,
+    purge: Annotated[bool, typer.Option("--purge", help="Forget the old text instead of keeping it.")] = False,
+    home: Home = None,
+    brand: Brand = None,
+    as_json: AsJson = False,
+) -> int:
+    """Correct an entry; its old text is kept as a revision."""
+    options = {"content": text, "replaces": key, "purge": purge, "brand": brand}
+    return execute(work_of(PREPARE_STORE, options)[0], Options(home, as_json))
+
+
+@app.command()
+def history(
+    key: Annotated[str, typer.Argument(help="The entry's key.")],
+    *,
+    home: Home = None,
+    brand: Brand = None,
+    as_json: AsJson = False,
+) -> int:
+    """Show what an entry said when, and what changed it."""
+
+    async def work(memory: Memory, _: Progress) -> Report:
+        from dm_memory.report import history_report  # noqa: PLC0415  # each command imports its own
+
+        return history_report(await memory.history(key, resolve_brand(memory, brand)))
+
+    return execute(work, Options(home, as_json))
+
+
+@app.command()
+def patterns(
+    *,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Most patterns.")] = 20,
+    home: Home = None,
+    brand: Brand = None,
+    as_json: AsJson = False,
+) -> int:
+    """Show what worked and what failed over campaigns, how often and where, and what contradicts itself."""
+
+    async def work(memory: Memory, _: Progress) -> Report:
+        from dm_memory.report import patterns_report  # noqa: PLC0415  # each command imports its own
+
+        return patterns_report(await memory.patterns(resolve_brand(memory, brand), limit))
+
+    return execute(work, Options(home, as_json))
+
+
+# Files ---------------------------------------------------------------------------------------------------------------
+
+
+@app.command("export")
+def export_file(
+    path: Annotated[Path, typer.Argument(help="The file to write; .md for Markdown.")],
+    *,
+    all_brands: Annotated[bool, typer.Option("--all", help="All brands.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Markdown instead of JSON Lines.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count; write nothing.")] = False,
+    home: Home = None,
+    brand: Brand = None,
+    as_json: AsJson = False,
+) -> int:
+    """Write a brand's memory, or that of all brands, to a file that people and dm-memory can read."""
+
+    async def work(memory: Memory, progress: Progress) -> Report:
+        from dm_memory.report import export_report  # noqa: PLC0415  # each command imports its own
+
+        slug = None if all_brands else resolve_brand(memory, brand)
+        as_markdown = markdown or path.suffix.casefold() == ".md"
+        result = await memory.export(
+            path, slug, all_brands=all_brands, markdown=as_markdown, dry_run=dry_run, progress=progress
+        )
+        return export_report(result)
+
+    return execute(work, Options(home, as_json))
+
+
+@app.command("import")
+def import_file(
+    path: Annotated[Path, typer.Argument(help="A file that dm-memory export wrote.")],
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be stored.")] = False,
+    home: Home = None,
+    brand: Annotated[str | None, typer.Option("--brand", help="Into this brand; default: as the file says.")] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Store what an export contains; what is in memory already is not stored twice."""
+
+    async def work(memory: Memory, progress: Progress) -> Report:
+        from dm_memory.report import import_report  # noqa: PLC0415  # each command imports its own
+
+        return import_report(await memory.import_(path, brand, dry_run=dry_run, progress=progress))
+
+    return execute(work, Options(home, as_json))
+
+
+@app.command()
+def backup(
+    folder: Annotated[Path | None, typer.Argument(help="A new folder; default: one in memory/backups.")] = None,
+    *,
+    home: Home = None,
+    brand: Brand = None,
+    as_json: AsJson = False,
+) -> int:
+    """Back a brand's memory up, while others write."""
+
+    async def work(memory: Memory, _: Progress) -> Report:
+        from dm_memory.report import backup_report  # noqa: PLC0415  # each command imports its own
+
+        return backup_report(await memory.backup(folder, resolve_brand(memory, brand)))
+
+    return execute(work, Options(home, as_json))
+
+
+@app.command()
+def restore(
+    folder: Annotated[Path, typer.Argument(help="The folder that dm-memory backup made.")],
+    *,
+    home: Home = None,
+    brand: Brand = None,
+    as_json: AsJson = False,
+) -> int:
+    """Put a backup back; what was there is backed up first, and connected services follow."""
+
+    async def work(memory: Memory, progress: Progress) -> Report:
+        from dm_memory.report import restore_report  # noqa: PLC0415  # each command imports its own
+
+        return restore_report(await memory.restore(folder, resolve_brand(memory, brand), progress))
+
+    return execute(work, Options(home, as_json))
 
 
 # Rare work that a person starts, so it is no tool of the server -------------------------------------------------------

@@ -29,7 +29,7 @@ __all__ = ["AsJson", "Brand", "Home", "Work", "command_of", "work_of"]
 
 Work = Callable[["Memory", Progress], Awaitable["Report"]]
 
-Home = Annotated[Path | None, typer.Option("--home", metavar="DIR", help="The folder that holds the brands.")]
+Home = Annotated[Path | None, typer.Option("--home", metavar="DIR", help="The folder that contains the brands.")]
 Brand = Annotated[str | None, typer.Option("--brand", help="The brand's slug; default: the active brand.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print data instead of the report.")]
 
@@ -154,7 +154,7 @@ def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
 
 
 def _click_type(field: FieldInfo) -> tuple[Any, dict[str, Any]]:
-    """Return what typer is told of an argument's type, and the choices or limits it has."""
+    """Return what typer has to know of an argument's type, and the choices or limits it has."""
     schema = next((part.json_schema for part in field.metadata if isinstance(part, WithJsonSchema)), None) or {}
     names = schema.get("enum") or _choices(field.annotation)
     if names:

@@ -158,7 +158,7 @@ def _complete_a_campaign(folder: Path) -> None:
             return
 
 
-def _read(path: Path) -> Any:  # noqa: ANN401  # brand files hold any JSON
+def _read(path: Path) -> Any:  # noqa: ANN401  # brand files contain any JSON
     return json.loads(path.read_text(encoding="utf-8"))
 
 

@@ -33,5 +33,5 @@ def log_to_stderr() -> None:
     )
     if level != "DEBUG":
         for name in _SDKS:
-            # Their trouble is told in our words; their own can hold addresses and credentials.
+            # Our own messages report their errors; theirs can contain addresses and credentials.
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)

@@ -1,4 +1,4 @@
-"""The entry point. ``serve`` is told apart before anything is imported: a client starts it for every session."""
+"""The entry point. ``serve`` is recognised before anything is imported: a client starts it for every session."""
 
 from __future__ import annotations
 

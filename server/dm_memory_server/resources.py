@@ -55,6 +55,8 @@ async def _status_text(runtime: Runtime, brand: str) -> str:
 
     memory = await runtime.memory()
     try:
-        return status_report(await memory.status(brand), list_limit=memory.settings.report_items).text
+        result = await memory.status(brand)
+        patterns = await memory.patterns(result.brand, 5)
+        return status_report(result, patterns, list_limit=memory.settings.report_items).text
     except BrandNotFoundError as error:
         raise ResourceNotFoundError(f"{error.problem} {error.remedy}") from None

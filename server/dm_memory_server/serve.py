@@ -26,7 +26,7 @@ def serve_parser() -> argparse.ArgumentParser:
         prog="dm-memory serve", description="Serve the tools over MCP.", allow_abbrev=False
     )
     parser.add_argument("--transport", choices=["stdio"], default="stdio", help="how the client connects")
-    parser.add_argument("--home", metavar="DIR", help="the folder that holds the brands")
+    parser.add_argument("--home", metavar="DIR", help="the folder that contains the brands")
     parser.add_argument("--brand", help="the brand to use where a call names none")
     return parser
 

@@ -20,7 +20,7 @@ _JSON_BYTES = 60_000
 
 
 def tolerate_any_text() -> None:
-    """Let a stream show what it can't encode as escapes: brand files hold any character, terminals do not."""
+    """Let a stream show what it can't encode as escapes: brand files contain characters that terminals lack."""
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
@@ -65,7 +65,7 @@ def print_text(text: str) -> None:
         _silence_stdout()
         print_error(
             f"The report could not be written to standard output ({error.strerror}); memory itself is not concerned.",
-            "Make room or write it elsewhere, then run `dm-memory status`.",
+            "Free some space or write it elsewhere, then run `dm-memory status`.",
         )
 
 

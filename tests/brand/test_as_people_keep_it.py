@@ -10,9 +10,9 @@ import pytest
 from dm_memory.brand.context import load_context
 from dm_memory.brand.files import BrandFileError, Limits
 from dm_memory.brand.home import Home
-from dm_memory.brand.sources.insights import content_type_of, statement_of, with_contexts
 from dm_memory.brand.parsed import SourceKind
 from dm_memory.brand.sources import list_sources, parse_source, read_source
+from dm_memory.brand.sources.insights import content_type_of, statement_of, with_contexts
 from dm_memory.items import ContentType
 from tests.brand.reading import CONTEXT, by_key, campaign, guideline, insights, parse, read_all, texts, write
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from dm_memory.brand.context import load_context
 from dm_memory.brand.files import Limits
-from dm_memory.brand.home import Home
 from dm_memory.brand.formats.markdown import sections
+from dm_memory.brand.home import Home
 from dm_memory.brand.restrictions import Restrictions, read_restrictions
 from tests.brand.reading import write
 

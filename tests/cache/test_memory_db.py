@@ -206,7 +206,7 @@ def test_pipes_and_links_in_the_place_of_the_caches_files_are_refused_at_once(
             sync(place, **options)
         assert str(files.path) in caught.value.problem
     view = view_cache(place)
-    assert view is None or view.trouble
+    assert view is None or view.problem
     assert not stat.S_ISREG(target.lstat().st_mode)
 
 

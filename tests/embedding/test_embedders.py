@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import math
-from pathlib import Path
 
 import pytest
 
 from dm_memory.embedding.models import WordLlamaEmbedder, make_embedder
 from dm_memory.errors import ConfigurationError
-from dm_memory.layers.qdrant_edge import QdrantEdgeLayer
-from dm_memory.services.protocol import SearchQuery
-from tests.services.payloads import BRAND, payload
 from tests.support.embedders import HashEmbedder
 
 
@@ -132,17 +127,14 @@ QUESTIONS = {
 
 
 def test_questions_in_other_words_mostly_find_their_learning_among_the_first_three(
-    tmp_path: Path, wordllama: WordLlamaEmbedder
+    wordllama: WordLlamaEmbedder,
 ) -> None:
-    """Static vectors don't know every paraphrase: of these 10 the two together find 8, vectors 7, words 5."""
+    """Static vectors don't know every paraphrase: of these 10 they find 7 by themselves."""
+    learnings = wordllama.embed_documents(LEARNINGS)
 
-    async def scenario() -> int:
-        layer = QdrantEdgeLayer(tmp_path, BRAND, wordllama, lock_timeout=10.0)
-        await layer.upsert([payload(number, text) for number, text in enumerate(LEARNINGS)])
-        answers = {question: await layer.search(SearchQuery(question, limit=3)) for question in QUESTIONS}
-        await layer.close()
-        return sum(
-            LEARNINGS[QUESTIONS[question]] in [hit.content for hit in hits] for question, hits in answers.items()
-        )
+    def nearest(question: str) -> list[int]:
+        query = wordllama.embed_query(question)
+        scores = [sum(one * other for one, other in zip(query, vector, strict=True)) for vector in learnings]
+        return sorted(range(len(scores)), key=lambda place: -scores[place])[:3]
 
-    assert asyncio.run(scenario()) >= 8
+    assert sum(place in nearest(question) for question, place in QUESTIONS.items()) >= 7

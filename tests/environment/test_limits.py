@@ -115,7 +115,8 @@ def test_a_home_on_a_read_only_disk_is_read(root: Path, tmp_path: Path) -> None:
     place.mkdir()
     commands = {"status": "0", "search posts": "0", "sync --dry-run": "0", "sync": "2", "verify": "2"}
     lines = "\n".join(
-        f'{sys.executable} -m dm_memory_server.main {command} --home {place} > {tmp_path}/out 2>&1; echo "$? $(cat {tmp_path}/out)"; printf "\\0"'
+        f"{sys.executable} -m dm_memory_server.main {command} --home {place} > {tmp_path}/out 2>&1;"
+        f' echo "$? $(cat {tmp_path}/out)"; printf "\\0"'
         for command in commands
     )
     script = f"mount --bind {root} {place} && mount -o remount,bind,ro {place} || exit 9\n{lines}"

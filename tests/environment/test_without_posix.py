@@ -23,7 +23,9 @@ def windows(request: pytest.FixtureRequest) -> Iterator[Calls]:
     made.close()
 
 
-@pytest.mark.parametrize("folder", ["home", "a home with spaces", _DRIVE.replace("\\", "_"), "ホーム-домой-🏠", "x?y=1&z"])
+@pytest.mark.parametrize(
+    "folder", ["home", "a home with spaces", _DRIVE.replace("\\", "_"), "ホーム-домой-🏠", "x?y=1&z"]
+)
 def test_the_main_calls_run_without_the_names_that_only_posix_has(
     windows: Calls, root: Path, tmp_path: Path, folder: str
 ) -> None:

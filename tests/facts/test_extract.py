@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dm_memory.brand.sources.campaigns import parse_campaign
 from dm_memory.brand.context import BrandContext
 from dm_memory.brand.files import Limits
 from dm_memory.brand.parsed import SourceFile, SourceKind
+from dm_memory.brand.sources.campaigns import parse_campaign
 from dm_memory.facts.campaigns import figures_in, more_is_better, quantity
 from dm_memory.facts.extract import facts_of, is_living
 from dm_memory.facts.model import EntityType, Fact, GraphPiece, Relation, entity_id, make_entity, utc_moment
@@ -311,7 +311,7 @@ names = st.sampled_from(
     ),
     st.one_of(anything, st.sampled_from(["2026-03-01", "0001-01-01T00:00:00+14:00"])),
 )
-def test_whatever_an_entry_holds_it_gives_at_least_one_fact(  # noqa: PLR0917  # as Hypothesis gives them
+def test_whatever_an_entry_holds_it_gives_at_least_one_fact(  # as Hypothesis gives them
     kind: Kind, key: str, content: str, facts: dict[str, str], tags: list[str], moment: str
 ) -> None:
     made = replace(entry("x", content, kind=kind.value, facts=facts, tags=tags, recorded_at=moment), key=key)

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dm_memory.brand.sources.campaigns import parse_campaign
 from dm_memory.brand.context import BrandContext
 from dm_memory.brand.files import Limits
 from dm_memory.brand.parsed import SourceFile, SourceKind
+from dm_memory.brand.sources.campaigns import parse_campaign
 from dm_memory.facts.patterns import (
     Episode,
     PatternRow,

@@ -65,13 +65,18 @@ async def test_half_a_configuration_is_told_with_the_half_that_is_missing(
     assert report.exit_code == 0
 
 
+def pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
 @pytest.mark.parametrize(
     "damage",
     [
         lambda path: path.write_text("no database"),
         lambda path: os.truncate(path, path.stat().st_size // 2),
         lambda path: (path.unlink(), path.mkdir()),
-        lambda path: (path.unlink(), os.mkfifo(path)),
+        pipe,
     ],
     ids=["text", "cut", "folder", "pipe"],
 )

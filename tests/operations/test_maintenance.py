@@ -56,13 +56,16 @@ def change(bench: Bench, sql: str, *arguments: object) -> None:
         connection.execute(sql, arguments)
 
 
-SEQ = "(SELECT seq FROM entries WHERE content = 'one')"
 DAMAGES = {
-    "words": f"DELETE FROM words WHERE rowid = {SEQ}",
-    "facts": f"DELETE FROM facts WHERE entry = {SEQ}",
-    "vectors": f"DELETE FROM vectors WHERE seq = {SEQ}",
-    "vector of another text": f"UPDATE vectors SET content_hash = 'x' WHERE seq = {SEQ}",
-    "flipped vector": f"UPDATE vectors SET vector = zeroblob(8) WHERE seq = {SEQ}",
+    "words": "DELETE FROM words WHERE rowid = (SELECT seq FROM entries WHERE content = 'one')",
+    "facts": "DELETE FROM facts WHERE entry = (SELECT seq FROM entries WHERE content = 'one')",
+    "vectors": "DELETE FROM vectors WHERE seq = (SELECT seq FROM entries WHERE content = 'one')",
+    "vector of another text": (
+        "UPDATE vectors SET content_hash = 'x' WHERE seq = (SELECT seq FROM entries WHERE content = 'one')"
+    ),
+    "flipped vector": (
+        "UPDATE vectors SET vector = zeroblob(8) WHERE seq = (SELECT seq FROM entries WHERE content = 'one')"
+    ),
     "text": "UPDATE entries SET content = 'onE flipped' WHERE content = 'one'",
     "hash": "UPDATE entries SET content_hash = replace(content_hash, 'a', 'b') WHERE content = 'one'",
 }
@@ -291,15 +294,15 @@ async def test_a_sync_in_between_is_not_held_up_by_a_half_done_migration(
     assert (await migrate(target)).exit_code == 0
 
 
-async def test_an_empty_memory_is_nothing_to_move(bench: Bench, migrate: Callable[..., Any]) -> None:
+async def test_an_empty_memory_is_nothing_to_move(migrate: Callable[..., Any]) -> None:
     result = await migrate(DictService("vector@qdrant:host/c"))
     assert (result.due, result.stored) == (0, 0)
 
 
 async def test_the_target_is_the_choice_if_two_databases_are_configured(tmp_path: Path) -> None:
     bench = Bench(tmp_path / "home")
-    both = {"qdrant_url": "http://127.0.0.1:9", "pinecone_api_key": SecretStr("pcsk_key")}
-    dead = {"pinecone_host": "http://127.0.0.1:9", "layer_attempts": 1}
+    both: dict[str, Any] = {"qdrant_url": "http://127.0.0.1:9", "pinecone_api_key": SecretStr("pcsk_key")}
+    dead: dict[str, Any] = {"pinecone_host": "http://127.0.0.1:9", "layer_attempts": 1}
     memory = Memory(Settings(home=bench.home, embedder="tests.support.embedders:hashed", **both, **dead))
     result = await memory.migrate("pinecone", BRAND)
     assert result.failure is not None

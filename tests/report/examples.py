@@ -9,22 +9,36 @@ from dm_memory.errors import BrandNotFoundError, ErrorClass, ServiceError
 from dm_memory.findings import Finding, Severity
 from dm_memory.results import (
     Action,
+    BackupResult,
     Check,
     CheckpointState,
+    Contradiction,
     Counts,
     Drift,
+    ExportResult,
     Failure,
+    ForgetItem,
+    ForgetPlaces,
+    ForgetProof,
+    ForgetResult,
     GuardHit,
+    HistoryResult,
+    ImportResult,
     ItemOutcome,
     MigrateResult,
     NextSync,
+    PatternLine,
+    PatternsResult,
     PrepareResult,
+    RestoreResult,
+    ServiceProof,
     ServiceResult,
     ServiceStatus,
     StatusResult,
     StoreResult,
     SyncResult,
     VerifyResult,
+    Version,
 )
 from dm_memory.search.results import (
     EntityFacts,
@@ -544,4 +558,172 @@ def checks() -> tuple[Check, ...]:
 def error() -> BrandNotFoundError:
     return BrandNotFoundError(
         'There is no brand "acme".', "Name one of the brands there are with --brand.", ("acme-coffee", "beanco")
+    )
+
+
+# Forgetting, correcting, files ---------------------------------------------------------------------------------------
+
+ALONE = "This computer and the services that are connected to it; other computers keep what they have."
+
+
+def forget_preview() -> ForgetResult:
+    """One insight, stated twice, with an earlier text; a file still states it."""
+    key = "insight/2026-01-05T10:00:00"
+    said = "Mara K. asked for a refund twice"
+    items = (
+        ForgetItem(key, said, "entry", "campaign-learning", "current", "2026-01-05T10:00:00", "insights.json"),
+        ForgetItem(key, "Mara K. asked for a refund", "revision", "campaign-learning", "current", "2026-01-04"),
+        ForgetItem(f"session/{digest(said)}", said, "duplicate", "campaign-learning", "retired", "2026-01-06"),
+    )
+    places = ForgetPlaces(
+        entries=2,
+        revisions=1,
+        vectors=1,
+        facts=3,
+        patterns=1,
+        journal=2,
+        files=1,
+        services={"Pinecone (dm-memory)": 1, "Supermemory": 1},
+    )
+    return ForgetResult(
+        "acme-coffee", "preview", digest("token")[:32], items, places, ("insight/x",), {"insights.json": (key,)}, ALONE
+    )
+
+
+def forgotten() -> ForgetResult:
+    proof = ForgetProof(
+        files=11,
+        bytes=1_404_829,
+        cleaned=("journal.jsonl", "backups/20261124-101500/memory.db"),
+        short=1,
+        services=(ServiceProof(PINECONE, "Pinecone (dm-memory)", looked=1),),
+    )
+    reach = "Every computer that syncs with Turso cleans its own memory with its next sync."
+    return replace(forget_preview(), status="forgotten", unknown=(), returning={}, reach=reach, proof=proof)
+
+
+def partly_forgotten() -> ForgetResult:
+    """A file can't be written, Pinecone is slow, Supermemory is down, Qdrant is not configured any more."""
+    failure = Failure("unavailable", "Supermemory can't be reached.", "Check the network.", layer=SUPERMEMORY)
+    proof = ForgetProof(
+        files=11,
+        bytes=1_404_829,
+        left=("backups/old/memory.db",),
+        services=(
+            ServiceProof(PINECONE, "Pinecone (dm-memory)", looked=1, left=1, due=1),
+            ServiceProof(SUPERMEMORY, "Supermemory", due=1, failure=failure),
+        ),
+        parked=("vector@qdrant:db:6333/dm-memory",),
+    )
+    return replace(forget_preview(), status="partial", unknown=(), proof=proof)
+
+
+def nothing_to_forget() -> ForgetResult:
+    return ForgetResult("acme-coffee", "nothing", unknown=("insight/x",))
+
+
+def restored() -> ForgetResult:
+    return ForgetResult("acme-coffee", "restored", unknown=("insight/x",), restored=1, reach=ALONE)
+
+
+def corrected() -> PrepareResult:
+    old = "Webinar leads convert faster"
+    return replace(
+        prepared(),
+        status="corrected",
+        key="insight/2026-01-05T10:00:00",
+        replaced_title=old,
+        replaced_hash=digest(old),
+        priority="normal",
+        expires_at="",
+        guard_hits=(),
+    )
+
+
+def corrected_and_purged() -> PrepareResult:
+    return replace(corrected(), purged=forgotten())
+
+
+def entry_history() -> HistoryResult:
+    return HistoryResult(
+        "acme-coffee",
+        asked="session/copy",
+        key="insight/2026-01-05T10:00:00",
+        content_type="campaign-learning",
+        state="current",
+        origin="insights.json",
+        author="Dana",
+        tags=("email",),
+        versions=(
+            Version(1, "Send on Monday.", "2026-01-05T10:00:00", "2026-02-01T09:00:00+00:00", "changed"),
+            Version(2, "Send on Tuesday.", "2026-02-01T09:00:00+00:00", "2026-03-01T09:00:00+00:00", "corrected"),
+            Version(3, "Send on Tuesday morning.", "2026-03-01T09:00:00+00:00", "", ""),
+        ),
+        facts=(("Tuesday is best for email", "2026-02-01", ""),),
+    )
+
+
+def patterns() -> PatternsResult:
+    """One point that worked, one that failed, one that did both, and two figures for one thing."""
+    found = (
+        PatternLine(
+            "Early access for subscribers",
+            "worked",
+            3,
+            0,
+            1.0,
+            ("spring-2026", "summer-2026", "autumn-2026"),
+            ("email",),
+            "2026-03-02T10:00:00",
+            "2026-10-01T10:00:00",
+        ),
+        PatternLine("Podcast codes read fast", "failed", 0, 1, 0.0, ("spring-2026",), (), "2026-03-02", "2026-03-02"),
+        PatternLine(
+            "A gift with the second bag",
+            "mixed",
+            1,
+            1,
+            0.5,
+            ("spring-2026", "summer-2026"),
+            ("email", "retail"),
+            "2026-03-02",
+            "2026-07-01",
+        ),
+    )
+    first, second = "campaign/spring-2026#results/email", "performance/2026-03-31"
+    return PatternsResult(
+        "acme-coffee",
+        found,
+        7,
+        (Contradiction("Spring, open rate, March", "31 %", first, "24 %", second),),
+    )
+
+
+def exported() -> ExportResult:
+    return ExportResult("/home/dana/acme.jsonl", "jsonl", {"acme-coffee": 210}, 3, 1, 161_523, seconds=0.02)
+
+
+def imported() -> ImportResult:
+    return ImportResult(
+        "/home/dana/acme.jsonl",
+        {"acme-coffee": 210},
+        new=12,
+        changed=1,
+        unchanged=195,
+        duplicates={"insight/b": "insight/a"},
+        forgotten=1,
+        refused=("line 7: it can't be read, or names no brand",),
+        seconds=0.4,
+    )
+
+
+def backed_up() -> BackupResult:
+    return BackupResult("acme-coffee", "/backups/acme", 210, 1_272_599, "2026-11-25T22:39:32+00:00", 0.07)
+
+
+def put_back() -> RestoreResult:
+    failure = Failure("unavailable", "Supermemory can't be reached.", "Check the network.", layer=SUPERMEMORY)
+    down = service(name=SUPERMEMORY, role="cross-session", engine="Supermemory", stored=0, queued=2, failure=failure)
+    return RestoreResult(
+        "acme-coffee", "/backups/acme", 210, "/brands/acme/memory/backups/now", 1, (service(removed=4), down), 0.25
     )

@@ -18,13 +18,21 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from dm_memory.errors import ErrorClass, InputError, ServiceError
+from dm_memory.extras import how_to_get_the_model
 from dm_memory.report import (
     Reader,
     Report,
+    backup_report,
     doctor_report,
     error_report,
+    export_report,
+    forget_report,
+    history_report,
+    import_report,
     migrate_report,
+    patterns_report,
     prepare_report,
+    restore_report,
     search_report,
     status_report,
     sync_report,
@@ -60,6 +68,21 @@ REPORTS: dict[str, Callable[[], Report]] = {
     "history": lambda: search_report(examples.history()),
     "verify": lambda: verify_report(examples.verify()),
     "migrate": lambda: migrate_report(examples.migrate()),
+    "status_with_patterns": lambda: status_report(examples.healthy(), examples.patterns()),
+    "forget_preview": lambda: forget_report(examples.forget_preview()),
+    "forget_preview_for_a_model": lambda: forget_report(examples.forget_preview(), reader=Reader.TOOL),
+    "forgotten": lambda: forget_report(examples.forgotten()),
+    "partly_forgotten": lambda: forget_report(examples.partly_forgotten()),
+    "nothing_to_forget": lambda: forget_report(examples.nothing_to_forget()),
+    "restored": lambda: forget_report(examples.restored(), reader=Reader.TOOL),
+    "corrected": lambda: prepare_report(examples.corrected()),
+    "corrected_and_purged": lambda: prepare_report(examples.corrected_and_purged()),
+    "entry_history": lambda: history_report(examples.entry_history()),
+    "patterns": lambda: patterns_report(examples.patterns()),
+    "exported": lambda: export_report(examples.exported()),
+    "imported": lambda: import_report(examples.imported()),
+    "backed_up": lambda: backup_report(examples.backed_up()),
+    "put_back": lambda: restore_report(examples.put_back()),
     "doctor": lambda: doctor_report(examples.checks()),
     "error": lambda: error_report(examples.error()),
 }
@@ -157,7 +180,8 @@ def test_every_number_of_a_report_is_in_its_data(name: str) -> None:
 @pytest.mark.parametrize("name", REPORTS)
 def test_markdown_has_short_ids_and_neither_hashes_nor_run_ids_nor_weights(name: str) -> None:
     report = REPORTS[name]()
-    assert not re.search(r"\b[0-9a-f]{12,}\b", report.text)
+    text = report.text.replace(report.data.get("token") or "no token", "")  # which has to be copied
+    assert not re.search(r"\b[0-9a-f]{12,}\b", text)
     assert report.data.get("run_id", "no run") not in report.text
     assert "c2c596675fd6" not in report.text
 
@@ -326,7 +350,7 @@ def test_healthy_is_said_only_of_what_was_looked_at_and_is_right() -> None:
 def test_memory_without_a_model_says_so_with_the_command_that_changes_it() -> None:
     words_only = replace(examples.healthy(), store=replace(examples.STORE, model="", without_vectors=0))
     assert "Search runs on words alone" in status_report(words_only).text
-    assert "`pip install wordllama`" in status_report(words_only).text
+    assert how_to_get_the_model() in status_report(words_only).text.replace("\\", "")
     assert "Search runs on words alone" in sync_report(examples.run(store=words_only.store)).text
 
 
@@ -340,8 +364,59 @@ def test_a_complete_sync_of_a_part_is_not_said_to_be_incomplete() -> None:
 
 
 def test_exit_codes_follow_the_result() -> None:
-    codes = {name: REPORTS[name]().exit_code for name in ("first_sync", "unchanged_sync", "refused", "error", "doctor")}
-    assert codes == {"first_sync": 1, "unchanged_sync": 0, "refused": 2, "error": 2, "doctor": 1}
+    expected = {"first_sync": 1, "unchanged_sync": 0, "refused": 2, "error": 2, "doctor": 1}
+    expected |= {"forget_preview": 0, "forgotten": 0, "partly_forgotten": 1, "nothing_to_forget": 2, "restored": 0}
+    expected |= {"exported": 0, "imported": 1, "backed_up": 0, "put_back": 1}
+    assert {name: REPORTS[name]().exit_code for name in expected} == expected
+
+
+def test_a_preview_says_that_nothing_was_deleted_and_how_to_go_on_in_the_words_of_the_reader() -> None:
+    for name, how in (("forget_preview", "--delete --token"), ("forget_preview_for_a_model", "`dry_run=false`")):
+        report = REPORTS[name]()
+        lead = report.text.split("\n\n")[1]
+        assert lead.startswith("**Preview: nothing was deleted.** 1 entry, 1 duplicate and 1 earlier text would")
+        assert how in lead
+        assert report.data["token"] in lead
+    stale = replace(examples.forget_preview(), status="changed")
+    assert forget_report(stale).text.split("\n\n")[1].startswith("**Nothing was deleted: memory has changed")
+
+
+def test_forgotten_is_said_only_with_its_proof_and_what_is_due_is_named() -> None:
+    assert REPORTS["forgotten"]().data["proof"]["complete"] is True
+    text = REPORTS["partly_forgotten"]().text
+    assert "**Forgotten" not in text
+    looked = section(REPORTS["partly_forgotten"](), "What was looked at")
+    assert "**Supermemory: 1 deletion is still due**" in looked
+    assert "the text is still in `backups/old/memory.db`" in looked
+    assert "Not connected at present: vector database `qdrant:db:6333/dm-memory`" in looked
+
+
+def test_files_that_still_state_a_forgotten_text_are_named() -> None:
+    assert "`insights.json`: 1 entry" in section(REPORTS["forget_preview"](), "What could come back")
+    assert "No file of the brand states it." in section(REPORTS["forgotten"](), "What could come back")
+
+
+def test_how_far_forgetting_reaches_is_always_said() -> None:
+    assert section(REPORTS["forget_preview"](), "How far it reaches").strip() == examples.ALONE
+    assert "Every computer that syncs with Turso" in section(REPORTS["forgotten"](), "How far it reaches")
+
+
+def test_hundreds_of_texts_to_forget_fit_and_are_counted() -> None:
+    item = examples.forget_preview().items[0]
+    many = replace(examples.forget_preview(), items=tuple(replace(item, title="字" * 99) for _ in range(500)))
+    text = forget_report(many).text
+    assert len(text.encode()) <= 24_000
+    assert f"… and {500 - text.count('- “')} more." in text
+
+
+def test_patterns_say_how_often_and_where_and_contradictions_name_both_sources() -> None:
+    text = REPORTS["patterns"]().text
+    assert "worked in 3 campaigns · campaigns `spring-2026`, `summer-2026` and `autumn-2026` · channels `email`" in text
+    assert "worked in 1 campaign, failed in 1 campaign, success rate 50%" in text
+    assert "“31 %” (`campaign/spring-2026#results/email`) against “24 %” (`performance/2026-03-31`)" in text
+    status = REPORTS["status_with_patterns"]()
+    assert "success rate 50%" in section(status, "What worked and what failed")
+    assert len(status.data["contradictions"]) == 1
 
 
 def test_a_cancelled_run_says_what_is_kept() -> None:

@@ -94,7 +94,9 @@ def test_commands_take_the_arguments_of_their_tools() -> None:
     from dm_memory_server.cli import app as commands  # noqa: PLC0415  # beside its only use
 
     registered = {command.name: command.callback for command in commands.registered_commands}
-    for operation, name in zip(OPERATIONS, ("sync", "status", "prepare", "search", "storage-sync"), strict=True):
+    for operation, name in zip(
+        OPERATIONS, ("sync", "status", "prepare", "search", "storage-sync", "forget"), strict=True
+    ):
         options = set(inspect.signature(registered[name]).parameters)  # type: ignore[arg-type]
         assert set(operation.arguments.model_fields) - {"response_format"} <= options
 

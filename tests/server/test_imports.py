@@ -36,7 +36,7 @@ from dm_memory_server.app import build_server
 from dm_memory_server.serve import serve
 from dm_memory_server.signals import run_until_signalled
 from dm_memory_tools.runtime import Runtime
-assert len(asyncio.run(build_server(Runtime()).list_tools())) == 5
+assert len(asyncio.run(build_server(Runtime()).list_tools())) == 6
 """
     assert loaded(listing, environment | EVERYTHING).isdisjoint((*HEAVY, *SDKS))
 

@@ -20,7 +20,15 @@ from dm_memory_tools.catalog import OPERATIONS
 from dm_memory_tools.runtime import Runtime
 
 ROOT = Path(__file__).parents[2]
-NAMES = ["sync_memory", "get_memory_status", "prepare_store", "search_memory", "storage_sync"]
+NAMES = ["sync_memory", "get_memory_status", "prepare_store", "search_memory", "storage_sync", "forget_memory"]
+
+SKILLS = {
+    "sync-memory": "sync_memory",
+    "save-knowledge": "prepare_store",
+    "search-knowledge": "search_memory",
+    "memory-status": "get_memory_status",
+    "forget": "forget_memory",
+}
 
 
 def read(path: str) -> str:
@@ -84,14 +92,18 @@ def test_what_the_bundle_asks_the_user_is_an_option_of_serve() -> None:
     assert (ROOT / manifest["server"]["entry_point"]).is_file()
 
 
-def test_the_plugin_starts_the_server_and_has_the_skill() -> None:
+def test_the_plugin_starts_the_server_and_has_the_skills() -> None:
     plugin = load(".claude-plugin/plugin.json")
     assert plugin["name"] == "dm"
     server = plugin["mcpServers"]["dm-memory"]
     assert server["args"][-2:] == ["dm-memory", "serve"]
     assert "${CLAUDE_PLUGIN_ROOT}" in server["args"]
-    front = read("skills/sync-memory/SKILL.md").split("---")[1]
-    assert "name: sync-memory" in front
+    assert sorted(path.parent.name for path in ROOT.glob("skills/*/SKILL.md")) == sorted(SKILLS)
+    for skill, tool in SKILLS.items():
+        text = read(f"skills/{skill}/SKILL.md")
+        assert f"\nname: {skill}\ndescription: " in text.split("---")[1]
+        assert f"`{tool}`" in text
+        assert f"`/dm:{skill}`" in read("README.md")
     assert load(".claude-plugin/marketplace.json")["plugins"][0]["name"] == plugin["name"]
 
 

@@ -16,7 +16,6 @@ from dm_memory.services.connect import (
     Broken,
     configured_services,
     connections,
-    decided_for,
     graph_choice,
     script_name,
     vector_choice,
@@ -78,7 +77,6 @@ def test_both_vector_databases_need_a_word(tmp_path: Path) -> None:
     assert "DM_MEMORY_VECTOR_DB" in caught.value.remedy
     for choice in ("qdrant", "pinecone", "embedded"):
         assert vector_choice(settings(tmp_path, **KEYS, vector_db=choice)) == choice
-    assert vector_choice(decided_for(both, "pinecone")) == "pinecone"
 
 
 def test_a_choice_that_is_not_configured_says_which_variable_is_missing(tmp_path: Path) -> None:

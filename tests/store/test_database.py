@@ -1,4 +1,4 @@
-"""Opening memory.db: whatever lies there is served, or refused at once with a way out; nothing is followed or waited for."""
+"""Opening memory.db: whatever lies there is served, or refused at once with a way out; nothing is followed."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ def test_a_flipped_bit_in_the_header_is_served_or_told_and_never_a_traceback(fil
         assert error.remedy  # noqa: PT017  # either is right
 
 
-@pytest.mark.parametrize("step", range(0, 64))
+@pytest.mark.parametrize("step", range(64))
 def test_a_page_of_junk_anywhere_is_served_or_told_and_never_a_traceback(filled: Path, step: int) -> None:
     data = bytearray(filled.read_bytes())
     page = step % (len(data) // 8192)
@@ -249,9 +249,12 @@ def test_a_reader_does_not_wait_for_who_writes(filled: Path, opened: Opened) -> 
 
 
 def test_who_waits_too_long_for_a_writer_gets_a_sentence(filled: Path, opened: Opened) -> None:
-    with opened().transaction(), closing(open_store(filled.parent, BRAND, busy_seconds=0.05)) as other:
-        with pytest.raises(StoreError, match="locked by another program"):
-            other.set_meta("fact", "mine")
+    with (
+        opened().transaction(),
+        closing(open_store(filled.parent, BRAND, busy_seconds=0.05)) as other,
+        pytest.raises(StoreError, match="locked by another program"),
+    ):
+        other.set_meta("fact", "mine")
 
 
 def test_the_clock_of_the_store_never_stands_still_or_goes_back(opened: Opened) -> None:

@@ -30,7 +30,6 @@ from dm_memory.store.facts import Stated, import_facts, store_facts
 from dm_memory.store.history import (
     changes_about,
     count_facts,
-    entries_without_facts,
     facts_about,
     facts_of_entry,
 )
@@ -389,12 +388,9 @@ def test_changes_come_latest_first_and_say_what_is_no_longer_stated() -> None:
     assert changes_about(memory.connection, BRAND, campaign, 1) == lines[:1]
 
 
-def test_counts_and_gaps_are_known() -> None:
+def test_counts_are_known() -> None:
     memory = memory_of([snapshot("spring", 10, roas=1), snapshot("spring", 20, roas=2)])
     assert count_facts(memory.connection) == (3, 4, 3)
-    assert entries_without_facts(memory.connection) == []
-    memory.connection.execute("DELETE FROM facts WHERE entry = 1")
-    assert entries_without_facts(memory.connection) == [1]
 
 
 def test_what_another_store_kept_is_imported_with_its_past() -> None:

@@ -1,11 +1,14 @@
-"""A memory that is damaged, cut, emptied or gone is built again; a journal that is lost is written again; both are told."""
+"""A memory that is damaged, emptied or gone is built again, a lost journal is written again, and both are told."""
 
 from __future__ import annotations
 
 import os
 import random
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +147,7 @@ def flips(path: Path, seed: int) -> None:
     path.write_bytes(data)
 
 
-DAMAGES: list[tuple[str, Callable[[Path], None]]] = [
+DAMAGES: list[tuple[str, Callable[[Path], object]]] = [
     ("emptied", lambda path: path.write_bytes(b"")),
     ("text", lambda path: path.write_text("no database")),
     ("header", lambda path: path.write_bytes(b"\0" * 100 + path.read_bytes()[100:])),
@@ -155,7 +158,7 @@ DAMAGES: list[tuple[str, Callable[[Path], None]]] = [
 
 
 @pytest.mark.parametrize("damage", [damage for _, damage in DAMAGES], ids=[name for name, _ in DAMAGES])
-async def test_a_damaged_memory_is_built_again_whole(bench: Bench, damage: Callable[[Path], None]) -> None:
+async def test_a_damaged_memory_is_built_again_whole(bench: Bench, damage: Callable[[Path], object]) -> None:
     before = await fill(bench)
     path = bench.memory_dir / FILE_NAME
     damage(path)
@@ -192,7 +195,12 @@ async def test_what_stands_in_the_place_of_the_memory_is_set_aside_unread(
     path = bench.memory_dir / FILE_NAME
     elsewhere = tmp_path / "elsewhere.db"
     shutil.move(path, elsewhere)
-    {"folder": path.mkdir, "link": lambda: path.symlink_to(elsewhere), "pipe": lambda: os.mkfifo(path)}[what]()
+    if what == "folder":
+        path.mkdir()
+    elif what == "link":
+        path.symlink_to(elsewhere)
+    else:
+        os.mkfifo(path)
     content = elsewhere.read_bytes()
     result = await bench.sync()
     assert (result.status, codes(result)) == ("complete", ["memory-rebuilt"])
@@ -282,11 +290,20 @@ async def test_what_stood_only_in_a_journal_that_was_replaced_is_kept(bench: Ben
     assert "from the other journal" in [payload.content for payload in service.stored.values()]
 
 
-async def test_a_memory_that_was_never_damaged_is_not_looked_at_twice_a_week(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_sound_memory_is_checked_weekly_and_after_a_run_that_did_not_end(bench: Bench) -> None:
+    def checked_at() -> object:
+        return bench.rows("SELECT value FROM meta WHERE name = 'checked_at'")
+
     bench.insights("one")
     await bench.sync()
-    looked = bench.rows("SELECT value FROM meta WHERE name = 'checked_at'")
+    first = checked_at()
     await bench.sync()
-    assert bench.rows("SELECT value FROM meta WHERE name = 'checked_at'") == looked
+    assert checked_at() == first
+    bench.now += timedelta(days=8)
+    await bench.sync()
+    second = checked_at()
+    assert second != first
+    with closing(sqlite3.connect(bench.memory_dir / FILE_NAME)) as connection, connection:
+        connection.execute("UPDATE runs SET status = 'running'")
+    await bench.sync()
+    assert checked_at() != second

@@ -9,7 +9,7 @@ import pytest
 
 from dm_memory.store.candidates import occurrences
 from dm_memory.store.database import Store, open_store
-from dm_memory.store.words import are_words_current, put_words, refresh_words, remove_words, without_words
+from dm_memory.store.words import are_words_current, put_words, refresh_words, remove_words
 from tests.search.brands import BRAND, Text, store_texts
 
 
@@ -53,15 +53,6 @@ def test_put_replaces_and_remove_is_no_error_twice(memory_dir: Path) -> None:
             remove_words(connection, [2, 2, 99])
         assert _found(store, "campaign") == []
         assert _found(store, "other") == [1]
-
-
-def test_entries_without_words_and_words_without_entries_are_named(memory_dir: Path) -> None:
-    with closing(open_store(memory_dir, BRAND)) as store:
-        assert without_words(store.connection) == ([], [])
-        with store.transaction() as connection:
-            remove_words(connection, [2])
-            put_words(connection, [(77, "stray")])
-        assert without_words(store.connection) == ([2], [77])
 
 
 def test_each_occurrence_of_a_word_counts(memory_dir: Path) -> None:

@@ -190,8 +190,8 @@ async def test_a_tag_that_was_removed_does_not_come_back(bench: Bench, service: 
     result = await bench.sync(untag=("channel:email",))
     assert result.counts.metadata == 1
     bench.insights("Newsletter by email wins again")
-    for arguments in ({}, {"force": True}):
-        await bench.sync(**arguments)
+    for force in (False, True):
+        await bench.sync(force=force)
         (payload,) = service.stored.values()
         assert "channel:email" not in payload.tags
     await bench.sync(tags=("channel:email",), retag=True)

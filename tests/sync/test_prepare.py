@@ -12,6 +12,7 @@ from dm_memory.items import ContentType, Priority
 from dm_memory.requests import PrepareRequest, SessionLearning, no_progress
 from dm_memory.results import PrepareResult
 from dm_memory.store.locks import brand_lock
+from dm_memory.sync import prepare as prepare_module
 from dm_memory.text.hashing import script_hash
 from tests.support.dict_service import DictService
 from tests.sync.conftest import BRAND, Bench, stored_texts
@@ -110,9 +111,9 @@ async def test_a_credential_is_refused_and_only_its_hash_is_kept(bench: Bench) -
 @pytest.mark.parametrize(
     "wrong", [{"text": "  "}, {"expires_at": "soon"}, {"expires_at": "2020-01-01"}, {"text": "x" * 2_000_001}]
 )
-async def test_a_payload_that_can_not_be_kept_is_refused_with_a_way_out(bench: Bench, wrong: dict[str, str]) -> None:
+async def test_a_payload_that_can_not_be_kept_is_refused_with_a_way_out(bench: Bench, wrong: dict[str, Any]) -> None:
     with pytest.raises(InputError) as caught:
-        await prepare(bench, **{"text": "text", **wrong})
+        await prepare(bench, **({"text": "text"} | wrong))
     assert caught.value.remedy
     assert not bench.memory_dir.exists()
 
@@ -126,10 +127,8 @@ async def test_a_hand_in_that_is_killed_before_it_is_stored_is_in_the_next_sync(
     def kill(*_: object) -> None:
         raise Kill
 
-    from dm_memory.sync import prepare as module
-
     with monkeypatch.context() as patch:
-        patch.setattr(module, "_store", kill)
+        patch.setattr(prepare_module, "_store", kill)
         with pytest.raises(Kill):
             await prepare(bench, "worth keeping")
     assert "worth keeping" not in (bench.texts() if (bench.memory_dir / "memory.db").exists() else {}).values()

@@ -16,7 +16,7 @@ from dm_memory.items import Payload
 from dm_memory.requests import SessionLearning, SyncRequest, no_progress
 from dm_memory.store import locks
 from dm_memory.store.locks import brand_lock, is_locked
-from dm_memory.sync import exports, finish, pipeline
+from dm_memory.sync import exports, finish, payloads, pipeline
 from dm_memory.text import hashing
 from tests.support.dict_service import DictService, down
 from tests.support.embedders import ConstantEmbedder
@@ -494,8 +494,6 @@ async def test_a_new_hashing_version_embeds_and_delivers_nothing_again(
     bench.embedder = ConstantEmbedder()
     bench.insights("one", "two")
     await bench.sync()
-    from dm_memory.sync import payloads
-
     monkeypatch.setattr(payloads, "HASH_VERSION", hashing.HASH_VERSION + 1)
     result = await bench.sync()
     assert (result.status, result.counts.modified, len(bench.embedder.embedded)) == ("complete", 0, 2)

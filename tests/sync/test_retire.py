@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 
 from dm_memory.requests import Scope, SessionLearning
-from tests.support.dict_service import DictService
+from tests.support.dict_service import DictService, down
 from tests.sync.conftest import Bench, stored_texts
 
 pytestmark = pytest.mark.anyio
 
 ONE = "Send on Tuesday morning for the best open rate."
 TWO = "Video ads tire after three weeks of running."
-MANY = [f"Lesson {word}: this one stands for itself alone." for word in (
-    "alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel", "india", "juliet", "kilo", "lima")]  # fmt: skip
+WORDS = ["alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel", "india", "juliet", "kilo", "lima"]
+MANY = [f"Lesson {word}: this one stands for itself alone." for word in WORDS]
 
 
 def lessons(bench: Bench, state: str = "current") -> list[str]:
@@ -75,8 +75,6 @@ async def test_what_appears_again_is_current_again_with_its_id(synced: Bench, se
 
 
 async def test_a_service_that_is_down_is_rid_of_it_later(synced: Bench, service: DictService) -> None:
-    from tests.support.dict_service import down
-
     synced.campaign([ONE])
     service.down = down()
     assert (await synced.sync()).status == "partial"

@@ -1,4 +1,4 @@
-"""Several connected services: each gets what it lacks, and only that; none is overfilled; the report says what is true."""
+"""Connected services: each gets what it lacks, and only that; none is overfilled; the report says what is true."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from dm_memory.errors import ErrorClass, ServiceError
 from dm_memory.items import Payload
-from dm_memory.requests import SessionLearning
+from dm_memory.requests import Scope, SessionLearning
 from dm_memory.services.protocol import Capabilities, Capacity, Outcome
 from tests.support.dict_service import DictService, down
 from tests.sync.conftest import BRAND, Bench, insight, stored_texts
@@ -171,7 +171,7 @@ class Rebuildable(DictService):
 
     def __init__(self) -> None:
         super().__init__()
-        self.capabilities = Capabilities(batch_items=1, rebuilds=True)
+        self.capabilities = Capabilities(batch_items=1)
         self.old: dict[str, Payload] | None = None
         self.finished = 0
 
@@ -189,8 +189,6 @@ class Crash(BaseException):
 
 
 async def test_a_rebuild_that_was_killed_is_finished_whole_by_whichever_run_comes_next(bench: Bench) -> None:
-    from dm_memory.requests import Scope
-
     service = Rebuildable()
     bench.services = [service]
     bench.insights("one", "two", "three")
@@ -287,9 +285,9 @@ async def test_a_dry_run_counts_what_is_due_once_and_nothing_as_in_memory(bench:
     assert (result.checkpoint.total_items, result.checkpoint.delta) in {(0, 0), (3, 3)}
 
 
-async def test_outcomes_of_two_services_are_listed_once(bench: Bench, service: DictService) -> None:
+async def test_outcomes_of_two_services_are_listed_once(bench: Bench) -> None:
     bench.settings["data_items"] = 2
-    bench.services.append(DictService("graph@dictionary"))
+    bench.services = [DictService(), DictService("graph@dictionary")]
     bench.insights("one", "two", "three", "four", "five")
     result = await bench.sync()
     assert (len(result.items), result.items_omitted) == (2, 3)

@@ -1,4 +1,4 @@
-"""Whatever a team, a service and a power cut do, in any order: after the next clean sync all is exactly what it should be."""
+"""Whatever a team, a service and a power cut do, in any order: after the next clean sync all is as it should be."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -241,7 +242,7 @@ class SyncMachine(RuleBasedStateMachine):
         self.ever |= {str(entry["insight"]) for entry in self.entries}
         self.bench.write("insights.json", self.entries)
 
-    def _sync(self, **arguments: object) -> SyncResult:
+    def _sync(self, **arguments: Any) -> SyncResult:
         result = asyncio.run(self.bench.sync(**arguments))
         self.lost.clear()
         self.remembered |= self._stated()

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dm_memory.services.turso.schema import Table
 from dm_memory.services.turso.hrana import open_turso_store
+from dm_memory.services.turso.schema import Table
 from dm_memory.sync import pipeline
 from tests.cache.file_engine import file_store
 from tests.cache.sqld import Server

@@ -11,7 +11,7 @@ _log = logging.getLogger("dm_memory")
 
 
 def log_bug(error: BaseException, stage: str) -> None:
-    """Log an unexpected error's type and where it came from; not its text, which can hold credentials or brand data."""
+    """Log an unexpected error's type and where it came from; not its text, which may have credentials or brand data."""
     frames = traceback.extract_tb(error.__traceback__)
     where = " < ".join(f"{frame.name} ({frame.filename}:{frame.lineno})" for frame in reversed(frames[-8:]))
     _log.error("unexpected %s while %s: %s", type(error).__qualname__, stage, where)

@@ -19,17 +19,15 @@ __all__ = ["FORGET_MEMORY", "ForgetArguments"]
 class ForgetArguments(Arguments):
     """What to forget; each is the field of that name in ``ForgetRequest``."""
 
-    query: Annotated[
-        str, Field(description='All these words, or a "phrase"'), Option(positional=True)
-    ] = ""
+    query: Annotated[str, Field(description='All these words, or a "phrase"'), Option(positional=True)] = ""
     keys: Annotated[Entries, Field(description="Keys of entries"), Option(("--key",))] = ()
     campaign: Annotated[str, Field(description="A campaign's id or name")] = ""
     tag: Annotated[str, Field(description="Entries with it")] = ""
     before: Annotated[Period, Field(description="Only older than this day")] = ""
     retired: Annotated[bool, Field(description="Only retired entries")] = False
-    dry_run: Annotated[
-        bool, Field(description="false: delete; needs the token"), Option(("--dry-run/--delete",))
-    ] = True
+    dry_run: Annotated[bool, Field(description="false: delete; needs the token"), Option(("--dry-run/--delete",))] = (
+        True
+    )
     token: Annotated[str, Field(description="Of the preview")] = ""
     restore: Annotated[Entries, Field(description="Keys or texts to allow again"), Option(("--restore",))] = ()
 

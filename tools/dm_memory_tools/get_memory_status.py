@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 __all__ = ["GET_MEMORY_STATUS", "StatusArguments"]
 
 
+_PATTERNS = 5
+
+
 class StatusArguments(Arguments):
     """The arguments of a status."""
 
@@ -27,16 +30,15 @@ async def _run(call: Call, arguments: StatusArguments) -> Report:
     result = await call.memory.status(call.brand or None, wanted)
     if result.cache_is_stale:
         call.notice_stale_cache()
+    patterns = await call.memory.patterns(result.brand, _PATTERNS)
     limit = None if arguments.report_items else TEXT_BYTES
-    return status_report(result, list_limit=wanted, reader=Reader(call.door), max_bytes=limit)
+    return status_report(result, patterns, list_limit=wanted, reader=Reader(call.door), max_bytes=limit)
 
 
 GET_MEMORY_STATUS = Operation(
     name="get_memory_status",
     title="Memory status",
-    description=(
-        "Show what is in a brand's memory, what is pending or failed, its health, and what to do next."
-    ),
+    description=("Show what is in a brand's memory, what is pending or failed, its health, and what to do next."),
     help="Show what is in memory and whether it is healthy.",
     doing="reading the memory's status",
     arguments=StatusArguments,

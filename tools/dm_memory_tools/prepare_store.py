@@ -30,9 +30,7 @@ __all__ = ["PREPARE_STORE", "PrepareArguments"]
 class PrepareArguments(Arguments):
     """The arguments of one payload; each is the field of that name in ``PrepareRequest``."""
 
-    content: Annotated[
-        str, Field(min_length=1, description="The text"), Option(positional=True, from_input="text")
-    ]
+    content: Annotated[str, Field(min_length=1, description="The text"), Option(positional=True, from_input="text")]
     content_type: Annotated[ContentTypeName | None, choices(ContentType), Field(description="What it is")] = None
     tags: Annotated[Tags, Field(description="Tags to add"), Option(("--tag",))] = ()
     source: Annotated[SourceName, Field(description="Who hands it in")] = Source.SESSION

@@ -12,7 +12,7 @@ _STEP = 0.01
 class ProgressRelay:
     """Forwards the core's progress to the client.
 
-    The protocol wants a value that grows with every notification, while each stage of the core starts counting anew.
+    The protocol wants a value that grows with every notification, while each stage of the core counts from zero again.
     A report that everything is done is left out: sent right before the result, it can arrive after it, when the client
     has already forgotten the request.
     """

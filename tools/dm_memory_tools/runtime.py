@@ -100,7 +100,7 @@ class Runtime:
         return await asyncio.shield(self._opening)
 
     async def close(self) -> None:
-        """Let go of what the ``Memory`` holds. Idempotent."""
+        """Close the ``Memory``, if it was opened. Idempotent."""
         opening, self._opening = self._opening, None
         try:
             if opening is not None:

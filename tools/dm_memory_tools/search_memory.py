@@ -30,9 +30,7 @@ __all__ = ["SEARCH_MEMORY", "SearchArguments"]
 class SearchArguments(Arguments):
     """The arguments of a search; each is the field of that name in ``SearchRequest``."""
 
-    query: Annotated[
-        str, Field(description='Question or keywords; "quoted": exact'), Option(positional=True)
-    ] = ""
+    query: Annotated[str, Field(description='Question or keywords; "quoted": exact'), Option(positional=True)] = ""
     content_type: Annotated[ContentTypeName | None, choices(ContentType), Field(description="Only this type")] = None
     tags: Annotated[Tags, Field(description="All must match"), Option(("--tag",))] = ()
     from_date: Annotated[Period, Field(description="A day or words: 2026-03-31, last 90 days, Q4 2025")] = ""

@@ -32,9 +32,7 @@ class SyncArguments(Arguments):
     scope: Annotated[ScopeName, Field(description="What to read")] = Scope.ALL
     force: Annotated[bool, Field(description="Store all again")] = False
     dry_run: Annotated[bool, Field(description="Plan only")] = False
-    content_type: Annotated[
-        ContentTypeOrAuto, Field(description="Type of all in scope; auto: detect")
-    ] = ""
+    content_type: Annotated[ContentTypeOrAuto, Field(description="Type of all in scope; auto: detect")] = ""
     tags: Annotated[Tags, Field(description="Tags for what is stored"), Option(("--tag",))] = ()
     retag: Annotated[bool, Field(description="Tag everything in scope")] = False
     untag: Annotated[Tags, Field(description="Tags to take off everything in scope")] = ()
@@ -42,9 +40,7 @@ class SyncArguments(Arguments):
         Entries,
         Field(description="Skip: a word, type:X, status:X, source:X, tag:X, or a glob (*draft*)"),
     ] = ()
-    retire: Annotated[bool, Field(description="Confirm retiring, if the report asks")] = (
-        False
-    )
+    retire: Annotated[bool, Field(description="Confirm retiring, if the report asks")] = False
     session_learnings: Annotated[
         Learnings,
         Field(description="What this session taught: a sentence each, with figures; no secrets"),

@@ -1,1 +1,1 @@
-"""Brand files become a brand's context and its items. Reads only; knows no registry and no layer."""
+"""Brand files become a brand's context and its items. Reads only; knows no store and no service."""

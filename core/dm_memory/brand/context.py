@@ -13,14 +13,14 @@ from pathlib import PurePosixPath
 
 import orjson
 
-from dm_memory.brand.formats.documents import read_document
 from dm_memory.brand.files import BrandFileError, Limits, read_brand_file, read_inside
-from dm_memory.brand.home import Home
+from dm_memory.brand.formats.documents import read_document
 from dm_memory.brand.formats.pages import read_page
+from dm_memory.brand.formats.text import fields_of, labels
+from dm_memory.brand.home import Home
 from dm_memory.brand.parsed import SourceFile, SourceKind
 from dm_memory.brand.profile import Profile
 from dm_memory.brand.restrictions import Restrictions, read_restrictions, restrictions_in_value
-from dm_memory.brand.formats.text import fields_of, labels
 from dm_memory.findings import Finding, Severity
 from dm_memory.text.languages import language_codes, languages_of_markets
 from dm_memory.text.markets import is_month_first
@@ -165,7 +165,7 @@ class _Reader:
             self._defaults(f"{error.problem} Defaults are used.", error.remedy)
             return Profile({}, "profile.json", [])
         if not isinstance(document, dict):
-            self._defaults("profile.json holds no object; defaults are used.", remedy)
+            self._defaults("profile.json contains no object; defaults are used.", remedy)
             return Profile({}, "profile.json", [])
         return Profile(fields_of(document), "profile.json", [])
 

@@ -219,7 +219,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def parse_json(data: bytes, path: str = "") -> object:
-    """Return the value that ``data`` holds; every text in it is free of NUL and of lone surrogates.
+    """Return the value that ``data`` contains; every text in it is free of NUL and of lone surrogates.
 
     orjson reads what is strictly JSON. What it refuses and a person would still call readable (a byte order mark,
     UTF-16, lone surrogate escapes, raw control characters, NaN) is repaired and read a second time. What people and
@@ -241,7 +241,7 @@ def parse_json(data: bytes, path: str = "") -> object:
 
 
 def clean_json_text(data: bytes) -> str:
-    """Return JSON as text whose escapes hold neither NUL nor lone surrogates."""
+    """Return JSON as text whose escapes contain neither NUL nor lone surrogates."""
     return _ESCAPE.sub(_repaired_escape, decode_text(data))
 
 
@@ -261,7 +261,7 @@ def _parse_leniently(text: str, path: str) -> object:
     except RecursionError:
         raise broken(path, "is nested too deeply") from None
     except ValueError:
-        raise broken(path, "holds a number that is too long") from None
+        raise broken(path, "contains a number that is too long") from None
 
 
 def no_number(_name: str) -> None:

@@ -18,7 +18,7 @@ _SHOWN = 120
 # A colon separates a drive or a stream on Windows.
 _SEPARATORS = frozenset("/\\:")
 _REFUSED_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
-_SET_HOME = "Set CLAUDE_MARKETING_HOME, or pass --home, to the folder that holds the brands."
+_SET_HOME = "Set CLAUDE_MARKETING_HOME, or pass --home, to the folder that contains the brands."
 
 NO_BRAND = 'Set one up with /dm:brand-setup, or without the plugin with: dm-memory init "Brand name".'
 """What to do if a home has no brand."""
@@ -40,7 +40,7 @@ def is_brand_name(name: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """The folder that holds the brands, ``~/.claude-marketing`` by default."""
+    """The folder that contains the brands, ``~/.claude-marketing`` by default."""
 
     root: Path
 
@@ -130,7 +130,7 @@ class Home:
         if not stays_inside(self.root, path):
             raise HomeError(
                 f"{path} is a link that leaves the home folder.",
-                "Move the real folder into the home, or set CLAUDE_MARKETING_HOME to the folder that holds it.",
+                "Move the real folder into the home, or set CLAUDE_MARKETING_HOME to the folder that contains it.",
             )
 
 

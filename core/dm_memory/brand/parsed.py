@@ -75,7 +75,7 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True)
 class ParsedFile:
-    """What one file holds.
+    """What one file contains.
 
     Attributes:
         findings: What a person should know.
@@ -178,7 +178,7 @@ class Collector:
             self.findings.append(Finding("unfilled-template", Severity.INFO, message, path=self.origin))
         return ParsedFile(self.items, self.findings, entries, self.whole)
 
-    def _append(  # noqa: PLR0917  # the one place that builds an item
+    def _append(  # the one place that builds an item
         self,
         key: str,
         content: str,

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
-from dm_memory.brand.formats.documents import read_document
 from dm_memory.brand.files import Limits, broken
-from dm_memory.brand.parsed import Collector, SourceFile
+from dm_memory.brand.formats.documents import read_document
 from dm_memory.brand.formats.text import (
     block,
     capitalised,
@@ -18,6 +17,7 @@ from dm_memory.brand.formats.text import (
     stamp,
 )
 from dm_memory.brand.formats.units import with_units
+from dm_memory.brand.parsed import Collector, SourceFile
 from dm_memory.items import Kind
 
 __all__ = ["date_of", "first_label", "lines_of", "open_records", "records_in"]

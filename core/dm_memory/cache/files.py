@@ -216,7 +216,7 @@ class CacheFiles:
                 self._note.unlink()
 
     def holder(self) -> str:
-        """Say in words who has the file open, as far as the note tells; that of a killed process may linger."""
+        """Describe who has the file open, as far as the note says; that of a killed process may remain."""
         noted = self._noted()
         try:
             return f"process {int(str(noted['pid']))} since {datetime.fromisoformat(str(noted['since'])):%H:%M:%S} UTC"

@@ -65,7 +65,7 @@ def mark_of(key: Key) -> Watermark:
 
 
 def source_name(engine: str, layout: str) -> str:
-    """Return what tells one durable store from another: places in one mean nothing in the other."""
+    """Return what distinguishes one durable store from another: places in one mean nothing in the other."""
     return f"{layout}|{engine}"
 
 
@@ -142,7 +142,7 @@ def asked_for(request: StorageSyncRequest) -> dict[Mark, Watermark]:
 
 
 _MOST = 2**62
-"""What a place in the cache's file has room for."""
+"""How long a place in the cache's file may be."""
 
 
 def read_state(cache: Cache) -> CacheState:

@@ -92,7 +92,7 @@ def _is_followed(table: Table, request: StorageSyncRequest) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """What the cache alone tells: findings, and the rows that are compared with the store's."""
+    """What the cache alone shows: findings, and the rows that are compared with the store's."""
 
     findings: list[Finding]
     sample: dict[Table, list[Record]]

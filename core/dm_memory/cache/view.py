@@ -43,14 +43,14 @@ class CacheView:
         counts: Rows per table.
         synced_at: When it last reached the durable store's present, ISO-8601 in UTC, or "".
         patterns: Those met most often.
-        trouble: Why it could not be read and what to do, or "".
+        problem: Why it could not be read and what to do, or "".
     """
 
     engine: str = ""
     counts: Mapping[Table, int] | None = None
     synced_at: str = ""
     patterns: tuple[CachedPattern, ...] = ()
-    trouble: str = ""
+    problem: str = ""
 
 
 def view_cache(place: CachePlace) -> CacheView | None:
@@ -61,7 +61,7 @@ def view_cache(place: CachePlace) -> CacheView | None:
         with open_cache(place.folder, place.engine, deadline=_DEADLINE, verify=False, set_aside=False) as cache:
             return _view(cache)
     except CacheError as error:
-        return CacheView(trouble=f"{error.problem} {error.remedy}")
+        return CacheView(problem=f"{error.problem} {error.remedy}")
 
 
 def _view(cache: Cache) -> CacheView:

@@ -19,7 +19,7 @@ __all__ = [
 ]
 
 CHUNKING_VERSION = 1
-"""Part of a layer's fingerprint: raise it with any change of where texts are cut, and everything is stored again."""
+"""Part of a service's fingerprint: raise it with any change of where texts are cut, and everything is stored again."""
 
 CHUNK_CHARS = 1500
 """A text up to this many characters stays whole. About 350 tokens, beyond which a mean vector blurs."""
@@ -38,7 +38,7 @@ _SPACE = re.compile(r"\s")
 
 
 def chunk_chars_of(embedder: object) -> int:
-    """Return how many characters of a text an embedding model takes in well: its ``chunk_chars``, where it has any."""
+    """Return how many characters of a text an embedding model reads well: its ``chunk_chars``, where it has any."""
     return int(getattr(embedder, "chunk_chars", CHUNK_CHARS))
 
 
@@ -53,7 +53,7 @@ def batch_chars_of(embedder: object) -> float:
 
 
 def chunking_of(embedder: object) -> str:
-    """Return what a layer's fingerprint says of how texts are cut for an embedding model."""
+    """Return what a service's fingerprint says of how texts are cut for an embedding model."""
     size = chunk_chars_of(embedder)
     return f"chunking {CHUNKING_VERSION}" + (f" at {size} characters" if size != CHUNK_CHARS else "")
 

@@ -35,7 +35,7 @@ class FastembedEmbedder:
     mean of the windows' vectors, scaled to length 1, stands for the text.
 
     Args:
-        model: "" for MiniLM from fastembed's cache; a folder that holds MiniLM's files; or the name of another of
+        model: "" for MiniLM from fastembed's cache; a folder that contains MiniLM's files; or the name of another of
             fastembed's models, from its cache. The cache is where ``FASTEMBED_CACHE_PATH`` says.
     """
 
@@ -49,7 +49,7 @@ class FastembedEmbedder:
         self._name = model if model and self._folder is None else MINILM
         self._model: Any = None
         self._spec: EmbeddingSpec | None = None
-        self._loading = threading.Lock()  # each brand's layer has a thread of its own, and all share one model
+        self._loading = threading.Lock()  # each brand has a thread of its own, and all share one model
 
     @property
     def spec(self) -> EmbeddingSpec:
@@ -118,7 +118,7 @@ class FastembedEmbedder:
     def _opened(self, fastembed: Any, file: str) -> Any:  # noqa: ANN401  # as above
         if self._folder is not None and not (self._folder / file).is_file():
             raise self._absent(
-                f"The folder {str(self._folder)!r} does not hold the embedding model: {file} is missing."
+                f"The folder {str(self._folder)!r} does not contain the embedding model: {file} is missing."
             )
         options: dict[str, Any] = {"specific_model_path": str(self._folder)} if self._folder else {}
         try:
@@ -140,7 +140,7 @@ class FastembedEmbedder:
 
 
 def _is_name(model: str) -> bool:
-    """Tell whether a setting names one of fastembed's models, owner/name, rather than a folder."""
+    """Return whether a setting names one of fastembed's models, owner/name, rather than a folder."""
     return model.count("/") == 1 and model[0] not in "/.~" and "\\" not in model
 
 

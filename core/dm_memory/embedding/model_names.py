@@ -21,5 +21,5 @@ def qdrant_vector_name(spec: EmbeddingSpec) -> str:
 
 
 def is_searched_by_the_qdrant_server(spec: EmbeddingSpec) -> bool:
-    """Tell whether ``mcp-server-qdrant`` can embed questions with a model: fastembed's models have an owner's name."""
+    """Return whether ``mcp-server-qdrant`` can embed queries with a model: fastembed's models have an owner's name."""
     return "/" in spec.name

@@ -180,7 +180,7 @@ def _result_set(draft: Draft) -> Entity | None:
     )
 
 
-def _achieved(  # noqa: PLR0917  # what a figure is of, and where it stands
+def _achieved(  # what a figure is of, and where it stands
     draft: Draft,
     subject: Entity,
     figures: Sequence[Figure],

@@ -78,7 +78,7 @@ class Draft:
             )
         )
 
-    def add(  # noqa: PLR0917  # in the order of Fact's own fields
+    def add(  # in the order of Fact's own fields
         self, subject: Entity, relation: Relation, thing: Entity, text: str, slot: str, valid_at: str = ""
     ) -> None:
         """Add a fact that was read from the entry; ``slot`` is completed with subject and relation."""

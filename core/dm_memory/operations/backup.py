@@ -159,6 +159,7 @@ class _Before:
 
     confirmed: Mapping[str, list[str]]
     unread: list[Record]
+    journal: tuple[str, int]
     clock: int
     aside: str
     tombstones: list[tuple[str, str]]
@@ -223,6 +224,7 @@ def _before(env: Environment, store: Store, memory_dir: Path, brand: str) -> _Be
     confirmed: dict[str, list[str]] = {}
     for service, id_ in store.rows("SELECT service, id FROM deliveries WHERE kind = 'entry' AND confirmed <> ''"):
         confirmed.setdefault(service, []).append(id_)
+    known = {key for (key,) in store.rows("SELECT key FROM entries")}  # first: they are in what is put aside
     aside = ""
     if count_entries(store) or store.value("SELECT count(*) FROM entries"):
         aside = backup_brand(env, brand, None).path
@@ -230,10 +232,10 @@ def _before(env: Environment, store: Store, memory_dir: Path, brand: str) -> _Be
     identity, _, place = store.meta("journal_read").partition(":")
     tail = journal.read(int(place or 0))
     unread = [record for record in tail.records if record.get("op") == "entry"] if tail.identity == identity else []
-    known = {key for (key,) in store.rows("SELECT key FROM entries")}
     return _Before(
         confirmed,
         [record for record in unread if record.get("key") not in known],
+        (tail.identity, tail.end),
         int(store.meta("clock") or 0),
         aside,
         store.rows("SELECT id, content_mac FROM tombstones WHERE item_table = 'episodes' AND content_mac <> ''"),
@@ -293,12 +295,18 @@ def _put_journal_back(store: Store, folder: Path, before: _Before) -> None:
     records = [record for record in tail.records if record["op"] != "journal" and not _is_out(record, forgotten)]
     read = max(0, len(records) - unread)
     with journal.exclusively():
-        identity, end = journal.rewrite([*records, *before.unread])
+        identity, end = journal.rewrite([*records, *before.unread, *_handed_in(journal, *before.journal)])
         place_read = journal.place_of(1 + read)
     with store.transaction():
         store.set_meta("journal", f"{identity}:{end}")
         store.set_meta("journal_read", f"{identity}:{place_read}")
         store.set_meta(PENDING, "")
+
+
+def _handed_in(journal: Journal, identity: str, place: int) -> list[Record]:
+    """Return what was handed in since the journal was read: nobody waits for a lock with that."""
+    tail = journal.read(place)
+    return [record for record in tail.records if tail.identity == identity and record["op"] == "entry"]
 
 
 def _is_out(record: Record, forgotten: Forgotten) -> bool:

@@ -19,6 +19,7 @@ from dm_memory.brand.sources.pending import parse_pending, pending_files
 from dm_memory.embedding.protocol import Embedder
 from dm_memory.errors import DamagedStoreError, DmMemoryError
 from dm_memory.findings import Finding, Severity
+from dm_memory.operations.places import check_place
 from dm_memory.requests import Scope
 from dm_memory.results import Check
 from dm_memory.services.connect import Connection, connections, without_effect
@@ -31,16 +32,6 @@ __all__ = ["Check", "examine"]
 
 _LOW_DISK = 200 * 1024 * 1024
 _SQLITE = (3, 34)
-_CLOUD_FOLDERS = (
-    "dropbox",
-    "onedrive",
-    "google drive",
-    "googledrive",
-    "icloud",
-    "mobile documents",
-    "cloudstorage",
-    "box",
-)
 _ROLES = {
     "vector": "Vector database",
     "graph": "Knowledge graph",
@@ -109,14 +100,7 @@ def _home(home: Home) -> list[Check]:
     if free < _LOW_DISK:
         detail = f"Only {free // (1024 * 1024)} MB are free on the disk with {home.root}."
         checks.append(Check("Disk", "warn", detail, "Free some space: a sync needs some for its database."))
-    synchronised = next((part for part in home.root.resolve().parts if part.casefold().startswith(_CLOUD_FOLDERS)), "")
-    if synchronised:
-        detail = (
-            f"The home is in a folder that is synchronised with a cloud ({synchronised}): it may copy half a database."
-        )
-        remedy = "Move the home out of it and set CLAUDE_MARKETING_HOME, or let it leave out the folders named memory."
-        checks.append(Check("Cloud folder", "warn", detail, remedy))
-    return checks
+    return [*checks, *check_place(home.root)]
 
 
 def _model(settings: Settings, embedder: Embedder | None) -> Check:

@@ -343,7 +343,7 @@ def _proof(traces: Traces, services: Sequence[ServiceProof], parked: Sequence[st
 
 
 async def _delete_in(run: Run, service: Service, ids: Sequence[str], again: Sequence[str]) -> ServiceProof:
-    """Delete entries in a service and look for them there; make those that stay anew, without what they said before."""
+    """Delete entries in a service and look for them there; store again those that stay, without their older texts."""
     await run.progress(f"Deleting in {service.engine}", 0, len(ids))
     work = delivering(run, service, await run.worker.run(model_in_use, run))
     error: ServiceError | None = None

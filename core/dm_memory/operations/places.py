@@ -25,7 +25,7 @@ _BY_NAME = {
     "nextcloud": "Nextcloud",
     "owncloud": "ownCloud",
 }
-"""Names of folders, in small letters. macOS and companies add theirs: ``OneDrive - Acme``, ``GoogleDrive-me@...``."""
+"""Names of folders, in small letters. Companies add theirs: ``OneDrive - Acme``."""
 
 _BY_MARK = {
     ".dropbox": "Dropbox",
@@ -42,7 +42,7 @@ _BY_MARK = {
 _BY_VARIABLE = ("OneDrive", "OneDriveCommercial", "OneDriveConsumer")
 """Windows: where OneDrive's folders are, whatever they are called."""
 
-_SEPARATED = (" - ", " (", "-")
+_SEPARATED = (" - ", " (")
 
 
 def synchronised_by(folder: Path, environment: Mapping[str, str] = os.environ) -> str:
@@ -70,10 +70,11 @@ def _names(folder: Path) -> Iterator[str]:
         yield _BY_NAME[name]
     for separator in _SEPARATED:
         first, found, _ = name.partition(separator)
-        if found and first != "box" and first in _BY_NAME:
+        if found and first in _BY_NAME:
             yield _BY_NAME[first]
     if folder.parent.name == "CloudStorage":
-        yield folder.name.partition("-")[0]
+        service = folder.name.partition("-")[0]
+        yield _BY_NAME.get(service.casefold(), service)
     yield from (service for mark, service in _BY_MARK.items() if os.path.lexists(folder / mark))
 
 

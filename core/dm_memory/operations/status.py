@@ -68,7 +68,7 @@ async def brand_status(env: Environment, brand: str, failures: int) -> StatusRes
 
 
 def _latest_run(store: Store | None) -> tuple[int, str]:
-    """Return what tells whether a run began or ended since."""
+    """Return what changes if a run began or ended since."""
     rows = store.rows("SELECT number, status FROM runs ORDER BY number DESC LIMIT 1") if store else []
     return (rows[0][0], rows[0][1]) if rows else (0, "")
 
@@ -213,8 +213,8 @@ class _View:
             return ()
         found = self.store.rows(
             "SELECT d.service, d.attempts, d.next_attempt, d.error, e.key, e.content, e.content_hash,"
-            " e.content_type, e.id FROM deliveries d JOIN entries e ON e.id = d.id WHERE d.wanted <> d.confirmed AND d.error <> ''"
-            " ORDER BY e.seq LIMIT ?",
+            " e.content_type, e.id FROM deliveries d JOIN entries e ON e.id = d.id"
+            " WHERE d.wanted <> d.confirmed AND d.error <> '' ORDER BY e.seq LIMIT ?",
             (limit,),
         )
         outcomes = []

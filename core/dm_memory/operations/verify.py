@@ -77,7 +77,7 @@ async def verify_brand(
     Args:
         env: Where and how.
         brand: The slug.
-        repair: Restore or store again what is missing or stale, and take in what is unknown.
+        repair: Restore or store again what is missing or stale, and import what is unknown.
         progress: Told of each part.
         stop: When set, ends after the page at hand.
 

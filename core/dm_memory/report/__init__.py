@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dm_memory.report.doctor import doctor_report
 from dm_memory.report.errors import error_report
+from dm_memory.report.files import backup_report, export_report, import_report, restore_report
+from dm_memory.report.forget import forget_report
+from dm_memory.report.knowledge import history_report, patterns_report
 from dm_memory.report.maintenance import migrate_report, verify_report
 from dm_memory.report.model import Report
 from dm_memory.report.prepare import prepare_report
@@ -16,10 +19,17 @@ from dm_memory.report.sync import sync_report
 __all__ = [
     "Reader",
     "Report",
+    "backup_report",
     "doctor_report",
     "error_report",
+    "export_report",
+    "forget_report",
+    "history_report",
+    "import_report",
     "migrate_report",
+    "patterns_report",
     "prepare_report",
+    "restore_report",
     "search_report",
     "status_report",
     "storage_report",

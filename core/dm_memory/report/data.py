@@ -13,7 +13,15 @@ from typing import Any
 
 from dm_memory.errors import ServiceError
 from dm_memory.report.escape import scrub, visible
-from dm_memory.results import Action, Failure, ItemOutcome, MigrateResult, PrepareResult, VerifyResult
+from dm_memory.results import (
+    Action,
+    Failure,
+    ForgetProof,
+    ItemOutcome,
+    MigrateResult,
+    PrepareResult,
+    VerifyResult,
+)
 from dm_memory.services.protocol import Capacity
 
 __all__ = ["COMPUTED", "NAMES", "capacity_alert", "data_of", "fitted", "remaining"]
@@ -30,7 +38,12 @@ NAMES = {
 }
 """Fields that have another name in the data."""
 
-_EXACT = frozenset({"key", "keys", "path", "query", "tags", "batch_tags", "existing_key", "examples"})
+_EXACT = frozenset(
+    {
+        "aside", "asked", "batch_tags", "cleaned", "duplicates", "examples", "existing_key", "first_key", "key", "keys",
+        "left", "origin", "path", "query", "returning", "second_key", "tags", "token", "unknown",
+    }
+)  # fmt: skip
 """Fields whose texts are identifiers: nothing is taken from them but what no JSON can carry."""
 
 
@@ -60,8 +73,14 @@ def is_complete(result: MigrateResult) -> bool:
     return result.is_complete
 
 
+def is_proven(proof: ForgetProof) -> bool:
+    """Return whether nothing is left anywhere."""
+    return proof.is_complete
+
+
 COMPUTED: dict[type, dict[str, Callable[[Any], Any]]] = {
     Capacity: {"percent": percent, "remaining": remaining, "alert": capacity_alert},
+    ForgetProof: {"complete": is_proven},
     VerifyResult: {"agrees": agrees},
     MigrateResult: {"complete": is_complete},
 }
@@ -92,7 +111,7 @@ def _fields_of(value: Any) -> dict[str, Any]:  # noqa: ANN401  # any dataclass
         isinstance(value, PrepareResult) and value.status == "refused"
     )
     if refused:
-        value = replace(value, title="")  # it can hold the credential that the text was refused for
+        value = replace(value, title="")  # it can contain the credential that the text was refused for
     names = [field.name for field in fields(value)]
     data = {NAMES.get(name, name): data_of(getattr(value, name), name) for name in names}
     return data | {name: function(value) for name, function in COMPUTED.get(type(value), {}).items()}

@@ -74,7 +74,7 @@ def quote(text: str, limit: int = 90) -> str:
 
 
 def inline(text: str, limit: int = 400) -> str:
-    """Return ``text`` as escaped Markdown on one line without a frame: for our sentences that may hold brand text."""
+    """Return ``text`` as escaped Markdown on one line without a frame: for sentences that may contain brand text."""
     return _BLOCK_START.sub(r"\1\\\2", _escaped(text, limit))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 
+from dm_memory.extras import how_to_get_the_model
 from dm_memory.findings import Finding, Severity
 from dm_memory.report.data import capacity_alert, remaining
 from dm_memory.report.escape import code, inline, quote
@@ -123,7 +124,7 @@ def key_code(key: str, limit: int = 120) -> str:
 def item_text(item: ItemOutcome, *, more: str = "") -> str:
     """Return one item's line: what it says, its type, its tags, its short storage id, and why; ``more`` at its end.
 
-    The text of a refused item is not shown: it can hold the credentials it was refused for.
+    The text of a refused item is not shown: it can contain the credentials it was refused for.
     """
     words = "text not shown" if item.action is Action.REFUSED else quote(item.title, 100)
     parts = [words, inline(item.content_type, 40), *tags_text(item)]
@@ -216,7 +217,7 @@ def words_alone(store: StoreResult) -> str:
         return ""
     return (
         "Search runs on words alone, because no embedding model is installed here. "
-        f"To search by meaning as well: {code('pip install wordllama')}, then sync."
+        f"To search by meaning as well: {inline(how_to_get_the_model())} Then sync."
     )
 
 

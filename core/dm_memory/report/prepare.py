@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dm_memory.report.data import data_of
 from dm_memory.report.escape import code, inline, quote
+from dm_memory.report.forget import proof_lines
 from dm_memory.report.model import Report
 from dm_memory.report.parts import QUOTED_NOTE, document, finding_text, guard_text, key_code
 from dm_memory.report.reader import Reader, call
@@ -69,6 +70,8 @@ def _facts(result: PrepareResult) -> list[str]:
         facts.append(f"Expires: {when(result.expires_at)}")
     if result.path:
         facts.append(f"Waits in {code(result.path)}")
+    if result.purged is not None and result.purged.proof is not None:
+        facts += proof_lines(result.purged.proof)
     facts += [f"{_guard_words(hit)}: {guard_text(hit, where=False)}" for hit in result.guard_hits]
     return facts + [finding_text(finding) for finding in result.findings]
 

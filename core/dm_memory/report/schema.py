@@ -23,7 +23,24 @@ from dm_memory.cache.results import StorageSyncResult
 from dm_memory.cache.view import CacheView
 from dm_memory.errors import ServiceError
 from dm_memory.report.data import COMPUTED, NAMES
-from dm_memory.results import Check, Failure, MigrateResult, PrepareResult, StatusResult, SyncResult, VerifyResult
+from dm_memory.results import (
+    BackupResult,
+    Check,
+    Contradiction,
+    ExportResult,
+    Failure,
+    ForgetResult,
+    HistoryResult,
+    ImportResult,
+    MigrateResult,
+    PatternLine,
+    PatternsResult,
+    PrepareResult,
+    RestoreResult,
+    StatusResult,
+    SyncResult,
+    VerifyResult,
+)
 from dm_memory.search.results import SearchResult
 
 __all__ = ["report_schema"]
@@ -34,6 +51,13 @@ _KINDS: dict[str, type] = {
     "prepare": PrepareResult,
     "search": SearchResult,
     "storage-sync": StorageSyncResult,
+    "forget": ForgetResult,
+    "history": HistoryResult,
+    "patterns": PatternsResult,
+    "export": ExportResult,
+    "import": ImportResult,
+    "backup": BackupResult,
+    "restore": RestoreResult,
     "verify": VerifyResult,
     "migrate": MigrateResult,
 }
@@ -54,7 +78,7 @@ def report_schema() -> dict[str, Any]:
         "oneOf": [{"$ref": f"#/$defs/{model.__name__}"} for model in models],
         "$defs": {name: _tidy(part) for name, part in sorted(schema["$defs"].items())},
     }
-    # Two enumerations have one name; pydantic tells them apart by their modules.
+    # Two enumerations have one name; pydantic distinguishes them by their modules.
     text = re.sub(
         r"dm_memory__(\w+)__results__Mode", lambda match: f"{match[1].title()}Mode", orjson.dumps(whole).decode()
     )
@@ -77,6 +101,9 @@ def _report(kind: str, result: type) -> type[BaseModel]:
         "cut": (dict[str, Cut] | None, _CUT),
         "rest": (str | None, _REST),
     }
+    if kind == "status":
+        extra["patterns"] = (list[_model(PatternLine)], Field(description="The most frequent patterns."))  # type: ignore[misc]  # made at run time
+        extra["contradictions"] = (list[_model(Contradiction)], Field(description="Sources that do not agree."))  # type: ignore[misc]  # as above
     if kind == "storage-sync":
         extra["next_run_seconds"] = (float | None, Field(description="Until whoever asked runs it again, or should."))
     name = f"{result.__name__.removesuffix('Result')}Report"

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dm_memory.cache.view import CachedPattern, CacheView
 from dm_memory.report.data import data_of
 from dm_memory.report.escape import code, inline, quote
+from dm_memory.report.knowledge import contradiction_lines, pattern_lines
 from dm_memory.report.model import Report
 from dm_memory.report.parts import (
     NO_SERVICE,
@@ -40,10 +41,12 @@ from dm_memory.report.words import (
     tally,
     when,
 )
-from dm_memory.results import ItemOutcome, ServiceStatus, StatusResult
+from dm_memory.results import ItemOutcome, PatternsResult, ServiceStatus, StatusResult
 from dm_memory.services.protocol import Health
 
 __all__ = ["status_report"]
+
+_SHOWN_PATTERNS = 5
 
 _HEADLINES = {
     "never-synced": "**Nothing has been synced yet.**",
@@ -61,15 +64,22 @@ _RUNS = {
 
 
 def status_report(
-    result: StatusResult, *, list_limit: int = 20, reader: Reader = Reader.TERMINAL, max_bytes: int | None = TEXT_BYTES
+    result: StatusResult,
+    patterns: PatternsResult | None = None,
+    *,
+    list_limit: int = 20,
+    reader: Reader = Reader.TERMINAL,
+    max_bytes: int | None = TEXT_BYTES,
 ) -> Report:
     """Render a brand's state; at most ``list_limit`` lines per list. The exit code is always 0: asking worked."""
-    text = fitting(lambda limit: _text(result, limit, reader), list_limit, max_bytes)
+    known = patterns or PatternsResult(result.brand, (), 0)
+    text = fitting(lambda limit: _text(result, known, limit, reader), list_limit, max_bytes)
     rest = f"For all failed entries: {_all_failures(result, reader)}"
-    return Report(text, {"kind": "status", **data_of(result)}, 0, rest)
+    found = {"patterns": data_of(known.patterns), "contradictions": data_of(known.contradictions)}
+    return Report(text, {"kind": "status", **data_of(result), **found}, 0, rest)
 
 
-def _text(result: StatusResult, limit: int, reader: Reader) -> str:
+def _text(result: StatusResult, known: PatternsResult, limit: int, reader: Reader) -> str:
     capacities = [memory_capacity(result.store)] if result.store.entries or result.store.bytes else []
     capacities += [
         capacity_text(service.engine, service.role, service.capacity, measured=service.health.ok)
@@ -82,6 +92,8 @@ def _text(result: StatusResult, limit: int, reader: Reader) -> str:
         ("Storage capacity", [_lines(capacities) or "Nothing is stored yet."]),
         ("What to do next", [_lines(sentence_end(inline(advice)) for advice in result.advice) or "Nothing."]),
     ]
+    if known.patterns or known.contradictions:
+        sections.insert(3, ("What worked and what failed", _known(known, min(limit, _SHOWN_PATTERNS))))
     if result.cache is not None:
         sections.insert(3, ("Local cache", _cache(result, result.cache)))
     if result.findings:
@@ -89,6 +101,18 @@ def _text(result: StatusResult, limit: int, reader: Reader) -> str:
         lines = bullets(map(finding_text, result.findings), total=len(result.findings), limit=limit, rest=rest)
         sections.insert(2, ("Please know", [lines]))
     return document(title("Memory of", result.brand_name, result.brand), [], sections)
+
+
+def _known(known: PatternsResult, limit: int) -> list[str]:
+    blocks = [pattern_lines(known.patterns, limit)]
+    if known.contradictions:
+        more = len(known.contradictions) - limit
+        head = "**What contradicts itself** (nothing was overwritten)"
+        lines = contradiction_lines(known.contradictions[:limit])
+        blocks += [head, lines + (f"\n- … and {counted(more, 'more', 'more')}" if more > 0 else "")]
+    if known.total > limit or len(known.contradictions) > limit:
+        blocks.append(f"All {counted(known.total, 'pattern')} and contradictions: {code('dm-memory patterns')}")
+    return blocks
 
 
 def _all_failures(result: StatusResult, reader: Reader) -> str:
@@ -199,8 +223,8 @@ def _health_text(health: Health) -> str:
 
 def _cache(result: StatusResult, cache: CacheView) -> list[str]:
     """Return what is cached of the durable store, and what the cache knows to work."""
-    if cache.trouble or cache.counts is None:
-        return [f"The local cache could not be read: {sentence_end(inline(cache.trouble))}"]
+    if cache.problem or cache.counts is None:
+        return [f"The local cache could not be read: {sentence_end(inline(cache.problem))}"]
     there = listed([counted(count, table.value.removesuffix("s")) for table, count in cache.counts.items()])
     filled = f"last up to date {when(cache.synced_at)}" if cache.synced_at else "never filled completely"
     stale = "; it may be behind the durable store" * result.cache_is_stale

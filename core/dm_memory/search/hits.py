@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dm_memory.embedding.chunking import CHUNK_CHARS, chunk
-from dm_memory.errors import DamagedStoreError
+from dm_memory.findings import Finding, Severity
 from dm_memory.search.ranking import Ranking
 from dm_memory.search.results import Explanation, Hit, Relevance, WordFound
 from dm_memory.search.scoring import COMPARED, Scores, background_of, relevance_of
@@ -32,8 +32,8 @@ _RETIRED_SHARE = 3
 
 def hits_of(
     connection: sqlite3.Connection, ranking: Ranking, limit: int, *, retired: bool, explain: bool
-) -> tuple[Hit, ...]:
-    """Return at most ``limit`` hits, best first; retired ones below all others.
+) -> tuple[tuple[Hit, ...], list[Finding]]:
+    """Return at most ``limit`` hits, best first, retired ones below all others; and what the reader should know.
 
     Args:
         connection: In the transaction of the ranking.
@@ -42,13 +42,23 @@ def hits_of(
         retired: Retired entries that fit get the last places even if there are current ones for all.
         explain: Say of each hit why it is there.
     """
-    current, *others = [_Hits(connection, ranking, scores, explain=explain) for scores in ranking.groups]
+    groups = [_Hits(connection, ranking, scores, explain=explain) for scores in ranking.groups]
+    current, last = groups[0], groups[-1]
     background = 0.0 if ranking.is_literal else current.background()
-    if not others:
-        return current.best(limit, background)
-    kept = [hit for hit in others[0].best(limit // _RETIRED_SHARE, background) if retired and _fits(hit)]
-    found = current.best(limit - len(kept), background)
-    return found + others[0].best(limit - len(found), background)
+    if last is current:
+        found = current.best(limit, background)
+    else:
+        kept = [hit for hit in last.best(limit // _RETIRED_SHARE, background) if retired and _fits(hit)]
+        found = current.best(limit - len(kept), background)
+        found += last.best(limit - len(found), background)
+    damaged = sorted(current.damaged | last.damaged)
+    return found, [_damaged(damaged)] if damaged else []
+
+
+def _damaged(keys: Sequence[str]) -> Finding:
+    count = "1 entry was" if len(keys) == 1 else f"{len(keys)} entries were"
+    message = f"{count} left out: the text in memory is not the one that was stored ({keys[0]})."
+    return Finding("damaged-text", Severity.WARNING, message, "Verify with repair restores what can be restored.")
 
 
 def _fits(hit: Hit) -> bool:
@@ -65,6 +75,7 @@ class _Hits:
         self._explain = explain
         import numpy as np  # noqa: PLC0415  # on the first search, not at the start
 
+        self.damaged: set[str] = set()
         self._weights = np.fromiter((word.weight for word in ranking.words), np.float32, len(ranking.words))
         rows = np.flatnonzero(scores.candidates)
         if ranking.is_exact and ranking.words:
@@ -86,9 +97,6 @@ class _Hits:
         places = [row if row < index.size else others[row - index.size].row for row in rows.tolist()]
         seqs = [None if place is None else int(index.seqs[place]) for place in places]
         read = texts(self._connection, [seq for seq in seqs if seq is not None])
-        if not all(stored.is_sound for stored in read.values()):
-            message = "The memory contains a text that is not the one that was stored: the file is damaged."
-            raise DamagedStoreError(message, "Run verify with repair: it restores what can be restored.")
         has = self._words_in(rows)
         shares = self._shares(has)
         fits = self._fits(rows, shares).tolist()
@@ -96,6 +104,9 @@ class _Hits:
         for number, (row, place, seq) in enumerate(zip(rows.tolist(), places, seqs, strict=True)):
             relevance = relevance_of(fits[number], background, ranking.profile, known=ranking.known)
             stored = None if seq is None else read[seq]
+            if stored is not None and not stored.is_sound:
+                self.damaged.add(stored.key)
+                continue
             found.append(self._hit(row, place, stored, has[:, number].tolist(), float(shares[number]), relevance))
         return tuple(found)
 

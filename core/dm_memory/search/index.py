@@ -408,7 +408,7 @@ class Indexes:
         self._indexes: OrderedDict[tuple[str, object, str], BrandIndex] = OrderedDict()
 
     def index(self, path: str, identity: object, model: str) -> BrandIndex:
-        """Return the index of a store's file (``identity`` tells a file from its successor) and a model."""
+        """Return the index of a store's file (``identity`` distinguishes a file from its successor) and a model."""
         with self._lock:
             for key in [key for key in self._indexes if key[0] == path and key != (path, identity, model)]:
                 del self._indexes[key]

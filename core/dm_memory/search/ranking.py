@@ -185,12 +185,12 @@ class Ranking:
         current = mask & ~retired
         self.groups = [self._scored(current, rows, weight)]
         if self._filters.include_retired is not False:
-            retired &= mask
+            shown = mask & retired
             if self._filters.include_retired is None:
-                retired &= ~self._beside(index.guidelines)
-            if retired.any():
-                self.groups.append(self._scored(retired, rows[:0], weight))
-                current |= retired
+                shown &= ~self._beside(index.guidelines)
+            if shown.any():
+                self.groups.append(self._scored(shown, rows[:0], weight))
+                current |= shown
         self._judge(current)
 
     # Filters -------------------------------------------------------------------------------------------------------

@@ -84,7 +84,8 @@ class WordFound:
 class Explanation:
     """Why a hit is where it is.
 
-    ``score = (1 - weight) * by_words + weight * by_meaning + by_single_words + by_neighbours``.
+    ``score = (1 - weight) * by_words + weight * by_meaning + by_single_words + by_neighbours``; hits below the best
+    15, whose single words are not compared, may have less, so that they stay below those.
 
     Attributes:
         words: The question's words.

@@ -171,13 +171,18 @@ def _either(rows: Rows, others: Rows, size: int) -> Rows:
 
 
 def add_likeness(scores: Scores, rows: Rows, likeness: Floats, weight: float) -> None:
-    """Lift these rows above all others, and order them by their likeness as well."""
+    """Order these rows, the best ones, by their likeness as well; all others stay below them, scaled down for that."""
     import numpy as np  # noqa: PLC0415  # as above
 
     scores.by_single_words = np.zeros(len(scores.fused), np.float32)
     scores.by_single_words[rows] = weight * likeness
-    scores.fused = scores.fused + scores.by_single_words
-    scores.fused[rows] += 1.0
+    compared = scores.fused[rows] + weight * likeness
+    others = scores.fused.copy()
+    others[rows] = 0
+    if (most := float(others.max())) > (least := float(compared.min())):
+        others *= np.float32(least / most)
+    others[rows] = compared
+    scores.fused = others
 
 
 def add_neighbours(scores: Scores, neighbours: Rows) -> None:

@@ -17,7 +17,7 @@ from dm_memory.findings import Finding, Severity
 from dm_memory.items import Item
 from dm_memory.search.dates import period_of, read_period
 from dm_memory.search.hits import hits_of
-from dm_memory.search.index import Indexes
+from dm_memory.search.index import BrandIndex, Indexes
 from dm_memory.search.knowledge import entities_in, history_lines
 from dm_memory.search.likeness import WordVectors
 from dm_memory.search.ranking import Filters, Question, Ranking, Vectors
@@ -26,8 +26,8 @@ from dm_memory.search.scoring import CANDIDATES, is_static
 from dm_memory.search.services import Proposals, ask_services, elsewhere
 from dm_memory.services.protocol import SearchQuery, Service
 from dm_memory.store.candidates import seqs_of
-from dm_memory.store.database import Store, read_store
-from dm_memory.text.tags import normalise_tags
+from dm_memory.store.database import FILE_NAME, Store, read_store
+from dm_memory.text.tags import checked_tags
 from dm_memory.text.timestamps import Clock, to_iso, utc_now
 from dm_memory.text.words import query_words
 
@@ -122,7 +122,8 @@ class Searcher:
         embedded: tuple[Vectors | None, Finding | None] | None = None,
     ) -> SearchResult:
         vectors, problem = embedded or self._vectors(asked.question)
-        found = _Found(vectors, proposals, waiting, [*([problem] if problem else ()), *proposals.findings])
+        identity = _identity(memory_dir)
+        found = _Found(vectors, proposals, waiting, [*([problem] if problem else ()), *proposals.findings], identity)
         with read_store(memory_dir, brand) as store:
             if store is None:
                 return asked.result(brand, found.findings)
@@ -135,17 +136,20 @@ class Searcher:
         history = history_lines(connection, request.history_of) if request.history_of else ()
         if not asked.question.text:
             return asked.result(store.brand, findings, history=history)
-        file = store.path.stat()
-        identity = (file.st_dev, file.st_ino)
-        index = self.indexes.index(str(store.path), identity, vectors.model if vectors else "")
+        model = vectors.model if vectors else ""
+        if _identity(store.path.parent) == found.identity:
+            index = self.indexes.index(str(store.path), found.identity, model)
+        else:  # another file took its place while it was opened
+            index = BrandIndex(model)
         with index.lock:
             index.refresh(connection)
             ranking = Ranking(connection, index, asked.question, asked.filters, vectors=vectors, now=now)
             ranking.add_waiting(found.waiting)
             ranking.rank(list(seqs_of(connection, ids=proposals.by_id).values()) if proposals.by_id else ())
             retired = bool(request.include_retired)
-            hits = hits_of(connection, ranking, request.limit, retired=retired, explain=request.explain)
+            hits, damaged = hits_of(connection, ranking, request.limit, retired=retired, explain=request.explain)
             embedded, size = index.embedded, index.size
+        findings += damaged
         self.indexes.trim()
         if self._words is not None:
             self._words.make_room()
@@ -172,6 +176,16 @@ class _Found(NamedTuple):
     proposals: Proposals
     waiting: Sequence[Item]
     findings: list[Finding]
+    identity: object
+
+
+def _identity(memory_dir: Path) -> object:
+    """Return what distinguishes the store's file from one that took its place; None if there is none."""
+    try:
+        status = (memory_dir / FILE_NAME).stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _not_embedded(missing: int, size: int) -> Finding:
@@ -197,7 +211,7 @@ class _Asked:
         retired = request.include_retired if request.include_retired is not None or not as_of else False
         filters = Filters(
             content_type=request.content_type,
-            tags=normalise_tags(request.tags),
+            tags=checked_tags(request.tags),
             first=_number(first),
             last=_number(last),
             min_priority=request.min_priority,

@@ -23,7 +23,7 @@ class Call:
     """What the breaker must know of a call.
 
     Attributes:
-        stores: It needs room, which a full service refuses. Questions and deletions are answered by a full service.
+        stores: It needs quota, so a full service refuses it. Queries and deletions are answered by a full service.
         insists: It is made even if the breaker is open, as a trial.
     """
 

@@ -24,7 +24,6 @@ __all__ = [
     "VectorChoice",
     "configured_services",
     "connections",
-    "decided_for",
     "graph_choice",
     "script_name",
     "vector_choice",
@@ -273,11 +272,6 @@ def vector_choice(settings: Settings) -> VectorChoice:
     """
     return _chosen(settings.vector_db, _configured_vectors(settings), _VECTOR_VARIABLES, "DM_MEMORY_VECTOR_DB")
 
-
-def decided_for(settings: Settings, choice: VectorChoice) -> Settings:
-    """Return settings that choose a vector database where they leave the choice between two open, else as they are."""
-    is_open = settings.vector_db == "auto" and len(_configured_vectors(settings)) > 1
-    return settings.model_copy(update={"vector_db": choice}) if is_open else settings
 
 
 def _configured_vectors(settings: Settings) -> list[VectorChoice]:

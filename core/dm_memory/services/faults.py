@@ -73,7 +73,7 @@ class Faults:
     Attributes:
         name: What people call it: ``Pinecone``.
         where: Its host, without secrets; "" if the name says it all.
-        key_setting: The variable that holds its key or password.
+        key_setting: The variable that contains its key or password.
         url_setting: The variable that states where it is; "" if none is set, for a service at its public address.
         plan_page: Where its plan and usage can be seen, in words: ``the Billing page of the Pinecone console``.
         timeout_setting: The variable that states its deadline.
@@ -138,7 +138,7 @@ class Faults:
     def quota(self, code: str = "") -> ServiceError:
         """A limit of the plan is reached; another attempt does not help."""
         page = f" See {self.plan_page}." if self.plan_page else ""
-        remedy = f"Make room or change the plan, then sync again: {_QUEUED}.{page}"
+        remedy = f"Delete what is no longer needed or change the plan, then sync again: {_QUEUED}.{page}"
         return self._error(ErrorClass.QUOTA, "is full: a limit of the plan is reached", remedy, code)
 
     def rate_limited(self, retry_after: float | None = None, code: str = "") -> ServiceError:

@@ -2,7 +2,7 @@
 
 httpx's own reading of the environment sends requests for this computer to the proxy, with their keys; fails on NO_PROXY
 with IPv6; and raises bare errors for a SOCKS proxy or a certificate file that is gone, for plain http as well. So it is
-told to leave the environment alone (``trust_env``), and what is right is decided here. A setting that can't work is a
+set to ignore the environment (``trust_env``), and what is right is decided here. A setting that can't work is a
 ``ConfigurationError`` that names the variable. docs/decisions/0018-wrappers.md
 
 Reading the certificates takes about 20 ms: make clients on a thread.

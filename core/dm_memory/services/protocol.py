@@ -46,8 +46,6 @@ class Capabilities:
         counts: ``count`` is exact.
         lists: ``entries`` returns what is stored, page by page.
         proposes: ``search`` returns proposals.
-        rebuilds: ``begin_rebuild`` and ``finish_rebuild`` move the brand to another collection.
-        sized: ``size_of`` is in the unit of ``capacity``; elsewhere each entry counts 1.
         embeds: Storing costs an embedding: here, where a payload comes without vectors that fit, or in the service.
         shared: Other machines store there too, and what they stored can be read as changes.
         keeps_retired: Retired entries stay, with their state; elsewhere the outbox deletes them.
@@ -58,8 +56,6 @@ class Capabilities:
     counts: bool = False
     lists: bool = False
     proposes: bool = False
-    rebuilds: bool = False
-    sized: bool = False
     embeds: bool = False
     shared: bool = False
     keeps_retired: bool = False

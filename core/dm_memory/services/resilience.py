@@ -38,7 +38,7 @@ from dm_memory.services.protocol import (
     StoredRecord,
 )
 
-__all__ = ["GuardPolicy", "Guarded", "Sleep", "guard"]
+__all__ = ["GuardPolicy", "Guarded", "Sleep", "ask", "guard"]
 
 _Answer = TypeVar("_Answer")
 _Service = TypeVar("_Service", bound=Service)
@@ -88,6 +88,11 @@ def guard(
         monotonic: The clock, in seconds. The deadline itself runs on the event loop's.
     """
     return Guarded(service, policy, sleep, random, monotonic)
+
+
+async def ask(service: Service, call: Callable[[Any], Awaitable[_Answer]], *, stores: bool = False) -> _Answer:
+    """Make a call that only this service's adapter has, under the guard around it, if there is one."""
+    return await (service.ask(call, stores=stores) if isinstance(service, Guarded) else call(service))
 
 
 class Guarded(ServiceBase, Generic[_Service]):

@@ -190,7 +190,8 @@ def texts(connection: sqlite3.Connection, seqs: Collection[int]) -> dict[int, St
     rows = connection.execute(
         "SELECT seq, id, key, content, kind, content_type, source, (SELECT json_group_array(tag) FROM (SELECT tag FROM"
         " tags t WHERE t.seq = e.seq AND removed = 0 ORDER BY tag)), recorded_at, created_at, priority, expires_at,"
-        " state, retired_at, version, author, content_hash FROM entries e WHERE seq IN (SELECT value FROM json_each(?))",
+        " state, retired_at, version, author, content_hash FROM entries e"
+        " WHERE seq IN (SELECT value FROM json_each(?))",
         (in_json(seqs),),
     )
     found = {}

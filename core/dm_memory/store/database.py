@@ -154,7 +154,7 @@ def open_store(memory_dir: Path, brand: str, busy_seconds: float = _BUSY_SECONDS
 def _connect_to_write(path: Path, brand: str, busy_seconds: float, *, shared: bool = True) -> sqlite3.Connection:
     """Connect, with a rollback journal if the file system can't share memory between processes, as WAL needs it.
 
-    Only trying tells: SQLite switches to WAL first and fails then.
+    Only trying shows it: SQLite switches to WAL first and fails then.
     """
     connection = _connect(path, "mode=rw", busy_seconds)
     try:

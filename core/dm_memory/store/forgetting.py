@@ -252,7 +252,7 @@ def decision(store: Store, now: str, what: str, macs: Mapping[str, str]) -> Reco
 
 
 def decision_records(store: Store, now: str) -> Iterator[Record]:
-    """Yield what a journal that is written anew has to say of everything that was forgotten."""
+    """Yield the records of everything that was forgotten, for a journal that is written again."""
     macs = dict(
         store.rows("SELECT id, content_mac FROM tombstones WHERE item_table = 'episodes' AND content_mac <> ''")
     )

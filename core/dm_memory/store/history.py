@@ -19,7 +19,6 @@ __all__ = [
     "StoredFact",
     "changes_about",
     "count_facts",
-    "entries_without_facts",
     "facts_about",
     "facts_of_entry",
     "history_of",
@@ -194,14 +193,6 @@ def facts_of_entry(connection: sqlite3.Connection, brand: str, seq: int) -> list
     rows = connection.execute(FACTS_WHERE + "f.entry = ? ORDER BY f.seq", (seq,))
     return [stored_fact(brand, row) for row in rows]
 
-
-def entries_without_facts(connection: sqlite3.Connection) -> list[int]:
-    """Return the rows of entries that should state something and have no fact; ``store_facts`` repairs them."""
-    rows = connection.execute(
-        "SELECT seq FROM entries WHERE duplicate_of IS NULL"
-        " AND NOT EXISTS (SELECT 1 FROM facts WHERE entry = entries.seq) ORDER BY seq"
-    )
-    return [seq for (seq,) in rows]
 
 
 def count_facts(connection: sqlite3.Connection) -> FactCounts:

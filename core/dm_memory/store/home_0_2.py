@@ -134,7 +134,7 @@ class OldFact:
         text: "" for the entry's own text.
         slot: What a later fact replaces; "" for what only a newer version of the entry replaces.
         ended_at: When its entry ceased to state it, or "".
-        invalid_at: When it ceased to hold: at ``ended_at``, or when a later fact of its slot began; or "".
+        invalid_at: When it ceased to be true: at ``ended_at``, or when a later fact of its slot began; or "".
     """
 
     id: str
@@ -471,7 +471,7 @@ def _parsed(database: OldFile, parse: Callable[[Row], _Value], rows: Iterable[Ro
 
 
 def _from_items(registry: OldFile, rows: Sequence[Row], runs: Mapping[int, str]) -> Iterator[OldEntry]:
-    """Yield the registry's entries. The tags that an entry has from its duplicates are told from a user's by these."""
+    """Yield the registry's entries. The duplicates' rows show which of an entry's tags are not a user's."""
     keys = {row["rowid"]: row["key"] for row in rows if _are_texts(row, ("key",))}
     of_duplicates: dict[int, set[str]] = {}
     for row in rows:

@@ -1,4 +1,4 @@
-"""One sync per brand at a time, over any number of processes: a lock file, and beside it a note on who holds it."""
+"""One sync per brand at a time, over any number of processes: a lock file, and beside it a note on who has it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def brand_lock(
     """Hold the brand. Yields the seconds it waited; says so through ``progress`` while it waits.
 
     Raises:
-        LockTimeoutError: Another process held the brand for longer than ``deadline`` seconds.
+        LockTimeoutError: Another process locked the brand for longer than ``deadline`` seconds.
         HomeError: The lock file can't be made.
         CancelledError: ``stop`` was set while it waited.
     """
@@ -91,7 +91,7 @@ async def _acquire(
 
 
 def lock_holder(memory_dir: Path) -> str:
-    """Say in words who holds the brand, or "" where nobody left a note. The note of a killed process may linger."""
+    """Describe who locked the brand, or return "" if there is no note. The note of a killed process may remain."""
     try:
         note = orjson.loads(read_own(memory_dir / _NOTE, _NOTE_BYTES))
         return f"process {int(note['pid'])} on {note['host']} ({note['program']}), since {note['since']}"
@@ -100,13 +100,13 @@ def lock_holder(memory_dir: Path) -> str:
 
 
 def is_locked(memory_dir: Path) -> bool:
-    """Tell whether a sync is running, without writing anything and without disturbing it."""
+    """Return whether a sync is running, without writing anything and without disturbing it."""
     path = memory_dir / _LOCK
     try:
         if not is_file(path) or not os.access(path, os.W_OK):
             return False
     except OSError:
-        return False  # no sync can hold that
+        return False  # no sync can lock that
     lock = filelock.FileLock(path, mode=0o600, thread_local=False)
     try:
         lock.acquire(blocking=False)

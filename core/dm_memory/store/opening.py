@@ -13,6 +13,7 @@ import sqlite3
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,7 @@ def _rebuild(memory_dir: Path, brand: str, journal: Journal, now: str, *, damage
     try:
         saved = _salvage(store, path, now) if damaged else 0
         replayed = _replay(store, journal, now)
+        _forget_again(store, now)
         with store.transaction():
             store.set_meta(REBUILT, now)
             store.set_meta(_CHECKED, now)
@@ -407,13 +409,10 @@ def rewrite_journal(store: Store, journal: Journal, now: str) -> None:
     """Write the journal from memory: what files can't give back. Others wait for that moment with their hand-ins."""
     with journal.exclusively():
         waiting = [record for record in journal.read().records if _is_waiting(store, record)]
-        identity, end = journal.rewrite(journal_records(store, now))
-        read = f"{identity}:{end}"
-    if waiting:  # handed in since it was read: the next look finds it behind the place
-        identity, end = journal.append(waiting)
+        identity, end = journal.rewrite(chain(journal_records(store, now), waiting))
     with store.transaction():
         store.set_meta("journal", f"{identity}:{end}")
-        store.set_meta("journal_read", read)
+        store.set_meta("journal_read", f"{identity}:{0 if waiting else end}")  # what waits is not in memory yet
 
 
 def _is_waiting(store: Store, record: Mapping[str, Any]) -> bool:

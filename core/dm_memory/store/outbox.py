@@ -32,8 +32,6 @@ __all__ = [
     "want",
 ]
 
-ENTRY = "entry"
-
 
 class Delivery(NamedTuple):
     """What a service has yet to store, change or delete."""

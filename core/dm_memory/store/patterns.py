@@ -30,7 +30,7 @@ _EPISODE = "coalesce(o.id, e.id), e.key, e.kind, e.content, e.facts, e.recorded_
 
 
 class PatternChanges(NamedTuple):
-    """Patterns that were counted anew, as they are now, and ids of those that nothing bears out any more."""
+    """Patterns that were counted again, as they are now, and ids of those that nothing supports any more."""
 
     changed: list[PatternRow]
     gone: list[str]

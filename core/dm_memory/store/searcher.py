@@ -12,8 +12,6 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 __all__ = ["WINDOW", "find"]
 
 WINDOW = 32
@@ -23,9 +21,8 @@ _BLOCK = 1 << 22
 _WORD = 8
 _FEW = 4
 _BITS = 22
-_FIRST = np.uint64(0x9E3779B97F4A7C15)
-_LAST = np.uint64(0xC2B2AE3D27D4EB4F)
-_SHIFT = np.uint64(64 - _BITS)
+_FIRST = 0x9E3779B97F4A7C15
+_LAST = 0xC2B2AE3D27D4EB4F
 
 
 def find(data: bytes, needles: Collection[bytes]) -> set[bytes]:
@@ -37,6 +34,8 @@ def find(data: bytes, needles: Collection[bytes]) -> set[bytes]:
 
 
 def _find(data: bytes, needles: Sequence[bytes], width: int) -> set[bytes]:
+    import numpy as np  # noqa: PLC0415  # 0.1 s, and every sync imports this module
+
     found: set[bytes] = set()
     by_start: dict[bytes, list[bytes]] = {}
     for needle in needles:
@@ -60,11 +59,13 @@ def _find(data: bytes, needles: Sequence[bytes], width: int) -> set[bytes]:
 
 def _hashes(words: Any, width: int) -> Any:  # noqa: ANN401  # arrays of numpy
     """Return the hash of each place at which a piece of this width can begin."""
+    import numpy as np  # noqa: PLC0415  # as above
+
     apart = width // _WORD - 1
-    mixed = words[: len(words) - apart] * _FIRST
+    mixed = words[: len(words) - apart] * np.uint64(_FIRST)
     if apart:
-        mixed = mixed + words[apart:] * _LAST
-    return (mixed >> _SHIFT).astype(np.int64)
+        mixed = mixed + words[apart:] * np.uint64(_LAST)
+    return (mixed >> np.uint64(64 - _BITS)).astype(np.int64)
 
 
 def _search(needles: Sequence[bytes], paths: Iterable[str]) -> dict[str, tuple[int, bool]]:

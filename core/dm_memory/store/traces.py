@@ -40,7 +40,7 @@ _LOCK_SECONDS = 10.0
 _WINDOW = searcher.WINDOW
 _BLOCK_CHARS = 1 << 21
 _SHORTEST = 8
-"""Bytes from which on a text can be told from others by its bytes."""
+"""The least number of bytes by which a text can be distinguished from others."""
 
 
 @dataclass(slots=True)
@@ -51,7 +51,7 @@ class Traces:
         files / bytes: What was looked at.
         left: Files that still contain a text, relative to the folder.
         cleaned: Files that were removed, or written again, because they contained one.
-        short: Texts too short to be told from others by their bytes.
+        short: Texts too short to be distinguished from others by their bytes.
     """
 
     files: int = 0

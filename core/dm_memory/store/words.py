@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from dm_memory.text.words import analyse, language_of, words_version
 
-__all__ = ["are_words_current", "put_words", "refresh_words", "remove_words", "without_words"]
+__all__ = ["are_words_current", "put_words", "refresh_words", "remove_words"]
 
 _CHUNK = 2000
 
@@ -54,14 +54,3 @@ def refresh_words(connection: sqlite3.Connection, languages: Sequence[str]) -> i
         last, count = rows[-1][0], count + len(rows)
     connection.execute("INSERT OR REPLACE INTO meta VALUES ('words', ?)", (words_version(languages),))
     return count
-
-
-def without_words(connection: sqlite3.Connection) -> tuple[list[int], list[int]]:
-    """Return the entries that should have words and have none, and the words that belong to no such entry."""
-    missing = connection.execute(
-        "SELECT seq FROM entries WHERE duplicate_of IS NULL AND seq NOT IN (SELECT id FROM words_docsize)"
-    )
-    orphans = connection.execute(
-        "SELECT id FROM words_docsize WHERE id NOT IN (SELECT seq FROM entries WHERE duplicate_of IS NULL)"
-    )
-    return [seq for (seq,) in missing], [seq for (seq,) in orphans]

@@ -1,1 +1,1 @@
-"""Items and registry rows become a plan, the plan becomes payloads, layers confirm them, the registry remembers."""
+"""Items and stored entries become a plan; the plan is stored in one database and delivered to each service."""

@@ -108,7 +108,9 @@ class Delivering:
             self.result.capacity = self._room.after(self._room.capacity)
         if self._lost:
             message = f"{self.service.engine} no longer had {_entries(self._lost)} that had been stored there."
-            again = "Stored again." if not (self.result.failure or self.result.missing) else "The next sync looks again."
+            again = (
+                "Stored again." if not (self.result.failure or self.result.missing) else "The next sync looks again."
+            )
             self.outcomes.add_findings([Finding("missing-in-service", Severity.WARNING, message, again)])
         return self.result
 

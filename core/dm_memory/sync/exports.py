@@ -172,7 +172,7 @@ def _storage_id(line: bytes) -> bytes:
 
 
 def _stamp(path: Path) -> str:
-    """Return what tells our own file from one that somebody wrote since, or "" if there is none."""
+    """Return what distinguishes our own file from one that somebody wrote since, or "" if there is none."""
     try:
         status = path.lstat()
     except OSError:

@@ -16,14 +16,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Any, Protocol, cast
+from operator import methodcaller
+from typing import Any
 
 from dm_memory.errors import ServiceError
 from dm_memory.facts.patterns import Counted, PatternRow
 from dm_memory.findings import Finding, Severity
 from dm_memory.items import Payload
 from dm_memory.services.protocol import Service, unexpected
-from dm_memory.services.resilience import Guarded
+from dm_memory.services.resilience import ask
 from dm_memory.store import entries as table
 from dm_memory.store import outbox
 from dm_memory.store.entries import version_of
@@ -38,22 +39,6 @@ __all__ = ["pull_feed", "push_patterns", "reclaim"]
 _log = logging.getLogger(__name__)
 
 _PAGE = 256
-
-
-class Feed(Protocol):
-    """What a shared durable store can do beyond the protocol of services."""
-
-    async def changes(self, after: Any) -> tuple[list[Any], Any]:  # noqa: ANN401  # places are the store's own
-        """Return digests of what changed after a place, in order, and where to go on (None at the end)."""
-
-    async def payloads(self, ids: Sequence[str]) -> list[Payload]:
-        """Return entries whole, with their vectors."""
-
-    async def tombstones(self, after: Any) -> tuple[list[Any], Any]:  # noqa: ANN401
-        """Return what was forgotten after a place, and where to go on (None at the end)."""
-
-    async def put_patterns(self, counted: Counted, gone: Sequence[str]) -> None:
-        """Store patterns that are new or changed."""
 
 
 async def pull_feed(run: Run) -> None:
@@ -88,12 +73,12 @@ async def _pull(run: Run, service: Service) -> tuple[int, int]:
     place = _place(await run.worker.run(run.store.meta, name))
     importing = Importing(run, service.name)
     while True:
-        digests, following = await _feed(service, "changes", place)
+        digests, following = await ask(service, methodcaller("changes", place))
         if not digests:
             break
         news = await run.worker.run(_news, run, service.name, digests)
         for at in range(0, len(news), _PAGE):
-            payloads: list[Payload] = await _feed(service, "payloads", news[at : at + _PAGE])
+            payloads: list[Payload] = await ask(service, methodcaller("payloads", news[at : at + _PAGE]))
             sound = [payload for payload in payloads if content_hash(payload.content) == payload.content_hash]
             new, other = await run.worker.run(importing.take, sound)
             learned, changed = learned + new, changed + other
@@ -182,7 +167,8 @@ async def push_patterns(run: Run, service: Service, delivered: Delivered) -> Non
     if not rows and not gone:
         return
     try:
-        await _feed(service, "put_patterns", Counted(rows, files, whole=not since), gone)
+        counted = Counted(rows, files, whole=not since)
+        await ask(service, methodcaller("put_patterns", counted, gone), stores=True)
     except ServiceError as error:
         delivered.failure = error
         return
@@ -201,13 +187,6 @@ def _changed_patterns(run: Run, since: int) -> tuple[list[PatternRow], list[str]
     last = max([since, *(row[-1] for row in found), *(row[1] for row in gone)])
     files = frozenset(campaigns_here(run.store.connection))
     return [PatternRow(*row[:-1]) for row in found], [row[0] for row in gone], files, last
-
-
-async def _feed(service: Service, method: str, *arguments: object) -> Any:  # noqa: ANN401  # of whichever method
-    """Call a method of the shared store, under the guard that stands around it."""
-    if isinstance(service, Guarded):
-        return await service.ask(lambda inner: getattr(inner, method)(*arguments), stores=method.startswith("put_"))
-    return await getattr(cast("Feed", service), method)(*arguments)
 
 
 def _place(text: str) -> Any:  # noqa: ANN401  # the store's own place: (moment, id)

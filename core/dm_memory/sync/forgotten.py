@@ -7,14 +7,14 @@ files, and a look at the bytes that are left.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Sequence
-from functools import partial
+from collections.abc import Collection, Sequence
+from operator import methodcaller
 from typing import Any
 
 from dm_memory.errors import ServiceError
 from dm_memory.findings import Finding, Severity
 from dm_memory.services.protocol import Service, unexpected
-from dm_memory.services.resilience import Guarded
+from dm_memory.services.resilience import ask
 from dm_memory.store import outbox
 from dm_memory.store.forgetting import (
     PENDING,
@@ -95,10 +95,10 @@ async def settle(run: Run, service: Service) -> None:
     if service.capabilities.shared and (debts.forget or debts.restore):
         key = await _shared_key(run, service)
         if debts.restore:
-            await _ask(service, lambda store: store.restore(debts.restore))
+            await ask(service, methodcaller("restore", debts.restore))
         macs = {id_: content_mac(key, digest) for id_, digest in debts.forget.items()}
         if macs:
-            await _ask(service, lambda store: store.forget(macs))
+            await ask(service, methodcaller("forget", macs))
     elif debts.again:
         await service.delete(debts.again)
     if debts.again or debts.forget or debts.restore:
@@ -114,7 +114,7 @@ def _settled(run: Run, service: Service, again: Collection[str]) -> None:
 async def _shared_key(run: Run, service: Service) -> bytes:
     """Return the team's key, and make it the one of new tombstones here."""
     proposal = await run.worker.run(_own_key, run)
-    key: bytes = await _ask(service, lambda store: store.shared_key(proposal))
+    key: bytes = await ask(service, methodcaller("shared_key", proposal))
     if key != proposal:
         await run.worker.run(_adopt, run, key)
     return key
@@ -137,7 +137,7 @@ async def _read_tombstones(run: Run, service: Service) -> None:
     place: Any = (int(text.partition("/")[0]), text.partition("/")[2]) if text else None
     stones: list[Any] = []
     while True:
-        page, following = await _ask(service, partial(_tombstones, place))
+        page, following = await ask(service, methodcaller("tombstones", place))
         stones += page
         if following is None:
             break
@@ -156,10 +156,6 @@ def _note_removed(run: Run, service: str, ids: Sequence[str]) -> None:
     """Expect nothing any more of entries that another machine removed, as duplicates: they must not come back there."""
     with run.store.transaction() as connection:
         outbox.drop(connection, service, ids)
-
-
-async def _tombstones(place: Any, store: Any) -> Any:  # noqa: ANN401  # the store's own
-    return await store.tombstones(place)
 
 
 def _bury(run: Run, service: Service, key: bytes, stones: Sequence[Any]) -> None:
@@ -210,10 +206,3 @@ def purge(run: Run, texts: Sequence[Text], *, knows: str = "") -> Traces:
     traces.cleaned[:0] = cleaned
     store.set_meta(PENDING, "")
     return traces
-
-
-async def _ask(service: Service, call: Callable[[Any], Any]) -> Any:  # noqa: ANN401  # of whichever method
-    """Call a method of a shared store, under the guard that stands around it."""
-    if isinstance(service, Guarded):
-        return await service.ask(call)
-    return await call(service)

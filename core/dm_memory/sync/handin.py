@@ -22,6 +22,7 @@ from dm_memory.store.journal import Journal
 from dm_memory.sync.exclude import Excluder
 from dm_memory.sync.payloads import Preparer, guard_hits
 from dm_memory.sync.storing import record_of
+from dm_memory.text.folding import is_blank
 from dm_memory.text.hashing import content_hash
 
 __all__ = [
@@ -40,8 +41,9 @@ FORGOTTEN = "forgotten"
 
 
 def clean_text(text: str) -> str:
-    """Return a text that every store takes: no NUL, lone surrogates replaced, no white space around it."""
-    return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8").strip()
+    """Return a text that every store takes: no NUL, lone surrogates replaced, no white space around; "" if invisible."""
+    clean = text.replace("\0", "").encode("utf-8", "replace").decode("utf-8").strip()
+    return "" if is_blank(clean) else clean
 
 
 def learnings_as_items(

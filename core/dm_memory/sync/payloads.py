@@ -1,4 +1,4 @@
-"""From an item to what a layer may store: guarded, flagged, tagged, hashed. The hot path of a first sync."""
+"""From an item to what may be stored: guarded, flagged, tagged, hashed. The hot path of a first sync."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CACHED_TAG_SETS = 1024
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """An item as it may leave for the registry and the layers.
+    """An item as the store and the services may have it.
 
     Attributes:
         item: The item as its source states it; its content and facts are NOT masked and must not be stored.
@@ -116,7 +116,7 @@ class Preparer:
         return (facts if kept is None else kept), hits
 
     def clean_tags(self, given: tuple[str, ...]) -> tuple[tuple[str, ...], Hits]:
-        """Normalise given tags; a tag that holds personal data or a credential is left out and counted."""
+        """Normalise given tags; a tag that contains personal data or a credential is left out and counted."""
         known = self._tag_sets.get(given)
         if known is not None:
             return known

@@ -19,6 +19,7 @@ from dm_memory.requests import Progress, SyncRequest
 from dm_memory.results import GuardHit, SyncResult
 from dm_memory.store import outbox
 from dm_memory.store.database import Store, open_copy, store_errors
+from dm_memory.store.files import remove_leftovers
 from dm_memory.store.forgetting import Forgotten
 from dm_memory.store.home_0_2 import is_home_0_2
 from dm_memory.store.importing import restate_facts
@@ -42,7 +43,8 @@ from dm_memory.sync.reading import Chunk, Reading
 from dm_memory.sync.retiring import forget_files, reread, retire
 from dm_memory.sync.run import Delivered, Environment, Run
 from dm_memory.sync.storing import SourceItems, Storing
-from dm_memory.sync.unassigned import take_unassigned, unassigned
+from dm_memory.sync.unassigned import FOLDER, take_unassigned, unassigned
+from dm_memory.text.tags import checked_tags
 from dm_memory.text.timestamps import to_iso
 
 __all__ = ["model_in_use", "sync_brand"]
@@ -68,6 +70,8 @@ async def sync_brand(
         await progress(f"Reading {brand}'s profile and guidelines", 0, 0)
         context = await worker.run(load_context, env.home, brand, env.limits)
         brought = await worker.run(_hand_in, env, request, brand, context)
+        for tags in (request.tags, request.untag):  # what was handed in is safe: the next sync stores it
+            checked_tags(tags)
         for damaged in (False, True):
             try:
                 opened = _open(env, request, brand, context, worker, progress, stop, damaged=damaged)
@@ -119,7 +123,10 @@ def _take_unassigned(env: Environment, request: SyncRequest, brand: str, brought
     root = env.home.root
     try:
         waiting = unassigned(root)
-        if not waiting or request.dry_run:
+        if request.dry_run:
+            return
+        remove_leftovers(root / FOLDER)
+        if not waiting:
             return
         if request.brand or env.home.brands() == (brand,):
             take_unassigned(root, Journal(env.home.memory_dir(brand)))

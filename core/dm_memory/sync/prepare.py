@@ -36,6 +36,7 @@ from dm_memory.sync.run import Environment, Run
 from dm_memory.sync.storing import SourceItems, Storing, record_of
 from dm_memory.sync.writing import Writing
 from dm_memory.text.hashing import script_hash
+from dm_memory.text.tags import checked_tags
 from dm_memory.text.timestamps import Clock, from_iso, to_iso
 
 __all__ = ["prepare_payload"]
@@ -93,6 +94,7 @@ def _check(request: PrepareRequest, env: Environment) -> None:
         message = f"The content is {len(text):,} characters long; at most {limit:,} can be stored."
         raise InputError(message, "Shorten it, or split it into several payloads.")
     _check_expiry(request.expires_at, env.clock)
+    checked_tags(request.tags)
     if len(request.related) > _MAX_RELATED:
         raise InputError(f"related has more than {_MAX_RELATED} entries.", "Pass the most important ones.")
 

@@ -1,4 +1,4 @@
-"""What a run would deliver: each service is asked for its room, so that a refused key shows; nothing is sent."""
+"""What a run would deliver: each service's quota is checked, so that a refused key shows; nothing is sent."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def _preview(run: Run, service: Service) -> tuple[str, Delivered]:
 
 
 def _due(run: Run, service: Service) -> tuple[int, tuple[Mapping[str, Any], ...]]:
-    """Return how much room the planned entries need, and some of them as the service would get them."""
+    """Return how much quota the planned entries need, and some of them as the service would get them."""
     needed = 0
     shown: list[Mapping[str, Any]] = []
     after = ""

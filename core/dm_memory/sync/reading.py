@@ -77,7 +77,7 @@ class Reading:
         return [path for path in self._records if path not in present and self.listing.tells_absence(path)]
 
     def staying(self) -> list[Finding]:
-        """Return a finding for each file that is gone while its entries stay: it rolls, or a placeholder stands for it."""
+        """Return a finding for each file that is gone while its entries stay: it rolls, or has a placeholder."""
         present = {file.path for file in self.listing.files}
         gone = [path for path in self._records if path not in present and self._records[path].items]
         retired = {path for (path,) in self._run.store.rows("SELECT DISTINCT path FROM sightings")}

@@ -247,7 +247,7 @@ class Storing:
         return touched
 
     def _digest(self, item: Item) -> str:
-        """Return what tells an item, and the way items are prepared, from what it was."""
+        """Return what changes if an item changes, or the way items are prepared."""
         known = self._digests.get(id(item))
         if known is not None:
             return known[1]

@@ -71,7 +71,7 @@ class Flags:
         self._index = TermIndex(Term(flag.word, flag.label, exact_case=_is_code(flag)) for flag in flags)
 
     def find(self, text: str, words: Words) -> tuple[Flag, ...]:
-        """Return what ``text`` holds, in a stable order; ``words`` are ``words_of(text)``."""
+        """Return the flags of ``text``, in a stable order; ``words`` are ``words_of(text)``."""
         found = self._index.find(text, words)
         return tuple(self._flags[label] for label in sorted(found)) if found else ()
 
@@ -96,7 +96,7 @@ def _finding(flag: Flag, key: str) -> Finding:
 
 
 def compliance_note(context: TaggingContext) -> str:
-    """Return what holds for the brand: its regulation, and the privacy laws of its target markets; "" for nothing."""
+    """Return what applies to the brand: its regulation, and the privacy laws of its target markets; "" for nothing."""
     named: dict[str, list[str]] = {}
     for market in context.target_markets:
         for law in laws_of(market):

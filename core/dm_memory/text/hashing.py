@@ -6,11 +6,11 @@ The content hash covers the text as a reader sees it. Left out, so that a change
 * line ends and every other white space: runs count as one space, outer white space as none. An editor that re-wraps a
   guideline changed nothing that is worth remembering.
 
-The metadata hash covers what a layer stores beside the text. Left out:
+The metadata hash covers what a service stores beside the text. Left out:
 
 * ``created_at``: says when memory first met the item, not what the item is;
 * ``version`` and ``updated_from``: follow from the content hash; in the hash they would change it for ever;
-* ``origin``: a file that is renamed tells nothing new (and layers do not store it);
+* ``origin``: a file that is renamed says nothing new (and services do not store it);
 * ``id``, ``brand`` and ``key``: identity, compared apart.
 """
 

@@ -5,9 +5,9 @@ the old text and stores the new one. So a pair needs likeness and must not diffe
 
 * Candidates are mutual best by their sets of words (stop words count a quarter, scripts without spaces are cut into
   pairs of characters); a tie is no match, and texts that name different channels or periods are no candidates.
-* Then the words that count are aligned. One or two words in the place of as many others are another subject, unless the
-  text is long and no name changed: lists of findings are full of such pairs, and no rule on words tells them from a
-  synonym. A corrected figure is an edit if nothing else was replaced, an added or removed "not" as well.
+* Then the words that count are aligned. One or two words in the place of as many others are another subject, unless
+  the text is long and no name changed: lists of findings are full of such pairs, and no rule on words separates them
+  from a synonym. A corrected figure is an edit if nothing else was replaced, an added or removed "not" as well.
 
 ``docs/decisions/0026-likeness.md`` has the thresholds and the pairs that chose them.
 """

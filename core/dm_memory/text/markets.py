@@ -1,4 +1,4 @@
-"""Markets: the names they go by, and the privacy laws that hold in them.
+"""Markets: the names they go by, and the privacy laws that apply in them.
 
 Codes are ISO 3166-1 (countries) and 3166-2 (parts of the US). The laws are named as marketers meet them; this is a
 reminder, not legal advice.
@@ -161,7 +161,7 @@ def _markets_in(market: str) -> tuple[str, ...]:
 
 
 def laws_of(market: str) -> tuple[str, ...]:
-    """Return the privacy laws that hold in ``market`` as a profile writes it, or an empty tuple where none is known."""
+    """Return the privacy laws that apply in ``market`` as a profile writes it; an empty tuple if none is known."""
     return tuple(dict.fromkeys(law for known in _markets_in(market) for law in _MARKETS[known][0]))
 
 

@@ -155,13 +155,13 @@ def checked_tags(tags: Iterable[str]) -> tuple[str, ...]:
                 f"The tag that starts with {tag[:20]!r} is too long.", f"Use at most {MAX_TAG_CHARS} characters."
             )
         if normalise_tag(tag) is None:
-            raise InputError(f"The tag {tag!r} holds no letter or digit.", "Leave it out or name it.")
+            raise InputError(f"The tag {tag!r} has no letter or digit.", "Leave it out or name it.")
     return normalise_tags(given)
 
 
 @lru_cache(maxsize=16384)
 def _tag(dimension: str, value: str) -> str | None:
-    """Return ``dimension:value``, or None where the value holds nothing a tag can hold."""
+    """Return ``dimension:value``, or None if the value has nothing a tag can contain."""
     slug = (normalise_tag(value.replace(":", "-")) or "")[:_MAX_VALUE_CHARS].strip(_EDGES)
     return f"{dimension}:{slug}" if slug else None
 

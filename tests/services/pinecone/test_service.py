@@ -44,7 +44,6 @@ def test_it_says_where_it_is_and_never_with_what_key(fake: FakeServer, make: Mak
     assert service.name == "vector@pinecone:api.pinecone.io/dm-memory"
     assert make().name == f"vector@pinecone:{fake.url.removeprefix('http://')}/dm-memory"
     assert service.engine == "Pinecone (dm-memory)"
-    assert service.capabilities.sized
     assert KEY not in repr(vars(service))
 
 

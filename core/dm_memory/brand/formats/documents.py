@@ -70,7 +70,7 @@ def read_document(file: SourceFile, data: bytes) -> Document:
 
 
 def looks_encoded_twice(data: bytes) -> bool:
-    """Return whether ``data`` may hold text that was encoded twice."""
+    """Return whether ``data`` may contain text that was encoded twice."""
     return (b"\xc3" in data or b"\\u00" in data) and _TWICE.search(data) is not None
 
 
@@ -98,7 +98,7 @@ def _json_by_hand(text: str, path: str) -> Document:
     except RecursionError:
         raise broken(path, "is nested too deeply") from None
     except ValueError:
-        raise broken(path, "holds a number that is too long") from None
+        raise broken(path, "contains a number that is too long") from None
     if several and (lines := _several_values(text)):
         return Document(lines)
     found = read_leniently(text) if len(text) <= _MAX_LENIENT else None

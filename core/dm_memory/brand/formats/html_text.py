@@ -40,7 +40,7 @@ _HEADING_LEVEL = re.compile(r"h([1-6])")
 
 
 def has_markup(text: str) -> bool:
-    """Return whether a Markdown text holds HTML or JSX that a reader should not see."""
+    """Return whether a Markdown text contains HTML or JSX that a reader should not see."""
     return ("<" in text or "&" in text) and (_MARKUP.search(text) is not None or _COMPONENT.search(text) is not None)
 
 

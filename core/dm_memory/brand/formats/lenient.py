@@ -85,7 +85,7 @@ class Lenient:
 
 
 def read_leniently(text: str) -> Lenient | None:
-    """Return what ``text`` holds, or None if it is no JSON in any spelling (or nested too deeply)."""
+    """Return the value of ``text``, or None if it is no JSON in any spelling (or nested too deeply)."""
     found = Lenient()
     start = 0
     if text.lstrip()[:1] not in {"{", "["} and (fence := _FENCE.search(text)):

@@ -11,10 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
-from dm_memory.brand.formats.documents import looks_encoded_twice
 from dm_memory.brand.files import decode_text
+from dm_memory.brand.formats.documents import looks_encoded_twice
 from dm_memory.brand.formats.markdown import Section, front_matter, sections
-from dm_memory.brand.parsed import Collector, SourceFile
 from dm_memory.brand.formats.tables import markdown_tables, table_pieces
 from dm_memory.brand.formats.text import (
     capitalised,
@@ -28,6 +27,7 @@ from dm_memory.brand.formats.text import (
     stamp,
     title_of,
 )
+from dm_memory.brand.parsed import Collector, SourceFile
 from dm_memory.findings import Finding, Severity
 from dm_memory.items import ContentType, Facts, Value
 from dm_memory.text.dates import dates_in_heading

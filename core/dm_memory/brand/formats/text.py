@@ -1,4 +1,4 @@
-"""Readable text out of whatever JSON a brand file holds: the words that are remembered, embedded and searched."""
+"""Readable text out of whatever JSON a brand file contains: the words that are remembered, embedded and searched."""
 
 from __future__ import annotations
 

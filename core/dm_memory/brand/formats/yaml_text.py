@@ -1,4 +1,4 @@
-"""YAML as values that JSON could hold: no dates or "no" turned into something else, no objects, no endless aliases."""
+"""YAML as values that JSON has as well: no dates or "no" turned into something else, no objects, no endless aliases."""
 
 from __future__ import annotations
 

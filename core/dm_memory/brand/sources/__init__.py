@@ -1,4 +1,4 @@
-"""Which of a brand's files hold items, which parser reads each, and why the others are not read.
+"""Which of a brand's files contain items, which parser reads each, and why the others are not read.
 
 Nothing is passed over in silence: each file below the brand is a source, a known log or index, litter, or named as
 unread with the reason and what to do.
@@ -11,23 +11,23 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dm_memory.brand.conflicts import original_of, placeholder_of
+from dm_memory.brand.context import BrandContext
+from dm_memory.brand.files import Limits, read_inside, read_outside, stays_inside
+from dm_memory.brand.formats.pages import Target
+from dm_memory.brand.home import Home
+from dm_memory.brand.parsed import Collector, ParsedFile, SourceFile, SourceKind
 from dm_memory.brand.sources.approvals import parse_approvals
 from dm_memory.brand.sources.assets import parse_asset
 from dm_memory.brand.sources.audiences import parse_audiences
 from dm_memory.brand.sources.campaign_pages import parse_campaign_page
 from dm_memory.brand.sources.campaigns import parse_campaign
 from dm_memory.brand.sources.competitors import parse_competitors
-from dm_memory.brand.conflicts import original_of, placeholder_of
-from dm_memory.brand.context import BrandContext
-from dm_memory.brand.files import Limits, read_inside, read_outside, stays_inside
 from dm_memory.brand.sources.geo import parse_geo
 from dm_memory.brand.sources.guidelines import parse_file, parse_guideline
-from dm_memory.brand.home import Home
 from dm_memory.brand.sources.insights import parse_insights
 from dm_memory.brand.sources.intelligence import parse_intelligence
 from dm_memory.brand.sources.metrics import parse_metrics
-from dm_memory.brand.formats.pages import Target
-from dm_memory.brand.parsed import Collector, ParsedFile, SourceFile, SourceKind
 from dm_memory.brand.sources.performance import parse_performance
 from dm_memory.brand.sources.profile_entries import parse_context_page, parse_profile
 from dm_memory.brand.sources.signals import parse_signals
@@ -258,7 +258,7 @@ def read_source(
 
 
 def parse_source(file: SourceFile, data: bytes, context: BrandContext, limits: Limits) -> ParsedFile:
-    """Return the items that ``data``, the bytes of ``file``, holds.
+    """Return the items in ``data``, the bytes of ``file``.
 
     Raises:
         BrandFileError: The file as a whole is unusable. A malformed entry is a finding and stops only itself.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dm_memory.brand.context import BrandContext
 from dm_memory.brand.files import Limits
-from dm_memory.brand.sources.guidelines import parse_file
 from dm_memory.brand.formats.pages import Target
 from dm_memory.brand.parsed import Collector, ParsedFile, SourceFile
+from dm_memory.brand.sources.guidelines import parse_file
 from dm_memory.items import ContentType, Kind
 
 __all__ = ["parse_asset"]

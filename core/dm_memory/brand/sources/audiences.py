@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dm_memory.brand.context import BrandContext
 from dm_memory.brand.files import Limits
-from dm_memory.brand.parsed import Collector, ParsedFile, SourceFile
-from dm_memory.brand.records import date_of, first_label, lines_of, open_records, records_in
 from dm_memory.brand.formats.text import fields_of, inline, labels, slug_of, title_of
 from dm_memory.brand.formats.units import with_units
+from dm_memory.brand.parsed import Collector, ParsedFile, SourceFile
+from dm_memory.brand.records import date_of, first_label, lines_of, open_records, records_in
 from dm_memory.items import ContentType, Kind, Value
 
 __all__ = ["parse_audiences"]
@@ -63,7 +63,7 @@ def _panel(collector: Collector, panel: dict[str, object], context: BrandContext
     return collector.result(len(segments))
 
 
-def _add(  # noqa: PLR0917  # one call a kind of audience
+def _add(  # one call a kind of audience
     collector: Collector, key: str, heading: str, lines: list[str], fields: dict[str, object], date: str
 ) -> None:
     facts: dict[str, Value] = {"insight_type": "audience", "insight_source": "audiences", "name": heading[:200]}

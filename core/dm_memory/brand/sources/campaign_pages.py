@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dm_memory.brand.sources.campaigns import is_about_lessons
 from dm_memory.brand.context import BrandContext
 from dm_memory.brand.files import Limits
 from dm_memory.brand.formats.markdown import Section, bullets
 from dm_memory.brand.formats.pages import Page, filled, front_text, read_page
-from dm_memory.brand.parsed import Collector, ParsedFile, SourceFile
 from dm_memory.brand.formats.text import canonical, is_placeholder, label, says_something, title_of
+from dm_memory.brand.parsed import Collector, ParsedFile, SourceFile
+from dm_memory.brand.sources.campaigns import is_about_lessons
 from dm_memory.items import ContentType, Kind, Value
 from dm_memory.text.channels import channels_named
 from dm_memory.text.dates import dates_in_heading
@@ -71,7 +71,7 @@ def _add_section(collector: Collector, page: Page, section: Section, order: str)
         _add(collector, page, path, f"{title}:\n{rest.strip()}", last, recorded_at)
 
 
-def _add(  # noqa: PLR0917  # one item
+def _add(  # one item
     collector: Collector, page: Page, path: str, content: str, section: str, recorded_at: str, *, in_list: bool = False
 ) -> None:
     campaign_id = page.facts["campaign_id"]

@@ -11,9 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from dm_memory.brand.context import BrandContext
-from dm_memory.brand.formats.documents import read_document
 from dm_memory.brand.files import Limits, broken
-from dm_memory.brand.parsed import Collector, ParsedFile, SourceFile
+from dm_memory.brand.formats.documents import read_document
 from dm_memory.brand.formats.text import (
     NestedTooDeeplyError,
     block,
@@ -31,6 +30,7 @@ from dm_memory.brand.formats.text import (
     words,
 )
 from dm_memory.brand.formats.units import is_metric, with_units
+from dm_memory.brand.parsed import Collector, ParsedFile, SourceFile
 from dm_memory.findings import Severity
 from dm_memory.items import ContentType, Kind, Value
 from dm_memory.text.channels import channels_named
@@ -125,7 +125,7 @@ def parse_campaign(file: SourceFile, data: bytes, context: BrandContext, limits:
     """Return the items of a campaign file: one campaign, a list of them, or several by their ids.
 
     Raises:
-        BrandFileError: The file can't be read, or holds no campaign.
+        BrandFileError: The file can't be read, or contains no campaign.
     """
     document = read_document(file, data)
     collector = Collector(file, Kind.CAMPAIGN, limits, findings=document.findings, whole=document.whole)

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from dm_memory.brand.context import BrandContext
 from dm_memory.brand.files import Limits
+from dm_memory.brand.formats.text import NestedTooDeeplyError, fields_of, inline, is_empty, slug_of, title_of, words
 from dm_memory.brand.parsed import Collector, ParsedFile, SourceFile
 from dm_memory.brand.records import date_of, first_label, lines_of, open_records, records_in
-from dm_memory.brand.formats.text import NestedTooDeeplyError, fields_of, inline, is_empty, slug_of, title_of, words
 from dm_memory.items import ContentType, Kind, Value
 
 __all__ = ["parse_competitors"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dm_memory.brand.context import BrandContext
 from dm_memory.brand.files import Limits
+from dm_memory.brand.formats.text import fields_of, inline, title_of, words
 from dm_memory.brand.parsed import Collector, ParsedFile, SourceFile
 from dm_memory.brand.records import date_of, first_label, lines_of, open_records, records_in
-from dm_memory.brand.formats.text import fields_of, inline, title_of, words
 from dm_memory.items import ContentType, Kind, Value
 
 __all__ = ["parse_geo"]

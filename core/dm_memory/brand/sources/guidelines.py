@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dm_memory.brand.context import BrandContext
-from dm_memory.brand.formats.documents import read_document
 from dm_memory.brand.files import Limits, decode_text
+from dm_memory.brand.formats.documents import read_document
 from dm_memory.brand.formats.pages import Target, add_sections, read_page, without_double_encoding
-from dm_memory.brand.parsed import Collector, ParsedFile, SourceFile, SourceKind
 from dm_memory.brand.formats.tables import read_table, table_pieces
 from dm_memory.brand.formats.text import (
     NestedTooDeeplyError,
@@ -18,6 +17,7 @@ from dm_memory.brand.formats.text import (
     word_set,
     words,
 )
+from dm_memory.brand.parsed import Collector, ParsedFile, SourceFile, SourceKind
 from dm_memory.items import ContentType, Kind
 
 __all__ = ["parse_file", "parse_guideline"]

@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 
 from dm_memory.brand.context import BrandContext
-from dm_memory.brand.formats.documents import read_document
 from dm_memory.brand.files import Limits, broken
-from dm_memory.brand.parsed import Collector, ParsedFile, SourceFile
+from dm_memory.brand.formats.documents import read_document
 from dm_memory.brand.formats.text import (
     NestedTooDeeplyError,
     block,
@@ -22,6 +21,7 @@ from dm_memory.brand.formats.text import (
     says_something,
 )
 from dm_memory.brand.formats.units import with_units
+from dm_memory.brand.parsed import Collector, ParsedFile, SourceFile
 from dm_memory.items import ContentType, Kind, Value
 from dm_memory.text.dates import read_date
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dm_memory.brand.context import BrandContext
 from dm_memory.brand.files import Limits
-from dm_memory.brand.parsed import Collector, ParsedFile, SourceFile
-from dm_memory.brand.records import date_of, first_label, lines_of, open_records
 from dm_memory.brand.formats.text import capitalised, fields_of, inline, slug_of, stamp, title_of
 from dm_memory.brand.formats.units import with_units
+from dm_memory.brand.parsed import Collector, ParsedFile, SourceFile
+from dm_memory.brand.records import date_of, first_label, lines_of, open_records
 from dm_memory.items import ContentType, Kind, Value
 from dm_memory.text.dates import dates_in_heading
 
@@ -71,11 +71,10 @@ def _figures(
 
 
 def _growth(collector: Collector, fields: dict[str, object], date: str) -> None:
-    """A model is known by its name: the newest file of it is its state. Of a projection its end is told."""
+    """A model is known by its name: the newest file of it is its state. Of a projection its end is kept."""
     name = first_label(fields, "name") or title_of(collector.file.stem)
     lines = [f"Growth model {name}"]
-    told = {key: value for key, value in fields.items() if key != "name" and not _is_series(value)}
-    lines += lines_of(told)
+    lines += lines_of({key: value for key, value in fields.items() if key != "name" and not _is_series(value)})
     for key, value in fields.items():
         if _is_series(value) and isinstance(value, list):
             lines.append(f"{capitalised(key)}, the last of {len(value)}: {inline(value[-1])}")

@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from dm_memory.brand.files import BrandFileError, Limits, broken, parse_json, stays_inside
-from dm_memory.brand.parsed import ParsedFile
 from dm_memory.brand.formats.text import is_empty, label, labels, stamp
+from dm_memory.brand.parsed import ParsedFile
 from dm_memory.findings import Finding, Severity
 from dm_memory.items import ContentType, Item, Kind, Priority, Source, Value
 
@@ -36,7 +36,7 @@ class PendingFiles:
 
 
 def pending_files(memory_dir: Path) -> PendingFiles:
-    """Return what waits in ``memory_dir/pending``; a missing folder holds nothing.
+    """Return what waits in ``memory_dir/pending``; a missing folder is empty.
 
     Raises:
         BrandFileError: The folder can't be listed.
@@ -147,7 +147,7 @@ def _refusal(content: str, path: str, limits: Limits) -> Finding | None:
     if is_empty(content):
         return Finding("empty-text", Severity.INFO, f"{path} has no text; there is nothing to remember.", path=path)
     if len(content) > limits.max_content_chars:
-        message = f"{path} holds {len(content):,} characters, more than the limit of {limits.max_content_chars:,}."
+        message = f"{path} has {len(content):,} characters, more than the limit of {limits.max_content_chars:,}."
         remedy = "Shorten it, or raise DM_MEMORY_MAX_CONTENT_CHARS."
         return Finding("text-too-long", Severity.WARNING, message, remedy, path)
     return None

@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dm_memory.brand.context import BrandContext
-from dm_memory.brand.formats.documents import read_document
 from dm_memory.brand.files import Limits, broken, decode_text
-from dm_memory.brand.parsed import Collector, ParsedFile, SourceFile
+from dm_memory.brand.formats.documents import read_document
 from dm_memory.brand.formats.tables import read_table, table_pieces
 from dm_memory.brand.formats.text import (
     NestedTooDeeplyError,
@@ -27,6 +26,7 @@ from dm_memory.brand.formats.text import (
     words,
 )
 from dm_memory.brand.formats.units import with_units
+from dm_memory.brand.parsed import Collector, ParsedFile, SourceFile
 from dm_memory.items import ContentType, Kind, Value
 from dm_memory.text.dates import dates_in_heading
 

@@ -10,10 +10,7 @@ from collections.abc import Sequence
 
 from dm_memory.brand.context import BrandContext
 from dm_memory.brand.files import Limits, broken
-from dm_memory.brand.sources.guidelines import parse_file
 from dm_memory.brand.formats.pages import Target
-from dm_memory.brand.parsed import Collector, ParsedFile, SourceFile
-from dm_memory.brand.records import date_of, open_records
 from dm_memory.brand.formats.text import (
     NestedTooDeeplyError,
     canonical,
@@ -26,6 +23,9 @@ from dm_memory.brand.formats.text import (
     words,
 )
 from dm_memory.brand.formats.units import with_units
+from dm_memory.brand.parsed import Collector, ParsedFile, SourceFile
+from dm_memory.brand.records import date_of, open_records
+from dm_memory.brand.sources.guidelines import parse_file
 from dm_memory.items import ContentType, Kind, Value
 
 __all__ = ["parse_context_page", "parse_profile"]

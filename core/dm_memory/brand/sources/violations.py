@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dm_memory.brand.context import BrandContext
 from dm_memory.brand.files import Limits
+from dm_memory.brand.formats.text import inline, raw_stamp
 from dm_memory.brand.parsed import ParsedFile, SourceFile
 from dm_memory.brand.records import date_of, first_label, lines_of, open_records, records_in
-from dm_memory.brand.formats.text import inline, raw_stamp
 from dm_memory.items import ContentType, Kind, Value
 from dm_memory.text.hashing import content_hash
 
@@ -16,7 +16,7 @@ _SHOWN = frozenset({"rule", "category", "severity", "content", "text", "suggesti
 
 
 def parse_violations(file: SourceFile, data: bytes, context: BrandContext, limits: Limits) -> ParsedFile:
-    """Return the violations of a file; several of one moment are told apart by their texts.
+    """Return the violations of a file; several of one moment are distinguished by their texts.
 
     Raises:
         BrandFileError: The file can't be read.

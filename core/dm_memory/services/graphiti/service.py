@@ -39,8 +39,8 @@ def _utc_now() -> datetime:
 def group_of(brand: str, group_id: str | None) -> str:
     """Return the Graphiti group of a brand: ``group_id`` if it is given, else one of the brand's name.
 
-    Graphiti takes ASCII letters, digits, ``-`` and ``_``; a name with others is spelled with them, and told apart from
-    others by a digest.
+    Graphiti takes ASCII letters, digits, ``-`` and ``_``; a name with others is spelled with them, and a digest makes
+    it unique.
 
     Raises:
         ConfigurationError: ``group_id`` is none that Graphiti takes.

@@ -1,4 +1,4 @@
-"""What Pinecone's SDK can raise, in our words. Importing this module imports the SDK."""
+"""Translates what Pinecone's SDK can raise. Importing this module imports the SDK."""
 
 from __future__ import annotations
 

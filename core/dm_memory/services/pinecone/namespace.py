@@ -1,4 +1,4 @@
-"""One brand's namespace in an open Pinecone index: each method is a request, or pages of one, in our words.
+"""One brand's namespace in an open Pinecone index: each method is a request or pages of one, errors translated.
 
 Importing this module imports the SDK.
 """

@@ -82,9 +82,7 @@ class PineconeService(ServiceBase):
     """
 
     role = "vector"
-    capabilities = Capabilities(
-        BATCH_RECORDS, BATCH_BYTES, counts=True, lists=True, proposes=True, sized=True, embeds=True
-    )
+    capabilities = Capabilities(BATCH_RECORDS, BATCH_BYTES, counts=True, lists=True, proposes=True, embeds=True)
 
     def __init__(
         self,

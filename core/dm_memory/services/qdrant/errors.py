@@ -1,7 +1,7 @@
-"""What qdrant-client can raise, in our words.
+"""Translates what qdrant-client can raise.
 
 The status codes are the server's own (``src/actix/helpers.rs``): 408 it ran out of time itself, 403 a key without
-rights or locked storage, 409 a name that is taken, 429 the rate limits of strict mode, 507 no room. Limits of strict
+rights or locked storage, 409 a name that is taken, 429 the rate limits of strict mode, 507 no space. Limits of strict
 mode and a full disk come as 400 and 500, so there its words decide the class; they go no further.
 """
 

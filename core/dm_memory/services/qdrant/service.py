@@ -96,9 +96,7 @@ class QdrantService(ServiceBase):
         self.brand = brand
         self.name = f"vector@qdrant:{place}/{collection}"
         self.engine = f"Qdrant ({host})"
-        self.capabilities = Capabilities(
-            batch_items_of(embedder), counts=True, lists=True, proposes=True, rebuilds=True, embeds=True
-        )
+        self.capabilities = Capabilities(batch_items_of(embedder), counts=True, lists=True, proposes=True, embeds=True)
         self.faults = Faults(
             "Qdrant", host, "QDRANT_API_KEY", "QDRANT_URL", "the cluster's page in the Qdrant Cloud console"
         )

@@ -78,7 +78,7 @@ class HranaClient:
 
     @property
     def place(self) -> str:
-        """The server's name with what else tells databases apart, for people: port and path."""
+        """The server's name with what else distinguishes databases, for people: port and path."""
         parts = urlsplit(self._base)
         return parts.netloc + parts.path
 

@@ -74,7 +74,7 @@ class Engine(Protocol):
 
     @property
     def name(self) -> str:
-        """For people: ``memory.db``, ``Turso (host:port)``. It tells one server from another."""
+        """For people: ``memory.db``, ``Turso (host:port)``. It distinguishes one server from another."""
 
     @property
     def remote(self) -> bool:

@@ -225,7 +225,7 @@ def recognise(found: Mapping[str, Sequence[str]]) -> Layout | None:
     """Return the layout of a database with these tables and columns; None if it is nobody's that we know."""
     if not set(found) - {_META_TABLE}:
         return EMPTY
-    # Other columns than these may differ from version to version of our own; the schema's number tells which.
+    # Other columns than these may differ from version to version of our own; the schema's number says which.
     if _has(found, {_META_TABLE: {"name", "value"}, **{table.value: {"id", "updated_at", "brand"} for table in Table}}):
         return _own(found)
     if _has(found, {"episodes": {"episode_id", "start_time", "created_at"}}):

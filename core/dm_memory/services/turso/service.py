@@ -208,7 +208,7 @@ class TursoService(ServiceBase):
         return {str(row[0]): StoredRecord(str(row[0]), str(row[3]), str(row[4])) for row in rows}
 
     async def delete(self, ids: Sequence[str]) -> None:
-        """Remove episodes: as duplicates, or because they are nowhere any more. See ``forget`` for what is forgotten."""
+        """Remove episodes: duplicates, or those that are nowhere any more. See ``forget`` for what is forgotten."""
         await self.store.delete(Table.EPISODES, ids)
 
     async def entries(self, after: str | None, limit: int) -> tuple[list[Payload], str | None]:
@@ -356,7 +356,7 @@ def _shared_store(url: str, token: SecretStr | None, brand: str, timeout: float)
 
 
 def _place(url: str) -> str:
-    """Return host, port and path of a URL: what tells one database from another, without a password in it."""
+    """Return host, port and path of a URL: what distinguishes one database from another, without a password in it."""
     parts = urlsplit(url)
     return f"{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
 

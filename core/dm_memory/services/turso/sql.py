@@ -36,7 +36,7 @@ __all__ = [
     "upsert_steps",
 ]
 
-# Statements hold names of tables and columns out of a layout, whose names are checked there, and question marks.
+# Statements contain names of tables and columns out of a layout, whose names are checked there, and question marks.
 # ruff: noqa: S608
 
 _ROWS_PER_STATEMENT = 32

@@ -36,7 +36,7 @@ def encode_statement(statement: Statement, *, want_rows: bool = True) -> dict[st
     """Return a statement in Hrana's JSON.
 
     Raises:
-        ServiceError: Class validation: a number SQLite can't hold.
+        ServiceError: Class validation: a number SQLite can't store.
     """
     return {"sql": statement.sql, "args": [_encode(value) for value in statement.arguments], "want_rows": want_rows}
 
