@@ -35,10 +35,10 @@ from dm_memory.results import (
 )
 from dm_memory.services.protocol import Service
 from dm_memory.settings import Settings
+from dm_memory.sync.handin.prepare import prepare_payload
+from dm_memory.sync.handin.unassigned import keep_unassigned
 from dm_memory.sync.pipeline import sync_brand
-from dm_memory.sync.prepare import prepare_payload
 from dm_memory.sync.run import Environment
-from dm_memory.sync.unassigned import keep_unassigned
 from dm_memory.text.timestamps import Clock, from_iso, to_iso, utc_now
 
 if TYPE_CHECKING:

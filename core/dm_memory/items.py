@@ -88,7 +88,7 @@ class Item:
         rolling: True where entries leave their file without having been deleted (insights, violations).
         source_updated_at: When the source says it was last changed; of several files that state one key, the newest
             counts. "" is older than any moment.
-        author: Who handed it in, where that is known.
+        author: Who handed it in, if that is known.
     """
 
     key: str

@@ -99,7 +99,7 @@ class Failure:
     message: str
     remedy: str
     code: str = ""
-    layer: str = ""
+    service: str = ""
     attempts: int = 1
     next_attempt_at: str = ""
 
@@ -114,7 +114,7 @@ class ItemOutcome:
         planned: True in a dry run for what a real run would store.
         batch_tags: Those among ``tags`` that the caller gave.
         before: What a changed entry said, its type and its tags, if they changed: for "old -> new".
-        reason: Why it was skipped, or what made it due; "" where the action says it all.
+        reason: Why it was skipped, or what made it due; "" if the action says it all.
     """
 
     key: str
@@ -246,7 +246,7 @@ class CheckpointState:
     """The brand's sync state after a run, as ``memory/sync-state.json`` contains it.
 
     Attributes:
-        moved: False where a file could not be read or an item failed, so that the checkpoint stayed.
+        moved: False if a file could not be read or an item failed, so that the checkpoint stayed.
         last_complete_sync_at: When everything was last known to be stored, ISO-8601, or "".
         total_items: Distinct entries in memory.
         delta: Entries more than before the run.
@@ -408,7 +408,7 @@ class MigrateResult:
         due: Entries the target lacked, or had otherwise, when it began.
         stored: Entries the target confirmed: stored now, or found there as they should be.
         expected: Entries that should be in the target afterwards.
-        held: Entries the target counts, or None if it can't count them.
+        counted: Entries the target counts, or None if it can't count them.
         sampled / differing: Entries read back afterwards, and those among them that are not as they should be.
     """
 
@@ -419,7 +419,7 @@ class MigrateResult:
     stored: int
     failed: int
     expected: int
-    held: int | None
+    counted: int | None
     sampled: int
     differing: int
     stopped: bool
@@ -429,8 +429,8 @@ class MigrateResult:
 
     @property
     def is_complete(self) -> bool:
-        """True where everything is in the target, and what was read back is as it should be."""
-        short = self.held is not None and self.held < self.expected
+        """True if everything is in the target, and what was read back is as it should be."""
+        short = self.counted is not None and self.counted < self.expected
         return not (self.failure or self.failed or self.differing or self.stopped or short)
 
     @property
@@ -473,8 +473,8 @@ class StatusResult:
         sync_age_seconds: Seconds since the last complete sync, or None.
         failures: The failed items, at most ``settings.report_items``.
         advice: What to do next, one sentence each, the most important first.
-        cache: The local cache of the durable store, or None where there is none.
-        cache_is_stale: True where the cache is older than the time between two storage syncs.
+        cache: The local cache of the durable store, or None if there is none.
+        cache_is_stale: True if the cache is older than the time between two storage syncs.
     """
 
     brand: str

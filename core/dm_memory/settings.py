@@ -36,7 +36,7 @@ class Settings(BaseSettings):
     )
     context_file: Path | None = Field(
         default=None,
-        description="A product-marketing-context.md of other marketing agents, outside of the home, to be read as well.",
+        description="A product-marketing-context.md of other marketing agents, outside of the home, to read as well.",
     )
     embedder: str = Field(
         default="wordllama",
@@ -113,7 +113,7 @@ class Settings(BaseSettings):
     pinecone_host: str | None = Field(
         default=None,
         validation_alias=AliasChoices("pinecone_host", "PINECONE_CONTROLLER_HOST"),
-        description="The address of Pinecone's control plane, where it is not the public one.",
+        description="The address of Pinecone's control plane, if it is not the public one.",
     )
     pinecone_model: str = Field(
         default="multilingual-e5-large", description="The embedding model of an index that dm-memory makes."
@@ -131,7 +131,7 @@ class Settings(BaseSettings):
     supermemory_url: str | None = Field(
         default=None,
         validation_alias=AliasChoices("supermemory_url", "SUPERMEMORY_BASE_URL"),
-        description="The address of Supermemory's interface, where it is not the public one.",
+        description="The address of Supermemory's interface, if it is not the public one.",
     )
     supermemory_limit: int | None = Field(
         default=None,

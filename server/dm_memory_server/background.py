@@ -1,6 +1,6 @@
 """What the server does by itself: load the embedding model behind ``tools/list``, and follow a durable store.
 
-The second only where ``TURSO_DATABASE_URL`` is set. No call waits for either, and none fails with it.
+The second only if ``TURSO_DATABASE_URL`` is set. No call waits for either, and none fails with it.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ def work_of(operation: Operation, given: dict[str, Any], *, every: float | None 
 
 
 def _arguments(operation: Operation, given: dict[str, Any]) -> Arguments:
-    from pydantic import ValidationError  # noqa: PLC0415  # only where something is validated
+    from pydantic import ValidationError  # noqa: PLC0415  # only if something is validated
 
     from dm_memory_tools.schema import argument_words  # noqa: PLC0415  # only for an error
 

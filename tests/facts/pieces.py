@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 
 from dm_memory.facts.model import Fact
 from dm_memory.items import Payload, storage_id
-from dm_memory.store.entities import entities_named
-from dm_memory.store.facts import Stated, remove_facts, retire_facts, store_facts
+from dm_memory.store.facts import Stated, entities_named, remove_facts, retire_facts, store_facts
 from dm_memory.store.history import facts_about, history_of
 from dm_memory.store.schema import MIGRATIONS
 

@@ -82,7 +82,6 @@ FILES = [
 def attempt(call: Callable[[], object]) -> str:
     """Return "" for a call that was served, else the sentences it told; anything but our own errors is a failure."""
     told: list[DmMemoryError] = []
-    told: list[DmMemoryError] = []
     try:
         call()
     except DmMemoryError as error:

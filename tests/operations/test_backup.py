@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from dm_memory.errors import InputError
+from dm_memory.operations import backup as backup_module
 from dm_memory.requests import ForgetRequest, PrepareRequest, SessionLearning
 from dm_memory.search.results import SearchRequest
 from dm_memory.store.database import open_store
@@ -187,6 +188,25 @@ async def test_what_was_handed_in_and_is_in_no_memory_yet_is_not_lost(bench: Ben
     await bench.memory.restore(folder, BRAND)
     await bench.sync()
     assert sorted(bench.texts().values()) == ["handed in", "one"]
+
+
+async def test_what_is_handed_in_while_a_backup_is_put_back_is_not_lost(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.insights("one")
+    await bench.sync()
+    folder = await backup(bench)
+    put_back = backup_module._put_back
+
+    def meanwhile(*arguments: Any) -> int:
+        asyncio.run(bench.memory.prepare(PrepareRequest("handed in meanwhile", brand=BRAND)))
+        return put_back(*arguments)
+
+    monkeypatch.setattr(backup_module, "_put_back", meanwhile)
+    await bench.memory.restore(folder, BRAND)
+    await bench.sync()
+    assert sorted(bench.texts().values()) == ["handed in meanwhile", "one"]
+    bench.check()
 
 
 async def test_a_damaged_backup_another_brands_or_none_is_refused_and_changes_nothing(

@@ -145,7 +145,7 @@ async def test_a_correction_that_was_journaled_and_not_stored_is_stored_by_the_n
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr("dm_memory.sync.prepare.correct", killed)
+        patch.setattr("dm_memory.sync.handin.prepare.correct", killed)
         with pytest.raises(Killed):
             await correct(bench, FIRST)
     assert bench.texts()[FIRST] == WRONG

@@ -14,7 +14,7 @@ import pytest
 from pydantic import SecretStr
 
 from dm_memory.api import Memory
-from dm_memory.errors import ConfigurationError, ErrorClass, ServiceError
+from dm_memory.errors import ConfigurationError, DamagedStoreError, ErrorClass, ServiceError
 from dm_memory.items import storage_id
 from dm_memory.operations.migrate import migrate_brand
 from dm_memory.requests import SessionLearning, no_progress
@@ -86,6 +86,28 @@ async def test_what_is_wrong_in_memory_is_seen_repaired_and_then_gone(
     after = await verified(bench)
     assert (after.exit_code, after.parts[0].differing) == (0, 0)
     assert sorted(bench.texts().values()) == stored_texts(service) == ["one", "two"]
+    bench.check()
+
+
+UNSEEN = {
+    "a text that is no UTF-8": "UPDATE entries SET content = CAST(X'80ff' AS TEXT) WHERE content = 'one'",
+    "a text that is no text": "UPDATE entries SET content = X'00' WHERE content = 'one'",
+    "a tag of no entry": "INSERT INTO tags VALUES (99, 'type:x', 'detected', 0)",
+}
+"""What SQLite's own check of the file's structure does not see, and no sync that has nothing to do meets."""
+
+
+@pytest.mark.parametrize("damage", UNSEEN)
+async def test_damage_that_only_verify_meets_is_repaired_by_the_sync_it_asks_for(bench: Bench, damage: str) -> None:
+    bench.insights("one", "two")
+    await bench.sync()
+    change(bench, UNSEEN[damage])
+    with pytest.raises(DamagedStoreError, match="is damaged"):
+        await verified(bench, repair=True)
+    result = await bench.sync()
+    assert "memory-rebuilt" in [finding.code for finding in result.findings]
+    assert (await verified(bench)).exit_code == 0
+    assert sorted(bench.texts().values()) == ["one", "two"]
     bench.check()
 
 

@@ -221,7 +221,7 @@ def partial_failure() -> SyncResult:
         "Pinecone did not accept this entry.",
         "Shorten the text, then sync again.",
         code="400",
-        layer=PINECONE,
+        service=PINECONE,
         attempts=2,
         next_attempt_at="2026-11-21T01:50:00+00:00",
     )
@@ -230,7 +230,7 @@ def partial_failure() -> SyncResult:
         "The Pinecone index did not answer.",
         "Check the network and PINECONE_API_KEY, then sync again.",
         code="503",
-        layer=PINECONE,
+        service=PINECONE,
     )
     failed = (
         item(1, "A very long transcript", stored=False, failure=refused),
@@ -333,7 +333,7 @@ def retired() -> SyncResult:
 
 def status() -> StatusResult:
     failure = Failure(
-        "validation", "Qdrant did not accept this entry.", "Shorten the text.", layer="vector@qdrant:db:6333/dm-memory"
+        "validation", "Qdrant did not accept this entry.", "Shorten the text.", service="vector@qdrant:db:6333/dm-memory"
     )
     well = ServiceStatus(
         name="vector@qdrant:db:6333/dm-memory",
@@ -542,7 +542,7 @@ def verify() -> VerifyResult:
 
 def migrate() -> MigrateResult:
     return MigrateResult(
-        "acme-coffee", "memory", "Qdrant (db)", due=210, stored=210, failed=0, expected=210, held=210, sampled=50,
+        "acme-coffee", "memory", "Qdrant (db)", due=210, stored=210, failed=0, expected=210, counted=210, sampled=50,
         differing=0, stopped=False, seconds=2.4,
     )  # fmt: skip
 
@@ -604,7 +604,7 @@ def forgotten() -> ForgetResult:
 
 def partly_forgotten() -> ForgetResult:
     """A file can't be written, Pinecone is slow, Supermemory is down, Qdrant is not configured any more."""
-    failure = Failure("unavailable", "Supermemory can't be reached.", "Check the network.", layer=SUPERMEMORY)
+    failure = Failure("unavailable", "Supermemory can't be reached.", "Check the network.", service=SUPERMEMORY)
     proof = ForgetProof(
         files=11,
         bytes=1_404_829,
@@ -722,7 +722,7 @@ def backed_up() -> BackupResult:
 
 
 def put_back() -> RestoreResult:
-    failure = Failure("unavailable", "Supermemory can't be reached.", "Check the network.", layer=SUPERMEMORY)
+    failure = Failure("unavailable", "Supermemory can't be reached.", "Check the network.", service=SUPERMEMORY)
     down = service(name=SUPERMEMORY, role="cross-session", engine="Supermemory", stored=0, queued=2, failure=failure)
     return RestoreResult(
         "acme-coffee", "/backups/acme", 210, "/brands/acme/memory/backups/now", 1, (service(removed=4), down), 0.25

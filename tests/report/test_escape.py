@@ -74,7 +74,7 @@ wild = st.one_of(
 
 def every_report(text: str) -> list[Report]:
     """Put ``text`` wherever a result can carry text of a brand file, a user or a provider."""
-    failure = Failure("validation", text, text, code=text, layer="vector")
+    failure = Failure("validation", text, text, code=text, service="vector")
     item = examples.item(1, title=text, key=text, content_type=text, tags=(text,), reason=text)
     finding = Finding("broken-file", Severity.ERROR, text, text, path=text, key=text)
     flag = replace(finding, code="banned-word")

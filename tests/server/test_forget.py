@@ -1,4 +1,4 @@
-"""Forgetting, correcting and moving a memory, through the tools and the commands, over the core with its real engine."""
+"""Forgetting, correcting and moving a memory, through tools and commands, over the core with its real engine."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_what_assistants_send_to_forget_is_understood(serving: Serving, home: Pa
     assert len(data(result)["items"]) == 1
 
 
-def test_the_command_shows_deletes_and_allows_again(run: Run, home: Path, schema: Draft202012Validator) -> None:
+def test_the_command_shows_deletes_and_allows_again(run: Run, schema: Draft202012Validator) -> None:
     shown = loaded(run("forget", "carousel", "--json"))
     schema.validate(shown)
     assert (shown["status"], [item["key"] for item in shown["items"]]) == ("preview", [KEY])

@@ -24,7 +24,7 @@ def test_clients_of_every_handshake_revision_are_served(home: Path, environment:
     with started(home, environment) as client:
         assert client.shake_hands(version)["result"]["protocolVersion"] == version
         tools = client.ask(2, "tools/list")["result"]["tools"]
-        assert len(tools) == 5
+        assert len(tools) == 6
         answer = client.ask(3, "tools/call", {"name": "get_memory_status", "arguments": {}})["result"]
         assert answer["content"][0]["text"].startswith("#")
         assert "structuredContent" not in answer

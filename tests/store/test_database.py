@@ -328,7 +328,10 @@ def sealed(folder: Path):  # type: ignore[no-untyped-def]  # noqa: ANN201  # a f
 
 
 def read_without_privilege(folder: Path) -> str:
-    code = "import sys; from pathlib import Path; from tests.store.test_database import read; print(read(Path(sys.argv[1])))"
+    code = (
+        "import sys; from pathlib import Path; from tests.store.test_database import read\n"
+        "print(read(Path(sys.argv[1])))"
+    )
     command = [*UNPRIVILEGED, sys.executable, "-c", code, str(folder)]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, env=command_environment(), cwd=REPOSITORY

@@ -25,8 +25,7 @@ from dm_memory.facts.model import (
     succession,
 )
 from dm_memory.items import Payload
-from dm_memory.store.entities import entities_named
-from dm_memory.store.facts import Stated, import_facts, store_facts
+from dm_memory.store.facts import Stated, entities_named, import_facts, store_facts
 from dm_memory.store.history import (
     changes_about,
     count_facts,

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from dm_memory.store.home_0_2 import OldHome, read_home_0_2
+from dm_memory.store.from_0_2.home import OldHome, read_home_0_2
 
 _HOMES = Path(__file__).parents[1] / "fixtures" / "home-0.2"
 _MEMORY = Path("brands") / "ember-and-oak" / "memory"

@@ -136,7 +136,7 @@ def test_rewriting_is_all_or_nothing(journal: Journal) -> None:
         yield entry("one")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(StoreError, match="No space left"), journal.exclusively():
+    with pytest.raises(StoreError, match="disk is full"), journal.exclusively():
         journal.rewrite(torn())
     assert names(journal) == ["one", "secret"]
     with journal.exclusively():
@@ -167,9 +167,9 @@ def test_a_full_disk_is_told_and_leaves_no_half_record(journal: Journal, monkeyp
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "write", half)
-        with pytest.raises(StoreError, match="No space left") as caught:
+        with pytest.raises(StoreError, match="disk is full") as caught:
             journal.append([entry("two")])
-    assert "Free space" in caught.value.remedy
+    assert "Free some space" in caught.value.remedy
     assert journal.path.read_bytes() == before
     journal.append([entry("three")])
     assert names(journal) == ["one", "three"]

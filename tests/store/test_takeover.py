@@ -27,15 +27,16 @@ from dm_memory.errors import DmMemoryError, HomeError, StoreError
 from dm_memory.findings import Finding, Severity
 from dm_memory.items import storage_id
 from dm_memory.requests import no_progress
-from dm_memory.store import old_entries, takeover
 from dm_memory.store.database import open_store
-from dm_memory.store.home_0_2 import UNFINISHED, is_home_0_2, read_home_0_2
+from dm_memory.store.from_0_2 import entries as old_entries
+from dm_memory.store.from_0_2 import takeover
+from dm_memory.store.from_0_2.home import UNFINISHED, is_home_0_2, read_home_0_2
+from dm_memory.store.from_0_2.takeover import LEFTOVERS, remove_leftovers_of_0_2, take_over, taken_over_copy
 from dm_memory.store.importing import list_of
 from dm_memory.store.journal import Journal
 from dm_memory.store.locks import brand_lock
 from dm_memory.store.opening import open_or_rebuild
 from dm_memory.store.schema import APPLICATION_ID
-from dm_memory.store.takeover import LEFTOVERS, remove_leftovers_of_0_2, take_over, taken_over_copy
 from dm_memory.text.timestamps import utc_now
 
 _REPOSITORY = Path(__file__).parents[2]

@@ -19,7 +19,7 @@ def down() -> ServiceError:
 
 
 class DictService(ServiceBase):
-    """Keeps payloads in ``stored``. ``refuse`` decides for one, ``down`` for all; a liar confirms and stores nothing."""
+    """Keeps payloads in ``stored``. ``refuse`` decides for one, ``down`` for all; a liar only confirms."""
 
     def __init__(self, name: str = "vector@dictionary", *, counts: bool = True, keeps_retired: bool = False) -> None:
         self.name = name

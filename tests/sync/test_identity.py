@@ -250,6 +250,24 @@ async def test_a_sync_client_s_conflict_copy_never_wins_over_the_file_that_bears
     assert "runners" not in texts
 
 
+async def test_a_conflict_copy_loses_also_where_no_file_says_when_it_was_changed(bench: Bench) -> None:
+    bench.campaign([LEARNINGS[0]], strategy_summary="Ours: sell to hikers by e-mail.")
+    copy = bench.folder / "campaigns/spring (Jo's conflicted copy 2026-02-02).json"
+    theirs = {"campaign_id": "spring", "name": "spring", "strategy_summary": "Theirs: sell to runners by video."}
+    for _ in range(2):  # in one run, and as news of a later one
+        bench.write(f"campaigns/{copy.name}", {**theirs, "learnings": [LEARNINGS[0], LEARNINGS[1]]})
+        await bench.sync()
+        texts = " ".join(bench.texts().values())
+        assert "hikers" in texts
+        assert "runners" not in texts
+        assert sorted(lessons(bench).values()) == sorted(LEARNINGS[:2])
+        copy.unlink()
+        result = await bench.sync()
+        assert list(lessons(bench).values()) == [LEARNINGS[0]]  # what only the copy stated is retired with it
+        assert result.findings == ()
+        bench.check()
+
+
 async def test_a_renamed_file_changes_nothing(bench: Bench) -> None:
     before = await learned(bench, *LEARNINGS)
     (bench.folder / "campaigns/spring.json").rename(bench.folder / "campaigns/summer.json")

@@ -144,6 +144,16 @@ async def test_a_file_that_only_a_conflict_copy_stands_for_keeps_its_entries(syn
     assert lessons(synced) == sorted([ONE, TWO])
 
 
+async def test_a_renamed_file_that_is_understood_in_part_keeps_what_it_states(synced: Bench) -> None:
+    (synced.folder / "campaigns/spring.json").unlink()
+    learnings = [ONE, TWO, "Longer than is allowed. " * 100]
+    synced.write("campaigns/summer.json", {"campaign_id": "spring", "name": "spring", "learnings": learnings})
+    synced.settings["max_content_chars"] = 2000
+    result = await synced.sync()
+    assert result.counts.retired == 0
+    assert lessons(synced) == sorted([ONE, TWO])
+
+
 async def test_a_narrower_scope_retires_nothing_outside_of_it(synced: Bench) -> None:
     (synced.folder / "campaigns/spring.json").unlink()
     result = await synced.sync(scope=Scope.INSIGHTS_ONLY)

@@ -70,7 +70,7 @@ async def test_services_fail_and_succeed_entry_by_entry_each_for_itself(bench: B
     result = await bench.sync()
     assert (result.counts.failed, result.counts.stored) == (2, 3)
     assert (stored_texts(graph), stored_texts(service)) == (["a", "c"], ["b", "c"])
-    assert {item.failure.layer for item in result.items if item.failure} == {service.name, graph.name}
+    assert {item.failure.service for item in result.items if item.failure} == {service.name, graph.name}
 
 
 async def test_a_dead_service_costs_one_call_and_the_others_get_everything(bench: Bench, service: DictService) -> None:

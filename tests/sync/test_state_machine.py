@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from dm_memory.errors import ErrorClass, ServiceError
 from dm_memory.items import ContentType, Payload
@@ -256,7 +257,10 @@ class SyncMachine(RuleBasedStateMachine):
         return result
 
 
-TestSyncMachine = SyncMachine.TestCase
-TestSyncMachine.settings = settings(
-    max_examples=30, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
-)
+@pytest.mark.parametrize("walks", [25, pytest.param(400, marks=pytest.mark.slow)])
+def test_after_any_walk_memory_and_services_are_as_they_should_be(walks: int) -> None:
+    every = list(HealthCheck)
+    run_state_machine_as_test(
+        SyncMachine,
+        settings=settings(max_examples=walks, stateful_step_count=25, deadline=None, suppress_health_check=every),
+    )

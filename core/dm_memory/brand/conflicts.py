@@ -24,7 +24,7 @@ def original_of(path: str, beside: frozenset[str] | None = None) -> str:
 
     Args:
         path: The path that may be a copy's.
-        beside: The paths in its folder; only where the original is among them is a mere number the mark of a copy. None
+        beside: The paths in its folder; only if the original is among them is a mere number the mark of a copy. None
             takes it for one.
     """
     folder, slash, name = path.rpartition("/")

@@ -42,9 +42,9 @@ class BrandContext:
         goals: One readable text per goal.
         avoid_words: What the brand's voice and guidelines avoid; a matter of taste, unlike ``banned_words``.
         banned_words / restricted_claims: From the guidelines.
-        preferred: (word in lower case, what to write instead), where the brand says so.
-        languages: ISO 639-1 codes, the primary first; where the profile names none, those of its markets.
-        date_order: ``dmy`` or ``mdy`` where it is known how the brand writes "03/04/2026", else "".
+        preferred: (word in lower case, what to write instead), if the brand says so.
+        languages: ISO 639-1 codes, the primary first; if the profile names none, those of its markets.
+        date_order: ``dmy`` or ``mdy`` if it is known how the brand writes "03/04/2026", else "".
         sop_names: The agency's operating procedures.
         findings: What was wrong with the files this was read from.
         fingerprint: Hex digest of everything above but the findings: another value means tags or flags may differ.
@@ -154,7 +154,7 @@ class _Reader:
         self.findings: list[Finding] = []
 
     def profile(self) -> Profile:
-        """Return the profile, empty where there is none to use."""
+        """Return the profile, empty if there is none to use."""
         remedy = "Complete the profile with the marketing plugin; until then industry and market tags are missing."
         if not os.path.lexists(self._folder / "profile.json"):
             self._defaults("The brand has no profile.json; defaults are used.", remedy)

@@ -78,7 +78,7 @@ def stays_inside(home: Path, path: str | Path) -> bool:
 def read_brand_file(brand_dir: Path, relative: str, limits: Limits) -> bytes:
     """Return the bytes of ``relative`` (posix, below ``brand_dir``, which is ``{home}/brands/{slug}``).
 
-    A link is followed only where it stays inside the home.
+    A link is followed only if it stays inside the home.
 
     Raises:
         BrandFileError: ``link-refused``, ``file-too-large`` or ``unreadable-file``.

@@ -108,7 +108,7 @@ class Cache:
         return watermark_of(found[0]) if found else None
 
     def get(self, table: Table, key: str) -> Record | None:
-        """Return a record, or None where it is absent or damaged."""
+        """Return a record, or None if it is absent or damaged."""
         return self.get_many(table, (key,)).get(key)
 
     def get_many(self, table: Table, keys: Iterable[str]) -> dict[str, Record]:
@@ -188,7 +188,7 @@ class Cache:
         return found
 
     def quarantine(self, deadline: float = 10.0) -> Finding:
-        """Close the cache and set its file aside. Raises ``CacheError`` where that can't be done."""
+        """Close the cache and set its file aside. Raises ``CacheError`` if that can't be done."""
         self.close()
         return quarantine(self._files, self._identity, deadline)
 

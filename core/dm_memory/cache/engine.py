@@ -3,7 +3,7 @@
 Contract, checked by ``tests/cache/engines/`` for every engine:
 
 * Keys are ordered bytes; a scan takes its start and leaves its end.
-* ``write`` is one transaction over any tables: all of it is stored when the block ends, nothing where it raises.
+* ``write`` is one transaction over any tables: all of it is stored when the block ends, nothing if it raises.
 * What a process that dies leaves behind is whole transactions. The last ones may be missing after a loss of power.
 * Engines raise the errors below and no others; any other exception is a bug.
 * Calls may come from any thread. One write is open at a time, in any process; others wait until the deadline.
@@ -74,7 +74,7 @@ class Reader(Protocol):
     """What both a file and an open transaction can be asked."""
 
     def get_many(self, table: str, keys: Iterable[bytes], /) -> list[bytes | None]:
-        """Return the values in the order of the keys, None where there is none."""
+        """Return the values in the order of the keys, None if there is none."""
 
     def scan(
         self,

@@ -154,7 +154,7 @@ class CacheFiles:
         self._making.unlink(missing_ok=True)
 
     def identity(self) -> int:
-        """Return a number that is another one once the file is replaced; 0 where there is none."""
+        """Return a number that is another one once the file is replaced; 0 if there is none."""
         try:
             return self.path.stat().st_ino
         except FileNotFoundError:

@@ -73,7 +73,7 @@ def open_cache(
         verify: Read the whole file and check it; None: if it was not closed in order, or was changed since.
             Without it damage shows when it is met.
         set_aside: False: a damaged file stays where it is, and is an error.
-        share: Let other processes in between, where the engine admits only one; for whoever keeps the cache for long.
+        share: Let other processes in between, if the engine admits only one; for whoever keeps the cache for long.
 
     Raises:
         CacheBusyError: Another process had it for longer than the deadline. Names it if it can.

@@ -173,7 +173,7 @@ def conclude(cache: Cache, moment: int, request: StorageSyncRequest) -> CacheSta
 
 FULL_EVERY = 10
 """In databases of other programs an edit or a deletion can leave no trace in time; every so many runs all is compared,
-and at once where the rows that each run samples show one.
+and at once if the rows that each run samples show one.
 
 What that costs is a full read: about as much as the first run.
 """

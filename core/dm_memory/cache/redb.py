@@ -151,7 +151,7 @@ class SharingEngine:
     Args:
         files: The cache's files.
         engine: The engine, open.
-        reopen: Opens it again, and raises ``CacheError`` where the file is not the one it was.
+        reopen: Opens it again, and raises ``CacheError`` if the file is not the one it was.
     """
 
     def __init__(self, files: CacheFiles, engine: Engine, reopen: Callable[[], Engine]) -> None:

@@ -95,7 +95,7 @@ class StorageSyncResult:
     """What a storage sync did.
 
     Attributes:
-        mode: ``full`` also where the run found that only a full one would do.
+        mode: ``full`` also if the run found that only a full one would do.
         behind: Changes in the durable store that the cache does not have yet, or None if the store did not say.
         retry_after: Seconds after which to try again, if the store failed and that can help.
         findings: What was met and what the validation found, in that order.

@@ -74,7 +74,7 @@ class SqliteEngine:
             self._connection = sqlite3.connect(
                 files.path, timeout=deadline, isolation_level=None, check_same_thread=False
             )
-        # SQLite takes some short files of another kind for new databases; ours are new where they are empty.
+        # SQLite takes some short files of another kind for new databases; ours are new if they are empty.
         new = files.path.stat().st_size == 0
         try:
             with self._errors:

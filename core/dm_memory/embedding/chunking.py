@@ -38,7 +38,7 @@ _SPACE = re.compile(r"\s")
 
 
 def chunk_chars_of(embedder: object) -> int:
-    """Return how many characters of a text an embedding model reads well: its ``chunk_chars``, where it has any."""
+    """Return how many characters of a text an embedding model reads well: its ``chunk_chars``, if it has any."""
     return int(getattr(embedder, "chunk_chars", CHUNK_CHARS))
 
 
@@ -61,7 +61,7 @@ def chunking_of(embedder: object) -> str:
 def chunk(text: str, size: int = CHUNK_CHARS) -> list[str]:
     """Cut ``text`` into at most ``MAX_CHUNKS`` pieces that overlap a little and together cover all of it.
 
-    Cuts fall behind a paragraph, else a sentence, else a word, and inside a word only where nothing else is near.
+    Cuts fall behind a paragraph, else a sentence, else a word, and inside a word only if nothing else is near.
 
     Args:
         text: The text.

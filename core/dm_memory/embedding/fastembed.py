@@ -1,4 +1,4 @@
-"""MiniLM, or another of fastembed's models, where the extra ``fastembed`` is installed and the model's files are here.
+"""MiniLM, or another of fastembed's models, if the extra ``fastembed`` is installed and the model's files are here.
 
 Nothing is downloaded: a sync that waits for 90 MB, or for a network there is not, is worse than a clear sentence.
 Importing this module imports neither fastembed nor a model.

@@ -7,7 +7,7 @@ from dm_memory.embedding.protocol import EmbeddingSpec
 __all__ = ["MINILM", "describe", "is_searched_by_the_qdrant_server", "qdrant_vector_name"]
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
-"""The model that ``mcp-server-qdrant`` embeds with where its ``EMBEDDING_MODEL`` names no other."""
+"""The model that ``mcp-server-qdrant`` embeds with if its ``EMBEDDING_MODEL`` names no other."""
 
 
 def describe(spec: EmbeddingSpec) -> str:

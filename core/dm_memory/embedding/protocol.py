@@ -16,7 +16,7 @@ class EmbeddingSpec:
     Attributes:
         name: The model's name as its publisher writes it.
         dimension: Length of a vector.
-        weights: Hex digest of the weights, or a version where they can't be read.
+        weights: Hex digest of the weights, or a version if they can't be read.
     """
 
     name: str

@@ -75,7 +75,7 @@ def read_performance(payload: Payload) -> GraphPiece:
 
 
 def _campaign(payload: Payload) -> Entity:
-    """Return the campaign's entity: known by its id, shown by its name where the entry has it."""
+    """Return the campaign's entity: known by its id, shown by its name if the entry has it."""
     key = text_of(payload, "campaign_id") or payload.key
     return make_entity(payload.brand, EntityType.CAMPAIGN, text_of(payload, "campaign_name") or key, key)
 
@@ -258,7 +258,7 @@ def _title(key: str, section: str) -> str:
 
 
 def _read_replacement(draft: Draft, folded: str, body: str) -> None:
-    """Add what replaced what where a decision names two channels and says so: ``replace X by Y``, ``Y instead of X``.
+    """Add what replaced what if a decision names two channels and says so: ``replace X by Y``, ``Y instead of X``.
 
     Moving a part of a budget from one to the other replaces neither.
     """

@@ -81,7 +81,7 @@ def _read_learning(payload: Payload) -> GraphPiece:
 
 
 def _state_comparison(draft: Draft, folded: str) -> bool:
-    """State that one channel outperformed the other where a text says so of just two, one on each side of the word."""
+    """State that one channel outperformed the other if a text says so of just two, one on each side of the word."""
     before, word, after = folded.partition(" outperformed ")
     if not word:
         return False

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 from dm_memory.brand.context import load_context
+from dm_memory.errors import DamagedStoreError, StoreError
 from dm_memory.requests import Progress, SyncRequest
 from dm_memory.services.protocol import Service
 from dm_memory.store.database import store_errors
 from dm_memory.store.locks import brand_lock
-from dm_memory.store.opening import open_or_rebuild
+from dm_memory.store.opening import open_or_rebuild, rebuild_next_time
 from dm_memory.store.worker import worker_thread
 from dm_memory.sync.deliver import Delivering, DeliveryOptions
 from dm_memory.sync.pipeline import model_in_use
@@ -47,6 +48,10 @@ async def maintenance(env: Environment, brand: str, progress: Progress, stop: as
                 run.outcomes.add_findings(findings)
                 yield run
                 await worker.run(_finish, run)
+        except DamagedStoreError:  # it asks for a sync, which may have no reason of its own to read what is damaged
+            with suppress(StoreError):
+                await worker.run(rebuild_next_time, store)
+            raise
         finally:
             await worker.run(store.close)
 

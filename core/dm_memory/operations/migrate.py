@@ -61,7 +61,7 @@ async def migrate_brand(
             stored=stored,
             failed=delivered.failed,
             expected=expected,
-            held=counted,
+            counted=counted,
             sampled=sampled,
             differing=differing,
             stopped=stop.is_set(),

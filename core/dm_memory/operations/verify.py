@@ -8,13 +8,12 @@ unknown: The service has it, memory does not. Only services that can list what t
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from dm_memory.errors import DamagedStoreError, ServiceError, StoreError
+from dm_memory.errors import DamagedStoreError, ServiceError
 from dm_memory.findings import Finding, Severity
 from dm_memory.items import Payload
 from dm_memory.operations.maintenance import deliver, delivering, maintenance
@@ -26,8 +25,7 @@ from dm_memory.store import outbox
 from dm_memory.store.database import Store
 from dm_memory.store.entries import EntryRow, effective, payload_of_row, version_of
 from dm_memory.store.facts import Stated, store_facts
-from dm_memory.store.opening import check_next_time
-from dm_memory.store.takeover import remove_leftovers_of_0_2
+from dm_memory.store.from_0_2.takeover import remove_leftovers_of_0_2
 from dm_memory.store.words import put_words, remove_words
 from dm_memory.sync.finish import failure_of
 from dm_memory.sync.imported import Importing
@@ -124,11 +122,13 @@ def _check_file(run: Run, repair: bool) -> None:  # run on the worker by positio
     except DamagedStoreError:
         sound = False
     if not sound:
-        with contextlib.suppress(StoreError):
-            check_next_time(store)
-        raise DamagedStoreError(f"The memory {store.path} is damaged.", "Run a sync: it builds the memory again.")
+        raise _damaged(store)
     message = "The indexes of memory.db were damaged; they were made again."
     run.outcomes.add_findings([Finding("indexes-rebuilt", Severity.WARNING, message)])
+
+
+def _damaged(store: Store) -> DamagedStoreError:
+    return DamagedStoreError(f"The memory {store.path} is damaged.", "Run a sync: it builds the memory again.")
 
 
 def _is_sound(store: Store) -> bool:
@@ -136,7 +136,7 @@ def _is_sound(store: Store) -> bool:
         store.rows("INSERT INTO words (words) VALUES ('integrity-check')")
     except DamagedStoreError:
         return False
-    return store.rows("PRAGMA integrity_check(1)") == [("ok",)]
+    return store.rows("PRAGMA integrity_check(1)") == [("ok",)] and not store.rows("PRAGMA foreign_key_check")
 
 
 def _memory(run: Run, repair: bool) -> Drift:  # run on the worker by position
@@ -151,6 +151,8 @@ def _memory(run: Run, repair: bool) -> Drift:  # run on the worker by position
         found.checked += len(page)
         with_words, with_facts, with_vectors = _derived(run, [row.seq for row in page], model)
         for row in page:
+            if not isinstance(row.content, str):
+                raise _damaged(run.store)
             if content_hash(row.content) != row.content_hash:
                 found.stale[row.id] = row.key
                 damaged.append(row)

@@ -34,7 +34,6 @@ NAMES = {
     "error_class": "class",
     "failure": "error",
     "guard_hits": "guard",
-    "layer": "service",
 }
 """Fields that have another name in the data."""
 

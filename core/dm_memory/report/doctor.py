@@ -16,7 +16,7 @@ _MARKS = {"ok": "OK", "warn": "Please check", "fail": "Problem"}
 
 
 def doctor_report(checks: Sequence[Check]) -> Report:
-    """Report all checks, problems first; exit code 1 where one failed."""
+    """Report all checks, problems first; exit code 1 if one failed."""
     order = ["fail", "warn", "ok"]
     ranked = sorted(checks, key=lambda check: order.index(check.status))
     failed = sum(check.status == "fail" for check in checks)

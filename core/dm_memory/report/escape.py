@@ -100,7 +100,7 @@ def _one_line(text: str, limit: int) -> str:
 
 
 def _cut(line: str, length: int) -> str:
-    """Return at most ``length`` characters of ``line``, up to a word's end where one is near, no grapheme broken."""
+    """Return at most ``length`` characters of ``line``, up to a word's end if one is near, no grapheme broken."""
     space = line.rfind(" ", length * 4 // 5, length + 1)
     if space > 0:
         return line[:space]

@@ -36,7 +36,7 @@ def export_report(result: ExportResult) -> Report:
 
 
 def import_report(result: ImportResult) -> Report:
-    """Render what an import stored, or would store; exit code 1 where something was left out."""
+    """Render what an import stored, or would store; exit code 1 if something was left out."""
     new, changed = entries(result.new), entries(result.changed)
     if result.dry_run:
         lead = f"**Dry run: nothing was written.** The import would store {new} and change {changed}."
@@ -72,7 +72,7 @@ def backup_report(result: BackupResult) -> Report:
 
 
 def restore_report(result: RestoreResult) -> Report:
-    """Render a backup that was put back; exit code 1 where a service has yet to follow."""
+    """Render a backup that was put back; exit code 1 if a service has yet to follow."""
     lead = f"**Put back: {entries(result.entries)}** from {code(result.path, 300)} ({duration(result.seconds)})."
     lines = [f"What was there before is in {code(result.aside, 300)}"] if result.aside else []
     if result.kept_out:

@@ -80,7 +80,7 @@ def _next(result: VerifyResult) -> str:
 def migrate_report(result: MigrateResult) -> Report:
     """Render a migration."""
     target = inline(result.target, 60)
-    there = "does not count its entries" if result.held is None else f"counts {entries(result.held)}"
+    there = "does not count its entries" if result.counted is None else f"counts {entries(result.counted)}"
     stored, refused = number(result.stored), number(result.failed)
     lines = [
         f"Due when it began: {entries(result.due)}; confirmed in this run: {stored}; refused: {refused}.",

@@ -23,7 +23,7 @@ _SHOWN_TAGS = 30
 
 
 def prepare_report(result: PrepareResult, *, reader: Reader = Reader.TERMINAL) -> Report:
-    """Render what became of one payload; exit code 2 where it was refused."""
+    """Render what became of one payload; exit code 2 if it was refused."""
     heading = _HEADINGS.get(result.status, f"# {inline(result.status, 40)}")
     blocks = [_lead(result, reader), "\n".join(f"- {line}" for line in _facts(result)), QUOTED_NOTE]
     return Report(document(heading, blocks, []), {"kind": "prepare", **data_of(result)}, result.exit_code)

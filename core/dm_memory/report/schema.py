@@ -63,7 +63,7 @@ _KINDS: dict[str, type] = {
 }
 
 _CLOSED = ConfigDict(extra="forbid")
-_CUT = Field(description="By list, how much of it is shown; only where the answer had to be cut.")
+_CUT = Field(description="By list, how much of it is shown; only if the answer had to be cut.")
 _REST = Field(description="How to get what was cut.")
 
 
@@ -122,7 +122,7 @@ def _doctor() -> type[BaseModel]:
 
 
 def _error() -> type[BaseModel]:
-    known = "The brands there are, where none or an unknown one was named."
+    known = "The brands there are, if none or an unknown one was named."
     detail: dict[str, Any] = {
         "error_class": (str, Field(alias="class")),
         "message": (str, ...),
@@ -189,7 +189,7 @@ def _attributes(kind: type) -> dict[str, str]:
 
 
 def _tidy(part: Any) -> Any:  # noqa: ANN401  # any JSON
-    """Drop titles that repeat names; ``cut`` and ``rest`` are there only where something was cut."""
+    """Drop titles that repeat names; ``cut`` and ``rest`` are there only if something was cut."""
     if isinstance(part, list):
         return [_tidy(each) for each in part]
     if not isinstance(part, dict):

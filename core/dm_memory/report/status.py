@@ -183,7 +183,7 @@ def _open(result: StatusResult, limit: int, reader: Reader) -> list[str]:
 def _failed_text(item: ItemOutcome, engines: dict[str, str]) -> str:
     if item.failure is None:
         return item_text(item)
-    where = f"{inline(engines.get(item.failure.layer, item.failure.layer), 60)}: " if item.failure.layer else ""
+    where = f"{inline(engines.get(item.failure.service, item.failure.service), 60)}: " if item.failure.service else ""
     more = f"hash {code(short_id(item.content_hash))} · {attempts_text(item.failure)}"
     return f"{item_text(item, more=more)}. {where}{failure_text(item.failure)}"
 

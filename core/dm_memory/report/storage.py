@@ -156,7 +156,7 @@ def _lag(result: StorageSyncResult) -> str:
 
 
 def _age(result: StorageSyncResult) -> float | None:
-    """Return the seconds since the cache was last up to date, or None where it never was."""
+    """Return the seconds since the cache was last up to date, or None if it never was."""
     if not result.cache.synced_at:
         return None
     started = datetime.fromisoformat(result.started_at).timestamp()

@@ -254,12 +254,12 @@ class _Rendering:
         causes: dict[tuple[str, ...], list[tuple[ItemOutcome, Failure]]] = {}
         for item in items:
             if cause := item.failure:
-                key = (cause.layer, cause.error_class, cause.code, cause.message, cause.remedy)
+                key = (cause.service, cause.error_class, cause.code, cause.message, cause.remedy)
                 causes.setdefault(key, []).append((item, cause))
         blocks, left = [], self._limit
         for group in causes.values():
             cause = group[0][1]
-            where = f" in {inline(engines.get(cause.layer, cause.layer), 60)}" if cause.layer else ""
+            where = f" in {inline(engines.get(cause.service, cause.service), 60)}" if cause.service else ""
             more = [
                 (item, f"hash {code(short_id(item.content_hash))} · {attempts_text(own)}") for item, own in group[:left]
             ]

@@ -84,7 +84,7 @@ def number(value: int) -> str:
 
 
 def counted(value: int, singular: str, plural: str = "") -> str:
-    """Return ``1 thing``, ``10,500 things``; ``plural`` where an s is not enough."""
+    """Return ``1 thing``, ``10,500 things``; ``plural`` if an s is not enough."""
     return f"{value:,} {singular if value == 1 else plural or singular + 's'}"
 
 
@@ -141,7 +141,7 @@ def ago(seconds: float) -> str:
 
 
 def when(moment: str) -> str:
-    """Return an ISO-8601 time as ``2026-11-21 01:45``, with its zone where it names one; a mere day stays a day.
+    """Return an ISO-8601 time as ``2026-11-21 01:45``, with its zone if it names one; a mere day stays a day.
 
     Text that is no time is shown escaped, as it stands.
     """
@@ -184,7 +184,7 @@ def capital(text: str) -> str:
 
 
 def sentence_end(text: str) -> str:
-    """Return ``text`` with a full stop where it has no end of its own; escaped where ``1.`` would begin a list."""
+    """Return ``text`` with a full stop if it has no end of its own; escaped if ``1.`` would begin a list."""
     if text.isdigit():
         return f"{text}\\."
     return text if text.endswith((".", "!", "?", "…")) else f"{text}."

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["hits_of"]
 
 _RETIRED_SHARE = 3
-"""One hit in so many may be a retired one that fits, where they are asked for by name."""
+"""One hit in so many may be a retired one that fits, if they are asked for by name."""
 
 
 def hits_of(

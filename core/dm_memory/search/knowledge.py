@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from dm_memory.errors import InputError
 from dm_memory.search.results import EntityFacts, FactLine, RevisionLine
 from dm_memory.store.candidates import revisions_of, seqs_of, texts
-from dm_memory.store.entities import entities_named
+from dm_memory.store.facts import entities_named
 from dm_memory.store.history import StoredFact, changes_about, facts_about
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Which services are connected, by the settings; none where nothing is configured, or ``embedded`` is chosen.
+"""Which services are connected, by the settings; none if nothing is configured, or ``embedded`` is chosen.
 
 A service is guarded: deadline, retries, circuit breaker, concurrency limit. Nothing is opened, sent or imported here
 that is not configured, and nothing of it before it is used. One that can't be constructed does not hide the others.
@@ -78,7 +78,7 @@ def configured_services(settings: Settings, brand: str, embedder: Embedder | Non
     Args:
         settings: What is configured.
         brand: The brand's slug.
-        embedder: The embedding model; None where it is not installed.
+        embedder: The embedding model; None if it is not installed.
     """
     services = [
         _built("vector", "Vector database", lambda: _vector(settings, brand, embedder)),
@@ -271,7 +271,6 @@ def vector_choice(settings: Settings) -> VectorChoice:
         ConfigurationError: Both are, and no setting says which; or the one that was chosen is not configured.
     """
     return _chosen(settings.vector_db, _configured_vectors(settings), _VECTOR_VARIABLES, "DM_MEMORY_VECTOR_DB")
-
 
 
 def _configured_vectors(settings: Settings) -> list[VectorChoice]:

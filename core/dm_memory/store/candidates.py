@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import orjson
 
-from dm_memory.store.entities import in_json
+from dm_memory.store.entries import in_json
 from dm_memory.text.hashing import content_hash
 
 __all__ = [

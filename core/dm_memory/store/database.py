@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 
 from dm_memory.errors import DamagedStoreError, HomeError, StoreError, system_reason
 from dm_memory.store.files import is_file, make_private_folder, sqlite_uri
-from dm_memory.store.home_0_2 import is_home_0_2
+from dm_memory.store.from_0_2.home import is_home_0_2
 from dm_memory.store.schema import APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION
 
 __all__ = [
@@ -448,6 +448,8 @@ def store_errors(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise _translated(path, error) or error from error
+    except UnicodeDecodeError as error:  # SQLite's own message quotes a damaged schema
+        raise _damaged(path, "is damaged") from error
     except OSError as error:
         reason, remedy = system_reason(error)
         raise StoreError(f"The memory {path} can't be read or written ({reason}).", remedy) from error

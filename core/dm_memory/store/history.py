@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from dm_memory.errors import InputError
 from dm_memory.facts.draft import statement_text
 from dm_memory.facts.model import Entity, EntityType, Fact, Relation, entry_slot, utc_moment
-from dm_memory.store.entities import in_json
+from dm_memory.store.entries import in_json
 
 __all__ = [
     "FACTS_WHERE",
@@ -192,7 +192,6 @@ def facts_of_entry(connection: sqlite3.Connection, brand: str, seq: int) -> list
     """Return every fact that an entry states or stated, in the order in which they were recorded."""
     rows = connection.execute(FACTS_WHERE + "f.entry = ? ORDER BY f.seq", (seq,))
     return [stored_fact(brand, row) for row in rows]
-
 
 
 def count_facts(connection: sqlite3.Connection) -> FactCounts:

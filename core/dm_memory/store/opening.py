@@ -12,7 +12,7 @@ import os
 import sqlite3
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -32,19 +32,20 @@ from dm_memory.store.forgetting import (
     replay_decisions,
     texts_with_macs,
 )
-from dm_memory.store.home_0_2 import is_home_0_2
+from dm_memory.store.from_0_2.home import is_home_0_2
 from dm_memory.store.importing import Imported, import_entries, imported_of_record, record_of_entry
 from dm_memory.store.journal import Journal
 from dm_memory.text.hashing import content_hash
 from dm_memory.text.timestamps import Clock, from_iso, to_iso
 
-__all__ = ["REBUILT", "check_next_time", "journal_records", "open_or_rebuild", "rewrite_journal"]
+__all__ = ["REBUILT", "journal_records", "open_or_rebuild", "rebuild_next_time", "rewrite_journal"]
 
 REBUILT = "rebuilt"
 """The stored fact that connected services have yet to be asked for what only they still have."""
 
 _REBUILT_NAME = f"{FILE_NAME}.rebuilt"
 _CHECKED = "checked_at"
+_DAMAGED = "damaged"
 _CHECK_EVERY = timedelta(days=7)
 _CHUNK = 512
 _LARGEST_SEQ = 1 << 40
@@ -74,7 +75,7 @@ def open_or_rebuild(
     journal = Journal(memory_dir)
     taken: list[Finding] = []
     if is_home_0_2(memory_dir):
-        from dm_memory.store.takeover import take_over  # noqa: PLC0415  # once in a brand's life; it imports this module
+        from dm_memory.store.from_0_2.takeover import take_over  # noqa: PLC0415  # once in a brand's life; it imports this module
 
         taken = take_over(memory_dir, brand, now, languages)
     _resume(memory_dir)
@@ -105,6 +106,8 @@ def _begin(store: Store, journal: Journal, now: str) -> None:
 
 def _check_if_due(store: Store, clock: Clock) -> None:
     """Check the whole file after a run that ended early, and weekly. Raises ``DamagedStoreError``."""
+    if store.meta(_CHECKED) == _DAMAGED:
+        raise _damaged(store)
     last = from_iso(store.meta(_CHECKED))
     interrupted = store.value("SELECT count(*) FROM runs WHERE status = 'running'")
     if not interrupted and last is not None and timedelta() <= clock() - last < _CHECK_EVERY:
@@ -112,13 +115,17 @@ def _check_if_due(store: Store, clock: Clock) -> None:
     if last is not None or interrupted:
         answer = store.rows("PRAGMA quick_check(1)")
         if answer != [("ok",)]:
-            raise DamagedStoreError(f"The memory {store.path} is damaged.", "Run a sync: it builds the memory again.")
+            raise _damaged(store)
     store.set_meta(_CHECKED, to_iso(clock()))
 
 
-def check_next_time(store: Store) -> None:
-    """Let the next opening check the whole file, and build it again if it is damaged."""
-    store.set_meta(_CHECKED, to_iso(datetime.fromtimestamp(0, UTC)))
+def _damaged(store: Store) -> DamagedStoreError:
+    return DamagedStoreError(f"The memory {store.path} is damaged.", "Run a sync: it builds the memory again.")
+
+
+def rebuild_next_time(store: Store) -> None:
+    """Let the next opening build the memory again: SQLite's own check does not see every damage that a reader met."""
+    store.set_meta(_CHECKED, _DAMAGED)
 
 
 def _set_aside(path: Path) -> Path:
@@ -220,7 +227,7 @@ def _salvage(store: Store, damaged: Path, now: str) -> int:
     except sqlite3.Error:
         return 0
     with contextlib.closing(source):
-        with contextlib.suppress(sqlite3.Error):
+        with contextlib.suppress(sqlite3.Error, UnicodeDecodeError):
             source.execute("PRAGMA writable_schema = ON")  # a file that is too short is opened all the same
         tags: dict[int, list[Tag]] = {}
         for seq, tag, origin, removed in _readable(source, "tags", "seq, tag, origin, removed"):
@@ -256,16 +263,16 @@ def _readable(source: sqlite3.Connection, name: str, columns: str) -> Iterator[t
     """Yield the rows of a table that can be read; ranges of row numbers that can't are halved around the damage."""
     key = "rowid" if name not in {"tags", "tombstones", "meta"} else ""
     if not key:
-        with contextlib.suppress(sqlite3.Error):
+        with contextlib.suppress(sqlite3.Error, UnicodeDecodeError):
             yield from source.execute(f"SELECT {columns} FROM {name}")
         return
     try:
         pages = int(source.execute("PRAGMA page_count").fetchone()[0])
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeDecodeError):
         return  # not even its first page
     try:
         last = int(source.execute(f"SELECT max(rowid) FROM {name}").fetchone()[0] or 0)
-    except (sqlite3.Error, TypeError, ValueError):
+    except (sqlite3.Error, TypeError, ValueError):  # UnicodeDecodeError is a ValueError
         last = _LARGEST_SEQ
     ranges = deque([(1, max(1, min(last, pages * _ROWS_A_PAGE)))])
     failures = 0

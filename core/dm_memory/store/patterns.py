@@ -16,7 +16,7 @@ import orjson
 
 from dm_memory.facts.patterns import Episode, PatternRow, Point, outcome_of, pattern_of, points_of
 from dm_memory.items import Kind
-from dm_memory.store.entities import in_json
+from dm_memory.store.entries import in_json
 
 __all__ = ["PatternChanges", "campaigns_here", "read_patterns", "update_patterns"]
 

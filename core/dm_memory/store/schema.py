@@ -23,8 +23,6 @@ Views ``episodes``, ``embeddings`` and ``dm_memory_meta`` give the file the shap
 
 from __future__ import annotations
 
-from dm_memory.store.facts import FACTS_SCHEMA
-
 __all__ = ["APPLICATION_ID", "DURABLE_VERSION", "MIGRATIONS", "SCHEMA_VERSION"]
 
 APPLICATION_ID = 0x444D4D31
@@ -33,8 +31,7 @@ APPLICATION_ID = 0x444D4D31
 DURABLE_VERSION = 2
 """The version of the durable store's schema whose rows the views return."""
 
-_VERSION_1 = (
-    f"""
+_VERSION_1 = f"""
 CREATE TABLE meta (name TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE entries (
     seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, key TEXT NOT NULL UNIQUE, list_key TEXT NOT NULL DEFAULT '',
@@ -93,6 +90,27 @@ CREATE TABLE runs (
     status TEXT NOT NULL, scope TEXT NOT NULL, counts TEXT NOT NULL DEFAULT '{{}}');
 CREATE TABLE source_files (
     path TEXT PRIMARY KEY NOT NULL, digest BLOB, fingerprint TEXT NOT NULL, items INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE entities (
+    seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, type TEXT NOT NULL, name TEXT NOT NULL, words TEXT NOT NULL);
+CREATE INDEX entities_by_words ON entities (words);
+CREATE TABLE facts (
+    seq INTEGER PRIMARY KEY, id TEXT NOT NULL, entry INTEGER NOT NULL REFERENCES entries (seq),
+    subject INTEGER NOT NULL, relation TEXT NOT NULL, object INTEGER NOT NULL, text TEXT, slot TEXT,
+    stated_at TEXT NOT NULL, valid_at TEXT NOT NULL, ended_at TEXT NOT NULL DEFAULT '',
+    invalid_at TEXT NOT NULL DEFAULT '');
+CREATE INDEX facts_by_entry ON facts (entry);
+CREATE INDEX facts_by_subject ON facts (subject, valid_at);
+CREATE INDEX facts_by_object ON facts (object, valid_at);
+CREATE INDEX facts_by_slot ON facts (slot) WHERE slot IS NOT NULL;
+CREATE INDEX facts_ended_by_subject ON facts (subject, invalid_at) WHERE invalid_at <> '';
+CREATE INDEX facts_ended_by_object ON facts (object, invalid_at) WHERE invalid_at <> '';
+CREATE TABLE mentions (
+    entity INTEGER NOT NULL, day INTEGER NOT NULL, entry INTEGER NOT NULL REFERENCES entries (seq),
+    PRIMARY KEY (entity, day, entry)) WITHOUT ROWID;
+CREATE INDEX mentions_by_entry ON mentions (entry);
+CREATE TABLE points (
+    pattern TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (pattern, seq)) WITHOUT ROWID;
+CREATE INDEX points_of ON points (seq);
 CREATE VIEW episodes AS SELECT
     e.id AS id, e.updated_at AS updated_at, (SELECT value FROM meta WHERE name = 'brand') AS brand, e.key AS key,
     e.kind AS kind, e.content_type AS content_type, e.source AS source, e.content AS content,
@@ -111,8 +129,6 @@ CREATE VIEW dm_memory_meta AS
     SELECT name, CAST(value AS INTEGER) AS value FROM meta WHERE name IN ('schema_version', 'clock');
 INSERT INTO meta VALUES ('schema_version', '{DURABLE_VERSION}'), ('clock', '0');
 """
-    + FACTS_SCHEMA
-)
 
 MIGRATIONS = (_VERSION_1,)
 """What leads from each version to the next; statements end with a semicolon at the end of a line."""

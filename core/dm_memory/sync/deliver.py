@@ -300,10 +300,10 @@ class Delivering:
     async def _store(self, batch: Sequence[Delivery], loaded: Mapping[str, Payload]) -> None:
         fitting = self._fitting(batch, loaded)
         if fitting:
-            verdicts, trouble = await self._verdicts(batch[:fitting], loaded, self.service.upsert)
+            verdicts, failure = await self._verdicts(batch[:fitting], loaded, self.service.upsert)
             await self.worker.run(self._commit, verdicts, loaded)
-            if trouble:
-                raise trouble
+            if failure:
+                raise failure
         if fitting < len(batch):
             raise self._full(len(batch) - fitting)
 
@@ -328,21 +328,22 @@ class Delivering:
         capacity = self._room.after(self._room.capacity)
         used, limit, unit = (capacity.used, capacity.limit, capacity.unit) if capacity else (0, 0, "")
         setting = capacity.setting if capacity else ""
-        room = f"Make room, or change the plan and set {setting} to what fits." if setting else "Make room."
+        way = "Delete there what is not needed, or change the plan"
+        way += f" and set {setting} to what fits." if setting else "."
         return ServiceError(
-            f"{self.service.engine} has no room for {waiting} more entries: {used:,} of {limit:,} {unit} are used.",
-            f"{room} What does not fit is queued.",
+            f"{self.service.engine} is too full for {waiting} more entries: {used:,} of {limit:,} {unit} are used.",
+            f"{way} What does not fit is queued.",
             error_class=ErrorClass.QUOTA,
             code="no-room",
         )
 
     async def _update_metadata(self, page: Sequence[Delivery], loaded: Mapping[str, Payload]) -> list[Delivery]:
         """Update metadata alone; return the entries the service turned out not to have, to be stored whole."""
-        verdicts, trouble = await self._verdicts(page, loaded, self.service.update_metadata)
+        verdicts, failure = await self._verdicts(page, loaded, self.service.update_metadata)
         lacking = [due for due, error in verdicts if _is_missing(error)]
         await self.worker.run(self._commit, [verdict for verdict in verdicts if not _is_missing(verdict[1])], loaded)
-        if trouble:
-            raise trouble
+        if failure:
+            raise failure
         return lacking
 
     async def _remove(self, page: Sequence[Delivery]) -> None:
@@ -369,22 +370,22 @@ class Delivering:
                 verdicts += _paired(part, outcomes, self.service.engine)
                 self._unexpected = 0
             except DmMemoryError as error:
-                trouble = error if isinstance(error, ServiceError) else _configuration(error)
+                failure = error if isinstance(error, ServiceError) else _configuration(error)
             except Exception as error:  # noqa: BLE001  # a bug in an adapter must not cost the other entries
-                trouble = unexpected(self.service.engine, error)
+                failure = unexpected(self.service.engine, error)
             else:
                 continue
-            if trouble.concerns_whole_service:
-                return verdicts, trouble
+            if failure.concerns_whole_service:
+                return verdicts, failure
             if len(part) > 1:
                 middle = len(part) // 2
                 parts[:0] = [part[:middle], part[middle:]]
                 continue
-            verdicts.append((part[0], trouble))
-            self._unexpected += trouble.error_class is ErrorClass.UNKNOWN
+            verdicts.append((part[0], failure))
+            self._unexpected += failure.error_class is ErrorClass.UNKNOWN
             if self._unexpected >= _UNEXPECTED_IN_A_ROW:
                 return verdicts, ServiceError(
-                    trouble.problem, trouble.remedy, error_class=ErrorClass.UNAVAILABLE, code=trouble.code
+                    failure.problem, failure.remedy, error_class=ErrorClass.UNAVAILABLE, code=failure.code
                 )
         return verdicts, None
 
@@ -435,7 +436,7 @@ class Delivering:
             message=error.problem,
             remedy=error.remedy,
             code=error.code,
-            layer=self.service.name,
+            service=self.service.name,
             attempts=attempts,
             next_attempt_at=to_iso(self.clock() + delay),
         )

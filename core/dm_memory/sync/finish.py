@@ -30,7 +30,7 @@ from dm_memory.sync.exports import (
     write_index,
     write_last_sync,
 )
-from dm_memory.sync.pending import export_prepared, move_stored
+from dm_memory.sync.handin.pending import export_prepared, move_stored
 from dm_memory.sync.run import Delivered, Run
 from dm_memory.text.flags import compliance_note
 

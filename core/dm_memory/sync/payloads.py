@@ -26,7 +26,7 @@ class Prepared:
 
     Attributes:
         item: The item as its source states it; its content and facts are NOT masked and must not be stored.
-        content: The text to store, masked; "" where the item is refused.
+        content: The text to store, masked; "" if the item is refused.
         content_hash: Of ``content``; for a refused item of the text it had, so that it is known the next time.
         detected: The tags that the text and its facts speak for; sorted.
         given: The tags its source carries, normalised; sorted.

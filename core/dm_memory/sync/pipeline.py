@@ -21,7 +21,7 @@ from dm_memory.store import outbox
 from dm_memory.store.database import Store, open_copy, store_errors
 from dm_memory.store.files import remove_leftovers
 from dm_memory.store.forgetting import Forgotten
-from dm_memory.store.home_0_2 import is_home_0_2
+from dm_memory.store.from_0_2.home import is_home_0_2
 from dm_memory.store.importing import restate_facts
 from dm_memory.store.journal import Journal
 from dm_memory.store.locks import brand_lock
@@ -29,21 +29,21 @@ from dm_memory.store.opening import open_or_rebuild
 from dm_memory.store.vectors import count_without
 from dm_memory.store.words import are_words_current, refresh_words
 from dm_memory.store.worker import Worker, worker_thread
-from dm_memory.sync.correcting import take_unread_corrections
 from dm_memory.sync.deliver import Delivering, DeliveryOptions
 from dm_memory.sync.exclude import Excluder
 from dm_memory.sync.feed import pull_feed, push_patterns, reclaim
 from dm_memory.sync.finish import finish
 from dm_memory.sync.forgotten import keep_forgotten
-from dm_memory.sync.handin import FORGOTTEN, hand_in, learnings_as_items, mark_read, unread
+from dm_memory.sync.handin.correcting import take_unread_corrections
+from dm_memory.sync.handin.learnings import FORGOTTEN, hand_in, learnings_as_items, mark_read, unread
+from dm_memory.sync.handin.pending import past_items, waiting_items
+from dm_memory.sync.handin.unassigned import FOLDER, take_unassigned, unassigned
 from dm_memory.sync.payloads import Preparer
-from dm_memory.sync.pending import past_items, waiting_items
 from dm_memory.sync.preview import preview_deliveries
 from dm_memory.sync.reading import Chunk, Reading
 from dm_memory.sync.retiring import forget_files, reread, retire
 from dm_memory.sync.run import Delivered, Environment, Run
 from dm_memory.sync.storing import SourceItems, Storing
-from dm_memory.sync.unassigned import FOLDER, take_unassigned, unassigned
 from dm_memory.text.tags import checked_tags
 from dm_memory.text.timestamps import to_iso
 
@@ -177,7 +177,7 @@ def _copy(env: Environment, brand: str, memory_dir: Path, languages: tuple[str, 
     """Return a private copy of the memory, or of what taking over a home of 0.2 would make of it."""
     if not is_home_0_2(memory_dir):
         return open_copy(memory_dir, brand)
-    from dm_memory.store.takeover import taken_over_copy  # noqa: PLC0415  # once in a brand's life
+    from dm_memory.store.from_0_2.takeover import taken_over_copy  # noqa: PLC0415  # once in a brand's life
 
     with taken_over_copy(memory_dir, brand, to_iso(env.clock()), languages) as folder:
         return open_copy(folder, brand)

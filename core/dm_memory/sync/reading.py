@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
+from dm_memory.brand.conflicts import original_of
 from dm_memory.brand.files import BrandFileError
 from dm_memory.brand.sources import Listing, SourceFile, list_sources, parse_source, read_source
 from dm_memory.findings import Finding, Severity
@@ -85,6 +86,7 @@ class Reading:
             _gone(path, self._records[path].items)
             for path in sorted(gone)
             if self.listing.is_protected(path) or (path not in retired and self.listing.tells_absence(path))
+            if original_of(path) not in present
         ]
 
     def _chunks(self, files: Sequence[SourceFile], *, parse_all: bool) -> Iterator[Chunk]:

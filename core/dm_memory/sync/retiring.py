@@ -20,6 +20,11 @@ from dm_memory.sync.writing import Writing
 
 __all__ = ["dropped", "forget_files", "reread", "retire"]
 
+_UNSEEN = (
+    "INSERT OR IGNORE INTO sightings SELECT ?, seq FROM entries WHERE origin = ? AND state = 'current'"
+    " AND kind IN ('campaign', 'guideline') AND key NOT LIKE 'violation/%' AND seq NOT IN (SELECT seq FROM sightings)"
+)
+"""What only a conflict copy stated, which is no sighting; files that roll have none either, and their entries stay."""
 _HELD_BACK = 10
 """From so many entries on, a sync asks before it retires more than half of a source."""
 
@@ -30,6 +35,7 @@ def forget_files(run: Run, paths: Iterable[str]) -> None:
         for path in paths:
             run.note_change(connection)
             table.see(connection, {path: set()})
+            connection.execute(_UNSEEN, (table.DROPPED, path))
             connection.execute("DELETE FROM source_files WHERE path = ?", (path,))
 
 

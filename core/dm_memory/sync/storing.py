@@ -15,6 +15,7 @@ from typing import Any
 
 import orjson
 
+from dm_memory.brand.conflicts import original_of
 from dm_memory.embedding.batch import EmbeddingError, embedded_each
 from dm_memory.findings import Finding, Severity
 from dm_memory.items import ContentType, Item, Kind, Source
@@ -207,7 +208,7 @@ class Storing:
         for items in chunk.items.values():
             for item in items:
                 other = newest.get(item.key)
-                if other is None or (item.source_updated_at, other.origin) > (other.source_updated_at, item.origin):
+                if other is None or _comes_before(item, other.source_updated_at, other.origin):
                     chunk.superseded += other is not None
                     newest[item.key] = item
                 else:
@@ -230,7 +231,7 @@ class Storing:
         sql = "SELECT 1 FROM sightings WHERE path = ? AND seq = ?"
         if not self._store.rows(sql, (row.origin, row.seq)):
             return True
-        return item.source_updated_at == row.source_updated_at and item.origin < row.origin
+        return _comes_before(item, row.source_updated_at, row.origin)
 
     def _touched(self, chunk: _Chunk, items: list[Item], known: Mapping[str, Known]) -> list[Item]:
         """Leave out the items that read as they did when they were stored: they need no guard, no tags, no hashes."""
@@ -407,10 +408,15 @@ class Storing:
         unsettled = {entry.prepared.item.origin for entry in chunk.planned if entry.action in _UNSETTLED}
         sources = [source for source in chunk.sources if source.path]
         whole = {source.path for source in sources if source.whole}
-        keys = {path: [item.key for item in chunk.items[path] if not item.rolling] for path in whole}
+        # What is read of the others is there; what is missing in them is not gone. A conflict copy states nothing.
+        partial = {source.path for source in sources if not source.whole and not original_of(source.path)}
+        keys = {path: [item.key for item in chunk.items[path] if not item.rolling] for path in whole | partial}
         known = table.seqs_by_key(connection, (key for own in keys.values() for key in own))
         seen = {path: {known[key] for key in own if key in known} for path, own in keys.items()}
-        table.see(connection, seen)
+        table.see(connection, {path: seqs for path, seqs in seen.items() if path in whole})
+        connection.executemany(
+            "INSERT OR IGNORE INTO sightings VALUES (?, ?)", [(path, seq) for path in partial for seq in seen[path]]
+        )
         connection.executemany(
             "INSERT OR REPLACE INTO source_files VALUES (?, ?, ?, ?)",
             [
@@ -463,6 +469,12 @@ class Storing:
             if self._run.excluder.match(item, row.content_type, effective(tags.get(row.seq, ()))):
                 found.add(row.seq)
         return found
+
+
+def _comes_before(item: Item, moment: str, origin: str) -> bool:
+    """Return whether an item counts before what another file states: the newer one, and a conflict copy last."""
+    mine, others = not original_of(item.origin), not original_of(origin)
+    return (item.source_updated_at, mine, origin) > (moment, others, item.origin)
 
 
 def effective_origins(entry: Planned) -> list[list[str]]:

@@ -84,7 +84,7 @@ def read_date(value: object, order: str = "") -> WrittenDate | None:
 
     Args:
         value: A text, or a number of seconds or milliseconds since 1970.
-        order: ``dmy`` or ``mdy`` where it is known how the brand writes "03/04/2026".
+        order: ``dmy`` or ``mdy`` if it is known how the brand writes "03/04/2026".
     """
     if isinstance(value, bool):
         return None

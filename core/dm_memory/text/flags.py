@@ -30,7 +30,7 @@ class Flag:
     Attributes:
         code: ``banned-word``, ``restricted-claim``, ``avoided-word`` or ``regulated``.
         word: As the brand's guidelines or profile write it.
-        better: What to write instead, where the brand says so.
+        better: What to write instead, if the brand says so.
         rule: The regulation that is touched.
     """
 

@@ -202,7 +202,7 @@ def market_languages(market: str) -> tuple[str, ...]:
 
 
 def is_month_first(market: str) -> bool | None:
-    """Return whether ``market`` writes the month before the day; None where that is not known."""
+    """Return whether ``market`` writes the month before the day; None if that is not known."""
     known = _markets_in(market)
     if not known or "canada" in known or "global" in known:
         return None

@@ -57,7 +57,7 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """``pattern`` is the term's source of a regular expression, or "" where its word alone will do."""
+    """``pattern`` is the term's source of a regular expression, or "" if its word alone will do."""
 
     label: str
     words: Words
@@ -65,7 +65,7 @@ class _Entry:
     exact_case: bool
 
     def stands_in(self, text: str) -> bool:
-        """Return True where the words stand together and in order, with the term's own punctuation."""
+        """Return True if the words stand together and in order, with the term's own punctuation."""
         return not self.pattern or _compiled(self.pattern).search(text) is not None
 
 

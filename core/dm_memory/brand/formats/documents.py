@@ -121,7 +121,7 @@ def _lost(path: str, what: str) -> Finding:
 
 
 def _several_values(text: str) -> list[object]:
-    """Return the values of JSON Lines that are called .json; [] where not every line is one."""
+    """Return the values of JSON Lines that are called .json; [] if not every line is one."""
     try:
         return [orjson.loads(line) for line in text.splitlines() if line.strip()]
     except orjson.JSONDecodeError:
@@ -160,7 +160,7 @@ def _yaml(text: str, path: str) -> Document:
 
 def _repair_encoding(document: Document, path: str) -> None:
     """Repair texts that were encoded twice ("CafÃ©" for "Café")."""
-    from ftfy import fix_encoding  # noqa: PLC0415  # 100 ms, only where the bytes look like it
+    from ftfy import fix_encoding  # noqa: PLC0415  # 100 ms, only if the bytes look like it
 
     changed = 0
 

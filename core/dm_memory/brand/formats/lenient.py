@@ -212,7 +212,7 @@ class _Reader:
         return at
 
     def _separated(self, at: int, closing: str) -> int:
-        """Return the place behind the comma after an entry; a line end is as good where the comma is missing."""
+        """Return the place behind the comma after an entry; a line end is as good if the comma is missing."""
         after = self.skip(at)
         if after >= len(self._text):
             raise _EndError

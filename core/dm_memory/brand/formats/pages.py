@@ -63,7 +63,7 @@ class Page:
 
     Attributes:
         front: The front matter by canonical names.
-        title: What the page is about: the front matter's title, else the file's name in words, or "" where that says
+        title: What the page is about: the front matter's title, else the file's name in words, or "" if that says
             nothing.
         text: Markdown without front matter and comments.
         recorded_at: From the front matter, else the file's name.
@@ -146,7 +146,7 @@ def _facts(fields: dict[str, object]) -> dict[str, Value]:
 
 
 def front_text(page: Page) -> str:
-    """Return the front matter as an entry's text, or "" where it says no more than a title and tags."""
+    """Return the front matter as an entry's text, or "" if it says no more than a title and tags."""
     lines = []
     for name, value in page.front.items():
         if name in _NOT_TOLD or is_empty(value):
@@ -283,6 +283,6 @@ def without_double_encoding(text: str) -> str:
     """Return ``text`` with what was encoded twice ("CafÃ©") repaired."""
     if not looks_encoded_twice(text.encode("utf-8", "surrogatepass")):
         return text
-    from ftfy import fix_encoding  # noqa: PLC0415  # 100 ms, only where the bytes look like it
+    from ftfy import fix_encoding  # noqa: PLC0415  # 100 ms, only if the bytes look like it
 
     return "\n".join(map(fix_encoding, text.split("\n")))

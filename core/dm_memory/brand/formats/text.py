@@ -255,7 +255,7 @@ def label_of(entry: object) -> str:
 
 
 def stamp(value: object, order: str = "") -> str:
-    """Return a date as ISO-8601 (as its source wrote it, where that is such), or "" for what is none."""
+    """Return a date as ISO-8601 (as its source wrote it, if that is such), or "" for what is none."""
     written = read_date(value if isinstance(value, str | int | float) else None, order)
     return written.iso if written else ""
 
@@ -280,7 +280,7 @@ def slug_of(name: str) -> str:
 
 
 def bounded_key(key: str) -> str:
-    """Return ``key``, shortened to 512 characters with a hash of the whole where it is longer."""
+    """Return ``key``, shortened to 512 characters with a hash of the whole if it is longer."""
     if len(key) <= MAX_KEY:
         return key
     digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:16]

@@ -22,7 +22,7 @@ class YamlTextError(Exception):
         self.what = what
 
 
-class _PlainLoader(_Loader):  # type: ignore[misc]  # the C loader, where it is built
+class _PlainLoader(_Loader):  # type: ignore[misc]  # the C loader, if it is built
     """Knows the types of JSON alone: "2026-06-14", "no" and "12:30" stay the texts that people wrote."""
 
 

@@ -43,7 +43,7 @@ def parse_audiences(file: SourceFile, data: bytes, context: BrandContext, limits
 
 
 def _panel(collector: Collector, panel: dict[str, object], context: BrandContext) -> ParsedFile:
-    """A panel is a set of audiences: one entry each, and one for how well it was calibrated where that is known."""
+    """A panel is a set of audiences: one entry each, and one for how well it was calibrated if that is known."""
     panel_id = first_label(panel, "panel_id", "id") or collector.file.path.split("/")[-2]
     title = first_label(panel, "panel_name", "name") or title_of(panel_id)
     date = date_of(panel, context.date_order, ("updated_at", "created_at", "recorded_at"))

@@ -232,7 +232,7 @@ def _divided(fields: dict[str, object]) -> tuple[list[str], list[str], list[tupl
 
 
 def _line(name: str, value: object) -> str | None:
-    """Return a key's line in the plan or among the figures, or None where its value is a section of its own."""
+    """Return a key's line in the plan or among the figures, or None if its value is a section of its own."""
     title = _NAMES.get(name) or capitalised(name)
     if name in {"channels", "segments"}:
         names = labels(value) if isinstance(value, dict) or _says_more(value) else []
@@ -344,7 +344,7 @@ def is_about_lessons(heading: str) -> bool:
 def _add_point(
     campaign: _Campaign, section: str, path: str, name: str, point: object, *, in_list: bool = False
 ) -> None:
-    """Add one lesson, decision or set of figures, with its own date, channels and tags where it has them."""
+    """Add one lesson, decision or set of figures, with its own date, channels and tags if it has them."""
     text, recorded_at, own, tags = _point_text(point, campaign.order)
     if is_empty(text) or is_placeholder(text):
         return

@@ -56,7 +56,7 @@ def _facts(kind: str, name: str) -> dict[str, Value]:
 
 
 def _name_of(collector: Collector, fields: dict[str, object], name: str = "") -> str:
-    """Return the competitor's name; its folder has it where the file does not say."""
+    """Return the competitor's name; its folder has it if the file does not say."""
     parts = collector.file.path.split("/")
     folder = title_of(parts[1]) if len(parts) > 2 and parts[1] not in {"win-loss", "sov"} else ""  # noqa: PLR2004
     return first_label(fields, *_NAMES) or name or folder or "A competitor"

@@ -58,7 +58,7 @@ def _add(collector: Collector, key: str, lines: list[str], kind: str, date: str)
 def _figures(
     collector: Collector, folder: str, latest: dict[str, object], before: dict[str, object], date: str
 ) -> None:
-    """Churn of a segment, averages of quality: each figure, and what it was before where it changed."""
+    """Churn of a segment, averages of quality: each figure, and what it was before if it changed."""
     lines = []
     for line in lines_of(latest, {"last_eval_id"}):
         name = next((key for key in latest if line.startswith(f"{capitalised(key)}:")), "")

@@ -66,7 +66,7 @@ def _files_in(memory_dir: Path, folder: str) -> PendingFiles:
 
 
 def parse_pending(name: str, data: bytes, limits: Limits) -> ParsedFile:
-    """Return the item in the pending file ``name``; none where its text is empty or too long, with the finding why.
+    """Return the item in the pending file ``name``; none if its text is empty or too long, with the finding why.
 
     Its key is ``prepared/`` and the SHA-256 of its raw content; the file's own name is kept as ``prepared_hash``.
 

@@ -131,7 +131,7 @@ class Namespace:
         return [item.id for item in reply.vectors if item.id], following or None
 
     async def count_entries(self) -> int | None:
-        """Count first chunks; None where Pinecone does not say."""
+        """Count first chunks; None if Pinecone does not say."""
         return await self._count({"chunk": {"$eq": 0}})
 
     async def may_have_long_entries(self) -> bool:
@@ -171,7 +171,7 @@ class Namespace:
         raise self._faults.malformed("pagination")
 
     async def _read(self, call: Awaitable[_T]) -> _T | None:
-        """Return a reply; None where nothing was stored for the brand yet."""
+        """Return a reply; None if nothing was stored for the brand yet."""
         with self._asking():
             try:
                 return await call

@@ -70,7 +70,7 @@ class PineconeService(ServiceBase):
         api_key: The project's key.
         index: The index; one with integrated embedding, or a name that is free.
         brand: The brand's slug, which names the namespace.
-        host: The control plane's address, where it is not the public one; ``http`` on this machine only.
+        host: The control plane's address, if it is not the public one; ``http`` on this machine only.
         model: The embedding model of an index that is made here; an index that is there has its own.
         cloud: Where it is made.
         region: As above.
@@ -127,8 +127,14 @@ class PineconeService(ServiceBase):
                 self._index = await asyncio.to_thread(self._open)
 
     def _open(self) -> PineconeIndex:
-        from dm_memory.services.pinecone import index, namespace  # noqa: F401, PLC0415  # they import the SDK
-
+        try:
+            from dm_memory.services.pinecone import index, namespace  # noqa: F401, PLC0415  # they import the SDK
+        except ImportError as error:
+            raise ConfigurationError(
+                "Pinecone's package is not installed; there is none for Windows on ARM.",
+                "Use a Python for x86-64 there, elsewhere install it (pip install pinecone), or use another vector"
+                " database: DM_MEMORY_VECTOR_DB.",
+            ) from error
         control = index.open_control(self._key.get_secret_value(), self._host, self._timeout, self.faults)
         return index.PineconeIndex(control, self._plan, self.faults, self._timeout)
 

@@ -31,7 +31,7 @@ _ADDRESS = re.compile(r"\s*[a-z][a-z0-9+.-]*://\S*\s*", re.IGNORECASE)
 
 
 def document_of(payload: Payload) -> dict[str, Any]:
-    """Return what is sent for a payload, but for its id: content, metadata and, where it is known, the date."""
+    """Return what is sent for a payload, but for its id: content, metadata and, if it is known, the date."""
     metadata = {**metadata_of(payload), _ID: payload.id, _BRAND: payload.brand}
     document: dict[str, Any] = {
         "content": _content(payload.content),
@@ -110,7 +110,7 @@ def record_of(listed: Listed) -> StoredRecord:
 
 
 def payload_from(listed: Listed) -> Payload | None:
-    """Return a listed document as it was given to ``document_of``; None where it is not one of ours."""
+    """Return a listed document as it was given to ``document_of``; None if it is not one of ours."""
     metadata = dict(listed.metadata)
     entry, brand = metadata.pop(_ID, None), metadata.pop(_BRAND, None)
     if not isinstance(entry, str) or not isinstance(brand, str):

@@ -66,7 +66,7 @@ class _Draft:
 
 
 _Verdicts = dict[str, ServiceError | None]
-"""By id: why it was not stored, None where it was."""
+"""By id: why it was not stored, None if it was."""
 
 
 class SupermemoryService(ServiceBase):
@@ -80,7 +80,7 @@ class SupermemoryService(ServiceBase):
     Args:
         api_key: The key.
         brand: The brand's slug.
-        url: The address of the interface, where it is not the public one.
+        url: The address of the interface, if it is not the public one.
         limit: Entries the user grants it; the interface states nothing of its plans.
         timeout: Seconds to wait for a connection, and for each part of a reply.
 

@@ -41,7 +41,7 @@ FORGOTTEN = "forgotten"
 
 
 def clean_text(text: str) -> str:
-    """Return a text that every store takes: no NUL, lone surrogates replaced, no white space around; "" if invisible."""
+    """Return a text that every store takes: no NUL, lone surrogates replaced, stripped; "" if nothing is visible."""
     clean = text.replace("\0", "").encode("utf-8", "replace").decode("utf-8").strip()
     return "" if is_blank(clean) else clean
 

@@ -17,7 +17,7 @@ from dm_memory.facts.model import Entity, EntityType, Fact, Relation, entry_slot
 from dm_memory.items import Payload, storage_id
 from dm_memory.store.database import Store
 from dm_memory.store.entries import Tag, version_of
-from dm_memory.store.home_0_2 import OldEntry, OldFact, OldHome, OldService
+from dm_memory.store.from_0_2.home import OldEntry, OldFact, OldHome, OldService
 from dm_memory.store.importing import Imported, import_entries
 from dm_memory.store.opening import REBUILT
 from dm_memory.text.hashing import metadata_hash

@@ -22,13 +22,13 @@ from dm_memory.store import entries as table
 from dm_memory.store.database import Store, is_present, open_store, store_errors
 from dm_memory.store.entries import Known
 from dm_memory.store.forgetting import Forgotten
-from dm_memory.store.home_0_2 import is_home_0_2
+from dm_memory.store.from_0_2.home import is_home_0_2
 from dm_memory.store.journal import Journal
 from dm_memory.store.locks import brand_lock
 from dm_memory.store.opening import open_or_rebuild
 from dm_memory.store.worker import Worker, worker_thread
-from dm_memory.sync.correcting import correct, correction_record, to_correct
-from dm_memory.sync.handin import clean_text, forgotten_finding
+from dm_memory.sync.handin.correcting import correct, correction_record, to_correct
+from dm_memory.sync.handin.learnings import clean_text, forgotten_finding
 from dm_memory.sync.outcomes import title_of
 from dm_memory.sync.payloads import Prepared, Preparer, guard_hits
 from dm_memory.sync.pipeline import model_in_use
@@ -164,6 +164,10 @@ def _store(run: Run, request: PrepareRequest, prepared: Prepared, hits: tuple[Gu
     if existing is not None:
         return _duplicate(run, request, prepared, existing, hits)
     Storing(run, model_in_use(run)).take([SourceItems("", [replace(prepared.item, content=prepared.content)])])
+    counts = run.outcomes.counts
+    if not (counts.new or counts.restored or counts.modified):  # another call stored it at this moment
+        existing = table.owners_by_hash(run.store.connection, [prepared.content_hash])[prepared.content_hash]
+        return _duplicate(run, request, prepared, existing, hits)
     return _result(run.brand, prepared, "prepared", hits)
 
 

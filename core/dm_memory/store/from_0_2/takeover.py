@@ -27,7 +27,8 @@ from dm_memory.errors import HomeError, StoreError
 from dm_memory.findings import Finding, Severity
 from dm_memory.store.database import FILE_NAME, Store, open_store, read_store, store_errors
 from dm_memory.store.files import make_private_folder, sync_folder, write_atomic
-from dm_memory.store.home_0_2 import (
+from dm_memory.store.from_0_2.entries import TAKEN_OVER, fill_from_0_2
+from dm_memory.store.from_0_2.home import (
     UNFINISHED,
     OldHome,
     is_home_0_2,
@@ -35,7 +36,6 @@ from dm_memory.store.home_0_2 import (
     read_home_0_2,
 )
 from dm_memory.store.journal import Journal, Record
-from dm_memory.store.old_entries import TAKEN_OVER, fill_from_0_2
 from dm_memory.store.opening import journal_records
 
 __all__ = ["LEFTOVERS", "remove_leftovers_of_0_2", "take_over", "taken_over_copy"]

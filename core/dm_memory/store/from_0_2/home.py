@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from unicodedata import normalize
 from uuid import UUID, uuid5
 
-from dm_memory.store.old_files import OldFile, Row, is_file, nothing, opened
+from dm_memory.store.from_0_2.files import OldFile, Row, is_file, nothing, opened
 from dm_memory.store.schema import APPLICATION_ID
 
 __all__ = [

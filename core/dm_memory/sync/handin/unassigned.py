@@ -17,7 +17,7 @@ from dm_memory.findings import Finding
 from dm_memory.requests import SessionLearning
 from dm_memory.store.files import make_own_folder
 from dm_memory.store.journal import Journal
-from dm_memory.sync.handin import learnings_as_items
+from dm_memory.sync.handin.learnings import learnings_as_items
 from dm_memory.sync.payloads import Preparer
 from dm_memory.sync.storing import record_of
 from dm_memory.text.guard import Policy
