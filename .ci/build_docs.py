@@ -20,7 +20,8 @@ import typer
 
 from dm_memory.settings import Settings
 from dm_memory_server.cli import app
-from dm_memory_tools.catalog import TOOLS
+from dm_memory_tools.catalog import OPERATIONS
+from dm_memory_tools.tool import tool_of
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "build" / "docs-source"
@@ -68,7 +69,7 @@ def tools_page() -> str:
         '# Tools\n\nEvery result is Markdown. The same data is under `_meta["io.dm-memory/report"]`, as ',
         '[report.schema.json](../report.schema.json) describes it; `response_format="json"` puts it into the text.\n',
     ]
-    for tool in TOOLS:
+    for tool in map(tool_of, OPERATIONS):
         schema = tool.parameters
         rows = [
             (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Finding", "Severity"]
+__all__ = ["Finding", "Severity", "count_of_entries"]
 
 
 class Severity(StrEnum):
@@ -36,3 +36,8 @@ class Finding:
     remedy: str = ""
     path: str = ""
     key: str = ""
+
+
+def count_of_entries(count: int) -> str:
+    """Return ``1 entry``, ``2,000 entries``."""
+    return f"{count:,} {'entry' if count == 1 else 'entries'}"

@@ -15,7 +15,7 @@ from typing import TypeVar
 import orjson
 
 from dm_memory.errors import DmMemoryError, ErrorClass, ServiceError
-from dm_memory.findings import Finding, Severity
+from dm_memory.findings import Finding, Severity, count_of_entries
 from dm_memory.items import Payload
 from dm_memory.requests import Progress
 from dm_memory.results import Action, Failure
@@ -107,7 +107,7 @@ class Delivering:
             self.result.failure = error
             self.result.capacity = self._room.after(self._room.capacity)
         if self._lost:
-            message = f"{self.service.engine} no longer had {_entries(self._lost)} that had been stored there."
+            message = f"{self.service.engine} no longer had {count_of_entries(self._lost)} that had been stored there."
             again = (
                 "Stored again." if not (self.result.failure or self.result.missing) else "The next sync looks again."
             )
@@ -154,7 +154,7 @@ class Delivering:
         counted = self.result.counted = await self._ask(self.service.count())
         self.result.missing = 0 if counted is None else max(0, expected - counted)
         if self.result.missing:
-            message = f"{self.service.engine} counts {counted} of {_entries(expected)} that it confirmed."
+            message = f"{self.service.engine} counts {counted} of {count_of_entries(expected)} that it confirmed."
             remedy = "That can take a moment; the next sync looks again and stores what is really missing."
             self.outcomes.add_findings([Finding("not-yet-visible", Severity.WARNING, message, remedy)])
 
@@ -484,10 +484,6 @@ def _by_bytes(
         size += weight
     if start < len(page):
         yield page[start:]
-
-
-def _entries(count: int) -> str:
-    return f"{count:,} {'entry' if count == 1 else 'entries'}"
 
 
 _UNREADABLE = ServiceError(

@@ -21,7 +21,7 @@ from typing import Any
 
 from dm_memory.errors import ServiceError
 from dm_memory.facts.patterns import Counted, PatternRow
-from dm_memory.findings import Finding, Severity
+from dm_memory.findings import Finding, Severity, count_of_entries
 from dm_memory.items import Payload
 from dm_memory.services.protocol import Service, unexpected
 from dm_memory.services.resilience import ask
@@ -60,7 +60,7 @@ async def pull_feed(run: Run) -> None:
         delivered.asked = True
         if learned or changed:
             message = (
-                f"{service.engine} had {learned} {'entry' if learned == 1 else 'entries'} that this computer did not"
+                f"{service.engine} had {count_of_entries(learned)} that this computer did not"
                 f" know and {changed} changed; they are in memory here now."
             )
             run.outcomes.add_findings([Finding("durable-learned", Severity.INFO, message)])
@@ -116,7 +116,7 @@ async def reclaim(run: Run) -> None:
             _log.info("%s could not be asked for lost entries: %s", service.engine, type(error).__name__)
             failed = True
         if came:
-            message = f"{service.engine} gave back {came} {'entry' if came == 1 else 'entries'} that memory had lost."
+            message = f"{service.engine} gave back {count_of_entries(came)} that memory had lost."
             run.outcomes.add_findings([Finding("reclaimed", Severity.INFO, message)])
     if not failed:
         await run.worker.run(run.store.set_meta, REBUILT, "")

@@ -12,7 +12,7 @@ from operator import methodcaller
 from typing import Any
 
 from dm_memory.errors import ServiceError
-from dm_memory.findings import Finding, Severity
+from dm_memory.findings import Finding, Severity, count_of_entries
 from dm_memory.services.protocol import Service, unexpected
 from dm_memory.services.resilience import ask
 from dm_memory.store import outbox
@@ -170,16 +170,12 @@ def _bury(run: Run, service: Service, key: bytes, stones: Sequence[Any]) -> None
     traces = purge(run, texts, knows=service.name)
     entries = len({text.seq for text in texts if not text.number})
     message = (
-        f"{_entries(entries)} forgotten on another computer"
+        f"{count_of_entries(entries)} forgotten on another computer"
         f" {'was' if entries == 1 else 'were'} removed here as well, with all that was made of them."
     )
     remedy = f"These files still contain their texts: {', '.join(traces.left)}." if traces.left else ""
     severity = Severity.WARNING if traces.left else Severity.INFO
     run.outcomes.add_findings([Finding("forgotten-elsewhere", severity, message, remedy)])
-
-
-def _entries(count: int) -> str:
-    return f"{count:,} {'entry' if count == 1 else 'entries'}"
 
 
 def purge(run: Run, texts: Sequence[Text], *, knows: str = "") -> Traces:
