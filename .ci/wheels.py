@@ -37,7 +37,7 @@ class Platform:
         machine: ``platform_machine``; case matters.
         release: ``platform_release``: on macOS the number of Darwin.
         macos: The oldest macOS that wheels may be for.
-        built: Packages that are built there from source, because no marker tells this platform from one with wheels.
+        built: Packages that are built there from source, of one Python or of all: ``pyyaml 3.11``, ``wordllama``.
     """
 
     name: str
@@ -60,7 +60,8 @@ PLATFORMS = (
     Platform("macOS 14 ARM", "aarch64-apple-darwin", "darwin", "arm64", "23.6.0", "14.0"),
     Platform("macOS 14 x86-64", "x86_64-apple-darwin", "darwin", "x86_64", "23.6.0", "14.0"),
     Platform("Windows x86-64", "x86_64-pc-windows-msvc", "win32", "AMD64"),
-    Platform("Windows ARM", "aarch64-pc-windows-msvc", "win32", "ARM64"),
+    # PyYAML has a wheel for 3.12 and newer; without a C compiler its source becomes a package in plain Python.
+    Platform("Windows ARM", "aarch64-pc-windows-msvc", "win32", "ARM64", built=("pyyaml 3.11",)),
 )
 
 
@@ -76,8 +77,9 @@ def main(wanted: Sequence[str]) -> int:
             needed = list(requirements(project["project"]["dependencies"], platform, python))
             pinned = list(requirements(pins, platform, python))
             problems = {what: missing(needed, kept, platform, python) for what, kept in (("", []), (" (pins)", pinned))}
-            model = "with" if any(each.startswith("wordllama") for each in needed) else "without"
-            built = f", {' and '.join(platform.built)} from source" if platform.built and model == "with" else ""
+            names = {Requirement(text).name for text in needed}
+            model = "with" if "wordllama" in names else "without"
+            built = "".join(f", {name} from source" for name in from_source(platform, python) if name in names)
             print(f"{platform.name}, Python {python}: {model} the model{built}", flush=True)
             for what, problem in problems.items():
                 if problem:
@@ -110,6 +112,12 @@ def requirements(texts: Sequence[str], platform: Platform, python: str) -> Itera
             yield str(requirement)
 
 
+def from_source(platform: Platform, python: str) -> list[str]:
+    """Return the packages that are built from source on a platform, with one Python."""
+    pairs = (each.partition(" ") for each in platform.built)
+    return [name for name, _, only in pairs if only in {"", python}]
+
+
 def missing(needed: Sequence[str], pinned: Sequence[str], platform: Platform, python: str) -> str:
     """Return why no set of wheels satisfies the requirements, or ""."""
     with tempfile.TemporaryDirectory(prefix="wheels-") as name:
@@ -118,7 +126,11 @@ def missing(needed: Sequence[str], pinned: Sequence[str], platform: Platform, py
         (folder / "pins.txt").write_text("\n".join(pinned))
         command = ["uv", "pip", "compile", "--quiet", "--no-config", "--no-header", "--no-annotate", "needed.in"]
         command += ["--python-platform", platform.target, "--python-version", python, "--constraint", "pins.txt"]
-        command += ["--only-binary", ":all:", *(part for each in platform.built for part in ("--no-binary", each))]
+        command += [
+            "--only-binary",
+            ":all:",
+            *(part for name in from_source(platform, python) for part in ("--no-binary", name)),
+        ]
         environment = os.environ | ({"MACOSX_DEPLOYMENT_TARGET": platform.macos} if platform.macos else {})
         finished = subprocess.run(
             command, cwd=folder, env=environment, check=False, capture_output=True, encoding="utf-8"

@@ -167,12 +167,22 @@ class Memory:
         stop = asyncio.Event()
         environment = self._environment(brand)
         result = await _stoppable(prepare_payload(environment, request, brand, stop), stop)
-        if not request.purge or result.status != "corrected":
-            return result
-        from dm_memory.operations.forget import forget_replaced  # noqa: PLC0415  # a rare command's own code
+        if request.purge and result.status == "corrected":
+            from dm_memory.operations.forget import forget_replaced  # noqa: PLC0415  # a rare command's own code
 
-        work = forget_replaced(environment, brand, result.replaced_hash, no_progress, stop)
-        return replace(result, purged=await _stoppable(work, stop))
+            work = forget_replaced(environment, brand, result.replaced_hash, no_progress, stop)
+            result = replace(result, purged=await _stoppable(work, stop))
+        return result if result.status == "refused" else replace(result, questions=await self._questions(result))
+
+    async def _questions(self, result: PrepareResult) -> tuple[str, ...]:
+        """Return questions that find what was handed in."""
+        from dm_memory.search.questions import questions_for  # noqa: PLC0415  # start-up imports no search
+
+        brand, folder, (languages, _) = await asyncio.to_thread(self._for_search, result.brand)
+        searcher = self._searcher
+        assert searcher is not None  # noqa: S101  # made by ``_for_search``
+        said = [word for each in result.suggested for word in each.words]
+        return await questions_for(searcher, folder, brand, languages, result.existing_key or result.key, said)
 
     async def search(self, request: SearchRequest) -> SearchResult:
         """Search a brand's memory. Raises ``DmMemoryError``."""

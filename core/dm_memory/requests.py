@@ -82,7 +82,7 @@ class PrepareRequest:
     """The arguments of ``prepare_store``. ``expires_at`` is ISO-8601 or "".
 
     Attributes:
-        content_type: None: a campaign learning, or the type of the entry that is corrected.
+        content_type: None: what the text speaks for, or the type of the entry that is corrected.
         replaces: The key of an entry that this text corrects. Its old text becomes a revision.
         purge: The old text is forgotten instead.
     """

@@ -26,6 +26,7 @@ __all__ = [
     "ServiceStatus",
     "StatusResult",
     "StoreResult",
+    "Suggestion",
     "SyncResult",
     "Version",
 ]
@@ -313,6 +314,22 @@ class SyncResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A type or a tag that a caller left out, as it was detected.
+
+    Attributes:
+        what: ``content type`` or ``tag``.
+        reason: What speaks for it.
+        words: What the text says, where it is that.
+    """
+
+    what: str
+    value: str
+    reason: str
+    words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class PrepareResult:
     """What ``prepare_store`` did with one payload.
 
@@ -324,6 +341,8 @@ class PrepareResult:
         path: The file in ``memory/pending/``, relative to the brand's folder, or "".
         replaced_title / replaced_hash: The beginning of the text that was corrected, and its content hash.
         purged: What became of that text, if it was to be forgotten; else it is a revision.
+        suggested: Why it has its type and its tags, of each only if the caller gave none.
+        questions: They find the entry: each was asked, and it was among the first five answers.
     """
 
     brand: str
@@ -345,6 +364,8 @@ class PrepareResult:
     replaced_title: str = ""
     replaced_hash: str = ""
     purged: ForgetResult | None = None
+    suggested: tuple[Suggestion, ...] = ()
+    questions: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:

@@ -9,6 +9,7 @@ import tomllib
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
 
 from tests.support.processes import REPOSITORY, command_environment
 
@@ -34,7 +35,7 @@ def test_the_embedding_model_is_needed_exactly_where_it_has_a_wheel(
     platform: str, python: str, *, has_model: bool
 ) -> None:
     there: Any = next(each for each in _SCRIPT["PLATFORMS"] if each.name == platform)
-    names = [text.partition("=")[0].partition(">")[0] for text in _SCRIPT["requirements"](_NEEDED, there, python)]
+    names = [Requirement(text).name for text in _SCRIPT["requirements"](_NEEDED, there, python)]
     assert ("wordllama" in names) == has_model
     assert {"mcp", "numpy", "pydantic"} <= set(names)
 
@@ -44,20 +45,28 @@ def test_every_platform_and_python_that_is_promised_is_checked() -> None:
     assert {platform.system for platform in _SCRIPT["PLATFORMS"]} == {"linux", "darwin", "win32"}
 
 
-def test_without_pinecones_package_the_service_says_what_to_do() -> None:
-    code = """
+_WITHOUT = """
 import asyncio, sys
-sys.modules["pinecone"] = None
-from pydantic import SecretStr
-from dm_memory.errors import ConfigurationError
-from dm_memory.services.pinecone.service import PineconeService
-try:
-    asyncio.run(PineconeService(SecretStr("a key"), "index", "acme").prepare())
-except ConfigurationError as error:
-    print(error)
+sys.modules["pinecone"] = sys.modules["qdrant_client"] = None
+from dm_memory.errors import DmMemoryError
+from dm_memory.services.connect import vector_service
+from dm_memory.settings import Settings
+settings = Settings(pinecone_api_key="a key", qdrant_url="http://localhost:1")
+for choice in ("pinecone", "qdrant"):
+    try:
+        asyncio.run(vector_service(settings, choice, "acme", object()).prepare())
+    except DmMemoryError as error:
+        print(getattr(error, "error_class", "no class"), error)
 """
+
+
+def test_without_a_vendors_package_its_service_says_what_to_do() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", code], check=True, capture_output=True, encoding="utf-8", env=command_environment()
+        [sys.executable, "-c", _WITHOUT], check=True, capture_output=True, encoding="utf-8", env=command_environment()
     )
-    assert "not installed" in done.stdout
-    assert "DM_MEMORY_VECTOR_DB" in done.stdout
+    lines = done.stdout.splitlines()
+    assert len(lines) == 2
+    for line in lines:
+        assert line.startswith("configuration ")
+        assert "not installed" in line
+        assert "DM_MEMORY_VECTOR_DB" in line

@@ -443,3 +443,21 @@ async def test_a_process_that_was_killed_after_the_rows_went_leaves_the_files_to
     assert files_with(bench, "zeppelinska") == []
     assert list(bench.texts().values()) == [OTHER]
     bench.check()
+
+
+async def test_what_an_older_damaged_memory_still_has_of_a_forgotten_text_does_not_come_back(bench: Bench) -> None:
+    bench.insights(JANE, OTHER)
+    await bench.sync()
+    path = bench.memory_dir / "memory.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("VACUUM INTO ?", (str(bench.memory_dir.parent / "older.db"),))
+    assert (await forget(bench, query="zeppelinska")).status == "forgotten"
+    bench.insights(OTHER)
+    older = (bench.memory_dir.parent / "older.db").read_bytes()
+    (bench.memory_dir.parent / "older.db").unlink()
+    path.write_bytes(older[:-8192])  # its last page is missing
+    result = await bench.sync()
+    assert "memory-rebuilt" in [finding.code for finding in result.findings]
+    assert not [text for text in bench.texts().values() if "Zeppelinska" in text]
+    assert not [text for text in bench.texts("retired").values() if "Zeppelinska" in text]
+    assert OTHER in "".join(bench.texts().values())

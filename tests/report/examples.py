@@ -36,6 +36,7 @@ from dm_memory.results import (
     ServiceStatus,
     StatusResult,
     StoreResult,
+    Suggestion,
     SyncResult,
     VerifyResult,
     Version,
@@ -333,7 +334,10 @@ def retired() -> SyncResult:
 
 def status() -> StatusResult:
     failure = Failure(
-        "validation", "Qdrant did not accept this entry.", "Shorten the text.", service="vector@qdrant:db:6333/dm-memory"
+        "validation",
+        "Qdrant did not accept this entry.",
+        "Shorten the text.",
+        service="vector@qdrant:db:6333/dm-memory",
     )
     well = ServiceStatus(
         name="vector@qdrant:db:6333/dm-memory",
@@ -437,6 +441,12 @@ def prepared() -> PrepareResult:
         priority="high",
         expires_at="2027-01-01",
         guard_hits=(GuardHit(f"prepared/{digest(text)}", "e-mail address", 1, refused=False, lines=(1,)),),
+        suggested=(
+            Suggestion("content type", "campaign-learning", "the text names no competitor and no metric"),
+            Suggestion("tag", "webinar", "the text says", ("webinar",)),
+            Suggestion("tag", "2026-q4", "its date"),
+        ),
+        questions=("What do we know about webinar, leads, convert and slower?",),
     )
 
 
@@ -451,12 +461,13 @@ def duplicate() -> PrepareResult:
         existing_tags=("webinar",),
         merged_tags=("2026-q4",),
         guard_hits=(),
+        suggested=(),
     )
 
 
 def refused() -> PrepareResult:
     hit = GuardHit("prepared/", "API key", 1, refused=True, lines=(1,))
-    return replace(prepared(), status="refused", key="", guard_hits=(hit,))
+    return replace(prepared(), status="refused", key="", guard_hits=(hit,), suggested=(), questions=())
 
 
 def hit(number: int = 1, **changes: object) -> Hit:
@@ -637,6 +648,7 @@ def corrected() -> PrepareResult:
         priority="normal",
         expires_at="",
         guard_hits=(),
+        suggested=(),
     )
 
 

@@ -7,13 +7,14 @@ import random
 import shutil
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dm_memory.errors import DamagedStoreError
 from dm_memory.items import ContentType
 from dm_memory.requests import PrepareRequest, SessionLearning
 from dm_memory.store import opening
@@ -182,7 +183,8 @@ async def test_flipped_bits_are_repaired_or_told_and_never_a_traceback(bench: Be
     await fill(bench)
     flips(bench.memory_dir / FILE_NAME, seed)
     await bench.sync(force=True)
-    await bench.memory.verify(BRAND, repair=True)
+    with suppress(DamagedStoreError):  # it says that the next sync builds the memory again
+        await bench.memory.verify(BRAND, repair=True)
     await bench.sync()
     assert {"still there", "edited", "from a session", "prepared"} <= set(bench.texts().values())
 

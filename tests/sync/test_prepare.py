@@ -11,6 +11,7 @@ from dm_memory.errors import InputError
 from dm_memory.items import ContentType, Priority
 from dm_memory.requests import PrepareRequest, SessionLearning, no_progress
 from dm_memory.results import PrepareResult
+from dm_memory.search.results import SearchRequest
 from dm_memory.store.locks import brand_lock
 from dm_memory.sync.handin import prepare as prepare_module
 from dm_memory.text.hashing import script_hash
@@ -208,3 +209,60 @@ async def test_exclude_holds_for_waiting_payloads_too(bench: Bench) -> None:
     assert (result.counts.new, result.counts.excluded, result.counts.stored) == (0, 1, 0)
     assert bench.texts() == {}
     assert (await bench.sync()).counts.stored == 1
+
+
+async def suggest(bench: Bench, text: str, **more: Any) -> PrepareResult:
+    return await bench.memory.prepare(PrepareRequest(text, brand=BRAND, **more))
+
+
+async def test_a_type_and_tags_that_nobody_gave_are_explained_by_what_the_text_says(bench: Bench) -> None:
+    bench.write("competitors.json", [{"name": "Rival Roasters"}])
+    metric = await suggest(bench, "The newsletter of May had an open rate of 41 percent")
+    by_value = {each.value: each for each in metric.suggested}
+    assert (metric.content_type, by_value["performance-insight"].words) == ("performance-insight", ("open rate",))
+    assert by_value["performance-insight"].reason == "the text names a metric"
+    assert by_value["channel:email"].words == ("newsletter",)
+    assert by_value["quarter:2026-q4"].reason == "its date"
+    assert {each.value for each in metric.suggested if each.what == "tag"} == set(metric.tags)
+    rival = await suggest(bench, "Rival Roasters doubled the open rate of its mailings")
+    assert rival.content_type == "competitive-intel"
+    assert rival.suggested[0].words == ("Rival Roasters",)
+    plain = await suggest(bench, "Customers ask for smaller bags")
+    assert plain.content_type == "campaign-learning"
+    bench.check()
+    stored = dict(bench.rows("SELECT key, content_type FROM entries"))
+    assert stored == {each.key: each.content_type for each in (metric, rival, plain)}
+    await bench.sync(force=True)
+    assert dict(bench.rows("SELECT key, content_type FROM entries")) == stored
+
+
+async def test_what_was_given_is_not_suggested(bench: Bench) -> None:
+    typed = await suggest(bench, "An open rate of 41 percent", content_type=ContentType.GUIDELINE)
+    assert (typed.content_type, {each.what for each in typed.suggested}) == ("guideline", {"tag"})
+    tagged = await suggest(bench, "An open rate of 42 percent", tags=("may",))
+    assert [each.what for each in tagged.suggested] == ["content type"]
+    assert (await suggest(bench, "An open rate of 42 percent")).suggested == (), "a duplicate keeps what it has"
+
+
+async def test_questions_are_those_that_find_the_text_without_what_was_masked(bench: Bench) -> None:
+    bench.insights(*(f"Posters near station {number} were cheap" for number in range(30)))
+    await bench.sync()
+    result = await suggest(bench, "Webinar leads of mona@example.org convert slower than leads from fairs")
+    assert 2 <= len(result.questions) <= 3
+    assert not any("mona" in question for question in result.questions)
+    for question in result.questions:
+        found = await bench.memory.search(SearchRequest(question, brand=BRAND, limit=5))
+        assert result.key in {hit.key for hit in found.hits}
+    again = await suggest(bench, "Webinar leads of mona@example.org convert slower than leads from fairs")
+    assert (again.status, again.key) == ("duplicate", result.key)
+    assert again.questions
+
+
+async def test_a_text_that_no_question_finds_among_many_alike_has_none(bench: Bench) -> None:
+    bench.insights(*(f"Posters were cheap {'x' * number}" for number in range(1, 30)))
+    await bench.sync()
+    result = await suggest(bench, "Posters were cheap " + "and cheap " * 40 + ". ".join(["nothing else"] * 40))
+    for question in result.questions:
+        found = await bench.memory.search(SearchRequest(question, brand=BRAND, limit=5))
+        assert result.key in {hit.key for hit in found.hits}
+    assert (await suggest(bench, "?!")).questions == ()

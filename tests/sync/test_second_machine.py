@@ -240,6 +240,40 @@ async def test_a_retirement_is_an_edit_that_the_other_machine_learns(machines: t
     assert (await two.sync()).status == "complete"
 
 
+async def test_an_unchanged_file_is_no_newer_word_also_under_force(machines: tuple[Machine, Machine]) -> None:
+    one, two = machines
+    for machine in machines:
+        machine.campaign(["Send on Tuesday morning.", "Video tires returning customers."])
+        await machine.sync()
+    one.campaign(["Send on Tuesday morning."])
+    await one.sync()
+    assert (await two.sync(force=True)).counts.restored == 0
+    assert len(two.texts()) == 1
+    two.campaign(["Send on Tuesday morning.", "Video tires returning customers."], status="active")
+    assert (await two.sync()).counts.restored == 1  # that file is one
+    await one.sync()
+    assert one.texts() == two.texts()
+
+
+async def test_what_was_retired_or_restored_while_the_store_was_down_reaches_it_later(
+    machines: tuple[Machine, Machine],
+) -> None:
+    one, two = machines
+    both = ["Send on Tuesday morning.", "Video tires returning customers."]
+    for machine in machines:
+        machine.campaign(both)
+        await machine.sync()
+    for learnings in (both[:1], both):
+        one.campaign(learnings)
+        one.remote.down = down()
+        assert (await one.sync()).status == "partial"
+        one.remote.down = None
+        assert (await one.sync()).status == "complete"
+        await two.sync()
+        assert sorted(two.texts().values()) == sorted(one.texts().values())
+        assert len(two.texts()) == len(learnings)
+
+
 async def test_what_only_another_machine_s_file_states_is_not_retired_here(machines: tuple[Machine, Machine]) -> None:
     one, two = machines
     one.campaign(["A lesson to remember."])

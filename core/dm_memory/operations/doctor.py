@@ -18,6 +18,7 @@ from dm_memory.brand.sources import list_sources, parse_source, read_source
 from dm_memory.brand.sources.pending import parse_pending, pending_files
 from dm_memory.embedding.protocol import Embedder
 from dm_memory.errors import DamagedStoreError, DmMemoryError
+from dm_memory.extras import how_to_get_the_model
 from dm_memory.findings import Finding, Severity
 from dm_memory.operations.places import check_place
 from dm_memory.requests import Scope
@@ -107,7 +108,7 @@ def _model(settings: Settings, embedder: Embedder | None) -> Check:
     name = "Embedding model"
     if embedder is None:
         detail = "No embedding model is installed, so search runs on words alone."
-        return Check(name, "warn", detail, "Install one: pip install wordllama. Then sync.")
+        return Check(name, "warn", detail, f"{how_to_get_the_model()} Then sync.")
     try:
         spec = embedder.spec
     except DmMemoryError as error:

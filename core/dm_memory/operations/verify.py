@@ -289,7 +289,7 @@ async def _compare(run: Run, service: Service, found: _Found) -> None:
             state = "retired" if confirmed.endswith(":retired") else "current"
             if record is None:
                 found.missing[id_] = key
-            elif version_of(record.content_hash, record.metadata_hash, state) != confirmed:
+            elif version_of(record.content_hash, record.metadata_hash, record.state or state) != confirmed:
                 found.stale[id_] = key
         found.checked += len(page)
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dm_memory.report.data import data_of
 from dm_memory.report.escape import code, inline, quote
 from dm_memory.report.forget import proof_lines
 from dm_memory.report.model import Report
 from dm_memory.report.parts import QUOTED_NOTE, document, finding_text, guard_text, key_code
 from dm_memory.report.reader import Reader, call
-from dm_memory.report.words import when
-from dm_memory.results import GuardHit, PrepareResult
+from dm_memory.report.words import capital, when
+from dm_memory.results import GuardHit, PrepareResult, Suggestion
 
 __all__ = ["prepare_report"]
 
@@ -20,6 +22,7 @@ _HEADINGS = {
     "refused": "# Refused, not stored",
 }
 _SHOWN_TAGS = 30
+_SHOWN_WORDS = 5
 
 
 def prepare_report(result: PrepareResult, *, reader: Reader = Reader.TERMINAL) -> Report:
@@ -57,8 +60,9 @@ def _tags(tags: tuple[str, ...]) -> str:
 def _facts(result: PrepareResult) -> list[str]:
     key = f" · key {key_code(result.key)}" if result.key else ""
     facts = [f"Type {inline(result.content_type, 40)}{key}"]
-    if result.tags:
+    if result.tags and not any(each.what == "tag" for each in result.suggested):
         facts.append(f"Tags: {_tags(result.tags)}")
+    facts += _suggested(result.suggested)
     if result.existing_key:
         stored = f", stored {when(result.existing_stored_at)}" if result.existing_stored_at else ""
         facts.append(f"Existing entry: {key_code(result.existing_key)}{stored}")
@@ -70,10 +74,26 @@ def _facts(result: PrepareResult) -> list[str]:
         facts.append(f"Expires: {when(result.expires_at)}")
     if result.path:
         facts.append(f"Waits in {code(result.path)}")
+    if result.questions:
+        facts.append(f"Questions that find it: {', '.join(quote(each, 200) for each in result.questions)}")
     if result.purged is not None and result.purged.proof is not None:
         facts += proof_lines(result.purged.proof)
     facts += [f"{_guard_words(hit)}: {guard_text(hit, where=False)}" for hit in result.guard_hits]
     return facts + [finding_text(finding) for finding in result.findings]
+
+
+def _suggested(suggestions: Sequence[Suggestion]) -> list[str]:
+    """Return why a type and tags that nobody gave were chosen."""
+    lines = [f"{capital(each.what)} {_reason(each, ': ')}" for each in suggestions if each.what != "tag"]
+    tags = [f"{_reason(each, ' (')})" for each in suggestions if each.what == "tag"]
+    more = ", …" if len(tags) > _SHOWN_TAGS else ""
+    return [*lines, *([f"Tags detected: {', '.join(tags[:_SHOWN_TAGS])}{more}"] if tags else [])]
+
+
+def _reason(suggestion: Suggestion, before: str) -> str:
+    words = ", ".join(quote(word, 60) for word in suggestion.words[:_SHOWN_WORDS])
+    reason = f"{inline(suggestion.reason, 100)} {words}".rstrip()
+    return f"{code(suggestion.value, 60)}{before}{reason}"
 
 
 def _guard_words(hit: GuardHit) -> str:

@@ -71,11 +71,15 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class StoredRecord:
-    """What a service has stored under an id: enough to compare it with what the outbox wants there."""
+    """What a service has stored under an id: enough to compare it with what the outbox wants there.
+
+    ``state``: "" where the service can't say whether the entry is current or retired.
+    """
 
     id: str
     content_hash: str
     metadata_hash: str
+    state: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -291,9 +291,14 @@ class Delivering:
         if not ids or self._is_rebuilding():
             return {}
         records: Mapping[str, StoredRecord] = await self._ask(self.service.fetch(ids))
-        states = {due.id: due.wanted.endswith(":retired") for due in page}
+        # Where a service does not tell the state, it has the one that was last confirmed.
+        last = {due.id: due.confirmed if due.confirmed not in {"", "?"} else due.wanted for due in page}
         return {
-            id_: version_of(record.content_hash, record.metadata_hash, "retired" if states[id_] else "current")
+            id_: version_of(
+                record.content_hash,
+                record.metadata_hash,
+                record.state or ("retired" if last[id_].endswith(":retired") else "current"),
+            )
             for id_, record in records.items()
         }
 

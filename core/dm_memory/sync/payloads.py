@@ -99,6 +99,10 @@ class Preparer:
         digest = content_hash(content)
         return Prepared(item, content, digest, detected, given, facts, hits, findings, "", guarded.places)
 
+    def reasons(self, prepared: Prepared) -> dict[str, tuple[str, tuple[str, ...]]]:
+        """Return why each tag was detected; see ``Tagger.reasons``."""
+        return self._tagger.reasons(prepared.item, MARKS.sub(" ", prepared.content), prepared.facts)
+
     def _guarded_facts(self, facts: Facts, hits: Hits) -> tuple[Facts, Hits]:
         """Return the facts with personal data masked and refused values left out; the same object if all are clean."""
         is_clean = self._guard.is_clean

@@ -113,10 +113,11 @@ class Reading:
                 checked=self._checked,
             )
             digest = sha256(data).digest()
+            same = record is not None and record.digest == digest
             if (
                 record is not None
                 and not parse_all
-                and record.digest == digest
+                and same
                 and record.fingerprint == self._run.preparer.fingerprint
             ):
                 chunk.unchanged += record.items
@@ -138,6 +139,7 @@ class Reading:
                 digest if settled and not emptied else None,
                 may_have_rolled=parsed.entries >= ROLLING_LIMIT,
                 whole=parsed.whole and not self.listing.is_protected(file.path) and not file.conflict_copy,
+                unchanged=same,
             )
         )
         chunk.items += len(parsed.items)

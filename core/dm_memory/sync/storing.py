@@ -49,6 +49,7 @@ class SourceItems:
         digest: SHA-256 of the bytes; None if the file has to be read again the next time, whatever it states.
         may_have_rolled: Whether older entries may have left the file.
         whole: Whether all of the file was read: only then is an entry that is missing in it gone.
+        unchanged: Whether its bytes are as they were: it is no newer word than another machine's that retired an entry.
     """
 
     path: str
@@ -56,6 +57,7 @@ class SourceItems:
     digest: bytes | None = None
     may_have_rolled: bool = False
     whole: bool = False
+    unchanged: bool = False
 
 
 @dataclass(slots=True)
@@ -215,10 +217,13 @@ class Storing:
                     chunk.superseded += 1
         known = table.known_by_key(self._store.connection, newest.keys() - met.keys())
         known |= {key: row for key, row in met.items() if key in newest}
+        unchanged = {source.path for source in chunk.sources if source.unchanged}
         current = []
         for key, item in newest.items():
             row = known.get(key)
-            if row is None or row.origin == item.origin or self._supersedes(item, row):
+            if row is not None and row.state == "retired" and item.origin in unchanged:
+                chunk.superseded += 1
+            elif row is None or row.origin == item.origin or self._supersedes(item, row):
                 current.append(item)
             else:
                 chunk.superseded += 1

@@ -232,6 +232,17 @@ class Tagger:
         found.update(self._from_facts(item, item.facts if facts is None else facts))
         return tuple(sorted(tag for tag in found if tag))
 
+    def reasons(self, item: Item, content: str, facts: Facts) -> dict[str, tuple[str, tuple[str, ...]]]:
+        """Return why ``tags`` detects what it does, by tag: in words, and the words of the text that speak for it."""
+        reasons: dict[str, tuple[str, tuple[str, ...]]] = {
+            tag: ("its date" if tag.startswith("quarter:") else "where it comes from", ())
+            for tag in _present(self._from_facts(item, facts))
+        }
+        reasons |= dict.fromkeys(self._brand_tags, ("the brand's profile", ()))
+        reasons |= dict.fromkeys(_named_quarters(content), ("the text names the quarter", ()))
+        named = self._terms.named(content, words_of(content))
+        return reasons | {tag: ("the text says", words) for tag, words in named.items()}
+
     def _from_facts(self, item: Item, facts: Facts) -> list[str | None]:
         get = facts.get
         kind: str = item.kind._value_

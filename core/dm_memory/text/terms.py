@@ -7,7 +7,7 @@ hundred alternatives costs tens. A phrase is looked up by its longest word and t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from unicodedata import normalize
@@ -59,6 +59,7 @@ class Term:
 class _Entry:
     """``pattern`` is the term's source of a regular expression, or "" if its word alone will do."""
 
+    term: str
     label: str
     words: Words
     pattern: str
@@ -95,24 +96,30 @@ class TermIndex:
         pattern = "" if plain else _pattern(term)
         # The longest word is the rarest guess; the second criterion only makes the choice stable.
         trigger = max(words, key=lambda word: (len(word), word))
-        self._by_word.setdefault(trigger, []).append(_Entry(term.label, words, pattern, term.exact_case))
+        self._by_word.setdefault(trigger, []).append(_Entry(term.text, term.label, words, pattern, term.exact_case))
 
     def find(self, text: str, words: Words) -> list[str]:
         """Return the labels of the terms in ``text``, each once, in no order; ``words`` are ``words_of(text)``."""
         triggers = self._vocabulary & words
         if not triggers and not self._anywhere:
             return []
-        return self._verified(text, words, triggers)
+        return list(dict(self._verified(text, words, triggers)))
 
-    def _verified(self, text: str, words: Words, triggers: Iterable[bytes]) -> list[str]:
+    def named(self, text: str, words: Words) -> dict[str, tuple[str, ...]]:
+        """Return the same labels, each with the terms that stand in the text, sorted."""
+        found: dict[str, set[str]] = {}
+        for label, term in self._verified(text, words, self._vocabulary & words):
+            found.setdefault(label, set()).add(term)
+        return {label: tuple(sorted(terms)) for label, terms in found.items()}
+
+    def _verified(self, text: str, words: Words, triggers: Iterable[bytes]) -> Iterator[tuple[str, str]]:
         original = text if text.isascii() else normalize("NFC", text)
         folded = original.casefold()
-        labels = {label: None for needle, label in self._anywhere if needle in folded}
+        yield from ((label, needle) for needle, label in self._anywhere if needle in folded)
         for trigger in triggers:
             for entry in self._by_word[trigger]:
                 if entry.words <= words and entry.stands_in(original if entry.exact_case else folded):
-                    labels[entry.label] = None
-        return list(labels)
+                    yield entry.label, entry.term
 
 
 @lru_cache(maxsize=4096)

@@ -127,7 +127,14 @@ class QdrantService(ServiceBase):
 
     def _open(self) -> _Opened:
         # The SDK takes a second of CPU; these modules import it.
-        from dm_memory.services.qdrant import collections, rebuild, requests  # noqa: PLC0415
+        try:
+            from dm_memory.services.qdrant import collections, rebuild, requests  # noqa: PLC0415
+        except ImportError as error:
+            raise ConfigurationError(
+                "The package qdrant-client is not installed; what it needs has no package for Windows on ARM.",
+                "Use a Python for x86-64 there, elsewhere install it (pip install qdrant-client), or use another vector"
+                " database: DM_MEMORY_VECTOR_DB.",
+            ) from error
 
         make = self._client_factory
         client = make() if make else requests.open_client(self._url, self._key.get_secret_value(), self._timeout)

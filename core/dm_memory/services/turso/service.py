@@ -203,9 +203,9 @@ class TursoService(ServiceBase):
             await self.store.delete(Table.EMBEDDINGS, old)
 
     async def fetch(self, ids: Sequence[str]) -> Mapping[str, StoredRecord]:
-        """Return the hashes of the episodes there are."""
+        """Return the hashes and states of the episodes there are."""
         rows = await self.store.digests_of(ids)
-        return {str(row[0]): StoredRecord(str(row[0]), str(row[3]), str(row[4])) for row in rows}
+        return {str(row[0]): StoredRecord(str(row[0]), str(row[3]), str(row[4]), str(row[5])) for row in rows}
 
     async def delete(self, ids: Sequence[str]) -> None:
         """Remove episodes: duplicates, or those that are nowhere any more. See ``forget`` for what is forgotten."""

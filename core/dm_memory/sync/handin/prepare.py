@@ -17,7 +17,7 @@ from dm_memory.brand.context import load_context
 from dm_memory.errors import DamagedStoreError, InputError
 from dm_memory.items import ContentType, Item, Kind
 from dm_memory.requests import PrepareRequest, SyncRequest, no_progress
-from dm_memory.results import Action, GuardHit, PrepareResult
+from dm_memory.results import Action, GuardHit, PrepareResult, Suggestion
 from dm_memory.store import entries as table
 from dm_memory.store.database import Store, is_present, open_store, store_errors
 from dm_memory.store.entries import Known
@@ -29,6 +29,7 @@ from dm_memory.store.opening import open_or_rebuild
 from dm_memory.store.worker import Worker, worker_thread
 from dm_memory.sync.handin.correcting import correct, correction_record, to_correct
 from dm_memory.sync.handin.learnings import clean_text, forgotten_finding
+from dm_memory.sync.handin.suggesting import suggestions
 from dm_memory.sync.outcomes import title_of
 from dm_memory.sync.payloads import Prepared, Preparer, guard_hits
 from dm_memory.sync.pipeline import model_in_use
@@ -58,7 +59,7 @@ async def prepare_payload(env: Environment, request: PrepareRequest, brand: str,
         context = await worker.run(load_context, env.home, brand, env.limits)
         preparer = Preparer.of(brand, context, env.policy)
         now = to_iso(env.clock())
-        prepared = _prepared(preparer, request, now)
+        prepared, suggested = _prepared(preparer, request, now)
         hits = guard_hits(prepared)
         if prepared.refused:
             refused = {"op": "refused", "at": now, "content_hash": prepared.content_hash, "reason": prepared.refused}
@@ -82,7 +83,8 @@ async def prepare_payload(env: Environment, request: PrepareRequest, brand: str,
                     partial(Run.begin, env, wishes, brand, context, store, worker, no_progress, stop, 0.0)
                 )
                 run.number = 0
-                return await worker.run(_correct if request.replaces else _store, run, request, prepared, hits)
+                result = await worker.run(_correct if request.replaces else _store, run, request, prepared, hits)
+                return replace(result, suggested=suggested if result.status == "prepared" else ())
 
 
 def _check(request: PrepareRequest, env: Environment) -> None:
@@ -111,8 +113,11 @@ def _check_expiry(expires_at: str, clock: Clock) -> None:
         )
 
 
-def _prepared(preparer: Preparer, request: PrepareRequest, now: str) -> Prepared:
-    """Return the payload as it may be stored. Its key is the hash of what will really be stored: masked, then named."""
+def _prepared(preparer: Preparer, request: PrepareRequest, now: str) -> tuple[Prepared, tuple[Suggestion, ...]]:
+    """Return the payload as it may be stored, and why it has a type and tags that the caller did not give.
+
+    Its key is the hash of what will really be stored: masked, then named.
+    """
     item = Item(
         key=f"{Kind.PREPARED}/",
         content=clean_text(request.content),
@@ -128,8 +133,11 @@ def _prepared(preparer: Preparer, request: PrepareRequest, now: str) -> Prepared
     )
     prepared = preparer.prepare(item)
     name = script_hash(prepared.content)
-    named = replace(item, key=f"{Kind.PREPARED}/{prepared.content_hash}", prepared_hash=name)
-    return replace(prepared, item=named)
+    suggested = suggestions(preparer, prepared, request)
+    types = [ContentType(each.value) for each in suggested if each.what == "content type"]
+    key = f"{Kind.PREPARED}/{prepared.content_hash}"
+    named = replace(item, key=key, prepared_hash=name, content_type=types[0] if types else item.content_type)
+    return replace(prepared, item=named), suggested
 
 
 @contextlib.asynccontextmanager
