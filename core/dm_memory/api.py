@@ -65,7 +65,7 @@ class Memory:
     Args:
         settings: The configuration.
         services: Makes a brand's connected services; by default those the settings ask for.
-        clock: Tells the time.
+        clock: Returns the present moment.
         embedder: The embedding model; by default the one the settings name.
     """
 
@@ -127,7 +127,7 @@ class Memory:
             kept, _ = keep_unassigned(self.home.root, request.session_learnings, settings.personal_data, limits, now)
         except (OSError, DmMemoryError):
             return error
-        learnings = "1 learning was" if kept == 1 else f"{kept} learnings were"
+        learnings = "learning was" if kept == 1 else f"{kept} learnings were"
         problem = f"{error.problem} The {learnings} kept and will be stored with the first sync of a brand."
         brands = error.brands if isinstance(error, BrandNotFoundError) else ()
         return BrandNotFoundError(problem, error.remedy if brands else NO_BRAND, brands)
@@ -175,14 +175,18 @@ class Memory:
         return result if result.status == "refused" else replace(result, questions=await self._questions(result))
 
     async def _questions(self, result: PrepareResult) -> tuple[str, ...]:
-        """Return questions that find what was handed in."""
+        """Return questions that find what was handed in; none if search does not work, for the text is stored."""
         from dm_memory.search.questions import questions_for  # noqa: PLC0415  # start-up imports no search
 
-        brand, folder, (languages, _) = await asyncio.to_thread(self._for_search, result.brand)
-        searcher = self._searcher
-        assert searcher is not None  # noqa: S101  # made by ``_for_search``
         said = [word for each in result.suggested for word in each.words]
-        return await questions_for(searcher, folder, brand, languages, result.existing_key or result.key, said)
+        try:
+            brand, folder, (languages, _) = await asyncio.to_thread(self._for_search, result.brand)
+            searcher = self._searcher
+            assert searcher is not None  # noqa: S101  # made by ``_for_search``
+            return await questions_for(searcher, folder, brand, languages, result.existing_key or result.key, said)
+        except Exception as error:  # noqa: BLE001  # the user's own model may raise anything
+            _log.info("No question was tried for the stored text: %s", type(error).__name__)
+            return ()
 
     async def search(self, request: SearchRequest) -> SearchResult:
         """Search a brand's memory. Raises ``DmMemoryError``."""

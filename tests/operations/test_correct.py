@@ -10,6 +10,7 @@ from dm_memory.errors import InputError
 from dm_memory.items import ContentType
 from dm_memory.requests import ForgetRequest, PrepareRequest, SessionLearning
 from dm_memory.results import PrepareResult
+from dm_memory.search.results import SearchRequest
 from tests.support.dict_service import DictService
 from tests.sync.conftest import BRAND, Bench
 
@@ -228,3 +229,28 @@ async def test_a_forgotten_text_is_not_taken_as_a_correction(bench: Bench) -> No
     await bench.memory.forget(ForgetRequest(brand=BRAND, query='"by 16"', dry_run=False, token=shown.token))
     assert (await correct(bench, FIRST)).status == "refused"
     assert list(bench.texts().values()) == [WRONG]
+
+
+async def test_a_short_key_or_id_from_a_report_is_enough_everywhere(bench: Bench) -> None:
+    bench.insights("another")
+    await bench.sync()
+    memory = bench.memory
+    handed_in = await memory.prepare(PrepareRequest(WRONG, brand=BRAND))
+    key = handed_in.key
+    short = key.partition("/")[0] + f"/{key.partition('/')[2][:8]}…"
+    ((whole_id,),) = bench.rows("SELECT id FROM entries WHERE key = ?", key)
+    assert (await correct(bench, short)).key == key
+    history = await memory.history(whole_id[:8], BRAND)
+    assert (history.key, history.asked, len(history.versions)) == (key, key, 2)
+    found = await memory.search(SearchRequest("", brand=BRAND, history_of=short))
+    assert [line.content for line in found.history] == [WRONG, RIGHT]
+    shown = await memory.forget(ForgetRequest(keys=(whole_id[:6], short), brand=BRAND))
+    assert {item.key for item in shown.items} == {key}
+    assert shown.unknown == ()
+    done = await memory.forget(ForgetRequest(keys=(short,), brand=BRAND, dry_run=False, token=shown.token))
+    assert done.status == "forgotten"
+    restored = await memory.forget(ForgetRequest(restore=(whole_id[:8],), brand=BRAND))
+    assert (restored.status, restored.unknown) == ("restored", ())
+    with pytest.raises(InputError):
+        await memory.history(short, BRAND)
+    await memory.close()

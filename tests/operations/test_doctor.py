@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from dm_memory.api import Memory
+from dm_memory.extras import how_to_get_the_model
 from dm_memory.report import doctor_report
 from dm_memory.settings import Settings
 from tests.sync.conftest import Bench, bench
@@ -90,3 +91,13 @@ async def test_a_damaged_memory_is_told_and_left_alone(bench: Bench, damage: Cal
     assert report.exit_code in {0, 1}
     assert "sync" in report.text.lower()
     assert sorted(each.name for each in bench.memory_dir.iterdir()) == names
+
+
+async def test_without_a_model_the_remedy_is_the_one_that_works_in_this_installation(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dm_memory.api.is_installed", lambda _: False)
+    checks = await Memory(Settings(home=bench.home)).doctor()
+    (check,) = [each for each in checks if each.name == "Embedding model"]
+    assert check.status == "warn"
+    assert check.remedy == f"{how_to_get_the_model()} Then sync."

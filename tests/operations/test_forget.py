@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from dm_memory.cache.results import StorageSyncRequest
-from dm_memory.errors import InputError
+from dm_memory.errors import DamagedStoreError, InputError
 from dm_memory.requests import ForgetRequest, PrepareRequest, SessionLearning
 from dm_memory.results import ForgetResult
 from dm_memory.search.results import SearchRequest
@@ -446,7 +446,7 @@ async def test_a_process_that_was_killed_after_the_rows_went_leaves_the_files_to
 
 
 async def test_what_an_older_damaged_memory_still_has_of_a_forgotten_text_does_not_come_back(bench: Bench) -> None:
-    bench.insights(JANE, OTHER)
+    bench.insights(OTHER, JANE)
     await bench.sync()
     path = bench.memory_dir / "memory.db"
     with closing(sqlite3.connect(path)) as connection:
@@ -461,3 +461,13 @@ async def test_what_an_older_damaged_memory_still_has_of_a_forgotten_text_does_n
     assert not [text for text in bench.texts().values() if "Zeppelinska" in text]
     assert not [text for text in bench.texts("retired").values() if "Zeppelinska" in text]
     assert OTHER in "".join(bench.texts().values())
+
+
+async def test_a_memory_that_is_gone_is_built_again_before_anything_is_forgotten(bench: Bench) -> None:
+    await bench.sync(session_learnings=(SessionLearning("a zebra on the box"),))
+    for path in bench.memory_dir.glob("memory.db*"):
+        path.unlink()
+    with pytest.raises(DamagedStoreError, match="is gone"):
+        await bench.memory.forget(ForgetRequest(query="zebra", brand=BRAND))
+    await bench.sync()
+    assert (await bench.memory.forget(ForgetRequest(query="zebra", brand=BRAND))).status == "preview"

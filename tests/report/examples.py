@@ -508,6 +508,7 @@ def search() -> SearchResult:
         model=MODEL,
         words=("instagram", "carousel", "saves"),
         entities=(EntityFacts("Instagram", "channel", (moved,), ((old, moved),)),),
+        patterns=patterns().patterns[:2],
     )
 
 
@@ -523,18 +524,27 @@ def explained() -> SearchResult:
         by_neighbours=0.0,
         reasons=("contains carousel", "similar in meaning (0.64)"),
     )
-    return replace(search(), hits=(hit(1, score=0.89, explanation=why),), elsewhere=(), entities=())
+    return replace(search(), hits=(hit(1, score=0.89, explanation=why),), elsewhere=(), entities=(), patterns=())
 
 
 def search_unknown() -> SearchResult:
     far = hit(1, relevance=Relevance.TANGENTIAL)
     return replace(
-        search(), query="who founded the company?", filters={}, hits=(far,), known=False, entities=(), elsewhere=()
+        search(),
+        query="who founded the company?",
+        filters={},
+        hits=(far,),
+        known=False,
+        entities=(),
+        patterns=(),
+        elsewhere=(),
     )
 
 
 def search_nothing() -> SearchResult:
-    return replace(search(), hits=(), elsewhere=(), entities=(), query="mount everest", filters={}, known=False)
+    return replace(
+        search(), hits=(), elsewhere=(), entities=(), patterns=(), query="mount everest", filters={}, known=False
+    )
 
 
 def history() -> SearchResult:

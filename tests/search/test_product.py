@@ -20,6 +20,7 @@ from dm_memory.brand.files import Limits
 from dm_memory.brand.home import Home
 from dm_memory.errors import BrandNotFoundError
 from dm_memory.items import ContentType, storage_id
+from dm_memory.report import search_report
 from dm_memory.requests import ForgetRequest, SyncRequest
 from dm_memory.results import SyncResult
 from dm_memory.search.results import Mode, Relevance, SearchRequest, SearchResult
@@ -291,3 +292,24 @@ def test_a_changed_profile_changes_the_languages_of_the_next_question(product: P
     profile["language"] = {"primary_language": "German"}
     (product.brand / "profile.json").write_text(json.dumps(profile), encoding="utf-8")
     assert files.read(BRAND)[0] == ("de",)
+
+
+def test_the_hits_bring_the_patterns_that_they_state(product: Product) -> None:
+    name = "Weekly voice notes from the grower"
+    for number in (1, 2):
+        campaign = {
+            "campaign_id": f"voices-{number}",
+            "name": f"Voices {number}",
+            "channels": ["email"],
+            "retrospective": {"what_worked": [name, "Short subject lines"], "what_failed": ["Posters"]},
+        }
+        path = product.brand / "campaigns" / f"voices-{number}.json"
+        path.write_text(json.dumps(campaign), encoding="utf-8")
+    product.sync()
+    result = product.ask("weekly voice notes from the grower", limit=3)
+    (pattern, *_) = [each for each in result.patterns if each.text == name]
+    assert (pattern.worked, pattern.failed, pattern.campaigns) == (2, 0, ("voices-1", "voices-2"))
+    assert len(result.patterns) <= 3
+    assert "## Patterns" in search_report(result).text
+    assert not any(each.text == "Posters" for each in result.patterns), "no hit states it"
+    assert product.ask("weekly voice notes from the grower", as_of="2026-11-30").patterns == ()

@@ -21,9 +21,9 @@ from dm_memory.store import opening
 from dm_memory.store.database import FILE_NAME
 from dm_memory.store.opening import open_or_rebuild
 from tests.support.dict_service import DictService, down
-from tests.sync.conftest import BRAND, Bench, bench, insight
+from tests.sync.conftest import BRAND, Bench, bench, insight, service, stored_texts
 
-__all__ = ["bench"]  # a fixture
+__all__ = ["bench", "service"]  # fixtures
 
 pytestmark = pytest.mark.anyio
 
@@ -309,3 +309,33 @@ async def test_a_sound_memory_is_checked_weekly_and_after_a_run_that_did_not_end
         connection.execute("UPDATE runs SET status = 'running'")
     await bench.sync()
     assert checked_at() != second
+
+
+async def test_a_twin_of_an_entry_is_remembered_when_its_owner_changes_after_a_loss(
+    bench: Bench, service: DictService
+) -> None:
+    """What was handed in stays for ever, whichever file said the same at that time."""
+    bench.insights("the same words")
+    await bench.sync()
+    await bench.memory.prepare(PrepareRequest("the same words", ContentType.GUIDELINE, brand=BRAND))
+    lose(bench)
+    bench.insights("other words")
+    await bench.sync()
+    assert sorted(bench.texts().values()) == ["other words", "the same words"]
+    assert stored_texts(service) == ["other words", "the same words"]
+    bench.check()
+
+
+async def test_a_service_is_rid_of_an_entry_that_is_another_s_twin_since_a_loss(
+    bench: Bench, service: DictService
+) -> None:
+    bench.insights("first words")
+    await bench.sync()
+    await bench.memory.prepare(PrepareRequest("the same words", ContentType.GUIDELINE, brand=BRAND))
+    await bench.sync()
+    bench.insights("the same words")
+    await bench.sync()
+    lose(bench)
+    assert (await bench.sync()).status == "complete"
+    assert stored_texts(service) == ["the same words"]
+    bench.check()

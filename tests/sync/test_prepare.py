@@ -259,10 +259,8 @@ async def test_questions_are_those_that_find_the_text_without_what_was_masked(be
 
 
 async def test_a_text_that_no_question_finds_among_many_alike_has_none(bench: Bench) -> None:
-    bench.insights(*(f"Posters were cheap {'x' * number}" for number in range(1, 30)))
+    bench.insights(*("Posters were cheap" + "!" * number for number in range(1, 30)))
     await bench.sync()
-    result = await suggest(bench, "Posters were cheap " + "and cheap " * 40 + ". ".join(["nothing else"] * 40))
-    for question in result.questions:
-        found = await bench.memory.search(SearchRequest(question, brand=BRAND, limit=5))
-        assert result.key in {hit.key for hit in found.hits}
+    result = await suggest(bench, "Posters were cheap and here are many more words " * 20)
+    assert (result.status, result.questions) == ("prepared", ())
     assert (await suggest(bench, "?!")).questions == ()

@@ -24,7 +24,7 @@ __all__ = ["BrandChoice", "ChosenBrand", "brand_of"]
 
 
 class BrandChoice(BaseModel):
-    """The answer to "which brand?": a slug, or "" if there is no telling."""
+    """The answer to "which brand?": a slug, or "" if it is not clear."""
 
     brand: str
 

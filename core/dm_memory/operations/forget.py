@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from dm_memory.errors import InputError, ServiceError
+from dm_memory.errors import DamagedStoreError, InputError, ServiceError
 from dm_memory.findings import Finding
 from dm_memory.items import storage_id
 from dm_memory.operations.maintenance import delivering, maintenance
@@ -36,6 +36,7 @@ from dm_memory.store.forgetting import (
     same_texts,
 )
 from dm_memory.store.journal import Journal
+from dm_memory.store.naming import full_id, full_key
 from dm_memory.store.traces import Traces
 from dm_memory.sync.finish import failure_of
 from dm_memory.sync.forgotten import agree_on_key, keep_forgotten, purge, settle
@@ -153,7 +154,12 @@ class _Wanted:
         return cls(_parts(query), keys, request.campaign.strip(), tag, day, request.retired)
 
     def find(self, store: Store) -> _Found:
-        """Return what fits, with every other key under which the same texts stand."""
+        """Return what fits, with every other key under which the same texts stand.
+
+        Raises:
+            InputError: A short key fits several entries.
+        """
+        named = {full_key(store.connection, name) or name for name in self.keys}
         tagged = (
             set(store.rows("SELECT seq FROM tags WHERE tag = ? AND removed = 0", (self.tag,))) if self.tag else set()
         )
@@ -165,11 +171,11 @@ class _Wanted:
             "SELECT seq, content, content_hash, recorded_at FROM revisions"
         ):
             before.setdefault(seq, []).append((content, digest, day_of(recorded)))
-        for seq, id_, key, content, digest, facts, state, day in store.rows(_ENTRIES):
+        for seq, key, content, digest, facts, state, day in store.rows(_ENTRIES):
             details = orjson.loads(facts)
-            if self.keys and not {key, id_} & self.keys:
+            if named and key not in named:
                 continue
-            keys |= {key, id_}
+            keys.add(key)
             fits = not (self.tag and (seq,) not in tagged) and not (self.retired and state != "retired")
             if not fits or (self.campaign and not _is_of(self.campaign, key, details)):
                 continue
@@ -182,7 +188,7 @@ class _Wanted:
                     if self._is_before(then or day) and self._says(text, {})
                 }
         texts = same_texts(store.connection, whole, {*whole.values(), *earlier})
-        return _Found(store.brand, texts, tuple(sorted(self.keys - keys)))
+        return _Found(store.brand, texts, tuple(sorted(named - keys)))
 
     def _is_before(self, day: int | None) -> bool:
         return not self.before or (day is not None and day < self.before)
@@ -194,7 +200,7 @@ class _Wanted:
         return contains("\n".join((content, *_strings(details))), self.parts)
 
 
-_ENTRIES = "SELECT seq, id, key, content, content_hash, facts, state, day FROM entries ORDER BY seq"
+_ENTRIES = "SELECT seq, key, content, content_hash, facts, state, day FROM entries ORDER BY seq"
 
 
 def _parts(query: str) -> tuple[str, ...]:
@@ -230,6 +236,9 @@ def _preview_of(env: Environment, brand: str, wanted: _Wanted) -> ForgetResult:
     memory_dir = env.home.memory_dir(brand)
     with read_store(memory_dir, brand) as store:
         if store is None:
+            if any(record["op"] in {"entry", "retired"} for record in Journal(memory_dir).read().records):
+                # The next sync builds it again from the journal, with what was to be forgotten.
+                raise DamagedStoreError(f"The memory of {brand} is gone.", "Run a sync: it builds the memory again.")
             return ForgetResult(brand, "nothing", unknown=tuple(sorted(wanted.keys)))
         with store.snapshot():
             return _preview(store, wanted.find(store), env.services, Journal(memory_dir))
@@ -430,15 +439,18 @@ async def _settled(run: Run, service: Service) -> None:
 
 
 def _lift(run: Run, names: Sequence[str]) -> tuple[int, tuple[str, ...]]:
-    """Lift the tombstones of entries, by key, by id or by the text itself; return how many, and what is unknown."""
+    """Lift the tombstones of entries; return how many, and what is unknown.
+
+    They are named by the whole key, the whole or short id, or the text itself: of a key, a tombstone has its hash only.
+    """
     store = run.store
     forgotten = Forgotten.load(store.connection)
     macs: set[str] = set()
     unknown = []
     for name in names:
         found = {
-            *macs_of_entry(store.connection, storage_id(run.brand, name.strip())),
-            *macs_of_entry(store.connection, name.strip()),
+            *macs_of_entry(store.connection, storage_id(run.brand, full_key(store.connection, name) or name.strip())),
+            *macs_of_entry(store.connection, full_id(store.connection, name) or name.strip()),
             *forgotten.macs_of(content_hash(name)),
         }
         macs |= found

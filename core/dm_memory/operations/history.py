@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import orjson
-
 from dm_memory.errors import InputError
-from dm_memory.facts.patterns import PatternRow
-from dm_memory.results import HistoryResult, PatternLine, PatternsResult, Version
+from dm_memory.results import HistoryResult, PatternsResult, Version
 from dm_memory.search.knowledge import history_lines
 from dm_memory.store.database import read_store
 from dm_memory.store.entries import EntryRow, effective, tags_of
 from dm_memory.store.history import facts_of_entry
-from dm_memory.store.patterns import read_patterns
+from dm_memory.store.naming import full_key
+from dm_memory.store.patterns import pattern_line, read_patterns
 from dm_memory.sync.contradictions import contradictions
 
 __all__ = ["history_of_key", "patterns_of_brand"]
@@ -25,20 +23,21 @@ def history_of_key(memory_dir: Path, brand: str, key: str) -> HistoryResult:
     """Return what an entry said, the oldest text first.
 
     Raises:
-        InputError: There is no such entry.
+        InputError: There is no such entry, or a short key fits several.
         StoreError: The memory can't be read.
     """
     with read_store(memory_dir, brand) as store:
         if store is None:
             raise InputError(f"There is no entry with the key {key[:200]!r}.", "Take the key from a search result.")
         with store.snapshot() as connection:
-            lines = history_lines(connection, key.strip())
-            row = EntryRow(*store.rows(_STANDING, (key.strip(),))[0])
+            lines = history_lines(connection, key)
+            asked = full_key(connection, key) or key
+            row = EntryRow(*store.rows(_STANDING, (asked,))[0])
             tags = effective(tags_of(connection, [row.seq]).get(row.seq, ()))
             facts = facts_of_entry(connection, brand, row.seq)
     return HistoryResult(
         brand,
-        key.strip(),
+        asked,
         row.key,
         row.content_type,
         row.state,
@@ -63,18 +62,4 @@ def patterns_of_brand(memory_dir: Path, brand: str, limit: int) -> PatternsResul
         with store.snapshot() as connection:
             rows = read_patterns(connection, limit=limit)
             total = store.value("SELECT count(*) FROM patterns")
-            return PatternsResult(brand, tuple(map(_line, rows)), total, tuple(contradictions(store)))
-
-
-def _line(row: PatternRow) -> PatternLine:
-    return PatternLine(
-        row.text,
-        row.outcome,
-        row.worked_count,
-        row.failed_count,
-        row.success_rate,
-        tuple(orjson.loads(row.campaigns)),
-        tuple(orjson.loads(row.channels)),
-        row.first_seen,
-        row.last_seen,
-    )
+            return PatternsResult(brand, tuple(map(pattern_line, rows)), total, tuple(contradictions(store)))

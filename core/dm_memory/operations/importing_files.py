@@ -72,7 +72,7 @@ async def import_file(
         path: The export.
         brand: Import everything into this brand; "" for the brands that the file names.
         dry_run: Only count.
-        progress: Told of every few hundred entries.
+        progress: Called every few hundred entries.
         stop: When set, ends after the entries at hand, which are stored.
 
     Raises:

@@ -76,7 +76,7 @@ async def verify_brand(
         env: Where and how.
         brand: The slug.
         repair: Restore or store again what is missing or stale, and import what is unknown.
-        progress: Told of each part.
+        progress: Called for each part.
         stop: When set, ends after the page at hand.
 
     Raises:

@@ -177,7 +177,7 @@ def proof_lines(proof: ForgetProof) -> list[str]:
         lines.append(f"Removed, or written again without it: {cleaned}.")
     if proof.short:
         what = counted(proof.short, "text is", "texts are")
-        lines.append(f"{what} too short to be told apart by bytes: looked for in the database's rows and by ids only.")
+        lines.append(f"{what} too short to be recognised by bytes: looked for in the database's rows and by ids only.")
     lines += map(_service_line, proof.services)
     for name in proof.parked:
         there = f"{role_words(role_of(name))} {code(name.partition('@')[2] or name)}"

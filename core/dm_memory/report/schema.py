@@ -144,11 +144,11 @@ def _model(kind: type) -> type[BaseModel]:
 
 def _members(kind: type) -> dict[str, Any]:
     hints = get_type_hints(kind)
-    told = _attributes(kind)
+    described = _attributes(kind)
     members: dict[str, Any] = {
         field.name: (
             _json_type(_REAL.get((kind, field.name), hints[field.name])),
-            Field(alias=NAMES.get(field.name), description=told.get(field.name)),
+            Field(alias=NAMES.get(field.name), description=described.get(field.name)),
         )
         for field in fields(kind)
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dm_memory.report.data import data_of
 from dm_memory.report.escape import code, inline, quote
+from dm_memory.report.knowledge import pattern_lines
 from dm_memory.report.model import Report
 from dm_memory.report.parts import QUOTED_NOTE, TEXT_BYTES, bullets, document, finding_text, fitting, key_code
 from dm_memory.report.reader import Reader, call
@@ -49,6 +50,7 @@ def _text(result: SearchResult, limit: int, reader: Reader) -> str:
     if len(result.hits) > limit:
         hits.append(f"\n… and {counted(len(result.hits) - limit, 'more', 'more')}. To see them: {smaller}")
     sections = [
+        ("Patterns", [pattern_lines(result.patterns, limit)] if result.patterns else []),
         ("What is known about it", [_entity_text(entity) for entity in result.entities]),
         ("What it said", ["\n".join(map(_revision_text, result.history[-limit:]))] if result.history else []),
         (

@@ -9,6 +9,7 @@ from dm_memory.search.results import EntityFacts, FactLine, RevisionLine
 from dm_memory.store.candidates import revisions_of, seqs_of, texts
 from dm_memory.store.facts import entities_named
 from dm_memory.store.history import StoredFact, changes_about, facts_about
+from dm_memory.store.naming import full_key
 
 if TYPE_CHECKING:
     import sqlite3
@@ -38,15 +39,16 @@ def _line(stored: StoredFact) -> FactLine:
     return FactLine(fact.text, fact.valid_at, fact.invalid_at, stored.key, stored.state == "retired")
 
 
-def history_lines(connection: sqlite3.Connection, key: str) -> tuple[RevisionLine, ...]:
-    """Return what the entry with a key said, the oldest text first and the present one last.
+def history_lines(connection: sqlite3.Connection, name: str) -> tuple[RevisionLine, ...]:
+    """Return what the entry with a key or id said, the oldest text first and the present one last.
 
     Raises:
-        InputError: There is no such entry.
+        InputError: There is no such entry, or a short key fits several.
     """
-    seqs = seqs_of(connection, keys=[key])
-    if key not in seqs:
-        problem = f"There is no entry with the key {key[:200]!r}."
+    key = full_key(connection, name)
+    seqs = seqs_of(connection, keys=[key] if key else [])
+    if key is None or key not in seqs:
+        problem = f"There is no entry with the key {name[:200]!r}."
         raise InputError(problem, "Take the key from a search result.")
     entry = texts(connection, [seqs[key]])[seqs[key]]
     before = [RevisionLine(*revision) for revision in revisions_of(connection, seqs[key])]

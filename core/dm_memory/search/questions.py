@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dm_memory.errors import DmMemoryError
 from dm_memory.search.results import SearchRequest
 from dm_memory.store.candidates import seqs_of, texts
 from dm_memory.store.database import read_store
@@ -35,7 +35,7 @@ _PHRASE_ENDS = re.compile(r"[\s.,;:!?\u3001\u3002\uff01\uff0c\uff1a\uff1b\uff1f]
 async def questions_for(
     searcher: Searcher, memory_dir: Path, brand: str, languages: Sequence[str], key: str, said: Sequence[str] = ()
 ) -> tuple[str, ...]:
-    """Return up to three questions that find the entry with a key; none if the memory can't be searched now.
+    """Return up to three questions that find the entry with a key.
 
     Args:
         searcher: The one that people's questions are answered by.
@@ -44,19 +44,20 @@ async def questions_for(
         languages: The brand's, the primary one first.
         key: Of an entry that is no duplicate.
         said: Words of the text that it was classified and tagged by.
+
+    Raises:
+        StoreError: The memory can't be read.
     """
     until = time.monotonic() + _SECONDS
     found: list[str] = []
-    try:
-        for question in _candidates(_content(memory_dir, brand, key), said, tuple(languages) or ("en",)):
-            if len(found) == _WANTED or time.monotonic() > until:
-                break
-            request = SearchRequest(question, limit=_AMONG_FIRST, include_retired=False)
-            answer = await searcher.search(memory_dir, brand, languages, request)
-            if any(hit.key == key for hit in answer.hits[:_AMONG_FIRST]):
-                found.append(question)
-    except DmMemoryError:
-        return ()
+    content = await asyncio.to_thread(_content, memory_dir, brand, key)
+    for question in _candidates(content, said, tuple(languages) or ("en",)):
+        if len(found) == _WANTED or time.monotonic() > until:
+            break
+        request = SearchRequest(question, limit=_AMONG_FIRST, include_retired=False)
+        answer = await searcher.search(memory_dir, brand, languages, request)
+        if any(hit.key == key for hit in answer.hits[:_AMONG_FIRST]):
+            found.append(question)
     return tuple(found)
 
 

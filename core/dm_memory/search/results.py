@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from dm_memory.findings import Finding
 from dm_memory.items import ContentType, Priority
+from dm_memory.results import PatternLine
 
 __all__ = [
     "EntityFacts",
@@ -199,6 +200,7 @@ class SearchResult:
         model: Tag of the embedding model, or "" if the search was by words alone.
         words: What counted in the question; ``ignored`` are its question words and stop words.
         entities: What the question names.
+        patterns: What worked or failed over campaigns, of what the hits state; at most three.
         history: For ``history_of``: the entry's texts, the oldest first.
         findings: What the reader should know: a service that did not answer, entries without vectors.
     """
@@ -217,5 +219,6 @@ class SearchResult:
     ignored: tuple[str, ...] = ()
     phrases: tuple[str, ...] = ()
     entities: tuple[EntityFacts, ...] = ()
+    patterns: tuple[PatternLine, ...] = ()
     history: tuple[RevisionLine, ...] = ()
     findings: tuple[Finding, ...] = ()

@@ -27,6 +27,7 @@ from dm_memory.search.services import Proposals, ask_services, elsewhere
 from dm_memory.services.protocol import SearchQuery, Service
 from dm_memory.store.candidates import seqs_of
 from dm_memory.store.database import FILE_NAME, Store, read_store
+from dm_memory.store.patterns import pattern_line, patterns_of
 from dm_memory.text.tags import checked_tags
 from dm_memory.text.timestamps import Clock, to_iso, utc_now
 from dm_memory.text.words import query_words
@@ -38,6 +39,7 @@ SEARCH_TIMEOUT = 1.0
 
 _BUNDLED = "wordllama"
 _MAX_LIMIT = 100
+_MAX_PATTERNS = 3
 _MAX_QUERY_CHARS = 10_000
 
 
@@ -46,7 +48,7 @@ class Searcher:
 
     Args:
         embedder: The model of the store's vectors, or None for words alone.
-        clock: Tells what has expired, and what "last month" is.
+        clock: Decides what has expired, and what "last month" is.
         timeout: Seconds a connected service has to answer.
     """
 
@@ -150,6 +152,9 @@ class Searcher:
             hits, damaged = hits_of(connection, ranking, request.limit, retired=retired, explain=request.explain)
             embedded, size = index.embedded, index.size
         findings += damaged
+        # What worked is counted as of today, so it says nothing of an earlier day; far hits are about something else.
+        stating = [hit.id for hit in hits] if ranking.known and not asked.filters.as_of else []
+        patterns = patterns_of(connection, stating, _MAX_PATTERNS) if stating else []
         self.indexes.trim()
         if self._words is not None:
             self._words.make_room()
@@ -165,6 +170,7 @@ class Searcher:
             entries=ranking.searched,
             model=vectors.model if vectors and embedded else "",
             elsewhere=elsewhere(connection, store.brand, proposals, request.limit),
+            patterns=tuple(map(pattern_line, patterns)),
             entities=entities_in(connection, store.brand, asked.question.text, asked.filters.as_of, now),
         )
 

@@ -12,13 +12,14 @@ import os
 import sqlite3
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from dm_memory.errors import DamagedStoreError, HomeError, StoreError, system_reason
-from dm_memory.findings import Finding, Severity
+from dm_memory.findings import Finding, Severity, count_of_entries
 from dm_memory.items import storage_id
 from dm_memory.store import entries as table
 from dm_memory.store.database import FILE_NAME, Store, connect_to_read, is_present, open_store, store_errors
@@ -63,7 +64,7 @@ def open_or_rebuild(
     Args:
         memory_dir: The brand's memory folder.
         brand: The brand's slug.
-        clock: Tells the time.
+        clock: Returns the present moment.
         damaged: The memory turned out to be damaged while it was used.
         languages: The brand's, the primary one first.
 
@@ -165,8 +166,8 @@ def _rebuild(memory_dir: Path, brand: str, journal: Journal, now: str, *, damage
     _put_in_place(memory_dir)
     what = f"was damaged and was set aside as {aside.name}" if aside is not None else "was gone"
     message = (
-        f"The memory {FILE_NAME} {what}. It was built again: {saved:,} entries were saved from it and {replayed:,} came"
-        " from the journal; the brand's files and connected services give back the rest."
+        f"The memory {FILE_NAME} {what}. It was built again, with {count_of_entries(saved)} saved from it and"
+        f" {replayed:,} from the journal; the brand's files and connected services give back the rest."
     )
     remedy = "Nothing to do. The file that was set aside can be deleted." if aside is not None else "Nothing to do."
     finding = Finding("memory-rebuilt", Severity.WARNING, message, remedy, path=f"memory/{FILE_NAME}")
@@ -335,10 +336,42 @@ def _replay(store: Store, journal: Journal, now: str) -> int:
     tail = journal.read()
     with store.transaction():
         replay_decisions(store, tail.records)
+    lacking = _lacking(store, tail.records)
+    owners = {
+        text: row.key
+        for text, row in table.owners_by_hash(store.connection, {each.payload.content_hash for each in lacking}).items()
+    }
+    came = 0
+    chunk: list[Imported] = []
+    twins: list[Imported] = []
+    for each in lacking:
+        owner = owners.setdefault(each.payload.content_hash, each.payload.key) if _is_current(each) else ""
+        if owner and owner != each.payload.key:
+            twins.append(replace(each, duplicate_of=owner))
+            continue
+        chunk.append(each)
+        if len(chunk) == _CHUNK:
+            came += _import(store, chunk, now)
+    came += _import(store, chunk, now)
+    _import(store, twins, now)  # they stand for their texts as soon as their owners say something else
+    with store.transaction():
+        store.set_meta("journal", f"{tail.identity}:{tail.end}")
+        store.set_meta("journal_read", f"{tail.identity}:{tail.end}")
+        if came:
+            store.set_meta("services", "")  # the next sync fills them with what came
+    return came
+
+
+def _is_current(each: Imported) -> bool:
+    return each.payload.state == "current"
+
+
+def _lacking(store: Store, records: Iterable[Mapping[str, Any]]) -> list[Imported]:
+    """Return the entries of a journal, as they were last, that are neither in memory nor forgotten."""
     forgotten = Forgotten.load(store.connection)
     latest: dict[str, Imported] = {}
     older: dict[str, list[tuple[str, str, str, str]]] = {}
-    for record in tail.records:
+    for record in records:
         key, op = str(record.get("key", "")), record.get("op")
         if op in {"entry", "retired"}:
             imported = imported_of_record(store.brand, record)
@@ -350,24 +383,11 @@ def _replay(store: Store, journal: Journal, now: str) -> int:
             moment = str(record.get("at", ""))
             older.setdefault(key, []).append((text, "", moment, str(record.get("reason", "changed"))))
     known = table.known_by_key(store.connection, latest)
-    owners = table.owners_by_hash(store.connection, {each.payload.content_hash for each in latest.values()})
-    came = 0
-    chunk: list[Imported] = []
-    texts = set(owners)
-    for key, each in latest.items():
-        if key in known or each.payload.content_hash in texts or forgotten.has(each.payload.content_hash):
-            continue
-        texts.add(each.payload.content_hash)
-        chunk.append(_with_revisions(each, older.get(key, ())))
-        if len(chunk) == _CHUNK:
-            came += _import(store, chunk, now)
-    came += _import(store, chunk, now)
-    with store.transaction():
-        store.set_meta("journal", f"{tail.identity}:{tail.end}")
-        store.set_meta("journal_read", f"{tail.identity}:{tail.end}")
-        if came:
-            store.set_meta("services", "")  # the next sync fills them with what came
-    return came
+    return [
+        replace(each, revisions=tuple(older.get(key, ())))
+        for key, each in latest.items()
+        if key not in known and not forgotten.has(each.payload.content_hash)
+    ]
 
 
 def _forget_again(store: Store, now: str) -> None:
@@ -377,19 +397,6 @@ def _forget_again(store: Store, now: str) -> None:
     if texts:
         with store.transaction():
             remove_texts(store, texts, {}, now, 0)
-
-
-def _with_revisions(each: Imported, older: Iterable[tuple[str, str, str, str]]) -> Imported:
-    return Imported(
-        each.payload,
-        each.tags,
-        each.list_key,
-        each.type_origin,
-        each.origin,
-        each.source_updated_at,
-        each.prepared_hash,
-        tuple(older),
-    )
 
 
 def _follow_journal(store: Store, journal: Journal, now: str) -> list[Finding]:

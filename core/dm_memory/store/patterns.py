@@ -16,9 +16,10 @@ import orjson
 
 from dm_memory.facts.patterns import Episode, PatternRow, Point, outcome_of, pattern_of, points_of
 from dm_memory.items import Kind
+from dm_memory.results import PatternLine
 from dm_memory.store.entries import in_json
 
-__all__ = ["PatternChanges", "campaigns_here", "read_patterns", "update_patterns"]
+__all__ = ["PatternChanges", "campaigns_here", "pattern_line", "patterns_of", "read_patterns", "update_patterns"]
 
 _COLUMNS = tuple(field.name for field in fields(PatternRow))
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM patterns"
@@ -114,6 +115,31 @@ def read_patterns(
     order = " ORDER BY occurrence_count DESC, text, id LIMIT ?"
     rows = connection.execute(_SELECT + where + order, (*arguments, -1 if limit is None else limit))
     return [PatternRow(*row) for row in rows]
+
+
+def patterns_of(connection: sqlite3.Connection, entries: Collection[str], limit: int) -> list[PatternRow]:
+    """Return the patterns that entries with these ids state, the most frequent first."""
+    rows = connection.execute(
+        f"{_SELECT} WHERE id IN (SELECT p.pattern FROM entries e JOIN points p ON p.seq = e.seq"
+        " WHERE e.id IN (SELECT value FROM json_each(?))) ORDER BY occurrence_count DESC, text, id LIMIT ?",
+        (in_json(entries), limit),
+    )
+    return [PatternRow(*row) for row in rows]
+
+
+def pattern_line(row: PatternRow) -> PatternLine:
+    """Return a pattern as results have it."""
+    return PatternLine(
+        row.text,
+        row.outcome,
+        row.worked_count,
+        row.failed_count,
+        row.success_rate,
+        tuple(orjson.loads(row.campaigns)),
+        tuple(orjson.loads(row.channels)),
+        row.first_seen,
+        row.last_seen,
+    )
 
 
 def campaigns_here(connection: sqlite3.Connection) -> set[str]:

@@ -86,7 +86,7 @@ class _Word:
 
 
 class Excluder:
-    """Tells which items a run leaves out.
+    """Decides which items a run leaves out.
 
     Args:
         patterns: ``type:X`` (content type or insight type), ``status:X`` (of the campaign an item belongs to, its

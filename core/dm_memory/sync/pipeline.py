@@ -59,7 +59,7 @@ async def sync_brand(
         env: Where and how.
         request: What to do.
         brand: The slug that the request's ``brand`` was resolved to.
-        progress: Told of each stage and every few items.
+        progress: Called for each stage and every few items.
         stop: When set, the run ends after the batch at hand, with everything stored so far recorded.
 
     Raises:

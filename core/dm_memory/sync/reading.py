@@ -114,12 +114,7 @@ class Reading:
             )
             digest = sha256(data).digest()
             same = record is not None and record.digest == digest
-            if (
-                record is not None
-                and not parse_all
-                and same
-                and record.fingerprint == self._run.preparer.fingerprint
-            ):
+            if record is not None and not parse_all and same and record.fingerprint == self._run.preparer.fingerprint:
                 chunk.unchanged += record.items
                 return
             parsed = parse_source(file, data, self._run.context, limits)

@@ -92,7 +92,7 @@ def test_a_bad_key_is_told_before_anything_is_sent(product: Product, fake: FakeS
     product.settings["pinecone_api_key"] = SecretStr("pcsk_wrong")
     failed = vector(product.sync())
     assert failed.failure is not None
-    assert failed.failure.error_class is ErrorClass.AUTH
+    assert failed.failure.error_class == ErrorClass.AUTH
     assert "PINECONE_API_KEY" in failed.failure.remedy
     assert fake.count("POST /records/upsert") == 0
 

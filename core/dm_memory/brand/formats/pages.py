@@ -52,7 +52,7 @@ _DATES = (
     "created_at",
     "end_date",
 )
-_NOT_TOLD = frozenset(
+_NOT_SHOWN = frozenset(
     {"title", "tags", "layout", "permalink", "slug", "draft", "id", "name", "published", "weight", "aliases"}
 )
 
@@ -149,15 +149,15 @@ def front_text(page: Page) -> str:
     """Return the front matter as an entry's text, or "" if it says no more than a title and tags."""
     lines = []
     for name, value in page.front.items():
-        if name in _NOT_TOLD or is_empty(value):
+        if name in _NOT_SHOWN or is_empty(value):
             continue
         text = inline(value)
         if text and not is_placeholder(text):
             lines.append(f"{capitalised(name)}: {text}")
-    told = [
-        name for name in page.front if name not in _NOT_TOLD and name not in _DATES and not is_empty(page.front[name])
+    shown = [
+        name for name in page.front if name not in _NOT_SHOWN and name not in _DATES and not is_empty(page.front[name])
     ]
-    return "\n".join([page.title, *lines]).strip() if told else ""
+    return "\n".join([page.title, *lines]).strip() if shown else ""
 
 
 def filled(body: str) -> str:

@@ -19,6 +19,7 @@ from dm_memory.store import entries as table
 from dm_memory.store.entries import EntryRow, Known
 from dm_memory.store.forgetting import CORRECTED, note_correction
 from dm_memory.store.journal import Record
+from dm_memory.store.naming import full_key
 from dm_memory.sync.run import Run
 from dm_memory.sync.storing import SourceItems, Storing, record_of
 from dm_memory.text.hashing import content_hash, script_hash
@@ -64,12 +65,10 @@ class Correction:
 
 
 def to_correct(run: Run, name: str) -> Correction:
-    """Return the entry that is meant: by key or id. Raises ``InputError``."""
+    """Return the entry that is meant: by key or id, whole or short. Raises ``InputError``."""
     connection = run.store.connection
-    found = run.store.rows(
-        "SELECT coalesce(duplicate_of, seq) FROM entries WHERE key = ?1 OR id = ?1 ORDER BY key = ?1 DESC LIMIT 1",
-        (name.strip(),),
-    )
+    key = full_key(connection, name)
+    found = run.store.rows("SELECT coalesce(duplicate_of, seq) FROM entries WHERE key = ?", (key,))
     if not found:
         raise InputError(
             f"There is no entry with the key {name[:200]!r} to correct.", "Take the key from a search result."
