@@ -722,12 +722,12 @@ def patterns() -> PatternsResult:
 
 
 def exported() -> ExportResult:
-    return ExportResult("/home/dana/acme.jsonl", "jsonl", {"acme-coffee": 210}, 3, 1, 161_523, seconds=0.02)
+    return ExportResult("/srv/exports/acme.jsonl", "jsonl", {"acme-coffee": 210}, 3, 1, 161_523, seconds=0.02)
 
 
 def imported() -> ImportResult:
     return ImportResult(
-        "/home/dana/acme.jsonl",
+        "/srv/exports/acme.jsonl",
         {"acme-coffee": 210},
         new=12,
         changed=1,
