@@ -15,6 +15,7 @@ _PROGRAMS = {
     "interop": "DM_MEMORY_INTEROP",
     "npm": "DM_MEMORY_NPM",
     "shared": "DM_MEMORY_SHARED",
+    "slow": "DM_MEMORY_SLOW",
 }
 _PACKAGES = {
     "redb": ("dm-memory-redb",),
