@@ -323,3 +323,16 @@ async def test_status_of_a_brand_that_was_never_synced_makes_nothing(bench: Benc
     status = await bench.memory.status(BRAND)
     assert (status.status, status.total_items) == ("never-synced", 0)
     assert not bench.memory_dir.exists()
+
+
+async def test_status_tells_a_memory_that_is_gone_from_one_that_never_was(bench: Bench) -> None:
+    bench.insights("Short subject lines win")
+    await bench.sync()
+    for path in bench.memory_dir.glob("memory.db*"):
+        path.unlink()
+    status = await bench.memory.status(BRAND)
+    assert status.status == "attention"
+    assert "memory-gone" in {finding.code for finding in status.findings}
+    await bench.sync()
+    again = await bench.memory.status(BRAND)
+    assert (again.status, again.total_items) == ("ready", 1)

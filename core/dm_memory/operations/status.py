@@ -17,11 +17,13 @@ from dm_memory.findings import Finding, Severity
 from dm_memory.results import Action, Failure, ItemOutcome, ServiceStatus, StatusResult, StoreResult
 from dm_memory.services.protocol import Capacity, Health, Service, unexpected
 from dm_memory.store import outbox
-from dm_memory.store.database import Store, reading
+from dm_memory.store.database import FILE_NAME, Store, reading
 from dm_memory.store.entries import census
-from dm_memory.store.journal import Journal
+from dm_memory.store.files import is_file
+from dm_memory.store.journal import JOURNAL, Journal
 from dm_memory.store.locks import is_locked, lock_holder
 from dm_memory.store.worker import worker_thread
+from dm_memory.sync.exports import CHECKPOINT
 from dm_memory.sync.finish import LAST_COMPLETE, capacity_on_record, store_result
 from dm_memory.sync.outcomes import title_of
 from dm_memory.sync.run import Environment
@@ -115,7 +117,7 @@ class _View:
         failed = max((service.failed for service in services), default=0)
         prepared = self._waiting_files()
         handed_in = self._handed_in()
-        findings = [*self.context.findings]
+        findings = [*self.context.findings, *self._gone()]
         for service in services:
             findings += _drift(service) if self.comparable else ()
         last_status = last[0][1] if last else ""
@@ -143,6 +145,15 @@ class _View:
             active_run=self.active,
         )
         return _advised(result)
+
+    def _gone(self) -> list[Finding]:
+        """Say that a memory which a checkpoint and a journal know of is not there."""
+        memory_dir = self.env.home.memory_dir(self.brand)
+        if self.store is not None or not all(is_file(memory_dir / name) for name in (CHECKPOINT, JOURNAL)):
+            return []
+        message = f"The memory {FILE_NAME} is gone; what was in it can't be shown."
+        remedy = "Sync: it builds the memory again from its journal, the brand's files and connected services."
+        return [Finding("memory-gone", Severity.ERROR, message, remedy)]
 
     def _service(self, each: _Measured) -> ServiceStatus:
         service, store = each.service, self.store
@@ -201,6 +212,8 @@ class _View:
     ) -> str:
         if self.active:
             return "syncing"
+        if any(finding.code == "memory-gone" for finding in findings):
+            return "attention"
         if not synced and not (self.store and self.store.value("SELECT EXISTS (SELECT 1 FROM entries)")):
             return "never-synced"
         wrong = any(finding.severity is not Severity.INFO and finding.code == "drift" for finding in findings)
@@ -257,6 +270,7 @@ def _advised(result: StatusResult) -> StatusResult:
     if result.status == "never-synced":
         advice.append("Sync this brand for the first time.")
     advice += [service.health.error.remedy for service in result.services if service.health.error]
+    advice += [finding.remedy for finding in result.findings if finding.code == "memory-gone"]
     if any(finding.code == "drift" for finding in result.findings):
         advice.append("Sync: it looks for what is missing and stores it again.")
     if result.failed:
