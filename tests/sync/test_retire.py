@@ -230,3 +230,12 @@ async def test_a_dry_run_says_what_would_be_held_back(many: Bench) -> None:
     assert (result.counts.retired, result.counts.held_back) == (0, 11)
     assert (await many.sync(dry_run=True, retire=True)).counts.retired == 11
     assert len(lessons(many)) == 12
+
+
+async def test_a_learning_that_a_file_states_as_well_stays_when_the_file_rolls(bench: Bench) -> None:
+    bench.insights("Short subject lines win")
+    await bench.sync(session_learnings=(SessionLearning("Short subject lines win"),))
+    bench.write("insights.json", [])
+    result = await bench.sync()
+    assert result.counts.retired == 0
+    assert list(bench.texts().values()) == ["Short subject lines win"]

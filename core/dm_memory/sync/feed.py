@@ -109,7 +109,7 @@ async def reclaim(run: Run) -> None:
             while True:
                 entries, after = await service.entries(after, _PAGE)
                 sound = [entry for entry in entries if content_hash(entry.content) == entry.content_hash]
-                came += await run.worker.run(_take_lost, run, service.name, importing, sound)
+                came += await run.worker.run(_take_lost, run, service, importing, sound)
                 if after is None:
                     break
         except Exception as error:  # noqa: BLE001  # delivery meets the same error, and reports it
@@ -122,13 +122,18 @@ async def reclaim(run: Run) -> None:
         await run.worker.run(run.store.set_meta, REBUILT, "")
 
 
-def _take_lost(run: Run, service: str, importing: Importing, entries: Sequence[Payload]) -> int:
-    """Take entries that memory has lost; those that are duplicates here by now have to go there."""
+def _take_lost(run: Run, service: Service, importing: Importing, entries: Sequence[Payload]) -> int:
+    """Take entries that memory has lost; what is a duplicate or retired here by now has to go there."""
     known = table.known_by_key(run.store.connection, [entry.key for entry in entries])
-    twins = [row.id for row in known.values() if row.duplicate_of is not None]
-    if twins:
+    keeps_retired = service.capabilities.keeps_retired
+    ended = [
+        row.id
+        for row in known.values()
+        if row.duplicate_of is not None or (row.state != "current" and not keeps_retired)
+    ]
+    if ended:
         with run.store.transaction() as connection:
-            outbox.delete(connection, [service], twins, run.number)
+            outbox.delete(connection, [service.name], ended, run.number)
     new, _ = importing.take([entry for entry in entries if entry.key not in known])
     return new
 
