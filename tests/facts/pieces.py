@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -102,6 +103,7 @@ class Memory:
         self.brand = brand
         self.clock = clock or SteppingClock()
         self.connection = sqlite3.connect(":memory:", isolation_level=None)
+        weakref.finalize(self, self.connection.close)
         self.connection.execute("PRAGMA foreign_keys = ON")
         for migration in MIGRATIONS:
             self.connection.executescript(migration)
