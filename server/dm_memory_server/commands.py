@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 
 from dm_memory.errors import BrandNotFoundError, HomeError, InputError
 from dm_memory.requests import Progress
-from dm_memory_server.execute import Options, execute
+from dm_memory_server.execute import Options, Work, execute
 from dm_memory_server.terminal import read_input
 from dm_memory_tools.arguments import Arguments, Option
 from dm_memory_tools.operation import Call, Operation
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from dm_memory.report.model import Report
 
 __all__ = ["AsJson", "Brand", "Home", "Work", "command_of", "work_of"]
-
-Work = Callable[["Memory", Progress], Awaitable["Report"]]
 
 Home = Annotated[Path | None, typer.Option("--home", metavar="DIR", help="The folder that contains the brands.")]
 Brand = Annotated[str | None, typer.Option("--brand", help="The brand's slug; default: the active brand.")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 from pathlib import Path
 
-from dm_memory.services.turso.rows import pack_vector
+from dm_memory.embedding.batch import pack
 from dm_memory.store.database import open_store
 
 __all__ = ["MemoryDb"]
@@ -39,7 +39,7 @@ class MemoryDb:
                 )
                 connection.execute("DELETE FROM vectors WHERE seq = ?", (seq,))
                 rows = [
-                    (f"v{number}-{chunk}", seq, chunk, text_hash, pack_vector([float(number), 1.0]), moment)
+                    (f"v{number}-{chunk}", seq, chunk, text_hash, pack([float(number), 1.0]), moment)
                     for chunk in range(vectors)
                 ]
                 connection.executemany("INSERT INTO vectors VALUES (?, ?, ?, 'm@1', ?, 2, 0, ?, ?)", rows)

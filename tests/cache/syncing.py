@@ -17,10 +17,11 @@ from dm_memory.cache.opening import CachePlace, EngineChoice, open_cache
 from dm_memory.cache.records import Record, row_of
 from dm_memory.cache.results import StorageSyncRequest, StorageSyncResult
 from dm_memory.cache.sync import sync_storage
+from dm_memory.embedding.batch import pack
 from dm_memory.errors import ErrorClass, ServiceError
 from dm_memory.requests import no_progress
 from dm_memory.services.turso.protocol import Key, Page, Survey
-from dm_memory.services.turso.rows import EmbeddingRow, EpisodeRow, PatternRow, pack_vector
+from dm_memory.services.turso.rows import EmbeddingRow, EpisodeRow, PatternRow
 from dm_memory.services.turso.schema import Table
 from dm_memory.services.turso.sqlite import open_memory
 from dm_memory.services.turso.store import DurableStore
@@ -50,7 +51,7 @@ def pattern(number: int, rate: float = 0.5) -> PatternRow:
 def embedding(item_id: str, value: float = 1.0, chunk: int = 0) -> EmbeddingRow:
     return EmbeddingRow(
         id=f"v-{item_id}-{chunk}", brand=BRAND, item_id=item_id, item_type="episode", chunk=chunk,
-        content_hash="0" * 64, model="m", dimension=2, vector=pack_vector([value, 0.0]),
+        content_hash="0" * 64, model="m", dimension=2, vector=pack([value, 0.0]),
     )  # fmt: skip
 
 

@@ -16,8 +16,8 @@ import pytest
 
 from dm_memory.cache.opening import EngineChoice, open_cache
 from dm_memory.cache.results import Status
-from dm_memory.cache.view import cached_payloads
 from dm_memory.services.turso.schema import Table
+from tests.cache.cached import cached_payloads
 from tests.cache.syncing import Flaky, Pair, embedding, episode, pattern
 from tests.support.processes import REPOSITORY, command_environment
 

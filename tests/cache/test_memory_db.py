@@ -19,12 +19,13 @@ from dm_memory.cache.opening import CachePlace, open_cache
 from dm_memory.cache.records import row_of
 from dm_memory.cache.results import Status, StorageSyncRequest, StorageSyncResult
 from dm_memory.cache.sync import sync_storage
-from dm_memory.cache.view import cached_payloads, view_cache
+from dm_memory.cache.view import view_cache
 from dm_memory.errors import ErrorClass
 from dm_memory.requests import no_progress
 from dm_memory.services.turso.schema import Table
 from dm_memory.services.turso.service import open_durable
 from dm_memory.store.database import FILE_NAME
+from tests.cache.cached import cached_payloads
 from tests.cache.memory_db import MemoryDb
 from tests.cache.syncing import BRAND
 

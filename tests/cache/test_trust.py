@@ -17,9 +17,9 @@ from dm_memory.cache.opening import open_cache
 from dm_memory.cache.plan import EXAMINE_EVERY, Mark, source_name
 from dm_memory.cache.records import Page
 from dm_memory.cache.results import Status, StorageSyncResult
-from dm_memory.cache.view import cached_payloads
 from dm_memory.services.turso.hrana import open_turso_store
 from dm_memory.services.turso.schema import Table
+from tests.cache.cached import cached_payloads
 from tests.cache.syncing import Flaky, Pair, embedding, episode, pattern
 from tests.support.processes import REPOSITORY, command_environment
 
@@ -137,7 +137,6 @@ READER = """
 import sys
 from pathlib import Path
 from dm_memory.cache.opening import open_cache
-from dm_memory.cache.view import cached_payloads
 from dm_memory.services.turso.schema import Table
 with open_cache(Path(sys.argv[1]), sys.argv[2]) as cache:
     print(cache.count(Table.EPISODES))

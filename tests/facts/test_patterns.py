@@ -18,7 +18,6 @@ from dm_memory.brand.sources.campaigns import parse_campaign
 from dm_memory.facts.patterns import (
     Episode,
     PatternRow,
-    find_patterns,
     normalise_point,
     outcome_of,
     pattern_id,
@@ -26,6 +25,7 @@ from dm_memory.facts.patterns import (
     with_others,
 )
 from dm_memory.items import Facts, Item, storage_id
+from tests.support.patterns import find_patterns
 
 WORKED = "retrospective/what_worked/0"
 FAILED = "retrospective/what_failed/0"

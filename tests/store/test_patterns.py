@@ -11,10 +11,11 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dm_memory.facts.patterns import Episode, PatternRow, find_patterns, pattern_id
+from dm_memory.facts.patterns import Episode, PatternRow, pattern_id
 from dm_memory.items import Payload
 from dm_memory.store.patterns import PatternChanges, campaigns_here, read_patterns, update_patterns
 from tests.facts.pieces import BRAND, Memory, entry
+from tests.support.patterns import find_patterns
 
 
 class Patterns:

@@ -29,7 +29,7 @@ from dm_memory.cache.results import Moved, StorageSyncRequest
 from dm_memory.services.turso.protocol import START, Key, Survey
 from dm_memory.services.turso.schema import EMPTY, Table
 from dm_memory.services.turso.store import DurableStore
-from dm_memory.store.worker import Worker
+from dm_memory.worker import Worker
 
 __all__ = ["Applier", "Changes", "Tell", "apply_full"]
 

@@ -15,7 +15,7 @@ from dm_memory.cache.records import Record, key_of, records_of
 from dm_memory.services.turso.protocol import Key, Page
 from dm_memory.services.turso.schema import Table
 from dm_memory.services.turso.store import DurableStore
-from dm_memory.store.worker import worker_thread
+from dm_memory.worker import worker_thread
 
 __all__ = ["Batch", "Range", "ahead", "as_fetched", "batches", "packed_ahead"]
 

@@ -37,7 +37,7 @@ from dm_memory.findings import Finding, Severity
 from dm_memory.services.turso.protocol import START, Survey
 from dm_memory.services.turso.schema import Table
 from dm_memory.services.turso.store import DurableStore
-from dm_memory.store.worker import Worker, worker_thread
+from dm_memory.worker import Worker, worker_thread
 
 __all__ = ["sync_storage"]
 

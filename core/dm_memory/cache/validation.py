@@ -16,7 +16,7 @@ from dm_memory.services.turso.protocol import START, Key, Page, Survey
 from dm_memory.services.turso.rows import row_checksum
 from dm_memory.services.turso.schema import NATIVE, Table
 from dm_memory.services.turso.store import DurableStore
-from dm_memory.store.worker import Worker
+from dm_memory.worker import Worker
 
 __all__ = ["validate", "validate_counts"]
 

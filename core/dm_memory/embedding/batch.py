@@ -6,10 +6,10 @@ import importlib.util
 import math
 import sys
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from dm_memory.embedding.chunking import batch_chars_of, batch_items_of, chunk, chunk_chars_of
+from dm_memory.embedding.chunking import batch_chars_of, batch_items_of, chunk, chunk_chars_of, in_batches
 from dm_memory.embedding.protocol import Embedder
 from dm_memory.errors import DmMemoryError
 
@@ -52,7 +52,7 @@ def embedded(embedder: Embedder, texts: Sequence[str]) -> list[list[bytes]]:
         vectors = iter(
             [
                 pack(vector)
-                for batch in _batches(flat, batch_items_of(embedder), batch_chars_of(embedder))
+                for batch in in_batches(flat, len, batch_items_of(embedder), batch_chars_of(embedder))
                 for vector in embedder.embed_documents(batch)
             ]
         )
@@ -104,19 +104,6 @@ def pack(vector: Any) -> bytes:  # noqa: ANN401  # a row of numpy's, or any sequ
     if sys.byteorder == "big":
         packed.byteswap()
     return packed.tobytes()
-
-
-def _batches(texts: Sequence[str], items: int, chars: float) -> Iterator[Sequence[str]]:
-    batch: list[str] = []
-    size = 0
-    for text in texts:
-        if batch and (len(batch) == items or size + len(text) > chars):
-            yield batch
-            batch, size = [], 0
-        batch.append(text)
-        size += len(text)
-    if batch:
-        yield batch
 
 
 def _failed(error: Exception) -> EmbeddingError:

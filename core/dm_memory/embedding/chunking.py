@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 __all__ = [
     "CHUNKING_VERSION",
@@ -15,8 +16,11 @@ __all__ = [
     "chunk",
     "chunk_chars_of",
     "chunking_of",
+    "in_batches",
     "joined",
 ]
+
+T = TypeVar("T")
 
 CHUNKING_VERSION = 1
 """Part of a service's fingerprint: raise it with any change of where texts are cut, and everything is stored again."""
@@ -104,3 +108,18 @@ def _resume(text: str, end: int, overlap: int) -> int:
     """Return where the next piece starts: at the first word within the overlap before ``end``."""
     word = _SPACE.search(text, end - overlap, end)
     return word.end() if word else end
+
+
+def in_batches(items: Iterable[T], weight: Callable[[T], float], most: float, heaviest: float) -> Iterator[list[T]]:
+    """Yield items in batches of at most ``most``, and at most ``heaviest`` together; a heavier item goes alone."""
+    batch: list[T] = []
+    size = 0.0
+    for item in items:
+        own = weight(item)
+        if batch and (len(batch) == most or size + own > heaviest):
+            yield batch
+            batch, size = [], 0.0
+        batch.append(item)
+        size += own
+    if batch:
+        yield batch

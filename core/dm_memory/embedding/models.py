@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
 from importlib import import_module
 from importlib.metadata import version
@@ -18,6 +18,7 @@ from typing import Any
 
 import orjson
 
+from dm_memory.embedding.chunking import in_batches
 from dm_memory.embedding.fastembed import FastembedEmbedder
 from dm_memory.embedding.protocol import Embedder, EmbeddingSpec
 from dm_memory.errors import ConfigurationError
@@ -88,7 +89,7 @@ class WordLlamaEmbedder:
     def embed_documents(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
         """Return one vector per text, rows of numpy."""
         model = self._loaded()
-        return [row for group in _groups(texts) for row in model.embed(group)]
+        return [row for group in in_batches(texts, len, _GROUP_TEXTS, _GROUP_CHARS) for row in model.embed(group)]
 
     def embed_query(self, text: str) -> Sequence[float]:
         """Return the vector of a query; documents and queries are embedded alike."""
@@ -107,20 +108,6 @@ _GROUP_CHARS = 100_000
 
 _WEIGHTS = {"0.4.0.post1": "c2c596675fd628bc84ebcc83b57010c7e4feffae51781c8ff814052cc65018b2"}
 """By version, what ``_digest`` says of the weights: 0.04 s of CPU that a process does not have to spend."""
-
-
-def _groups(texts: Sequence[str]) -> Iterator[list[str]]:
-    """Yield texts in groups of at most ``_GROUP_CHARS`` characters, unless one text is longer."""
-    group: list[str] = []
-    chars = 0
-    for text in texts:
-        if group and (len(group) == _GROUP_TEXTS or chars + len(text) > _GROUP_CHARS):
-            yield group
-            group, chars = [], 0
-        group.append(text)
-        chars += len(text)
-    if group:
-        yield group
 
 
 class _StaticModel:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from unicodedata import category, normalize
@@ -25,7 +25,6 @@ __all__ = [
     "Episode",
     "PatternRow",
     "Point",
-    "find_patterns",
     "normalise_point",
     "outcome_of",
     "pattern_id",
@@ -180,16 +179,6 @@ def _texts(episode: Episode) -> list[str]:
 
 
 # Patterns ------------------------------------------------------------------------------------------------------------
-
-
-def find_patterns(brand: str, episodes: Iterable[Episode]) -> list[PatternRow]:
-    """Return the patterns of a brand, the most frequent first. The order of the entries does not count."""
-    found: dict[str, list[Point]] = {}
-    for episode in episodes:
-        for point in points_of(brand, episode):
-            found.setdefault(point.id, []).append(point)
-    rows = [pattern_of(brand, points) for points in found.values()]
-    return sorted(rows, key=lambda row: (-row.occurrence_count, row.text, row.id))
 
 
 @dataclass(slots=True)

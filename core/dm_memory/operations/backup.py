@@ -35,12 +35,12 @@ from dm_memory.store.journal import JOURNAL, Journal, Record
 from dm_memory.store.locks import brand_lock
 from dm_memory.store.opening import open_or_rebuild
 from dm_memory.store.traces import BACKUPS
-from dm_memory.store.worker import worker_thread
 from dm_memory.sync.exports import write_index
 from dm_memory.sync.finish import failure_of
 from dm_memory.sync.run import Environment, Run, count_entries
 from dm_memory.text.hashing import content_hash
 from dm_memory.text.timestamps import to_iso
+from dm_memory.worker import worker_thread
 
 __all__ = ["backup_brand", "restore_brand"]
 
@@ -226,7 +226,7 @@ def _before(env: Environment, store: Store, memory_dir: Path, brand: str) -> _Be
         confirmed.setdefault(service, []).append(id_)
     known = {key for (key,) in store.rows("SELECT key FROM entries")}  # first: they are in what is put aside
     aside = ""
-    if count_entries(store) or store.value("SELECT count(*) FROM entries"):
+    if known:
         aside = backup_brand(env, brand, None).path
     journal = Journal(memory_dir)
     identity, _, place = store.meta("journal_read").partition(":")

@@ -21,7 +21,7 @@ from dm_memory.requests import Progress
 from dm_memory.results import ExportResult
 from dm_memory.store import entries as table
 from dm_memory.store.database import Store, read_store
-from dm_memory.store.entries import EntryRow
+from dm_memory.store.entries import SELECT_ENTRIES, EntryRow
 from dm_memory.store.files import write_atomic
 from dm_memory.store.importing import record_of_entry
 from dm_memory.sync.run import Environment
@@ -145,10 +145,9 @@ def _lines(env: Environment, brands: Sequence[str], counting: _Counting, *, mark
 
 
 def _records(store: Store, counting: _Counting) -> Iterator[dict[str, Any]]:
-    columns = ", ".join(EntryRow._fields)
     for duplicates in ("IS NULL", "IS NOT NULL"):
         after = 0
-        sql = f"SELECT {columns} FROM entries WHERE duplicate_of {duplicates} AND seq > ? ORDER BY seq LIMIT ?"
+        sql = f"{SELECT_ENTRIES}duplicate_of {duplicates} AND seq > ? ORDER BY seq LIMIT ?"
         while page := [EntryRow._make(row) for row in store.rows(sql, (after, _PAGE))]:
             after = page[-1].seq
             seqs = [row.seq for row in page]

@@ -7,6 +7,7 @@ hash of the brand and of what was found; it is kept nowhere, and a set that has 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -364,8 +365,6 @@ async def _delete_in(run: Run, service: Service, ids: Sequence[str], again: Sequ
             left = await _left(service, ids)
         if error is None and again:
             error = (await work.run()).failure
-    except ServiceError as failure:
-        error = failure
     except Exception as failure:  # noqa: BLE001  # a bug in an adapter is reported, with the other services
         error = unexpected(service.engine, failure)
     due = await run.worker.run(_due, run, service.name, [*ids, *again])
@@ -430,12 +429,8 @@ async def _restore(
 
 
 async def _settled(run: Run, service: Service) -> None:
-    try:
+    with contextlib.suppress(Exception):  # it stays owed, and the next sync gives it; a bug must not undo the rest
         await settle(run, service)
-    except ServiceError:
-        return  # it stays owed; the next sync gives it
-    except Exception as error:  # noqa: BLE001  # a bug in an adapter must not undo the rest
-        del error
 
 
 def _lift(run: Run, names: Sequence[str]) -> tuple[int, tuple[str, ...]]:
@@ -468,8 +463,7 @@ def _lift(run: Run, names: Sequence[str]) -> tuple[int, tuple[str, ...]]:
                 debts.forget = {id_: digest for id_, digest in debts.forget.items() if id_ not in ids}
                 debts.restore = [*dict.fromkeys((*debts.restore, *ids))]
                 debts.save(store, service.name)
-        identity, end = run.journal.append([decision(store, run.now, "restore", stones)])
-        run.note_journal(f"{identity}:{end}")
+        run.note_journal(run.append([decision(store, run.now, "restore", stones)]))
     return len(names) - len(unknown), tuple(unknown)
 
 

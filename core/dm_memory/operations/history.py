@@ -8,15 +8,13 @@ from dm_memory.errors import InputError
 from dm_memory.results import HistoryResult, PatternsResult, Version
 from dm_memory.search.knowledge import history_lines
 from dm_memory.store.database import read_store
-from dm_memory.store.entries import EntryRow, effective, tags_of
+from dm_memory.store.entries import SELECT_ENTRIES, EntryRow, effective, tags_of
 from dm_memory.store.history import facts_of_entry
 from dm_memory.store.naming import full_key
 from dm_memory.store.patterns import pattern_line, read_patterns
 from dm_memory.sync.contradictions import contradictions
 
 __all__ = ["history_of_key", "patterns_of_brand"]
-
-_COLUMNS = ", ".join(EntryRow._fields)
 
 
 def history_of_key(memory_dir: Path, brand: str, key: str) -> HistoryResult:
@@ -49,9 +47,7 @@ def history_of_key(memory_dir: Path, brand: str, key: str) -> HistoryResult:
     )
 
 
-_STANDING = (
-    f"SELECT {_COLUMNS} FROM entries WHERE seq = (SELECT coalesce(duplicate_of, seq) FROM entries WHERE key = ?)"
-)
+_STANDING = SELECT_ENTRIES + "seq = (SELECT coalesce(duplicate_of, seq) FROM entries WHERE key = ?)"
 
 
 def patterns_of_brand(memory_dir: Path, brand: str, limit: int) -> PatternsResult:

@@ -14,10 +14,10 @@ from dm_memory.services.protocol import Service
 from dm_memory.store.database import store_errors
 from dm_memory.store.locks import brand_lock
 from dm_memory.store.opening import open_or_rebuild, rebuild_next_time
-from dm_memory.store.worker import worker_thread
 from dm_memory.sync.deliver import Delivering, DeliveryOptions
 from dm_memory.sync.pipeline import model_in_use
 from dm_memory.sync.run import Delivered, Environment, Run
+from dm_memory.worker import worker_thread
 
 __all__ = ["deliver", "delivering", "maintenance"]
 
@@ -57,7 +57,7 @@ async def maintenance(env: Environment, brand: str, progress: Progress, stop: as
 
 
 def _finish(run: Run) -> None:
-    if run.changed or run.recorded:
+    if run.changed:
         with run.store.transaction():
             run.finish("maintenance", run.outcomes.counts)
 

@@ -10,7 +10,6 @@ import asyncio
 import random
 import time
 
-from dm_memory.errors import ServiceError
 from dm_memory.operations.maintenance import deliver, maintenance
 from dm_memory.requests import Progress
 from dm_memory.results import MigrateResult
@@ -46,8 +45,6 @@ async def migrate_brand(
             try:
                 counted = await target.count()
                 sampled, differing = await _sample(run, target)
-            except ServiceError as failure:
-                error = failure
             except Exception as failure:  # noqa: BLE001  # a bug in an adapter is reported
                 error = unexpected(target.engine, failure)
         expected = await run.worker.run(outbox.count_confirmed, run.store.connection, target.name)

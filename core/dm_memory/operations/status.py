@@ -12,7 +12,6 @@ import orjson
 from dm_memory.brand.context import BrandContext, load_context
 from dm_memory.brand.files import BrandFileError
 from dm_memory.brand.sources.pending import pending_files
-from dm_memory.errors import ServiceError
 from dm_memory.findings import Finding, Severity
 from dm_memory.results import Action, Failure, ItemOutcome, ServiceStatus, StatusResult, StoreResult
 from dm_memory.services.protocol import Capacity, Health, Service, unexpected
@@ -22,12 +21,12 @@ from dm_memory.store.entries import census
 from dm_memory.store.files import is_file
 from dm_memory.store.journal import JOURNAL, Journal
 from dm_memory.store.locks import is_locked, lock_holder
-from dm_memory.store.worker import worker_thread
 from dm_memory.sync.exports import CHECKPOINT
 from dm_memory.sync.finish import LAST_COMPLETE, capacity_on_record, store_result
 from dm_memory.sync.outcomes import title_of
 from dm_memory.sync.run import Environment
 from dm_memory.text.timestamps import from_iso
+from dm_memory.worker import worker_thread
 
 __all__ = ["brand_status"]
 
@@ -83,7 +82,7 @@ async def _measure(service: Service) -> _Measured:
         counted = await service.count() if service.capabilities.counts else None
         return _Measured(service, health, counted, await service.capacity())
     except Exception as error:  # noqa: BLE001  # a service that fails is reported, with the others
-        known = error if isinstance(error, ServiceError) else unexpected(service.engine, error)
+        known = unexpected(service.engine, error)
         return _Measured(service, Health(ok=False, engine=service.engine, detail=known.problem, error=known))
 
 

@@ -23,9 +23,10 @@ from dm_memory.services.protocol import Service, unexpected
 from dm_memory.store import entries as table
 from dm_memory.store import outbox
 from dm_memory.store.database import Store
-from dm_memory.store.entries import EntryRow, effective, payload_of_row, version_of
+from dm_memory.store.entries import SELECT_ENTRIES, EntryRow, effective, payload_of_row, version_of
 from dm_memory.store.facts import Stated, store_facts
 from dm_memory.store.from_0_2.takeover import remove_leftovers_of_0_2
+from dm_memory.store.opening import damage_of
 from dm_memory.store.words import put_words, remove_words
 from dm_memory.sync.finish import failure_of
 from dm_memory.sync.imported import Importing
@@ -122,13 +123,9 @@ def _check_file(run: Run, repair: bool) -> None:  # run on the worker by positio
     except DamagedStoreError:
         sound = False
     if not sound:
-        raise _damaged(store)
+        raise damage_of(store)
     message = "The indexes of memory.db were damaged; they were made again."
     run.outcomes.add_findings([Finding("indexes-rebuilt", Severity.WARNING, message)])
-
-
-def _damaged(store: Store) -> DamagedStoreError:
-    return DamagedStoreError(f"The memory {store.path} is damaged.", "Run a sync: it builds the memory again.")
 
 
 def _is_sound(store: Store) -> bool:
@@ -144,7 +141,7 @@ def _memory(run: Run, repair: bool) -> Drift:  # run on the worker by position
     damaged: list[EntryRow] = []
     bare: list[EntryRow] = []
     unembedded: list[int] = []
-    model = _model(run)
+    model = model_in_use(run)
     after = 0
     while page := _rows(run, after):
         after = page[-1].seq
@@ -152,7 +149,7 @@ def _memory(run: Run, repair: bool) -> Drift:  # run on the worker by position
         with_words, with_facts, with_vectors = _derived(run, [row.seq for row in page], model)
         for row in page:
             if not isinstance(row.content, str):
-                raise _damaged(run.store)
+                raise damage_of(run.store)
             if content_hash(row.content) != row.content_hash:
                 found.stale[row.id] = row.key
                 damaged.append(row)
@@ -168,18 +165,13 @@ def _memory(run: Run, repair: bool) -> Drift:  # run on the worker by position
 
 
 def _embed(run: Run) -> None:
-    if model := _model(run):
+    if model := model_in_use(run):
         for _ in Storing(run, model).embed_missing():
             pass
 
 
-def _model(run: Run) -> str:
-    return model_in_use(run) if run.env.embedder is not None else ""
-
-
 def _rows(run: Run, after: int) -> list[EntryRow]:
-    columns = ", ".join(EntryRow._fields)
-    sql = f"SELECT {columns} FROM entries WHERE duplicate_of IS NULL AND seq > ? ORDER BY seq LIMIT ?"
+    sql = SELECT_ENTRIES + "duplicate_of IS NULL AND seq > ? ORDER BY seq LIMIT ?"
     return [EntryRow(*row) for row in run.store.rows(sql, (after, _PAGE))]
 
 
@@ -268,8 +260,6 @@ async def _service(run: Run, service: Service, *, repair: bool) -> Drift:
             # What is left there of forgotten texts became due to be deleted.
             removed = (await delivering(run, service, "").run_deletions()).removed
             found.repaired += new + changed + removed
-    except ServiceError as error:
-        return found.drift(service.name, service.engine, error)
     except Exception as error:  # noqa: BLE001  # a bug in an adapter is reported, with the other parts
         return found.drift(service.name, service.engine, unexpected(service.engine, error))
     return found.drift(service.name, service.engine)

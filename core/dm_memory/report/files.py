@@ -5,7 +5,7 @@ from __future__ import annotations
 from dm_memory.report.data import data_of
 from dm_memory.report.escape import code, inline
 from dm_memory.report.model import Report
-from dm_memory.report.parts import QUOTED_NOTE, bullets, document, failure_text, finding_text, key_code
+from dm_memory.report.parts import QUOTED_NOTE, bulleted, bullets, document, failure_text, finding_text, key_code
 from dm_memory.report.words import counted, duration, entries, number, size, when
 from dm_memory.results import BackupResult, ExportResult, ImportResult, RestoreResult, ServiceResult
 
@@ -31,7 +31,7 @@ def export_report(result: ExportResult) -> Report:
     lines.append(
         "The file contains everything memory knows, unencrypted. Forgetting does not reach it: delete it yourself."
     )
-    text = document("# Export", [lead, "\n".join(f"- {line}" for line in lines)], [])
+    text = document("# Export", [lead, bulleted(lines)], [])
     return Report(text, {"kind": "export", **data_of(result)})
 
 
@@ -58,7 +58,7 @@ def import_report(result: ImportResult) -> Report:
         sections.append(("Left out", [bullets(left_out, total=len(result.refused), limit=_SHOWN, rest=rest)]))
     if result.new + result.changed and not result.dry_run:
         sections.append(("What to do next", ["Sync: connected services get what is new."]))
-    text = document("# Import", [lead, "\n".join(f"- {line}" for line in lines), QUOTED_NOTE], sections)
+    text = document("# Import", [lead, bulleted(lines), QUOTED_NOTE], sections)
     return Report(text, {"kind": "import", **data_of(result)}, result.exit_code)
 
 
@@ -67,7 +67,7 @@ def backup_report(result: BackupResult) -> Report:
     lead = f"**Backed up and checked: {entries(result.entries)}**, {size(result.bytes)} ({duration(result.seconds)})."
     restore = f"dm-memory restore {result.path} --brand {result.brand}"
     lines = [f"Made {when(result.made_at)} in {code(result.path, 300)}", f"To put it back: {code(restore, 400)}"]
-    text = document(f"# Backup of {code(result.brand)}", [lead, "\n".join(f"- {line}" for line in lines)], [])
+    text = document(f"# Backup of {code(result.brand)}", [lead, bulleted(lines)], [])
     return Report(text, {"kind": "backup", **data_of(result)})
 
 
@@ -81,10 +81,10 @@ def restore_report(result: RestoreResult) -> Report:
     lines += [] if result.services else ["No service is connected."]
     sections = []
     if result.services:
-        sections.append(("Connected services", ["\n".join(f"- {_service_text(each)}" for each in result.services)]))
+        sections.append(("Connected services", [bulleted(_service_text(each) for each in result.services)]))
     after = "Sync: what files state since the backup comes back." if not result.exit_code else _UNFINISHED
     sections.append(("What to do next", [after]))
-    text = document(f"# Restore of {code(result.brand)}", [lead, "\n".join(f"- {line}" for line in lines)], sections)
+    text = document(f"# Restore of {code(result.brand)}", [lead, bulleted(lines)], sections)
     return Report(text, {"kind": "restore", **data_of(result)}, result.exit_code)
 
 

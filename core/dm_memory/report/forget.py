@@ -10,6 +10,7 @@ from dm_memory.report.model import Report
 from dm_memory.report.parts import (
     QUOTED_NOTE,
     TEXT_BYTES,
+    bulleted,
     bullets,
     document,
     failure_text,
@@ -45,9 +46,9 @@ def _text(result: ForgetResult, limit: int, reader: Reader) -> str:
     if result.items:
         lines = bullets(map(_item_text, result.items), total=len(result.items), limit=limit, rest="narrow the request")
         sections.append(("What is gone" if is_done else "What would go", [lines]))
-        sections.append(("From where", [_bulleted(_places(result.places))]))
+        sections.append(("From where", [bulleted(_places(result.places))]))
     if result.proof is not None:
-        sections.append(("What was looked at", [_bulleted(proof_lines(result.proof))]))
+        sections.append(("What was looked at", [bulleted(proof_lines(result.proof))]))
     if result.items:
         sections.append(("What could come back", _returning(result, reader)))
     if result.reach and result.items:
@@ -59,10 +60,6 @@ def _text(result: ForgetResult, limit: int, reader: Reader) -> str:
         lead.append(f"Not found: {unknown}" + (f" and {number(more)} more." if more > 0 else "."))
     lead += [f"- {finding_text(finding)}" for finding in result.findings]
     return document(f"# Forgetting in {code(result.brand)}", [*lead, QUOTED_NOTE], sections)
-
-
-def _bulleted(lines: list[str]) -> str:
-    return "\n".join(f"- {line}" for line in lines)
 
 
 def _lead(result: ForgetResult, reader: Reader) -> str:
@@ -147,7 +144,7 @@ def _returning(result: ForgetResult, reader: Reader) -> list[str]:
         more = len(keys) - _SHOWN_KEYS
         shown = listed([key_code(key) for key in keys[:_SHOWN_KEYS]])
         lines.append(f"{code(path)}: {entries(len(keys))}, {shown}" + (f" and {number(more)} more" if more > 0 else ""))
-    return [head, _bulleted(lines), f"To restore, by key or by the text itself: {_restore(reader, result.brand)}"]
+    return [head, bulleted(lines), f"To restore, by key or by the text itself: {_restore(reader, result.brand)}"]
 
 
 def _restore(reader: Reader, brand: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dm_memory.report.data import data_of
 from dm_memory.report.escape import code, inline, quote
 from dm_memory.report.model import Report
-from dm_memory.report.parts import QUOTED_NOTE, TEXT_BYTES, document, fitting, key_code
+from dm_memory.report.parts import QUOTED_NOTE, TEXT_BYTES, bulleted, document, fitting, key_code
 from dm_memory.report.words import counted, listed, number, when
 from dm_memory.results import Contradiction, HistoryResult, PatternLine, PatternsResult, Version
 
@@ -42,11 +42,11 @@ def _history(result: HistoryResult, limit: int) -> str:
     head = [f"{counted(hidden, 'older text', 'older texts')} not shown."] if hidden > 0 else []
     sections = [("What it said", [*head, "\n".join(lines)])]
     if result.facts:
-        facts = "\n".join(f"- {_fact_text(*fact)}" for fact in result.facts)
+        facts = bulleted(_fact_text(*fact) for fact in result.facts)
         sections.append(("What followed from it", [facts]))
     changes = len(result.versions) - 1
     lead = f"It was changed {counted(changes, 'time')}." if changes > 0 else "It was never changed."
-    blocks = [lead, "\n".join(f"- {line}" for line in about), QUOTED_NOTE]
+    blocks = [lead, bulleted(about), QUOTED_NOTE]
     return document(f"# History in {code(result.brand)}", blocks, sections)
 
 
@@ -96,7 +96,7 @@ def _patterns(result: PatternsResult, limit: int) -> str:
 
 def pattern_lines(patterns: Iterable[PatternLine], limit: int) -> str:
     """Return a list of patterns: the point, how often it worked or failed, where, and when."""
-    return "\n".join(f"- {_pattern_text(pattern)}" for pattern in [*patterns][:limit])
+    return bulleted(_pattern_text(pattern) for pattern in [*patterns][:limit])
 
 
 def _pattern_text(pattern: PatternLine) -> str:

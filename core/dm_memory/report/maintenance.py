@@ -5,7 +5,7 @@ from __future__ import annotations
 from dm_memory.report.data import data_of
 from dm_memory.report.escape import code, inline
 from dm_memory.report.model import Report
-from dm_memory.report.parts import document, failure_text, finding_text, key_code
+from dm_memory.report.parts import bulleted, document, failure_text, finding_text, key_code
 from dm_memory.report.reader import Reader, call
 from dm_memory.report.words import capital, counted, duration, entries, listed, number, role_of, role_words
 from dm_memory.results import Drift, MigrateResult, VerifyResult
@@ -90,7 +90,7 @@ def migrate_report(result: MigrateResult) -> Report:
     notes = [f"- {failure_text(result.failure)}"] if result.failure else []
     notes += [f"- {finding_text(finding)}" for finding in result.findings]
     sections = [
-        ("Moved", ["\n".join(f"- {line}" for line in lines)]),
+        ("Moved", [bulleted(lines)]),
         ("Please know", ["\n".join(notes) or "Nothing besides."]),
         ("What to do next", [_next_step(result)]),
     ]

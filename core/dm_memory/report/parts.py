@@ -31,6 +31,7 @@ __all__ = [
     "REMINDER",
     "TEXT_BYTES",
     "attempts_text",
+    "bulleted",
     "bullets",
     "capacity_text",
     "document",
@@ -43,6 +44,7 @@ __all__ = [
     "key_code",
     "memory_capacity",
     "memory_text",
+    "one_or_bulleted",
     "tags_text",
     "title",
     "words_alone",
@@ -102,6 +104,17 @@ def fitting(render: Callable[[int], str], lines: int, limit: int | None = TEXT_B
         lines //= 2
         text = render(lines)
     return text
+
+
+def bulleted(lines: Iterable[str]) -> str:
+    """Return lines as a list."""
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def one_or_bulleted(lines: Iterable[str]) -> str:
+    """Return one line bare, several as a list."""
+    shown = list(lines)
+    return shown[0] if len(shown) == 1 else bulleted(shown)
 
 
 def bullets(lines: Iterable[str], *, total: int, limit: int, rest: str) -> str:

@@ -8,7 +8,7 @@ from dm_memory.report.data import data_of
 from dm_memory.report.escape import code, inline, quote
 from dm_memory.report.forget import proof_lines
 from dm_memory.report.model import Report
-from dm_memory.report.parts import QUOTED_NOTE, document, finding_text, guard_text, key_code
+from dm_memory.report.parts import QUOTED_NOTE, bulleted, document, finding_text, guard_text, key_code
 from dm_memory.report.reader import Reader, call
 from dm_memory.report.words import capital, when
 from dm_memory.results import GuardHit, PrepareResult, Suggestion
@@ -28,7 +28,7 @@ _SHOWN_WORDS = 5
 def prepare_report(result: PrepareResult, *, reader: Reader = Reader.TERMINAL) -> Report:
     """Render what became of one payload; exit code 2 if it was refused."""
     heading = _HEADINGS.get(result.status, f"# {inline(result.status, 40)}")
-    blocks = [_lead(result, reader), "\n".join(f"- {line}" for line in _facts(result)), QUOTED_NOTE]
+    blocks = [_lead(result, reader), bulleted(_facts(result)), QUOTED_NOTE]
     return Report(document(heading, blocks, []), {"kind": "prepare", **data_of(result)}, result.exit_code)
 
 

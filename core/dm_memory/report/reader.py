@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from dm_memory.report.escape import code
 
-__all__ = ["Reader", "call"]
+__all__ = ["Reader", "all_failures", "call", "enough_items"]
 
 
 class Reader(StrEnum):
@@ -36,6 +36,16 @@ def call(reader: Reader, tool: str, brand: str = "", **arguments: bool | int | s
         return code(f"{tool}({', '.join(f'{name}={_literal(value)}' for name, value in given.items())})", 200)
     options = (f"--{name.replace('_', '-')}" + ("" if value is True else f" {value}") for name, value in given.items())
     return code(" ".join(["dm-memory", _COMMANDS.get(tool, tool), *options]), 200)
+
+
+def enough_items(total: int) -> int:
+    """Return a round number of items that lists ``total`` of them, and a few that come meanwhile."""
+    return max(100, -(-total // 100) * 100)
+
+
+def all_failures(reader: Reader, brand: str, failed: int) -> str:
+    """Return how a reader gets every entry that failed."""
+    return call(reader, "get_memory_status", brand, report_items=enough_items(failed))
 
 
 def _literal(value: bool | int | str) -> str:

@@ -8,7 +8,7 @@ from dm_memory.report.knowledge import pattern_lines
 from dm_memory.report.model import Report
 from dm_memory.report.parts import QUOTED_NOTE, TEXT_BYTES, bullets, document, finding_text, fitting, key_code
 from dm_memory.report.reader import Reader, call
-from dm_memory.report.words import capital, counted, listed, sentence_end, short_id, when
+from dm_memory.report.words import capital, counted, entries, listed, sentence_end, short_id, when
 from dm_memory.search.results import EntityFacts, Explanation, FactLine, Hit, Mode, RevisionLine, SearchResult
 
 __all__ = ["search_report"]
@@ -69,9 +69,7 @@ def _is_explained(result: SearchResult) -> bool:
 
 
 def _lead(result: SearchResult, reader: Reader) -> str:
-    asked = (
-        f"for {quote(result.query, 200)} among {counted(result.entries, 'entry', 'entries')} of {code(result.brand)}"
-    )
+    asked = f"for {quote(result.query, 200)} among {entries(result.entries)} of {code(result.brand)}"
     sync = call(reader, "sync_memory", result.brand)
     if result.hits and result.known:
         return f"{counted(len(result.hits), 'match', 'matches')} {asked}, best first."

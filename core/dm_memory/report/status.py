@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from dm_memory.cache.view import CachedPattern, CacheView
 from dm_memory.report.data import data_of
 from dm_memory.report.escape import code, inline, quote
@@ -14,6 +12,7 @@ from dm_memory.report.parts import (
     QUOTED_NOTE,
     TEXT_BYTES,
     attempts_text,
+    bulleted,
     bullets,
     capacity_text,
     document,
@@ -24,10 +23,11 @@ from dm_memory.report.parts import (
     item_text,
     memory_capacity,
     memory_text,
+    one_or_bulleted,
     title,
     words_alone,
 )
-from dm_memory.report.reader import Reader, call
+from dm_memory.report.reader import Reader, all_failures
 from dm_memory.report.words import (
     ago,
     counted,
@@ -74,7 +74,7 @@ def status_report(
     """Render a brand's state; at most ``list_limit`` lines per list. The exit code is always 0: asking worked."""
     known = patterns or PatternsResult(result.brand, (), 0)
     text = fitting(lambda limit: _text(result, known, limit, reader), list_limit, max_bytes)
-    rest = f"For all failed entries: {_all_failures(result, reader)}"
+    rest = f"For all failed entries: {all_failures(reader, result.brand, result.failed)}"
     found = {"patterns": data_of(known.patterns), "contradictions": data_of(known.contradictions)}
     return Report(text, {"kind": "status", **data_of(result), **found}, 0, rest)
 
@@ -89,8 +89,8 @@ def _text(result: StatusResult, known: PatternsResult, limit: int, reader: Reade
         ("Summary", _summary(result)),
         ("Failed and waiting", _open(result, limit, reader)),
         ("Memory and services", _memory(result)),
-        ("Storage capacity", [_lines(capacities) or "Nothing is stored yet."]),
-        ("What to do next", [_lines(sentence_end(inline(advice)) for advice in result.advice) or "Nothing."]),
+        ("Storage capacity", [one_or_bulleted(capacities) or "Nothing is stored yet."]),
+        ("What to do next", [one_or_bulleted(sentence_end(inline(advice)) for advice in result.advice) or "Nothing."]),
     ]
     if known.patterns or known.contradictions:
         sections.insert(3, ("What worked and what failed", _known(known, min(limit, _SHOWN_PATTERNS))))
@@ -115,15 +115,6 @@ def _known(known: PatternsResult, limit: int) -> list[str]:
     return blocks
 
 
-def _all_failures(result: StatusResult, reader: Reader) -> str:
-    return call(reader, "get_memory_status", result.brand, report_items=max(100, -(-result.failed // 100) * 100))
-
-
-def _lines(lines: Iterable[str]) -> str:
-    shown = list(lines)
-    return shown[0] if len(shown) == 1 else "\n".join(f"- {line}" for line in shown)
-
-
 def _summary(result: StatusResult) -> list[str]:
     kinds = f": {tally(result.counts)}" if any(result.counts.values()) else ""
     kept = ""
@@ -135,7 +126,7 @@ def _summary(result: StatusResult) -> list[str]:
     if result.active_run:
         lines.append(f"Running: {inline(result.active_run, 100)}.")
     lines += [words_alone(result.store)] if words_alone(result.store) else []
-    return [_headline(result), "\n".join(f"- {line}" for line in lines), f"Brand {code(result.brand)}", QUOTED_NOTE]
+    return [_headline(result), bulleted(lines), f"Brand {code(result.brand)}", QUOTED_NOTE]
 
 
 def _headline(result: StatusResult) -> str:
@@ -176,7 +167,7 @@ def _open(result: StatusResult, limit: int, reader: Reader) -> list[str]:
     head = f"{entries(result.failed)} failed so far, {waiting} waiting for a service."
     engines = {service.name: service.engine for service in result.services}
     lines = (_failed_text(item, engines) for item in result.failures)
-    rest = _all_failures(result, reader)
+    rest = all_failures(reader, result.brand, result.failed)
     return [head, bullets(lines, total=max(result.failed, len(result.failures)), limit=limit, rest=rest)]
 
 
@@ -193,7 +184,7 @@ def _failed_text(item: ItemOutcome, engines: dict[str, str]) -> str:
 
 def _memory(result: StatusResult) -> list[str]:
     lines = memory_text(result.store) if result.store.entries else ["Memory is empty."]
-    parts = ["\n".join(f"- {line}" for line in lines)]
+    parts = [bulleted(lines)]
     if not result.services:
         return [*parts, NO_SERVICE]
     rows = [

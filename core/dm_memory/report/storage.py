@@ -12,7 +12,7 @@ from dm_memory.findings import Severity
 from dm_memory.report.data import data_of
 from dm_memory.report.escape import code, inline
 from dm_memory.report.model import Report
-from dm_memory.report.parts import document, error_words, finding_text
+from dm_memory.report.parts import bulleted, document, error_words, finding_text
 from dm_memory.report.reader import Reader, call
 from dm_memory.report.words import ago, counted, duration, number, sentence_end, size
 from dm_memory.services.turso.schema import Table
@@ -85,7 +85,7 @@ def _health(result: StorageSyncResult) -> str:
     absent = "damaged, and left where it is." if damaged else "not made yet."
     state = f"{inline(cache.engine, 20)}, {size(cache.file_bytes)}." if cache.engine else absent
     lines = [f"Durable store, {inline(store.engine, 80)}: {answered}", f"Cache: {state}"]
-    return "\n".join(f"- {line}" for line in [*lines, *map(finding_text, set_aside)])
+    return bulleted([*lines, *map(finding_text, set_aside)])
 
 
 def _failure(error: ServiceError) -> str:
@@ -143,7 +143,7 @@ def _next_run(result: StorageSyncResult, interval: float | None, reader: Reader)
         parts.append(f"The next run is in {duration(interval)}.")
     else:
         parts.append(f"Run it again when the durable store has changed: {_again(result, reader)}")
-    hints = "\n".join(f"- {inline(hint)}" for hint in result.hints)
+    hints = bulleted(inline(hint) for hint in result.hints)
     return f"{' '.join(parts)}\n\n{hints}"
 
 

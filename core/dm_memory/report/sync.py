@@ -17,6 +17,7 @@ from dm_memory.report.parts import (
     REMINDER,
     TEXT_BYTES,
     attempts_text,
+    bulleted,
     bullets,
     capacity_text,
     document,
@@ -27,10 +28,11 @@ from dm_memory.report.parts import (
     item_text,
     memory_capacity,
     memory_text,
+    one_or_bulleted,
     title,
     words_alone,
 )
-from dm_memory.report.reader import Reader, call
+from dm_memory.report.reader import Reader, all_failures, call, enough_items
 from dm_memory.report.words import (
     amount,
     counted,
@@ -117,7 +119,7 @@ def _listing(result: SyncResult, reader: Reader, total: int) -> str:
         dry_run=True,
         force=result.force or not result.dry_run,
         scope="" if result.scope == "all" else result.scope,
-        report_items=max(100, -(-total // 100) * 100),
+        report_items=enough_items(total),
     )
 
 
@@ -215,7 +217,7 @@ class _Rendering:
         listed_keys = {item.key for item in items}
         refused = [hit for hit in result.guard_hits if hit.refused and hit.key not in listed_keys]
         reasons = _reasons(counts, items)
-        head = "Nothing was skipped." if not reasons else "\n".join(f"- {reason}" for reason in reasons)
+        head = "Nothing was skipped." if not reasons else bulleted(reasons)
         if len(reasons) == 1:
             head = f"{reasons[0]}."
         total = max(counts.duplicate + counts.excluded + counts.refused + counts.forgotten, len(items))
@@ -241,7 +243,7 @@ class _Rendering:
         files = "In the brand's files and in what was handed in"
         blocks = self._list(files, map(finding_text, findings), len(findings), code("dm-memory doctor"))
         if down:
-            blocks += ["**Connected services**", "\n".join(f"- {_down_text(service)}" for service in down)]
+            blocks += ["**Connected services**", bulleted(_down_text(service) for service in down)]
         blocks += self._failed_items(items)
         blocks += [f"{_waiting(service)} The next sync delivers them." for service in waiting]
         return blocks
@@ -263,12 +265,12 @@ class _Rendering:
             more = [
                 (item, f"hash {code(short_id(item.content_hash))} · {attempts_text(own)}") for item, own in group[:left]
             ]
-            lines = "\n".join(f"- {item_text(item, more=text)}" for item, text in more)
+            lines = bulleted(item_text(item, more=text) for item, text in more)
             blocks += [f"**{entries(len(group))} failed{where}:** {failure_text(cause)}", lines]
             left -= len(more)
         hidden = total - (self._limit - left)
         if hidden > 0:
-            rest = call(self._reader, "get_memory_status", result.brand, report_items=max(100, -(-total // 100) * 100))
+            rest = all_failures(self._reader, result.brand, total)
             blocks.append(f"… and {counted(hidden, 'more', 'more')}. To see them: {rest}")
         return blocks
 
@@ -282,7 +284,7 @@ class _Rendering:
         lines += memory_text(store, new=not result.dry_run)
         if not result.dry_run and not any(finding.code == "export-failed" for finding in result.findings):
             lines.append(f"Local index for the marketing plugin: {code('memory/_index.json')} is up to date.")
-        return ["\n".join(f"- {line}" for line in lines), *self._services()]
+        return [bulleted(lines), *self._services()]
 
     def _services(self) -> list[str]:
         services, brand = self._result.services, self._result.brand
@@ -382,7 +384,7 @@ def _payloads(service: ServiceResult) -> list[str]:
     count = len(service.preview)
     first = "The first payload" if count == 1 else f"The first {count} payloads"
     heading = f"**{first}, as {inline(service.engine, 60)} would get {'it' if count == 1 else 'them'}**"
-    return [heading, "\n".join(f"- {payload}" for payload in shown)]
+    return [heading, bulleted(shown)]
 
 
 def _state(result: SyncResult) -> list[str]:
@@ -396,7 +398,7 @@ def _state(result: SyncResult) -> list[str]:
         failed = f", {number(state.failed)} of them failed so far" if state.failed else ""
         lines.append(f"Waiting for connected services: {entries(state.pending)}{failed}.")
     lines.append(f"Estimated size of the next sync: {entries(result.next_sync.estimated_items)}.")
-    return ["\n".join(f"- {line}" for line in lines)]
+    return [bulleted(lines)]
 
 
 def _delta(result: SyncResult) -> str:
@@ -432,7 +434,7 @@ def _capacity(result: SyncResult) -> list[str]:
             unit = service.capacity.unit if service.capacity else "entries"
             line += f" This sync would need about {amount(service.needed, unit)} of it."
         lines.append(line)
-    return [lines[0] if len(lines) == 1 else "\n".join(f"- {line}" for line in lines)]
+    return [one_or_bulleted(lines)]
 
 
 def _next_sync(result: SyncResult) -> list[str]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
+from dm_memory.findings import count_of_entries as entries
 from dm_memory.report.escape import code, inline
 from dm_memory.services.protocol import Capacity
 
@@ -86,11 +87,6 @@ def number(value: int) -> str:
 def counted(value: int, singular: str, plural: str = "") -> str:
     """Return ``1 thing``, ``10,500 things``; ``plural`` if an s is not enough."""
     return f"{value:,} {singular if value == 1 else plural or singular + 's'}"
-
-
-def entries(value: int) -> str:
-    """Return ``1 entry``, ``10,500 entries``: what memory consists of."""
-    return counted(value, "entry", "entries")
 
 
 def size(value: int) -> str:

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     Rows = NDArray[np.int64]
     Mask = NDArray[np.bool_]
 
-__all__ = ["BrandIndex", "Indexes", "Posting", "moment_when_over"]
+__all__ = ["PRIORITIES", "BrandIndex", "Indexes", "Posting", "moment_when_over"]
 
 MAX_BYTES = 256_000_000
 """Of all brands together; the ones asked longest ago go first."""
@@ -63,7 +63,7 @@ _MAX_CHANGED_SHARE = 0.2
 _MAX_POSTINGS_BYTES = 32_000_000
 _MAX_TAGS = 64
 _MAX_TEXTS = 4000
-_PRIORITIES = {"low": 0, "normal": 1, "high": 2}
+PRIORITIES = {"low": 0, "normal": 1, "high": 2}
 
 
 class Posting(NamedTuple):
@@ -187,7 +187,7 @@ class BrandIndex:
             mask &= self._days >= first
         if last is not None:
             mask &= (self._days <= last) & (self._days > 0)
-        if least := _PRIORITIES[min_priority]:
+        if least := PRIORITIES[min_priority]:
             mask &= self._priorities >= least
         return mask
 
@@ -281,7 +281,7 @@ class BrandIndex:
         self._type_numbers = {name: number for number, name in enumerate(names)}
         self._types = np.fromiter((self._type_numbers[each.content_type] for each in entries), np.int64, size)
         self._days = np.fromiter((each.day or 0 for each in entries), np.int64, size)
-        self._priorities = np.fromiter((_PRIORITIES.get(each.priority, 1) for each in entries), np.int64, size)
+        self._priorities = np.fromiter((PRIORITIES.get(each.priority, 1) for each in entries), np.int64, size)
         self.retired = np.fromiter((each.state == "retired" for each in entries), np.bool_, size)
         self.guidelines = np.fromiter((each.content_type == "guideline" for each in entries), np.bool_, size)
         self.over_at = np.full(size, np.inf)

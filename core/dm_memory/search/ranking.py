@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dm_memory.embedding.protocol import Embedder
 from dm_memory.items import Item
-from dm_memory.search.index import BrandIndex, moment_when_over
+from dm_memory.search.index import PRIORITIES, BrandIndex, moment_when_over
 from dm_memory.search.likeness import WordVectors
 from dm_memory.search.phrases import contains
 from dm_memory.search.results import Mode
@@ -27,7 +27,8 @@ from dm_memory.search.scoring import (
     standing_out,
     top_rows,
 )
-from dm_memory.store.candidates import contents, matching, seqs_of, texts_containing, texts_in_force
+from dm_memory.store.candidates import matching, seqs_of, texts_containing, texts_in_force
+from dm_memory.store.entries import texts_of
 from dm_memory.text.timestamps import day_of
 from dm_memory.text.words import QueryWord, QueryWords, analyse, language_of
 
@@ -228,7 +229,7 @@ class Ranking:
             and set(filters.tags) <= set(item.tags)
             and (filters.first is None or (day or 0) >= filters.first)
             and (filters.last is None or 0 < (day or 0) <= filters.last)
-            and _RANK[item.priority] >= _RANK[filters.min_priority]
+            and PRIORITIES[item.priority] >= PRIORITIES[filters.min_priority]
             and (filters.include_expired or moment_when_over(item.expires_at) > self._now)
         )
 
@@ -253,7 +254,7 @@ class Ranking:
         index = self.index
         rows = index.rows_of(seqs)
         rows = rows[mask[rows]][-_MAX_CHECKED:]
-        read = contents(self._connection, index.seqs[rows].tolist())
+        read = texts_of(self._connection, index.seqs[rows].tolist())
         confirmed = np.zeros(len(mask), np.bool_)
         for row in rows.tolist():
             confirmed[row] = contains(read[int(index.seqs[row])], phrases)
@@ -367,11 +368,11 @@ class Ranking:
         index.forget_words_of(words.generation)
         known = index.words_of_row
         missing = [row for row in rows if row not in known]
-        read = contents(self._connection, [int(index.seqs[row]) for row in missing if row < index.size])
-        texts_of = [
+        read = texts_of(self._connection, [int(index.seqs[row]) for row in missing if row < index.size])
+        texts = [
             read[int(index.seqs[row])] if row < index.size else self.others[row - index.size].text for row in missing
         ]
-        new = dict(zip(missing, words.numbers_of_texts(texts_of) if missing else (), strict=True))
+        new = dict(zip(missing, words.numbers_of_texts(texts) if missing else (), strict=True))
         known |= {row: numbers for row, numbers in new.items() if row < index.size}
         return [new[row] if row in new else known[row] for row in rows]
 
@@ -392,6 +393,3 @@ class Ranking:
         rarest = self.index.rarity(0)
         self.evidence = evidence_of(best_words, rarest, standing, likeness, self.profile)
         self.known = self.is_literal or self.evidence >= self.profile.threshold
-
-
-_RANK = {"low": 0, "normal": 1, "high": 2}

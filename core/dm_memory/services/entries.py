@@ -12,6 +12,7 @@ from dm_memory.embedding.chunking import joined
 from dm_memory.items import Payload
 from dm_memory.services.faults import refused
 from dm_memory.services.protocol import SearchQuery
+from dm_memory.text.timestamps import day_of
 
 __all__ = ["OURS", "chunk_id", "days_of", "is_entry_id", "metadata_of", "payload_of", "searchable"]
 
@@ -40,7 +41,7 @@ def metadata_of(payload: Payload) -> dict[str, Any]:
         "meta_hash": payload.metadata_hash,
         "priority": payload.priority,
     }
-    if (day := _day_number(payload.recorded_at)) is not None:
+    if (day := day_of(payload.recorded_at)) is not None:
         metadata["recorded_day"] = day
     optional = {"updated_from": payload.updated_from, "related": list(payload.related), "author": payload.author}
     metadata.update({name: value for name, value in optional.items() if value})
@@ -125,12 +126,6 @@ def _day(text: str | None) -> int | None:
     if not text:
         return None
     try:
-        return _day_number(date.fromisoformat(text[:10]).isoformat())
+        return day_of(date.fromisoformat(text[:10]).isoformat())
     except ValueError as error:
         raise refused(f"{text!r} is not a date.", "Write dates as 2026-01-31.") from error
-
-
-def _day_number(moment: str) -> int | None:
-    """Return the day of an ISO-8601 date or time as yyyymmdd, as it is written; None if it is not one."""
-    digits = moment[:10].replace("-", "")
-    return int(digits) if len(digits) == len("yyyymmdd") and digits.isascii() and digits.isdigit() else None

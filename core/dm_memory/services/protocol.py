@@ -231,7 +231,7 @@ class ServiceBase:
         try:
             return Health(ok=True, engine=self.engine, detail=await self.ping())
         except Exception as error:  # noqa: BLE001  # health answers always; a bug is reported as one
-            known = error if isinstance(error, ServiceError) else unexpected(self.engine, error)
+            known = unexpected(self.engine, error)
             return Health(ok=False, engine=self.engine, detail=known.problem, error=known)
 
     async def count(self) -> int | None:
@@ -279,7 +279,9 @@ class ServiceBase:
 
 
 def unexpected(engine: str, error: Exception) -> ServiceError:
-    """Return the error for an exception that an adapter did not translate: a bug, which is not retried."""
+    """Return a service's error; any other exception is a bug of its adapter, which is not retried."""
+    if isinstance(error, ServiceError):
+        return error
     return ServiceError(
         f"{engine}: unexpected error {type(error).__name__}.",
         "Sync again; report the code if it happens again.",

@@ -18,7 +18,6 @@ __all__ = [
     "Revision",
     "StoredText",
     "all_seqs",
-    "contents",
     "entry_facts",
     "forgotten",
     "later_changes",
@@ -202,12 +201,6 @@ def texts(connection: sqlite3.Connection, seqs: Collection[int]) -> dict[int, St
 
 
 _TAGS = 7
-
-
-def contents(connection: sqlite3.Connection, seqs: Collection[int]) -> dict[int, str]:
-    """Return entries' texts alone."""
-    sql = "SELECT seq, content FROM entries WHERE seq IN (SELECT value FROM json_each(?))"
-    return dict(connection.execute(sql, (in_json(seqs),)).fetchall())
 
 
 def texts_containing(connection: sqlite3.Connection, part: str) -> list[int]:

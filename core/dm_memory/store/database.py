@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from dm_memory.errors import DamagedStoreError, HomeError, StoreError, system_reason
-from dm_memory.store.files import is_file, make_private_folder, sqlite_uri
+from dm_memory.store.files import is_file, make_private_folder, size_of, sqlite_uri
 from dm_memory.store.from_0_2.home import is_home_0_2
 from dm_memory.store.schema import APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION
 
@@ -321,20 +321,13 @@ def _check_size(connection: sqlite3.Connection, path: Path) -> None:
     """Compare the file's size with its own page count: what the log can't explain is no database of ours."""
     # Measured first: others may be writing. A checkpoint writes pages before it writes the header.
     size = path.stat().st_size
-    log = _size(path.with_name(f"{path.name}-wal"))
+    log = size_of(path.with_name(f"{path.name}-wal"))
     pages = int(connection.execute("PRAGMA page_count").fetchone()[0])  # a file that is too short fails here
     page_size = int(connection.execute("PRAGMA page_size").fetchone()[0])
     if size > pages * page_size + log:
         raise _damaged(path, "is larger than its contents")
     if size % page_size and not log:
         raise _damaged(path, "is damaged")
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
 
 
 def _damaged(path: Path, what: str) -> DamagedStoreError:

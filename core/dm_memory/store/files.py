@@ -18,6 +18,7 @@ __all__ = [
     "open_own",
     "read_own",
     "remove_leftovers",
+    "size_of",
     "sqlite_uri",
     "sync_folder",
     "write_atomic",
@@ -43,6 +44,14 @@ def make_own_folder(path: Path) -> None:
     if path.is_symlink():
         raise SpecialFileError(f"{path.name} is a link, not a folder")
     make_private_folder(path)
+
+
+def size_of(path: Path) -> int:
+    """Return a file's size in bytes, 0 if there is none."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def is_file(path: Path) -> bool:

@@ -12,12 +12,10 @@ cleans the files (``store.traces``).
 
 from __future__ import annotations
 
-import hmac
 import secrets
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +25,12 @@ from dm_memory.errors import StoreError
 from dm_memory.items import storage_id
 from dm_memory.store import outbox
 from dm_memory.store.database import Store, read_store, store_errors
-from dm_memory.store.entries import KEPT_REVISIONS, EntryRow, effective, in_json, payload_of_row, tags_of
+from dm_memory.store.entries import KEPT_REVISIONS, SELECT_ROWS, EntryRow, effective, in_json, payload_of_row, tags_of
 from dm_memory.store.facts import Stated, remove_facts, store_facts
 from dm_memory.store.journal import Journal, Record
 from dm_memory.store.patterns import update_patterns
 from dm_memory.store.words import remove_words
-from dm_memory.text.hashing import content_hash
+from dm_memory.text.hashing import content_hash, content_mac
 
 __all__ = [
     "CORRECTED",
@@ -42,7 +40,6 @@ __all__ = [
     "Text",
     "adopt_key",
     "bury",
-    "content_mac",
     "corrected_texts",
     "decision",
     "decision_records",
@@ -86,11 +83,6 @@ class Text:
 
 
 # What is kept out ----------------------------------------------------------------------------------------------------
-
-
-def content_mac(key: bytes, digest: str) -> str:
-    """Return the HMAC-SHA-256 of a content hash: what a tombstone says of a text."""
-    return hmac.new(key, digest.encode(), sha256).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -458,13 +450,10 @@ def _remove_revisions(store: Store, texts: Sequence[Text], now: str) -> list[str
     connection.executemany(
         "DELETE FROM revisions WHERE seq = ? AND number = ?", [(text.seq, text.number) for text in texts]
     )
-    columns = ", ".join(EntryRow._fields)
     rows = [
         EntryRow(*row)
         for row in connection.execute(
-            f"SELECT {columns} FROM entries WHERE duplicate_of IS NULL"  # names of columns
-            " AND seq IN (SELECT value FROM json_each(?))",
-            (in_json({text.seq for text in texts}),),
+            SELECT_ROWS + " AND duplicate_of IS NULL", (in_json({text.seq for text in texts}),)
         )
     ]
     tags = tags_of(connection, [row.seq for row in rows])

@@ -6,7 +6,6 @@ transaction.
 
 from __future__ import annotations
 
-import json
 import re
 import sqlite3
 from collections.abc import Mapping, Sequence
@@ -20,7 +19,7 @@ from dm_memory.facts.model import Fact
 from dm_memory.items import Payload, storage_id
 from dm_memory.store import entries as table
 from dm_memory.store.database import Store
-from dm_memory.store.entries import EntryRow, Known, Tag
+from dm_memory.store.entries import SELECT_ENTRIES, EntryRow, Known, Tag, to_json
 from dm_memory.store.facts import Stated, import_facts, store_facts
 from dm_memory.store.forgetting import CORRECTED, note_correction
 from dm_memory.store.patterns import update_patterns
@@ -38,7 +37,6 @@ __all__ = [
     "record_of_entry",
     "restate_facts",
     "statement_hash",
-    "to_json",
 ]
 
 
@@ -65,14 +63,6 @@ class Imported:
     duplicate_of: str = ""
     facts: tuple[tuple[Fact, str], ...] = ()
     facts_text: str = ""
-
-
-def to_json(value: object) -> str:
-    """Serialise with orjson; integers beyond 64 bits and lone surrogates, which it refuses, go through json."""
-    try:
-        return orjson.dumps(value).decode()
-    except orjson.JSONEncodeError:
-        return json.dumps(value, separators=(",", ":"))
 
 
 def statement_hash(kind: str, content: str) -> str:
@@ -318,10 +308,9 @@ def imported_of_record(brand: str, record: Mapping[str, Any]) -> Imported | None
 
 def restate_facts(store: Store, now: str) -> None:
     """Read the facts of every entry again, after the way they are read has changed. Inside a transaction."""
-    columns = ", ".join(EntryRow._fields)
     after = 0
     while page := store.rows(
-        f"SELECT {columns} FROM entries WHERE duplicate_of IS NULL AND seq > ? ORDER BY seq LIMIT 1000",
+        SELECT_ENTRIES + "duplicate_of IS NULL AND seq > ? ORDER BY seq LIMIT 1000",
         (after,),
     ):
         rows = [EntryRow(*row) for row in page]

@@ -31,6 +31,7 @@ import filelock
 import orjson
 
 from dm_memory.errors import StoreError, system_reason
+from dm_memory.store.entries import to_json
 from dm_memory.store.files import is_file, make_private_folder, open_own, read_own, sync_folder, write_atomic
 
 __all__ = ["JOURNAL", "Journal", "Tail"]
@@ -191,12 +192,8 @@ class Journal:
 
 
 def _line(record: Record) -> bytes:
-    """Return a record as a line; integers beyond 64 bits and lone surrogates, which orjson refuses, go through json."""
-    whole = {"v": _VERSION, **record}
-    try:
-        return orjson.dumps(whole)
-    except orjson.JSONEncodeError:
-        return json.dumps(whole, separators=(",", ":")).encode()
+    """Return a record as a line."""
+    return to_json({"v": _VERSION, **record}).encode()
 
 
 def _record(line: bytes) -> Record | None:

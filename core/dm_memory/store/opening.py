@@ -23,7 +23,7 @@ from dm_memory.findings import Finding, Severity, count_of_entries
 from dm_memory.items import storage_id
 from dm_memory.store import entries as table
 from dm_memory.store.database import FILE_NAME, Store, connect_to_read, is_present, open_store, store_errors
-from dm_memory.store.entries import EntryRow, Tag
+from dm_memory.store.entries import SELECT_ENTRIES, EntryRow, Tag
 from dm_memory.store.files import remove_leftovers, sqlite_uri, sync_folder
 from dm_memory.store.forgetting import (
     PENDING,
@@ -39,7 +39,7 @@ from dm_memory.store.journal import Journal
 from dm_memory.text.hashing import content_hash
 from dm_memory.text.timestamps import Clock, from_iso, to_iso
 
-__all__ = ["REBUILT", "journal_records", "open_or_rebuild", "rebuild_next_time", "rewrite_journal"]
+__all__ = ["REBUILT", "damage_of", "journal_records", "open_or_rebuild", "rebuild_next_time", "rewrite_journal"]
 
 REBUILT = "rebuilt"
 """The stored fact that connected services have yet to be asked for what only they still have."""
@@ -108,7 +108,7 @@ def _begin(store: Store, journal: Journal, now: str) -> None:
 def _check_if_due(store: Store, clock: Clock) -> None:
     """Check the whole file after a run that ended early, and weekly. Raises ``DamagedStoreError``."""
     if store.meta(_CHECKED) == _DAMAGED:
-        raise _damaged(store)
+        raise damage_of(store)
     last = from_iso(store.meta(_CHECKED))
     interrupted = store.value("SELECT count(*) FROM runs WHERE status = 'running'")
     if not interrupted and last is not None and timedelta() <= clock() - last < _CHECK_EVERY:
@@ -116,11 +116,12 @@ def _check_if_due(store: Store, clock: Clock) -> None:
     if last is not None or interrupted:
         answer = store.rows("PRAGMA quick_check(1)")
         if answer != [("ok",)]:
-            raise _damaged(store)
+            raise damage_of(store)
     store.set_meta(_CHECKED, to_iso(clock()))
 
 
-def _damaged(store: Store) -> DamagedStoreError:
+def damage_of(store: Store) -> DamagedStoreError:
+    """Return what a memory is answered with that SQLite, or a reader, found damaged."""
     return DamagedStoreError(f"The memory {store.path} is damaged.", "Run a sync: it builds the memory again.")
 
 
@@ -444,9 +445,8 @@ def journal_records(store: Store, now: str) -> Iterator[Mapping[str, object]]:
     yield from decision_records(store, now)
     kinds = ", ".join(f"'{kind}'" for kind in ("insight", "session", "prepared", "violation"))
     after = 0
-    columns = ", ".join(EntryRow._fields)
     sql = (
-        f"SELECT {columns} FROM entries WHERE duplicate_of IS NULL AND seq > ? AND (kind IN ({kinds})"
+        f"{SELECT_ENTRIES}duplicate_of IS NULL AND seq > ? AND (kind IN ({kinds})"
         " OR state = 'retired' OR origin = '' OR type_origin = 'user'"
         " OR EXISTS (SELECT 1 FROM revisions r WHERE r.seq = entries.seq)"
         " OR EXISTS (SELECT 1 FROM tags t WHERE t.seq = entries.seq AND t.origin = 'user'))"

@@ -14,12 +14,11 @@ from dm_memory.facts.patterns import outcome_of
 from dm_memory.findings import Finding, Severity
 from dm_memory.results import Contradiction
 from dm_memory.store.database import Store
-from dm_memory.store.entries import EntryRow, effective, in_json, payload_of_row, tags_of
+from dm_memory.store.entries import SELECT_ENTRIES, EntryRow, effective, in_json, payload_of_row, tags_of
 from dm_memory.sync.outcomes import title_of
 
 __all__ = ["contradiction_findings", "contradictions"]
 
-_COLUMNS = ", ".join(EntryRow._fields)
 _SHOWN = 10
 
 
@@ -100,7 +99,7 @@ def _measured(store: Store, seqs: Collection[int] | None) -> Iterator[EntryRow]:
     measured = "(kind = 'performance' OR (kind = 'campaign' AND instr(key, '#results') > 0))"
     own = f"SELECT {_PERIOD} FROM entries WHERE {measured} AND seq IN (SELECT value FROM json_each(?))"
     sql = (
-        f"SELECT {_COLUMNS} FROM entries WHERE duplicate_of IS NULL AND state = 'current' AND {measured}"
+        f"{SELECT_ENTRIES}duplicate_of IS NULL AND state = 'current' AND {measured}"
         f"{'' if seqs is None else f' AND {_PERIOD} IN ({own})'} ORDER BY recorded_at, key"
     )
     for row in store.rows(sql, () if seqs is None else (in_json(seqs),)):

@@ -7,13 +7,15 @@ same code. Services are independent; one that is down costs one deadline.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TypeVar
 
 import orjson
 
+from dm_memory.embedding.chunking import in_batches
 from dm_memory.errors import DmMemoryError, ErrorClass, ServiceError
 from dm_memory.findings import Finding, Severity, count_of_entries
 from dm_memory.items import Payload
@@ -25,10 +27,10 @@ from dm_memory.store.database import Store
 from dm_memory.store.entries import payloads, version_of
 from dm_memory.store.outbox import Delivery
 from dm_memory.store.vectors import vectors_of
-from dm_memory.store.worker import Worker
 from dm_memory.sync.outcomes import Outcomes
 from dm_memory.sync.run import Delivered
 from dm_memory.text.timestamps import Clock, from_iso, to_iso
+from dm_memory.worker import Worker
 
 __all__ = ["Delivering", "DeliveryOptions"]
 
@@ -264,7 +266,8 @@ class Delivering:
         texts = [due for due in rest if due.id not in chosen]
         if metadata:
             texts += await self._update_metadata(metadata, loaded)
-        for batch in _by_bytes(texts, loaded, self.service.capabilities.batch_bytes):
+        heaviest = self.service.capabilities.batch_bytes or math.inf
+        for batch in in_batches(texts, lambda due: _bytes(loaded[due.id].content), math.inf, heaviest):
             await self._store(batch, loaded)
 
     def _payloads(self, ids: Sequence[str]) -> dict[str, Payload]:
@@ -475,20 +478,8 @@ def _paired(page: Sequence[Delivery], outcomes: Sequence[Outcome], engine: str) 
     return [(due, outcome.error) for due, outcome in zip(page, outcomes, strict=True)]
 
 
-def _by_bytes(
-    page: Sequence[Delivery], loaded: Mapping[str, Payload], most: int | None
-) -> Iterator[Sequence[Delivery]]:
-    """Cut a page so that no part has more than ``most`` bytes of text; a text that is larger goes alone."""
-    start = size = 0
-    for number, due in enumerate(page):
-        text = loaded[due.id].content
-        weight = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
-        if most is not None and number > start and size + weight > most:
-            yield page[start:number]
-            start, size = number, 0
-        size += weight
-    if start < len(page):
-        yield page[start:]
+def _bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
 _UNREADABLE = ServiceError(

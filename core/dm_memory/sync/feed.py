@@ -19,7 +19,6 @@ from collections.abc import Sequence
 from operator import methodcaller
 from typing import Any
 
-from dm_memory.errors import ServiceError
 from dm_memory.facts.patterns import Counted, PatternRow
 from dm_memory.findings import Finding, Severity, count_of_entries
 from dm_memory.items import Payload
@@ -34,7 +33,7 @@ from dm_memory.sync.imported import Importing
 from dm_memory.sync.run import Delivered, Run
 from dm_memory.text.hashing import content_hash
 
-__all__ = ["pull_feed", "push_patterns", "reclaim"]
+__all__ = ["place_of", "place_text", "pull_feed", "push_patterns", "reclaim"]
 
 _log = logging.getLogger(__name__)
 
@@ -51,9 +50,6 @@ async def pull_feed(run: Run) -> None:
             continue
         try:
             learned, changed = await _pull(run, service)
-        except ServiceError as error:
-            delivered.failure = error
-            continue
         except Exception as error:  # noqa: BLE001  # a bug in an adapter must not cost the run; it is reported
             delivered.failure = unexpected(service.engine, error)
             continue
@@ -70,7 +66,7 @@ async def pull_feed(run: Run) -> None:
 async def _pull(run: Run, service: Service) -> tuple[int, int]:
     learned = changed = 0
     name = f"seen:{service.name}"
-    place = _place(await run.worker.run(run.store.meta, name))
+    place = place_of(await run.worker.run(run.store.meta, name))
     importing = Importing(run, service.name)
     while True:
         digests, following = await ask(service, methodcaller("changes", place))
@@ -84,7 +80,7 @@ async def _pull(run: Run, service: Service) -> tuple[int, int]:
             learned, changed = learned + new, changed + other
         place = following or place
         if not run.request.dry_run:
-            await run.worker.run(run.store.set_meta, name, _text(place))
+            await run.worker.run(run.store.set_meta, name, place_text(place))
         if following is None:
             break
     return learned, changed
@@ -179,9 +175,6 @@ async def push_patterns(run: Run, service: Service, delivered: Delivered) -> Non
     try:
         counted = Counted(rows, files, whole=not since)
         await ask(service, methodcaller("put_patterns", counted, gone), stores=True)
-    except ServiceError as error:
-        delivered.failure = error
-        return
     except Exception as error:  # noqa: BLE001  # as in ``pull_feed``
         delivered.failure = unexpected(service.engine, error)
         return
@@ -199,10 +192,12 @@ def _changed_patterns(run: Run, since: int) -> tuple[list[PatternRow], list[str]
     return [PatternRow(*row[:-1]) for row in found], [row[0] for row in gone], files, last
 
 
-def _place(text: str) -> Any:  # noqa: ANN401  # the store's own place: (moment, id)
+def place_of(text: str) -> Any:  # noqa: ANN401  # the store's own place: (moment, id)
+    """Return a place in a shared store's feed from the text that was kept of it; None at its start."""
     moment, _, id_ = text.partition("/")
     return (int(moment), id_) if moment else None
 
 
-def _text(place: Any) -> str:  # noqa: ANN401
+def place_text(place: Any) -> str:  # noqa: ANN401
+    """Return what is kept of a place in a shared store's feed; ``place_of`` is the way back."""
     return f"{place[0]}/{place[1]}" if place else ""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -18,6 +17,7 @@ from dm_memory.services.protocol import Capacity, Service
 from dm_memory.store import outbox
 from dm_memory.store.database import Store
 from dm_memory.store.entries import Census, census, in_json
+from dm_memory.store.files import size_of
 from dm_memory.store.history import count_facts
 from dm_memory.store.vectors import count_without
 from dm_memory.sync.contradictions import contradiction_findings
@@ -79,15 +79,8 @@ def store_result(store: Store, model: str, counted: Census, before: tuple[int, i
         new_entities=max(0, entities - before[0]),
         new_facts=max(0, facts - before[1]),
         patterns=store.value("SELECT count(*) FROM patterns"),
-        bytes=sum(_size(store.path.with_name(store.path.name + suffix)) for suffix in ("", "-wal")),
+        bytes=sum(size_of(store.path.with_name(store.path.name + suffix)) for suffix in ("", "-wal")),
     )
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
 
 
 def finish(run: Run, model: str, seconds: float) -> SyncResult:
@@ -104,8 +97,9 @@ def finish(run: Run, model: str, seconds: float) -> SyncResult:
     counted = run.before if store.meta("clock") == run.before.clock else census(store.connection)
     memory = store_result(store, model, counted, run.facts_before)
     checkpoint = _checkpoint(run, status, at, counted)
+    services = tuple(_service(run, service) for service in run.env.services)
     if not run.request.dry_run:
-        _record(run, status, checkpoint, at)
+        _record(run, status, checkpoint, services, at)
     items, omitted = run.outcomes.listed()
     return SyncResult(
         brand=run.brand,
@@ -123,7 +117,7 @@ def finish(run: Run, model: str, seconds: float) -> SyncResult:
         findings=tuple(run.outcomes.findings),
         guard_hits=tuple(run.outcomes.guard_hits),
         store=memory,
-        services=tuple(_service(run, service) for service in run.env.services),
+        services=services,
         checkpoint=checkpoint,
         next_sync=_next(run, checkpoint),
         waited=run.waited,
@@ -165,7 +159,7 @@ def _checkpoint(run: Run, status: str, at: str, counted: Census) -> CheckpointSt
     )
 
 
-def _record(run: Run, status: str, checkpoint: CheckpointState, at: str) -> None:
+def _record(run: Run, status: str, checkpoint: CheckpointState, services: Sequence[ServiceResult], at: str) -> None:
     """Record the end of the run, then write what others read: an error there is reported and costs nothing."""
     store = run.store
     with store.transaction():
@@ -196,7 +190,7 @@ def _record(run: Run, status: str, checkpoint: CheckpointState, at: str) -> None
         _export(run, "stored/", lambda: export_prepared(store, folder, exported_to, vector_db))
     _export(run, INDEX, lambda: run.outcomes.add_findings(write_index(store, folder, vector_db)))
     _export(run, LAST_SYNC, last_sync)
-    _export(run, CHECKPOINT, lambda: write_checkpoint(folder, _state(run, status, checkpoint, at)))
+    _export(run, CHECKPOINT, lambda: write_checkpoint(folder, _state(run, status, checkpoint, services, at)))
 
 
 def _export(run: Run, name: str, write: Callable[[], None]) -> None:
@@ -209,7 +203,9 @@ def _export(run: Run, name: str, write: Callable[[], None]) -> None:
         run.outcomes.add_findings([Finding("export-failed", Severity.WARNING, message, remedy, f"memory/{name}")])
 
 
-def _state(run: Run, status: str, checkpoint: CheckpointState, at: str) -> dict[str, Any]:
+def _state(
+    run: Run, status: str, checkpoint: CheckpointState, services: Sequence[ServiceResult], at: str
+) -> dict[str, Any]:
     """Return the checkpoint file's content: ``checkpoint`` moves only when nothing is missing."""
     recorded = run.store.meta("checkpoint")
     failed = [item.content_hash for item in run.outcomes.listed()[0] if item.failure is not None]
@@ -231,12 +227,11 @@ def _state(run: Run, status: str, checkpoint: CheckpointState, at: str) -> dict[
             "failed": checkpoint.failed,
         },
         "failed_hashes": failed,
-        "services": {service.name: _service_state(run, service) for service in run.env.services},
+        "services": {service.name: _service_state(service) for service in services},
     }
 
 
-def _service_state(run: Run, service: Service) -> Mapping[str, Any]:
-    result = _service(run, service)
+def _service_state(result: ServiceResult) -> Mapping[str, Any]:
     return {
         "entries": result.entries,
         "counted": result.counted,

@@ -11,7 +11,6 @@ from collections.abc import Collection, Sequence
 from operator import methodcaller
 from typing import Any
 
-from dm_memory.errors import ServiceError
 from dm_memory.findings import Finding, Severity, count_of_entries
 from dm_memory.services.protocol import Service, unexpected
 from dm_memory.services.resilience import ask
@@ -23,7 +22,6 @@ from dm_memory.store.forgetting import (
     Text,
     adopt_key,
     bury,
-    content_mac,
     decision,
     own_key,
     purge_journal,
@@ -34,8 +32,9 @@ from dm_memory.store.forgetting import (
 )
 from dm_memory.store.traces import Traces, clean_files, finish_pending, needles_of, prove
 from dm_memory.sync.exports import write_index
+from dm_memory.sync.feed import place_of, place_text
 from dm_memory.sync.run import Delivered, Run
-from dm_memory.text.hashing import content_hash
+from dm_memory.text.hashing import content_hash, content_mac
 
 __all__ = ["agree_on_key", "keep_forgotten", "purge", "settle"]
 
@@ -58,7 +57,7 @@ async def keep_forgotten(run: Run) -> None:
                 await _read_tombstones(run, service)
         except Exception as error:  # noqa: BLE001  # a bug in an adapter must not cost the run; it is reported
             if shared:  # any other is met again by its delivery
-                failure = error if isinstance(error, ServiceError) else unexpected(service.engine, error)
+                failure = unexpected(service.engine, error)
                 run.delivered.setdefault(service.name, Delivered()).failure = failure
 
 
@@ -133,8 +132,7 @@ def _adopt(run: Run, key: bytes) -> None:
 async def _read_tombstones(run: Run, service: Service) -> None:
     """Forget what other machines had forgotten since the last look."""
     name = f"buried:{service.name}"
-    text: str = await run.worker.run(run.store.meta, name)
-    place: Any = (int(text.partition("/")[0]), text.partition("/")[2]) if text else None
+    place = place_of(await run.worker.run(run.store.meta, name))
     stones: list[Any] = []
     while True:
         page, following = await ask(service, methodcaller("tombstones", place))
@@ -149,7 +147,7 @@ async def _read_tombstones(run: Run, service: Service) -> None:
         key = await _shared_key(run, service)
         await run.worker.run(_bury, run, service, key, buried)
     if place is not None:
-        await run.worker.run(run.store.set_meta, name, f"{place[0]}/{place[1]}")
+        await run.worker.run(run.store.set_meta, name, place_text(place))
 
 
 def _note_removed(run: Run, service: str, ids: Sequence[str]) -> None:
@@ -192,8 +190,7 @@ def purge(run: Run, texts: Sequence[Text], *, knows: str = "") -> Traces:
         run.note_change(connection)
         stones = remove_texts(store, texts, services, run.now, run.number)
         if stones:
-            identity, end = run.journal.append([decision(store, run.now, "forget", stones)])
-            run.note_journal(f"{identity}:{end}")
+            run.note_journal(run.append([decision(store, run.now, "forget", stones)]))
     cleaned = clean_files(store, run.memory_dir)
     write_index(store, run.memory_dir, run.env.vector_db)
     scrub(store)

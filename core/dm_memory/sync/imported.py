@@ -8,11 +8,11 @@ from dm_memory.items import Payload
 from dm_memory.results import Action
 from dm_memory.store import entries as table
 from dm_memory.store import outbox
-from dm_memory.store.entries import EntryRow, Known, version_of
+from dm_memory.store.entries import EntryRow, Known
 from dm_memory.store.forgetting import Forgotten, lift, macs_of_entry
 from dm_memory.store.importing import Imported, import_entries
 from dm_memory.sync.run import Run
-from dm_memory.sync.writing import Writing
+from dm_memory.sync.writing import Writing, versions_for
 
 __all__ = ["Importing"]
 
@@ -121,18 +121,9 @@ class Importing:
     def _deliver(self, rows: Sequence[EntryRow]) -> None:
         """Confirm the entries where they come from, and make them due everywhere else."""
         connection, run = self._run.store.connection, self._run
+        learned = [(row, row.state, Action.LEARNED) for row in rows]
+        Writing(run, connection).want(learned)
         for service in run.env.services:
-            keeps = service.capabilities.keeps_retired
-            versions = [
-                (
-                    row.id,
-                    version_of(row.content_hash, row.metadata_hash, row.state)
-                    if keeps or row.state == "current"
-                    else "",
-                    Action.LEARNED.value,
-                )
-                for row in rows
-            ]
-            outbox.want(connection, [service.name], versions, run.number)
             if service.name == self._source:
-                outbox.confirm(connection, service.name, [(v[0], v[1]) for v in versions], run.now, run.number)
+                versions = [(id_, version) for id_, version, _ in versions_for(service, learned)]
+                outbox.confirm(connection, service.name, versions, run.now, run.number)

@@ -9,15 +9,12 @@ from dm_memory.items import Payload, storage_id
 from dm_memory.results import Action, Counts, Failure, GuardHit, ItemOutcome
 from dm_memory.store.entries import Known, effective
 from dm_memory.sync.payloads import guard_hits
-from dm_memory.sync.plan import Planned
+from dm_memory.sync.plan import WRITTEN, Planned
 
 __all__ = ["TITLE_CHARS", "Outcomes", "title_of"]
 
 TITLE_CHARS = 100
 _MAX_FINDINGS = 500
-
-_STORED = frozenset({Action.NEW, Action.MODIFIED, Action.METADATA, Action.FORCED, Action.RESTORED})
-_SKIPPED = frozenset({Action.DUPLICATE, Action.EXCLUDED, Action.REFUSED, Action.FORGOTTEN})
 
 
 def title_of(content: str) -> str:
@@ -72,7 +69,7 @@ class Outcomes:
                 self._note_guard(entry)
             if action is Action.UNCHANGED:
                 continue
-            if action in _STORED:
+            if action in WRITTEN:
                 counts.stored += not self._dry_run
                 self._keep(self._stored, entry, before, batch)
             else:
@@ -91,7 +88,7 @@ class Outcomes:
             return
         prepared = entry.prepared
         tags = effective(entry.tags)
-        skipped = entry.action in _SKIPPED
+        skipped = entry.action not in WRITTEN
         group.append(
             ItemOutcome(
                 key=entry.key,

@@ -28,7 +28,6 @@ from dm_memory.store.locks import brand_lock
 from dm_memory.store.opening import open_or_rebuild
 from dm_memory.store.vectors import count_without
 from dm_memory.store.words import are_words_current, refresh_words
-from dm_memory.store.worker import Worker, worker_thread
 from dm_memory.sync.deliver import Delivering, DeliveryOptions
 from dm_memory.sync.exclude import Excluder
 from dm_memory.sync.feed import pull_feed, push_patterns, reclaim
@@ -46,6 +45,7 @@ from dm_memory.sync.run import Delivered, Environment, Run
 from dm_memory.sync.storing import SourceItems, Storing
 from dm_memory.text.tags import checked_tags
 from dm_memory.text.timestamps import to_iso
+from dm_memory.worker import Worker, worker_thread
 
 __all__ = ["model_in_use", "sync_brand"]
 
@@ -259,10 +259,10 @@ def _take_handed_in(run: Run, storing: Storing, brought: _Brought) -> None:
     if run.request.dry_run:
         storing.take([SourceItems("", brought.items)])
         return
-    items, place = unread(run.store, run.journal)
+    items, corrections, place = unread(run.store, run.journal)
     if items:
         storing.take([SourceItems("", items)])
-    take_unread_corrections(run, storing)
+    take_unread_corrections(run, storing, corrections)
     taken = {item.key for item in items}
     excluded_or_refused = brought.excluded + brought.forgotten + run.outcomes.counts.refused
     run.outcomes.counts.unchanged += max(0, sum(item.key not in taken for item in brought.items) - excluded_or_refused)

@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,11 +26,11 @@ from dm_memory.store.database import Store
 from dm_memory.store.entries import Census, census
 from dm_memory.store.history import count_facts
 from dm_memory.store.journal import Journal
-from dm_memory.store.worker import Worker
 from dm_memory.sync.exclude import Excluder
 from dm_memory.sync.outcomes import Outcomes
 from dm_memory.sync.payloads import Preparer
 from dm_memory.text.timestamps import Clock, from_iso, to_iso
+from dm_memory.worker import Worker
 
 __all__ = ["KINDS", "Delivered", "Environment", "Run", "count_entries"]
 
@@ -134,7 +134,6 @@ class Run:
     facts_before: tuple[int, int]
     broken: bool = False
     changed: bool = False
-    recorded: bool = False
     pending_names: list[str] = field(default_factory=list)
     delivered: dict[str, Delivered] = field(default_factory=dict)
     embedding_error: str = ""
@@ -213,23 +212,21 @@ class Run:
 
     def note_change(self, connection: sqlite3.Connection) -> None:
         """Record that this run writes, in the transaction that writes; a run that ends early shows by its status."""
-        self.changed = True
-        if self.recorded:
+        if self.changed:
             return
+        self.changed = True
         connection.execute("UPDATE runs SET status = 'interrupted' WHERE status = 'running'")
         connection.execute(
             "INSERT OR IGNORE INTO runs (number, run_id, started_at, status, scope) VALUES (?, ?, ?, 'running', ?)",
             (self.number, self.run_id, self.started_at, self.request.scope),
         )
-        self.recorded = True
 
     def finish(self, status: str, counts: Counts) -> None:
         """Record the end of the run and drop the oldest ones. Inside a transaction."""
         self.note_change(self.store.connection)
-        numbers = {name: getattr(counts, name) for name in counts.__dataclass_fields__}
         self.store.connection.execute(
             "UPDATE runs SET status = ?, finished_at = ?, counts = ? WHERE number = ?",
-            (status, self.now, orjson.dumps(numbers).decode(), self.number),
+            (status, self.now, orjson.dumps(asdict(counts)).decode(), self.number),
         )
         self.store.connection.execute("DELETE FROM runs WHERE number <= ?", (self.number - _KEPT_RUNS,))
 

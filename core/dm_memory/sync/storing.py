@@ -67,9 +67,7 @@ class _Chunk:
     sources: Sequence[SourceItems]
     items: dict[str, list[Item]] = field(default_factory=dict)
     planned: list[Planned] = field(default_factory=list)
-    untouched: list[int] = field(default_factory=list)
-    superseded: int = 0
-    seen: dict[str, set[str]] = field(default_factory=dict)
+    unchanged: int = 0
 
 
 class Storing:
@@ -110,7 +108,7 @@ class Storing:
                 self._plan(chunk)
             self._write(connection, chunk, vectors)
         self._run.outcomes.planned(chunk.planned, before, frozenset(self._wishes.tags))
-        self._run.outcomes.counts.unchanged += len(chunk.untouched) + chunk.superseded
+        self._run.outcomes.counts.unchanged += chunk.unchanged
         self._digests.clear()
 
     @property
@@ -121,8 +119,7 @@ class Storing:
     def _plan(self, chunk: _Chunk) -> None:
         connection = self._store.connection
         chunk.items.clear()
-        chunk.untouched.clear()
-        chunk.superseded = 0
+        chunk.unchanged = 0
         met: dict[str, Known] = {}
         for source in chunk.sources:
             rolled = source.may_have_rolled
@@ -139,7 +136,6 @@ class Storing:
                 if source.path
                 else list(source.items)
             )
-        chunk.seen = {path: {item.key for item in items} for path, items in chunk.items.items() if path}
         items, known = self._newest(chunk, met)
         touched = self._touched(chunk, items, known)
         prepared = self._corrected([self._run.preparer.prepare(item) for item in touched], known)
@@ -211,10 +207,10 @@ class Storing:
             for item in items:
                 other = newest.get(item.key)
                 if other is None or _comes_before(item, other.source_updated_at, other.origin):
-                    chunk.superseded += other is not None
+                    chunk.unchanged += other is not None
                     newest[item.key] = item
                 else:
-                    chunk.superseded += 1
+                    chunk.unchanged += 1
         known = table.known_by_key(self._store.connection, newest.keys() - met.keys())
         known |= {key: row for key, row in met.items() if key in newest}
         unchanged = {source.path for source in chunk.sources if source.unchanged}
@@ -222,11 +218,11 @@ class Storing:
         for key, item in newest.items():
             row = known.get(key)
             if row is not None and row.state == "retired" and item.origin in unchanged:
-                chunk.superseded += 1
+                chunk.unchanged += 1
             elif row is None or row.origin == item.origin or self._supersedes(item, row):
                 current.append(item)
             else:
-                chunk.superseded += 1
+                chunk.unchanged += 1
         return current, known
 
     def _supersedes(self, item: Item, row: Known) -> bool:
@@ -240,14 +236,14 @@ class Storing:
 
     def _touched(self, chunk: _Chunk, items: list[Item], known: Mapping[str, Known]) -> list[Item]:
         """Leave out the items that read as they did when they were stored: they need no guard, no tags, no hashes."""
-        if not known or self._wishes.concern_all or self._run.excluder:
+        if not known or self.looks_at_all:
             return items
         touched = []
         for item in items:
             row = known.get(item.key)
             same = row is not None and row.source_digest and row.source_digest == self._digest(item)
             if same and row is not None and row.state == "current":
-                chunk.untouched.append(row.seq)
+                chunk.unchanged += 1
             else:
                 touched.append(item)
         return touched

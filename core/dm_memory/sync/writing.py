@@ -16,11 +16,12 @@ import orjson
 from dm_memory.findings import Finding, Severity
 from dm_memory.items import Item, storage_id
 from dm_memory.results import Action
+from dm_memory.services.protocol import Service
 from dm_memory.store import entries as table
 from dm_memory.store import outbox
-from dm_memory.store.entries import EntryRow, Known, effective, payload_of_row, version_of
+from dm_memory.store.entries import EntryRow, Known, effective, payload_of_row, to_json, version_of
 from dm_memory.store.facts import Stated, remove_facts, store_facts
-from dm_memory.store.importing import statement_hash, to_json
+from dm_memory.store.importing import statement_hash
 from dm_memory.store.patterns import update_patterns
 from dm_memory.store.vectors import Embedded
 from dm_memory.store.words import put_words, remove_words
@@ -30,7 +31,7 @@ from dm_memory.text.hashing import metadata_hash
 from dm_memory.text.timestamps import day_of
 from dm_memory.text.words import analyse, language_of
 
-__all__ = ["Writing"]
+__all__ = ["Writing", "versions_for"]
 
 _NEW_TEXT = frozenset({Action.NEW, Action.MODIFIED, Action.FORCED, Action.RESTORED})
 
@@ -291,15 +292,7 @@ class Writing:
     def want(self, rows: Sequence[tuple[Known | EntryRow, str, Action]], *, again: bool = False) -> None:
         """Make versions of entries due in every service; a retired one leaves those that keep only current ones."""
         for service in self.run.env.services:
-            keeps = service.capabilities.keeps_retired
-            versions = [
-                (
-                    row.id,
-                    version_of(row.content_hash, row.metadata_hash, state) if keeps or state == "current" else "",
-                    action.value,
-                )
-                for row, state, action in rows
-            ]
+            versions = versions_for(service, rows)
             outbox.want(self.connection, [service.name], versions, self.run.number, again=again)
 
     def _renew_digests(self, planned: Sequence[Planned], rows: Mapping[str, EntryRow]) -> None:
@@ -322,3 +315,16 @@ class Writing:
         if lost > 0:
             message = f"{lost} of the oldest revisions had to go: an entry keeps {table.KEPT_REVISIONS}."
             self.run.outcomes.add_findings([Finding("revisions-dropped", Severity.INFO, message)])
+
+
+def versions_for(service: Service, rows: Sequence[tuple[Known | EntryRow, str, Action]]) -> list[tuple[str, str, str]]:
+    """Return what a service should have of entries in some state: id, version ("" for gone) and why."""
+    keeps = service.capabilities.keeps_retired
+    return [
+        (
+            row.id,
+            version_of(row.content_hash, row.metadata_hash, state) if keeps or state == "current" else "",
+            action.value,
+        )
+        for row, state, action in rows
+    ]

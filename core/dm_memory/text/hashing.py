@@ -16,6 +16,7 @@ The metadata hash covers what a service stores beside the text. Left out:
 
 from __future__ import annotations
 
+import hmac
 import json
 from collections.abc import Sequence
 from hashlib import sha256
@@ -25,7 +26,7 @@ import orjson
 
 from dm_memory.items import Facts
 
-__all__ = ["HASH_VERSION", "SCRIPT_DIGITS", "content_hash", "metadata_hash", "normalise", "script_hash"]
+__all__ = ["HASH_VERSION", "SCRIPT_DIGITS", "content_hash", "content_mac", "metadata_hash", "normalise", "script_hash"]
 
 HASH_VERSION = 1
 """Changes when the same text or metadata would hash otherwise: everything known is then looked at again."""
@@ -44,6 +45,11 @@ def normalise(text: str) -> str:
 def content_hash(text: str) -> str:
     """Return the SHA-256 (64 hex digits) of the normalised text in UTF-8; lone surrogates are hashed as they are."""
     return sha256(normalise(text).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def content_mac(key: bytes, digest: str) -> str:
+    """Return the HMAC-SHA-256 of a content hash: what a tombstone says of a text that was forgotten."""
+    return hmac.new(key, digest.encode(), sha256).hexdigest()
 
 
 def metadata_hash(

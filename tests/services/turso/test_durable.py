@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from array import array
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
@@ -11,24 +12,24 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dm_memory.embedding.batch import pack
 from dm_memory.errors import ErrorClass, ServiceError
-from dm_memory.facts.patterns import Episode, find_patterns
+from dm_memory.facts.patterns import Episode
 from dm_memory.services.turso import schema, writing
 from dm_memory.services.turso import store as durable_store
 from dm_memory.services.turso.protocol import START, Page, Table
 from dm_memory.services.turso.rows import (
     EmbeddingRow,
     EpisodeRow,
-    embedding_id,
     episode_of,
-    pack_vector,
     payload_of,
     row_checksum,
-    unpack_vector,
 )
 from dm_memory.services.turso.writing import SharedStore
+from dm_memory.store.vectors import vector_id
 from tests.cache.conftest import Database
 from tests.services.payloads import payload
+from tests.support.patterns import find_patterns
 
 Scenario = Callable[[SharedStore], Awaitable[Any]]
 
@@ -52,8 +53,8 @@ def episodes(count: int, brand: str = "acme", **changes: Any) -> list[EpisodeRow
 
 
 def embedding(episode: EpisodeRow, vector: list[float]) -> EmbeddingRow:
-    identity = embedding_id(episode.brand, episode.id, "model")
-    packed = pack_vector(vector)
+    identity = vector_id(episode.brand, episode.id, "model", 0)
+    packed = pack(vector)
     return EmbeddingRow(
         identity, episode.brand, episode.id, "episode", 0, episode.content_hash, "model", len(vector), packed
     )
@@ -128,13 +129,13 @@ def test_more_rows_than_one_transaction_takes_keep_their_order(database: Databas
 
 def test_a_vector_comes_back_bit_by_bit(database: Database) -> None:
     row = episodes(1)[0]
-    vector = unpack_vector(pack_vector([0.1, -0.0, 1e-40, 3.4e38]))
+    vector = array("f", pack([0.1, -0.0, 1e-40, 3.4e38])).tolist()
 
     async def scenario(store: SharedStore) -> None:
         await store.upsert_embeddings([embedding(row, vector)])
         page = await store.embeddings_of([row.id])
         values = dict(zip(page.columns, page.rows[0], strict=True))
-        assert unpack_vector(values["vector"]) == vector  # type: ignore[arg-type]  # a blob column
+        assert array("f", values["vector"]).tolist() == vector  # type: ignore[arg-type]  # a blob column
         assert values["dimension"] == 4
 
     play(database, scenario)
@@ -256,7 +257,7 @@ def test_deleting_leaves_tombstones_and_takes_the_embeddings_along(database: Dat
         buried = (await store.tombstones()).rows
         assert {(row[0], row[2]) for row in buried} == {
             (rows[1].id, "episodes"),
-            (embedding_id("acme", rows[1].id, "model"), "embeddings"),
+            (vector_id("acme", rows[1].id, "model", 0), "embeddings"),
         }
         moments = [row[1] for row in buried if isinstance(row[1], int)]
         assert len(set(moments)) == 2

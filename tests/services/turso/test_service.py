@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 
+from dm_memory.embedding.batch import pack
 from dm_memory.errors import ErrorClass, ServiceError
 from dm_memory.facts.patterns import Counted, PatternRow
 from dm_memory.items import Payload
 from dm_memory.services.turso.protocol import START
-from dm_memory.services.turso.rows import content_mac, episode_from_row, pack_vector, payload_of, row_checksum
+from dm_memory.services.turso.rows import episode_from_row, payload_of, row_checksum
 from dm_memory.services.turso.schema import Statement, Table, migration
 from dm_memory.services.turso.service import Revision, TursoService
+from dm_memory.text.hashing import content_mac
 from tests.cache.conftest import Database
 from tests.cache.faults import watched
 from tests.cache.sqld import Server
@@ -24,7 +26,7 @@ from tests.services.payloads import BRAND, payload
 
 pytestmark = pytest.mark.sqld
 
-CHUNKS = (pack_vector([1.0, 2.0]), pack_vector([0.5, -1.0]))
+CHUNKS = (pack([1.0, 2.0]), pack([0.5, -1.0]))
 
 
 @pytest.mark.sqld

@@ -13,6 +13,7 @@ import orjson
 from pinecone import NotFoundError, Vector
 from pinecone.models.vectors.search import Hit
 
+from dm_memory.embedding.chunking import in_batches
 from dm_memory.errors import ErrorClass, ServiceError
 from dm_memory.services.entries import days_of
 from dm_memory.services.faults import Faults
@@ -67,7 +68,7 @@ class Namespace:
 
     async def rewrite(self, vectors: Sequence[Vector]) -> None:
         """Store records with the vectors they had: nothing is embedded."""
-        for batch in _by_bytes(vectors):
+        for batch in in_batches(vectors, _weight, _REWRITE_VECTORS, BATCH_BYTES):
             with self._asking():
                 reply = await self._index.upsert(vectors=batch, namespace=self._name)
             if reply.upserted_count != len(batch):
@@ -196,18 +197,8 @@ class Namespace:
             raise
 
 
-def _by_bytes(vectors: Sequence[Vector]) -> Iterator[list[Vector]]:
-    batch: list[Vector] = []
-    size = 0
-    for vector in vectors:
-        bytes_ = len(orjson.dumps(vector.values)) + len(orjson.dumps(vector.metadata)) + 200
-        if batch and (size + bytes_ > BATCH_BYTES or len(batch) == _REWRITE_VECTORS):
-            yield batch
-            batch, size = [], 0
-        batch.append(vector)
-        size += bytes_
-    if batch:
-        yield batch
+def _weight(vector: Vector) -> int:
+    return len(orjson.dumps(vector.values)) + len(orjson.dumps(vector.metadata)) + 200
 
 
 def _conditions(query: SearchQuery) -> dict[str, Any] | None:

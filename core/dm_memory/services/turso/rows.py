@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-import hmac
 import json
-import sys
-from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from operator import attrgetter
-from typing import Any
-
-import orjson
 
 from dm_memory.errors import ErrorClass, ServiceError
 from dm_memory.facts.patterns import PatternRow
-from dm_memory.items import Payload, Value, storage_id
+from dm_memory.items import Payload, Value
 from dm_memory.services.turso.schema import NATIVE, Row, SqlValue, Table
+from dm_memory.store.entries import to_json
 
 __all__ = [
     "EmbeddingRow",
     "EpisodeRow",
     "PatternRow",
-    "content_mac",
-    "embedding_id",
     "episode_from_row",
     "episode_of",
-    "pack_vector",
     "payload_of",
     "row_checksum",
     "sql_row",
-    "unpack_vector",
 ]
 
 
@@ -116,15 +107,15 @@ def episode_of(payload: Payload) -> EpisodeRow:
         content=payload.content,
         content_hash=payload.content_hash,
         metadata_hash=payload.metadata_hash,
-        tags=_json(payload.tags),
-        facts=_json(payload.facts if type(payload.facts) is dict else dict(payload.facts)),
+        tags=to_json(payload.tags),
+        facts=to_json(payload.facts if type(payload.facts) is dict else dict(payload.facts)),
         recorded_at=payload.recorded_at,
         created_at=payload.created_at,
         version=payload.version,
         updated_from=payload.updated_from,
         priority=payload.priority,
         expires_at=payload.expires_at,
-        related=_json(payload.related),
+        related=to_json(payload.related),
         state=payload.state,
         retired_at=payload.retired_at,
         author=payload.author,
@@ -180,41 +171,6 @@ def payload_of(episode: EpisodeRow) -> Payload:
         retired_at=episode.retired_at,
         author=episode.author,
     )
-
-
-def _json(value: Any) -> str:  # noqa: ANN401  # facts are any JSON
-    """Serialise with orjson; integers beyond 64 bits and lone surrogates, which it refuses, go through json."""
-    try:
-        return orjson.dumps(value).decode()
-    except orjson.JSONEncodeError:
-        return json.dumps(value, separators=(",", ":"))
-
-
-def content_mac(key: bytes, content_hash: str) -> str:
-    """Return the HMAC-SHA-256 of a content hash: what a tombstone says of a text that was forgotten."""
-    return hmac.new(key, content_hash.encode(), sha256).hexdigest()
-
-
-def embedding_id(brand: str, item_id: str, model: str, chunk: int = 0) -> str:
-    """Return the UUID (version 5) of a vector: one per item, model and chunk."""
-    return storage_id(brand, f"embedding/{model}/{item_id}/{chunk}")
-
-
-def pack_vector(vector: Sequence[float]) -> bytes:
-    """Return a vector as 32-bit floats, little-endian: what libSQL's ``F32_BLOB`` contains too."""
-    packed = array("f", vector)
-    if sys.byteorder == "big":
-        packed.byteswap()
-    return packed.tobytes()
-
-
-def unpack_vector(data: bytes) -> list[float]:
-    """Return the floats of a packed vector. Raises ``ValueError`` if its length is no multiple of four bytes."""
-    packed = array("f")
-    packed.frombytes(data)
-    if sys.byteorder == "big":
-        packed.byteswap()
-    return packed.tolist()
 
 
 def row_checksum(row: Sequence[SqlValue]) -> str:

@@ -26,8 +26,6 @@ from dm_memory.services.protocol import Capabilities, Capacity, Outcome, Service
 from dm_memory.services.turso.protocol import START, Key, Page
 from dm_memory.services.turso.rows import (
     EmbeddingRow,
-    content_mac,
-    embedding_id,
     episode_from_row,
     episode_of,
     payload_of,
@@ -37,6 +35,8 @@ from dm_memory.services.turso.store import DurableStore, integer
 from dm_memory.services.turso.wire import faults_of
 from dm_memory.services.turso.writing import SharedStore
 from dm_memory.settings import Settings
+from dm_memory.store.vectors import vector_id
+from dm_memory.text.hashing import content_mac
 
 __all__ = ["Digest", "Revision", "Tombstone", "TursoService", "open_durable", "turso_service"]
 
@@ -387,7 +387,7 @@ def _pattern_rows(page: Page) -> list[PatternRow]:
 def _embeddings(payload: Payload) -> Iterator[EmbeddingRow]:
     for number, vector in enumerate(payload.vectors):
         yield EmbeddingRow(
-            id=embedding_id(payload.brand, payload.id, payload.vector_model, number),
+            id=vector_id(payload.brand, payload.id, payload.vector_model, number),
             brand=payload.brand,
             item_id=payload.id,
             item_type="episode",

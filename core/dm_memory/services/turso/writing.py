@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
+from dm_memory.embedding.chunking import in_batches
 from dm_memory.errors import ErrorClass, ServiceError
 from dm_memory.services.turso import sql
 from dm_memory.services.turso.protocol import START, Key, WritingEngine
@@ -100,7 +101,8 @@ class SharedStore(DurableStore):
         """Return the statements of each transaction; some milliseconds for a thousand rows."""
         place = NATIVE.tables[table].columns.index("content_hash") + 1 if table is Table.EPISODES else 0
         found = []
-        for batch in _batches([sql_row(table, row) for row in rows], self._writer.batch_rows):
+        written = (sql_row(table, row) for row in rows)
+        for batch in in_batches(written, _weight, self._writer.batch_rows, _BATCH_BYTES):
             steps = [*sql.upsert_steps(table, batch)]
             if place:
                 texts = {str(row[0]): str(row[place]) for row in batch}
@@ -205,19 +207,8 @@ class SharedStore(DurableStore):
         return answers[0] if answers else []
 
 
-def _batches(rows: Sequence[Row], most: int) -> Iterator[list[Row]]:
-    """Cut rows into transactions, by number and by bytes; a row that is larger than all of it goes alone."""
-    batch: list[Row] = []
-    size = 0
-    for row in rows:
-        weight = sum([len(value) for value in row if isinstance(value, str | bytes)])
-        if batch and (len(batch) == most or size + weight > _BATCH_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(row)
-        size += weight
-    if batch:
-        yield batch
+def _weight(row: Row) -> int:
+    return sum([len(value) for value in row if isinstance(value, str | bytes)])
 
 
 def _read_only(layout: Layout) -> ServiceError:

@@ -7,7 +7,7 @@ the hash of the text that it replaces: what a killed process did not come to is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import orjson
@@ -98,21 +98,14 @@ def correction_record(run: Run, correction: Correction, item: Item, tags: Sequen
     return {**record_of(prepared, tags, run.now), "replaces": correction.entry.content_hash}
 
 
-def take_unread_corrections(run: Run, storing: Storing) -> None:
+def take_unread_corrections(run: Run, storing: Storing, records: Iterable[Record]) -> None:
     """Correct what a killed process journaled and did not come to."""
-    for record in _unread(run):
+    for record in records:
         known = table.known_by_key(run.store.connection, [str(record.get("key", ""))])
         for row in known.values():
             if _is_open(record, row):
                 correction = to_correct(run, row.key)
                 correct(run, storing, correction, correction.items(run, str(record["content"])))
-
-
-def _unread(run: Run) -> Iterator[Record]:
-    identity, _, place = run.store.meta("journal_read").partition(":")
-    tail = run.journal.read(int(place or 0))
-    if tail.identity == identity:
-        yield from (record for record in tail.records if record.get("op") == "entry" and record.get("replaces"))
 
 
 def _is_open(record: Record, row: Known) -> bool:

@@ -18,7 +18,7 @@ from dm_memory.results import GuardHit
 from dm_memory.store.database import Store
 from dm_memory.store.entries import known_by_key
 from dm_memory.store.forgetting import Forgotten
-from dm_memory.store.journal import Journal
+from dm_memory.store.journal import Journal, Record
 from dm_memory.sync.exclude import Excluder
 from dm_memory.sync.payloads import Preparer, guard_hits
 from dm_memory.sync.storing import record_of
@@ -133,19 +133,22 @@ def forgotten_finding(key: str) -> Finding:
     return Finding(FORGOTTEN, Severity.WARNING, message, remedy, key=key)
 
 
-def unread(store: Store, journal: Journal) -> tuple[list[Item], str]:
-    """Return what stands in the journal and not in memory, as items, and the place up to which it was read.
+def unread(store: Store, journal: Journal) -> tuple[list[Item], list[Record], str]:
+    """Return what stands in the journal and not in memory as items, corrections, and the place up to which it was read.
 
     That is what was handed in with this call, and what an earlier call handed in and was killed before it was stored.
     """
     identity, _, place = store.meta("journal_read").partition(":")
     tail = journal.read(int(place or 0))
-    if tail.identity != identity:
+    goes_on = tail.identity == identity
+    if not goes_on:
         tail = journal.read()
-    records = {str(record.get("key", "")): record for record in tail.records if record.get("op") == "entry"}
+    entries = [record for record in tail.records if record.get("op") == "entry"]
+    records = {str(record.get("key", "")): record for record in entries}
     known = known_by_key(store.connection, records)
     items = [item for key, record in records.items() if key and key not in known if (item := item_of_record(record))]
-    return items, f"{tail.identity}:{tail.end}"
+    corrections = [record for record in entries if record.get("replaces")] if goes_on else []
+    return items, corrections, f"{tail.identity}:{tail.end}"
 
 
 def mark_read(store: Store, place: str) -> None:

@@ -26,7 +26,6 @@ from dm_memory.store.from_0_2.home import is_home_0_2
 from dm_memory.store.journal import Journal
 from dm_memory.store.locks import brand_lock
 from dm_memory.store.opening import open_or_rebuild
-from dm_memory.store.worker import Worker, worker_thread
 from dm_memory.sync.handin.correcting import correct, correction_record, to_correct
 from dm_memory.sync.handin.learnings import clean_text, forgotten_finding
 from dm_memory.sync.handin.suggesting import suggestions
@@ -39,6 +38,7 @@ from dm_memory.sync.writing import Writing
 from dm_memory.text.hashing import script_hash
 from dm_memory.text.tags import checked_tags
 from dm_memory.text.timestamps import Clock, from_iso, to_iso
+from dm_memory.worker import Worker, worker_thread
 
 __all__ = ["prepare_payload"]
 

@@ -1,4 +1,4 @@
-"""One thread for one run's blocking work: files, the registry, planning. The event loop only waits for it."""
+"""One thread for one run's blocking work: files, memory.db, planning. The event loop only waits for it."""
 
 from __future__ import annotations
 
