@@ -108,7 +108,8 @@ async def stdio(at_end: Callable[[], None]) -> AsyncIterator[tuple[Incoming, Out
     Args:
         at_end: Called, on any thread, as soon as the client has closed our input or does not read our output any more.
     """
-    source, sink = _claimed(0, "rb", os.devnull), _claimed(1, "wb", "")
+    # Never closed: a thread may still be waiting on it when the transport is left.
+    source, sink = os.fdopen(_claimed(0, os.devnull), "rb", closefd=False), _claimed(1, "")
     incoming_send, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     outgoing, outgoing_receive = anyio.create_memory_object_stream[SessionMessage](0)
     loop = asyncio.get_running_loop()
@@ -172,7 +173,7 @@ class _Reader:
 
 
 async def _write(
-    sink: IO[bytes],
+    sink: int,
     outgoing: MemoryObjectReceiveStream[SessionMessage],
     incoming: MemoryObjectSendStream[SessionMessage | Exception],
     at_end: Callable[[], None],
@@ -188,17 +189,18 @@ async def _write(
                 return
 
 
-def _put(sink: IO[bytes], data: bytes) -> None:
-    sink.write(data)
-    sink.flush()
+def _put(sink: int, data: bytes) -> None:
+    """Write all of ``data``. Python keeps no buffer, which it would flush at its end to a client that is gone."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(sink, rest) :]
 
 
-def _claimed(descriptor: int, mode: str, instead: str) -> IO[bytes]:
-    """Return a file of our own over a standard stream, whose descriptor points elsewhere from now on.
+def _claimed(descriptor: int, instead: str) -> int:
+    """Return a descriptor of our own for a standard stream, whose own one points elsewhere from now on.
 
     Args:
         descriptor: 0 or 1.
-        mode: ``rb`` or ``wb``.
         instead: The file it points at; "" for standard error.
     """
     own = os.dup(descriptor)
@@ -209,5 +211,4 @@ def _claimed(descriptor: int, mode: str, instead: str) -> IO[bytes]:
         import msvcrt  # noqa: PLC0415  # only there: pipes carry bytes, not lines of text
 
         msvcrt.setmode(own, os.O_BINARY)
-    # Never closed: a thread may still be waiting on it when the transport is left.
-    return os.fdopen(own, mode, closefd=False)
+    return own
