@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import logging
+import unicodedata
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -59,6 +61,14 @@ ServiceFactory = Callable[[str], Sequence[Service]]
 """Makes the connected services of a brand, the vector database first."""
 
 
+class _Search:
+    """What search keeps between questions, made by the first one."""
+
+    def __init__(self) -> None:
+        self.searcher: Searcher | None = None
+        self.files: BrandFiles | None = None
+
+
 class Memory:
     """The memory of all brands of one home. Cheap to make; services and models are opened when they are needed.
 
@@ -77,13 +87,21 @@ class Memory:
         embedder: Embedder | None = None,
     ) -> None:
         self.settings = settings
-        self.home = Home(settings.home.expanduser())
+        self.home = Home(settings.home.expanduser(), unicodedata.normalize("NFC", settings.only_brand.strip()))
         self._clock = clock
         self._make_services = services or self._configured_services
         self._services: dict[str, Sequence[Service]] = {}
-        self._searcher: Searcher | None = None
-        self._brand_files: BrandFiles | None = None
+        self._search = _Search()
         self.embedder = embedder or (make_embedder(settings.embedder) if is_installed(settings.embedder) else None)
+
+    def only(self, brand: str) -> Memory:
+        """Return the memory of one brand: every other one is as if it were not there, in results and in errors.
+
+        It shares models, services and what search keeps with this one, which closes them.
+        """
+        view = copy.copy(self)
+        view.home = Home(self.home.root, unicodedata.normalize("NFC", brand))
+        return view
 
     def brands(self) -> tuple[str, ...]:
         """Return the slugs of all brands. Raises ``HomeError``."""
@@ -118,7 +136,8 @@ class Memory:
 
     def _without_brand(self, request: SyncRequest, error: DmMemoryError) -> DmMemoryError:
         """Keep the learnings of a call that names no brand there is, and return the error that says so."""
-        if not request.session_learnings or request.dry_run or request.brand or self.settings.brand:
+        named = request.brand or self.settings.brand or self.home.only
+        if not request.session_learnings or request.dry_run or named:
             return error
         settings = self.settings
         limits = Limits(settings.max_file_bytes, settings.max_content_chars)
@@ -181,7 +200,7 @@ class Memory:
         said = [word for each in result.suggested for word in each.words]
         try:
             brand, folder, (languages, _) = await asyncio.to_thread(self._for_search, result.brand)
-            searcher = self._searcher
+            searcher = self._search.searcher
             assert searcher is not None  # noqa: S101  # made by ``_for_search``
             return await questions_for(searcher, folder, brand, languages, result.existing_key or result.key, said)
         except Exception as error:  # noqa: BLE001  # the user's own model may raise anything
@@ -191,7 +210,7 @@ class Memory:
     async def search(self, request: SearchRequest) -> SearchResult:
         """Search a brand's memory. Raises ``DmMemoryError``."""
         brand, folder, (languages, waiting) = await asyncio.to_thread(self._for_search, request.brand)
-        searcher, services = self._searcher, self._services_of(brand)
+        searcher, services = self._search.searcher, self._services_of(brand)
         assert searcher is not None  # noqa: S101  # made by ``_for_search``
         return await searcher.search(folder, brand, languages, request, services=services, waiting=waiting)
 
@@ -200,13 +219,13 @@ class Memory:
         from dm_memory.search.search import Searcher  # noqa: PLC0415  # start-up imports no search
         from dm_memory.search.waiting import BrandFiles  # noqa: PLC0415  # as above
 
-        settings = self.settings
-        if self._searcher is None or self._brand_files is None:
+        settings, search = self.settings, self._search
+        if search.searcher is None or search.files is None:
             limits = Limits(settings.max_file_bytes, settings.max_content_chars)
-            self._brand_files = BrandFiles(self.home, limits, settings.personal_data)
-            self._searcher = Searcher(self.embedder, self._clock, settings.search_timeout)
+            search.files = BrandFiles(Home(self.home.root), limits, settings.personal_data)
+            search.searcher = Searcher(self.embedder, self._clock, settings.search_timeout)
         brand = self.resolve_brand(name)
-        return brand, self.home.memory_dir(brand), self._brand_files.read(brand)
+        return brand, self.home.memory_dir(brand), search.files.read(brand)
 
     async def storage_sync(self, request: StorageSyncRequest, progress: Progress = no_progress) -> StorageSyncResult:
         """Bring a brand's local cache up to its durable store. A store that does not answer is a result.

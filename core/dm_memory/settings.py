@@ -34,6 +34,9 @@ class Settings(BaseSettings):
     brand: str | None = Field(
         default=None, description="The brand to use where a call names none, before the active one."
     )
+    only_brand: str = Field(
+        default="", description="The one brand that is answered for; the others are as if they were not there."
+    )
     context_file: Path | None = Field(
         default=None,
         description="A product-marketing-context.md of other marketing agents, outside of the home, to read as well.",

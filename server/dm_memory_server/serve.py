@@ -28,6 +28,7 @@ def serve_parser() -> argparse.ArgumentParser:
     parser.add_argument("--transport", choices=["stdio"], default="stdio", help="how the client connects")
     parser.add_argument("--home", metavar="DIR", help="the folder that contains the brands")
     parser.add_argument("--brand", help="the brand to use where a call names none")
+    parser.add_argument("--only-brand", metavar="BRAND", help="the one brand to answer for; others do not exist here")
     return parser
 
 
@@ -47,7 +48,9 @@ def serve(arguments: Sequence[str]) -> int:
         logging.getLogger("dm_memory").debug("signals end this server from now on")
         from dm_memory_server.app import build_server, serve_stdio  # noqa: PLC0415  # as above
 
-        runtime = _runtime(_given(options.home), _given(options.brand))
+        runtime = _runtime(
+            home=_given(options.home), brand=_given(options.brand), only_brand=_given(options.only_brand)
+        )
         server = build_server(runtime)
     asyncio.run(run_until_signalled(partial(serve_stdio, server), runtime))
     leave_at_once()
@@ -58,7 +61,7 @@ def _given(value: str | None) -> str | None:
     return None if not value or value.startswith("${") else value
 
 
-def _runtime(home: str | None, brand: str | None) -> Runtime:
+def _runtime(**given: str | None) -> Runtime:
     from dm_memory_tools.runtime import Runtime, open_memory  # noqa: PLC0415  # as above
 
-    return Runtime(partial(open_memory, home=home, brand=brand))
+    return Runtime(partial(open_memory, **given))

@@ -28,6 +28,25 @@ def test_a_broken_active_brand_file_means_that_no_brand_is_active(home: Home, co
     assert caught.value.brands == ("kopi",)
 
 
+def test_of_a_home_with_a_lock_only_one_brand_exists(home: Home) -> None:
+    for name in ("north", "south"):
+        (home.root / "brands" / name).mkdir()
+    (home.root / "brands" / "_active-brand.json").write_text('{"active_slug": "north"}')
+    locked = Home(home.root, only="kopi")
+    assert locked.brands() == ("kopi",)
+    assert locked.resolve(None) == locked.resolve(None, "north") == "kopi"
+    with pytest.raises(BrandNotFoundError) as hidden:
+        locked.resolve("north")
+    with pytest.raises(BrandNotFoundError) as absent:
+        locked.resolve("norths")
+    assert str(hidden.value).replace("north", "X") == str(absent.value).replace("norths", "X")
+    assert hidden.value.brands == ("kopi",)
+    with pytest.raises(BrandNotFoundError):
+        locked.memory_dir("south")
+    with pytest.raises(BrandNotFoundError, match="no brand"):
+        Home(home.root, only="west").resolve(None)
+
+
 @pytest.mark.parametrize(
     "slug",
     [

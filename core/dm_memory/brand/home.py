@@ -40,9 +40,15 @@ def is_brand_name(name: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """The folder that contains the brands, ``~/.claude-marketing`` by default."""
+    """The folder that contains the brands, ``~/.claude-marketing`` by default.
+
+    Attributes:
+        root: The folder.
+        only: The one brand that is seen; the others are as if they were not there. "" for all.
+    """
 
     root: Path
+    only: str = ""
 
     def brands(self) -> tuple[str, ...]:
         """Return the slugs of all brands, sorted, in Unicode NFC.
@@ -60,7 +66,7 @@ class Home:
             HomeError: See ``brands``.
         """
         folders = self._folders()
-        wanted = (name or "").strip() or (default or "").strip() or self._active()
+        wanted = (name or "").strip() or self.only or (default or "").strip() or self._active()
         slug = unicodedata.normalize("NFC", wanted)
         if slug in folders:
             return slug
@@ -113,7 +119,7 @@ class Home:
         folders: dict[str, str] = {}
         for name in names:
             slug = unicodedata.normalize("NFC", name)
-            if slug not in folders or slug == name:
+            if (slug not in folders or slug == name) and self.only in {"", slug}:
                 folders[slug] = name
         return folders
 

@@ -119,7 +119,12 @@ def _hand_in(env: Environment, request: SyncRequest, brand: str, context: BrandC
 
 
 def _take_unassigned(env: Environment, request: SyncRequest, brand: str, brought: _Brought) -> None:
-    """Hand in what was learned while there was no brand, if it is clear that this is the brand that was meant."""
+    """Hand in what was learned while there was no brand, if it is clear that this is the brand that was meant.
+
+    Who sees one brand only can't tell: what waits may be another's.
+    """
+    if env.home.only:
+        return
     root = env.home.root
     try:
         waiting = unassigned(root)
