@@ -145,6 +145,9 @@ def unread(store: Store, journal: Journal) -> tuple[list[Item], list[Record], st
         tail = journal.read()
     entries = [record for record in tail.records if record.get("op") == "entry"]
     records = {str(record.get("key", "")): record for record in entries}
+    for record in reversed(entries):  # who hands the same text in first is its author
+        key = str(record.get("key", ""))
+        records[key] = {**records[key], "author": record.get("author", "")}
     known = known_by_key(store.connection, records)
     items = [item for key, record in records.items() if key and key not in known if (item := item_of_record(record))]
     corrections = [record for record in entries if record.get("replaces")] if goes_on else []

@@ -33,15 +33,15 @@ def _journal(root: Path) -> Journal:
 
 
 def keep_unassigned(
-    root: Path, learnings: Sequence[SessionLearning], policy: Policy, limits: Limits, now: str
+    root: Path, learnings: Sequence[SessionLearning], policy: Policy, limits: Limits, now: str, author: str = ""
 ) -> tuple[int, list[Finding]]:
     """Guard and keep learnings; return how many were kept, and what was wrong with the others.
 
     Raises:
         OSError, StoreError: They can't be written.
     """
-    items, findings = learnings_as_items(learnings, now, limits, "")
     preparer = Preparer.of("", BrandContext(slug="", name=""), policy)
+    items, findings = learnings_as_items(learnings, now, limits, preparer.clean_author(author))
     records: list[dict[str, Any]] = []
     for item in items:
         prepared = preparer.prepare(item)
