@@ -24,7 +24,7 @@ from dm_memory.items import storage_id
 from dm_memory.store import entries as table
 from dm_memory.store.database import FILE_NAME, Store, connect_to_read, is_present, open_store, store_errors
 from dm_memory.store.entries import SELECT_ENTRIES, EntryRow, Tag
-from dm_memory.store.files import remove_leftovers, sqlite_uri, sync_folder
+from dm_memory.store.files import is_file, remove_leftovers, sqlite_uri, sync_folder
 from dm_memory.store.forgetting import (
     PENDING,
     Forgotten,
@@ -39,11 +39,20 @@ from dm_memory.store.journal import Journal
 from dm_memory.text.hashing import content_hash
 from dm_memory.text.timestamps import Clock, from_iso, to_iso
 
-__all__ = ["REBUILT", "damage_of", "journal_records", "open_or_rebuild", "rebuild_next_time", "rewrite_journal"]
+__all__ = [
+    "REBUILT",
+    "damage_of",
+    "journal_records",
+    "missing_memory",
+    "open_or_rebuild",
+    "rebuild_next_time",
+    "rewrite_journal",
+]
 
 REBUILT = "rebuilt"
 """The stored fact that connected services have yet to be asked for what only they still have."""
 
+_CHECKPOINT = "sync-state.json"
 _REBUILT_NAME = f"{FILE_NAME}.rebuilt"
 _CHECKED = "checked_at"
 _DAMAGED = "damaged"
@@ -128,6 +137,20 @@ def damage_of(store: Store) -> DamagedStoreError:
 def rebuild_next_time(store: Store) -> None:
     """Let the next opening build the memory again: SQLite's own check does not see every damage that a reader met."""
     store.set_meta(_CHECKED, _DAMAGED)
+
+
+def missing_memory(memory_dir: Path) -> list[Finding]:
+    """Say of a memory that is not there that there was one: a checkpoint, or a journal that began with it, is left."""
+    try:
+        had = is_file(memory_dir / _CHECKPOINT)
+        had = had or any(record.get("op") == "store" for record in Journal(memory_dir).read().records)
+    except (OSError, StoreError):
+        return []
+    if not had:
+        return []
+    message = f"The memory {FILE_NAME} is gone; what was in it can't be shown."
+    remedy = "Sync: it builds the memory again from its journal, the brand's files and connected services."
+    return [Finding("memory-gone", Severity.ERROR, message, remedy)]
 
 
 def _set_aside(path: Path) -> Path:
