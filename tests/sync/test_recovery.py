@@ -13,7 +13,7 @@ import pytest
 
 from dm_memory.errors import BrandNotFoundError, ErrorClass, HomeError, LockTimeoutError, ServiceError
 from dm_memory.items import Payload
-from dm_memory.requests import SessionLearning, SyncRequest, no_progress
+from dm_memory.requests import PrepareRequest, SessionLearning, SyncRequest, no_progress
 from dm_memory.store import locks
 from dm_memory.store.locks import brand_lock, is_locked
 from dm_memory.sync import exports, finish, payloads, pipeline
@@ -498,3 +498,24 @@ async def test_a_new_hashing_version_embeds_and_delivers_nothing_again(
     result = await bench.sync()
     assert (result.status, result.counts.modified, len(bench.embedder.embedded)) == ("complete", 0, 2)
     assert len(service.upserted) == 2
+
+
+@pytest.mark.parametrize("way", ["prepare", "restore"])
+async def test_words_that_come_back_without_a_sync_are_in_the_brand_s_language(
+    bench: Bench, tmp_path: Path, way: str
+) -> None:
+    bench.write("profile.json", {"brand_slug": BRAND, "language": {"primary_language": "German"}})
+    await bench.sync(session_learnings=(SessionLearning("Die Rabatte wirken nur im Herbst."),))
+    words = "SELECT e.language, w.text FROM entries e JOIN words w ON w.rowid = e.seq WHERE e.content LIKE 'Die Rab%'"
+    before = bench.rows(words)
+    assert "rabatt " in before[0][1]
+    memory = bench.memory
+    if way == "restore":
+        await memory.backup(tmp_path / "backup", BRAND)
+    (bench.memory_dir / "memory.db").unlink()
+    if way == "restore":
+        await memory.restore(tmp_path / "backup", BRAND)
+    else:
+        await memory.prepare(PrepareRequest("Der Herbst beginnt im September.", brand=BRAND))
+    await memory.close()
+    assert bench.rows(words) == before

@@ -93,7 +93,7 @@ def open_or_rebuild(
         with contextlib.suppress(DamagedStoreError):
             new = not is_present(memory_dir)
             if new and any(record.get("op") == "store" for record in journal.read().records):
-                store, found = _rebuild(memory_dir, brand, journal, now, damaged=False)
+                store, found = _rebuild(memory_dir, brand, journal, now, languages, damaged=False)
                 return store, [*taken, *found]
             store = open_store(memory_dir, brand)
             try:
@@ -104,7 +104,7 @@ def open_or_rebuild(
             except BaseException:
                 store.close()
                 raise
-    store, found = _rebuild(memory_dir, brand, journal, now, damaged=True)
+    store, found = _rebuild(memory_dir, brand, journal, now, languages, damaged=True)
     return store, [*taken, *found]
 
 
@@ -169,7 +169,9 @@ def _set_aside(path: Path) -> Path:
     return aside
 
 
-def _rebuild(memory_dir: Path, brand: str, journal: Journal, now: str, *, damaged: bool) -> tuple[Store, list[Finding]]:
+def _rebuild(
+    memory_dir: Path, brand: str, journal: Journal, now: str, languages: tuple[str, ...], *, damaged: bool
+) -> tuple[Store, list[Finding]]:
     """Fill a new memory from what the damaged file and the journal still give, then put it in the place of the old one.
 
     Until it is whole it has another name: a process that is killed on the way leaves everything to the next one.
@@ -177,6 +179,7 @@ def _rebuild(memory_dir: Path, brand: str, journal: Journal, now: str, *, damage
     path = memory_dir / FILE_NAME
     store = open_store(memory_dir, brand, name=_REBUILT_NAME)
     try:
+        store.set_meta("languages", " ".join(languages))  # by which the words of what comes back are analysed
         saved = _salvage(store, path, now) if damaged else 0
         replayed = _replay(store, journal, now)
         _forget_again(store, now)
