@@ -176,11 +176,8 @@ class _View:
 
     def _handed_in(self) -> int:
         """Count what stands in the journal and not yet in memory."""
-        tail_from = (self.store.meta("journal_read") if self.store else "").partition(":")
         journal = Journal(self.env.home.memory_dir(self.brand))
-        if journal.size() <= int(tail_from[2] or 0):
-            return 0
-        tail = journal.read(int(tail_from[2] or 0))
+        tail = journal.after(self.store.meta("journal_read") if self.store else "")
         keys = {str(record.get("key")) for record in tail.records if record.get("op") == "entry"}
         if not keys or self.store is None:
             return len(keys)

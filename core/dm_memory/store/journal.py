@@ -121,6 +121,12 @@ class Journal:
                 skipped += 1
         return Tail(identity, start + len(data), records, skipped)
 
+    def after(self, place: str) -> Tail:
+        """Return the records behind a place, ``identity:end`` as it was noted; all of them if it is of another file."""
+        identity, _, end = place.partition(":")
+        tail = self.read(int(end or 0))
+        return tail if tail.identity == identity else self.read()
+
     def size(self) -> int:
         """Return the file's size in bytes, 0 if there is none."""
         try:
