@@ -12,7 +12,7 @@ from typing import Any, Self
 import pytest
 
 from dm_memory.api import Memory
-from dm_memory.requests import ForgetRequest, PrepareRequest, SessionLearning
+from dm_memory.requests import ForgetRequest, PrepareRequest, SessionLearning, SyncRequest
 from dm_memory.search.results import SearchRequest, SearchResult
 from dm_memory.store.locks import brand_lock
 from dm_memory.sync import exchange
@@ -126,6 +126,33 @@ async def test_changes_retirements_and_what_was_forgotten_arrive_too(machines: t
     two.check()
 
 
+async def test_a_text_that_was_forgotten_elsewhere_and_stands_in_a_file_here_is_named_once(
+    machines: tuple[Machine, Machine],
+) -> None:
+    one, two = machines
+    text = "Zeppelinska wrote about the gift box."
+    await one.sync(session_learnings=(SessionLearning(text),))
+    await two.sync()
+    (two.memory_dir / "notes.txt").write_text(text)
+    async with Session(one) as mara:
+        preview = await mara.memory.forget(ForgetRequest(query="Zeppelinska", brand=BRAND))
+        request = ForgetRequest(query="Zeppelinska", brand=BRAND, dry_run=False, token=preview.token)
+        await mara.memory.forget(request)
+    said: list[str] = []
+    async with Session(two) as tom:
+
+        async def is_gone() -> bool:
+            result = await tom.ask()
+            said.extend(each.remedy for each in result.findings if each.code == "forgotten-elsewhere")
+            return not result.hits
+
+        await until(is_gone)
+        await tom.ask()
+        said += [each.remedy for each in (await tom.ask()).findings if each.code == "forgotten-elsewhere"]
+    assert len(said) == 1
+    assert "notes.txt" in said[0]
+
+
 async def test_a_recent_look_is_not_repeated(machines: tuple[Machine, Machine]) -> None:
     _, two = machines
     two.now += timedelta(minutes=5)
@@ -196,6 +223,29 @@ async def test_a_running_sync_is_not_waited_for(
             (finding,) = (await tom.ask()).findings
             assert "a sync of this brand is running" in finding.message
         assert await tom.texts() == [LEARNING]
+
+
+async def test_a_sync_does_not_wait_for_an_exchange_that_hangs(
+    machines: tuple[Machine, Machine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = machines
+    await one.sync(session_learnings=(SessionLearning(LEARNING),))
+    changes, asked = two.remote.changes, 0
+
+    async def hangs_with_the_lock(after: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        if asked == 2:
+            await asyncio.Event().wait()
+        return await changes(after)
+
+    monkeypatch.setattr(two.remote, "changes", hangs_with_the_lock)
+    async with Session(two) as tom:
+        assert [each.code for each in (await tom.ask()).findings] == ["team-behind"]
+        assert asked == 2
+        result = await tom.memory.sync(SyncRequest(brand=BRAND))
+        assert (result.status, result.counts.learned) == ("complete", 1)
+    two.check()
 
 
 async def test_a_prepared_text_is_delivered_by_the_process_that_ends_at_once(
