@@ -27,8 +27,7 @@ from dm_memory.store.database import Store
 from dm_memory.store.entries import payloads, version_of
 from dm_memory.store.outbox import Delivery
 from dm_memory.store.vectors import vectors_of
-from dm_memory.sync.outcomes import Outcomes
-from dm_memory.sync.run import Delivered
+from dm_memory.sync.run import Delivered, Outcomes
 from dm_memory.text.timestamps import Clock, from_iso, to_iso
 from dm_memory.worker import Worker
 

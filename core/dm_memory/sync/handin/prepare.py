@@ -29,10 +29,9 @@ from dm_memory.store.opening import open_or_rebuild
 from dm_memory.sync.handin.correcting import correct, correction_record, to_correct
 from dm_memory.sync.handin.learnings import clean_text, forgotten_finding
 from dm_memory.sync.handin.suggesting import suggestions
-from dm_memory.sync.outcomes import title_of
 from dm_memory.sync.payloads import Prepared, Preparer, guard_hits
 from dm_memory.sync.pipeline import model_in_use
-from dm_memory.sync.run import Environment, Run
+from dm_memory.sync.run import Environment, Run, title_of
 from dm_memory.sync.storing import SourceItems, Storing, record_of
 from dm_memory.sync.writing import Writing
 from dm_memory.text.hashing import script_hash
