@@ -34,9 +34,17 @@ from dm_memory.sync.feed import pull_feed, push_patterns, reclaim
 from dm_memory.sync.finish import finish
 from dm_memory.sync.forgotten import keep_forgotten
 from dm_memory.sync.handin.correcting import take_unread_corrections
-from dm_memory.sync.handin.learnings import FORGOTTEN, hand_in, learnings_as_items, mark_read, unread
+from dm_memory.sync.handin.learnings import (
+    FOLDER,
+    FORGOTTEN,
+    hand_in,
+    learnings_as_items,
+    mark_read,
+    take_unassigned,
+    unassigned,
+    unread,
+)
 from dm_memory.sync.handin.pending import past_items, waiting_items
-from dm_memory.sync.handin.unassigned import FOLDER, take_unassigned, unassigned
 from dm_memory.sync.payloads import Preparer
 from dm_memory.sync.preview import preview_deliveries
 from dm_memory.sync.reading import Chunk, Reading
