@@ -47,8 +47,7 @@ from dm_memory.sync.handin.learnings import (
 from dm_memory.sync.handin.pending import past_items, waiting_items
 from dm_memory.sync.payloads import Preparer
 from dm_memory.sync.preview import preview_deliveries
-from dm_memory.sync.reading import Chunk, Reading
-from dm_memory.sync.retiring import forget_files, reread, retire
+from dm_memory.sync.reading import Chunk, Reading, forget_files, reread, retire
 from dm_memory.sync.run import Delivered, Environment, Run
 from dm_memory.sync.storing import SourceItems, Storing
 from dm_memory.text.tags import checked_tags
