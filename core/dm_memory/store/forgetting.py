@@ -29,7 +29,7 @@ from dm_memory.store.entries import KEPT_REVISIONS, SELECT_ROWS, EntryRow, effec
 from dm_memory.store.facts import Stated, remove_facts, store_facts
 from dm_memory.store.journal import Journal, Record
 from dm_memory.store.patterns import update_patterns
-from dm_memory.store.words import remove_words
+from dm_memory.store.vectors import remove_words
 from dm_memory.text.hashing import content_hash, content_mac
 
 __all__ = [
