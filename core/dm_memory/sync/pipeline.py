@@ -23,10 +23,10 @@ from dm_memory.store.files import remove_leftovers
 from dm_memory.store.forgetting import Forgotten
 from dm_memory.store.from_0_2.home import is_home_0_2
 from dm_memory.store.importing import restate_facts
+from dm_memory.store.indexes import are_words_current, count_without, refresh_words
 from dm_memory.store.journal import Journal
 from dm_memory.store.locks import brand_lock
 from dm_memory.store.opening import open_or_rebuild
-from dm_memory.store.vectors import are_words_current, count_without, refresh_words
 from dm_memory.sync.deliver import Delivering, DeliveryOptions
 from dm_memory.sync.exclude import Excluder
 from dm_memory.sync.feed import pull_feed, push_patterns, reclaim

@@ -1,4 +1,11 @@
-"""Reading: from a brand's files to chunks of items. A file whose bytes hash as last time is not parsed again."""
+"""From a brand's files to chunks of items, and to what no file states any more.
+
+Reading: a file whose bytes hash as last time is not parsed again.
+
+Retiring: what no file states any more is kept, labelled, and leaves the services that have only current entries. An
+entry that a file dropped has a sighting without a path until it is known whether another file still states it; a run
+that is killed in between leaves that to the next one. More than half of a source at once is a question, not a deed.
+"""
 
 from __future__ import annotations
 

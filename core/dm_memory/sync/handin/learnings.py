@@ -2,7 +2,9 @@
 
 So a call that is refused, cancelled or killed while it waits loses nothing: the next sync finds the records behind the
 place up to which the journal was read. Session learnings handed in while there is no brand wait in the home's
-``dm-memory/unassigned.jsonl`` (``brand.home``).
+``dm-memory/unassigned.jsonl``, under no brand's lock, until one is made or named. That file has the form of a journal.
+What was taken over into a brand's journal leaves it; a process killed in between hands the same texts in twice, which
+is once.
 """
 
 from __future__ import annotations

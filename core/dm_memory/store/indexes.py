@@ -1,4 +1,8 @@
-"""Vectors of entries in memory.db: raw float32, each with its CRC, and what still has none of the present model."""
+"""What an entry is found by, in memory.db: its vectors, raw float32 with a CRC each, and its words, in FTS5.
+
+``meta.words`` names the analysis, the stemmer and the brand's languages that the words were made with. If any of them
+changes, the table is filled again in one transaction. Functions that write run inside the caller's.
+"""
 
 from __future__ import annotations
 
