@@ -21,7 +21,7 @@ from dm_memory.store import outbox
 from dm_memory.store.database import Store, open_copy, store_errors
 from dm_memory.store.files import remove_leftovers
 from dm_memory.store.forgetting import Forgotten
-from dm_memory.store.from_0_2.home import is_home_0_2
+from dm_memory.store.from_0_2.files import is_home_0_2
 from dm_memory.store.importing import restate_facts
 from dm_memory.store.indexes import are_words_current, count_without, refresh_words
 from dm_memory.store.journal import Journal

@@ -23,7 +23,7 @@ from dm_memory.store import entries as table
 from dm_memory.store.database import Store, is_present, open_store, store_errors
 from dm_memory.store.entries import Known
 from dm_memory.store.forgetting import Forgotten
-from dm_memory.store.from_0_2.home import is_home_0_2
+from dm_memory.store.from_0_2.files import is_home_0_2
 from dm_memory.store.journal import Journal
 from dm_memory.store.locks import brand_lock
 from dm_memory.store.opening import open_or_rebuild
