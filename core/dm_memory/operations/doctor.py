@@ -22,7 +22,7 @@ from dm_memory.findings import Finding, Severity
 from dm_memory.operations.places import check_place
 from dm_memory.requests import Scope
 from dm_memory.results import Check
-from dm_memory.services.connect import Connection, connections, without_effect
+from dm_memory.services.connect import connections, without_effect
 from dm_memory.services.protocol import Service
 from dm_memory.settings import Settings
 from dm_memory.store.database import FILE_NAME, read_store
@@ -125,7 +125,10 @@ def _model(settings: Settings, embedder: Embedder | None) -> Check:
 
 def _connections(settings: Settings) -> list[Check]:
     """State what is connected, and which variable says so. Whether it answers is checked for each brand."""
-    connected = [_connection(connection) for connection in connections(settings)]
+    connected = [
+        Check(_ROLES.get(each.role, each.role), "ok", f"It is {each.service}, because {each.variable} is set.")
+        for each in connections(settings)
+    ]
     half = [
         Check(
             "Services",
@@ -137,11 +140,6 @@ def _connections(settings: Settings) -> list[Check]:
     ]
     none = Check("Services", "ok", "No service is connected; everything is in memory on this computer.")
     return [*(connected or [none]), *half]
-
-
-def _connection(connection: Connection) -> Check:
-    detail = f"It is {connection.service}, because {connection.variable} is set."
-    return Check(_ROLES.get(connection.role, connection.role), "ok", detail)
 
 
 async def _service(brand: str, service: Service) -> Check:

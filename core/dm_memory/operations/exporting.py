@@ -130,7 +130,8 @@ def _pieces(env: Environment, brands: Sequence[str], counting: _Counting, *, mar
 
 def _lines(env: Environment, brands: Sequence[str], counting: _Counting, *, markdown: bool) -> Iterator[bytes]:
     head = {"format": FORMAT, "version": VERSION, "made_at": to_iso(env.clock()), "brands": list(brands)}
-    yield _as_head(head) if markdown else orjson.dumps(head) + b"\n"
+    note = f"{MARK}{_in_comment(head)} -->\n\nA memory of dm-memory, for people and for `dm-memory import`.\n"
+    yield note.encode() if markdown else orjson.dumps(head) + b"\n"
     for brand in brands:
         counting.entries[brand] = 0
         if markdown:
@@ -184,10 +185,6 @@ def _earlier(store: Store, seqs: Sequence[int]) -> dict[int, list[dict[str, str]
 
 
 # Markdown ------------------------------------------------------------------------------------------------------------
-
-
-def _as_head(head: dict[str, Any]) -> bytes:
-    return f"{MARK}{_in_comment(head)} -->\n\nA memory of dm-memory, for people and for `dm-memory import`.\n".encode()
 
 
 def _as_markdown(record: dict[str, Any]) -> bytes:

@@ -197,7 +197,8 @@ class _Wanted:
         """Return whether a text, with its details, has all the words."""
         if not self.parts or contains(content, self.parts):
             return True
-        return contains("\n".join((content, *_strings(details))), self.parts)
+        lists = (value if isinstance(value, list) else [value] for value in details.values())
+        return contains("\n".join((content, *(str(part) for values in lists for part in values))), self.parts)
 
 
 _ENTRIES = "SELECT seq, key, content, content_hash, facts, state, day FROM entries ORDER BY seq"
@@ -214,11 +215,6 @@ def _parts(query: str) -> tuple[str, ...]:
 
 
 _QUOTES = '"“”„«»「」『』.,;:!?()'
-
-
-def _strings(details: Mapping[str, Any]) -> Iterable[str]:
-    for value in details.values():
-        yield from (str(part) for part in value) if isinstance(value, list) else (str(value),)
 
 
 def _is_of(campaign: str, key: str, details: Mapping[str, Any]) -> bool:

@@ -128,7 +128,10 @@ def _read(path: Path, brand: str, counting: _Counting) -> dict[str, list[dict[st
         text = path.read_bytes().decode("utf-8-sig", "surrogatepass")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"The export {path} can't be read.", "Name a file that dm-memory export made.") from error
-    found = list(_markdown_records(text) if text.startswith(MARK) else _json_records(text))
+    if text.startswith(MARK):
+        found = list(_markdown_records(text))
+    else:
+        found = [(number, _parsed(line)) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     head = found[0][1] if found else None
     if not isinstance(head, dict) or head.get("format") != FORMAT:
         raise InputError(f"{path} is no export of dm-memory.", "Name a file that dm-memory export made.")
@@ -143,12 +146,6 @@ def _read(path: Path, brand: str, counting: _Counting) -> dict[str, list[dict[st
     for own in records.values():
         own.sort(key=lambda record: bool(record.get("duplicate_of")))
     return records
-
-
-def _json_records(text: str) -> Iterator[tuple[int, Any]]:
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            yield number, _parsed(line)
 
 
 def _markdown_records(text: str) -> Iterator[tuple[int, Any]]:

@@ -143,7 +143,8 @@ def _memory(run: Run, repair: bool) -> Drift:  # run on the worker by position
     unembedded: list[int] = []
     model = model_in_use(run)
     after = 0
-    while page := _rows(run, after):
+    sql = SELECT_ENTRIES + "duplicate_of IS NULL AND seq > ? ORDER BY seq LIMIT ?"
+    while page := [EntryRow(*row) for row in run.store.rows(sql, (after, _PAGE))]:
         after = page[-1].seq
         found.checked += len(page)
         with_words, with_facts, with_vectors = _derived(run, [row.seq for row in page], model)
@@ -168,11 +169,6 @@ def _embed(run: Run) -> None:
     if model := model_in_use(run):
         for _ in Storing(run, model).embed_missing():
             pass
-
-
-def _rows(run: Run, after: int) -> list[EntryRow]:
-    sql = SELECT_ENTRIES + "duplicate_of IS NULL AND seq > ? ORDER BY seq LIMIT ?"
-    return [EntryRow(*row) for row in run.store.rows(sql, (after, _PAGE))]
 
 
 def _derived(run: Run, seqs: Sequence[int], model: str) -> tuple[set[int], set[int], set[int]]:

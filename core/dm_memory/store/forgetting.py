@@ -399,7 +399,8 @@ def remove_texts(
         "UPDATE entries SET updated_from = '' WHERE updated_from IN (SELECT value FROM json_each(?))",
         (in_json(by_mac),),
     )
-    pending = _pending(store)
+    noted = store.meta(PENDING)
+    pending = orjson.loads(noted) if noted else {"hashes": [], "keys": [], "prepared": []}
     pending["hashes"] = [*{*pending["hashes"], *by_mac}]
     pending["keys"] = [*{*pending["keys"], *(text.key for text in texts if text.seq in whole)}]
     pending["prepared"] = [*{*pending["prepared"], *(text.prepared_hash for text in texts if text.prepared_hash)}]
@@ -416,11 +417,6 @@ def _stay(connection: sqlite3.Connection, hashes: Collection[str]) -> set[str]:
         (in_json(hashes),),
     )
     return {digest for (digest,) in rows}
-
-
-def _pending(store: Store) -> dict[str, list[str]]:
-    text = store.meta(PENDING)
-    return orjson.loads(text) if text else {"hashes": [], "keys": [], "prepared": []}
 
 
 def _remove_entries(store: Store, whole: Mapping[int, str], services: Collection[str], run: int) -> None:

@@ -113,14 +113,10 @@ def facts_about(
     for number in _numbers(connection, entities):
         for select, place in ((_SUBJECT, ()), (_OBJECT, ()), (_MENTION, (latest_day,))):
             rows = connection.execute(select.format(validity), (number, *place, *arguments))
-            current = (row for row in rows if not _has_expired(row[14], moment))
+            current = (row for row in rows if not (row[14] and "" < utc_moment(row[14]) <= moment))
             found |= {row[0]: stored_fact(brand, row) for row in islice(current, limit)}
     latest = sorted(found.items(), key=lambda each: (each[1].fact.valid_at, each[0]), reverse=True)
     return [fact for _, fact in latest[:limit]]
-
-
-def _has_expired(expires_at: str, moment: str) -> bool:
-    return bool(expires_at) and "" < utc_moment(expires_at) <= moment
 
 
 _VALID_AT = "f.valid_at <= ? AND (f.invalid_at = '' OR f.invalid_at > ?)"

@@ -7,6 +7,7 @@ that SQLite has on it in the whole process, and another process would then delet
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import stat
@@ -209,13 +210,7 @@ def _json_text(text: str) -> bytes:
 
 def _encodings(text: str) -> set[bytes]:
     """Return a text as databases, JSON and ASCII-only JSON have it."""
-    escaped = "".join(character if character.isascii() else _escape(character) for character in text)
-    return {text.encode("utf-8", "surrogatepass"), _json_text(text), _json_text(escaped).replace(b"\\\\u", b"\\u")}
-
-
-def _escape(character: str) -> str:
-    units = character.encode("utf-16-be", "surrogatepass")
-    return "".join(f"\\u{int.from_bytes(units[at : at + 2], 'big'):04x}" for at in range(0, len(units), 2))
+    return {text.encode("utf-8", "surrogatepass"), _json_text(text), json.dumps(text)[1:-1].encode()}
 
 
 def _cut(data: bytes) -> Iterator[bytes]:

@@ -266,7 +266,8 @@ class Delivering:
         if metadata:
             texts += await self._update_metadata(metadata, loaded)
         heaviest = self.service.capabilities.batch_bytes or math.inf
-        for batch in in_batches(texts, lambda due: _bytes(loaded[due.id].content), math.inf, heaviest):
+        sizes = {due.id: len(loaded[due.id].content.encode("utf-8", "surrogatepass")) for due in texts}
+        for batch in in_batches(texts, lambda due: sizes[due.id], math.inf, heaviest):
             fitting = self._fitting(batch, loaded)
             if fitting:
                 verdicts, failure = await self._verdicts(batch[:fitting], loaded, self.service.upsert)
@@ -476,10 +477,6 @@ def _paired(page: Sequence[Delivery], outcomes: Sequence[Outcome], engine: str) 
             code="outcome-count",
         )
     return [(due, outcome.error) for due, outcome in zip(page, outcomes, strict=True)]
-
-
-def _bytes(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
 _UNREADABLE = ServiceError(

@@ -145,13 +145,10 @@ def _take_unassigned(env: Environment, request: SyncRequest, brand: str, brought
     except StoreError as error:  # this brand's memory is not concerned
         brought.findings.append(Finding("unassigned", Severity.WARNING, error.problem, error.remedy))
         return
-    message = f"{_learnings(waiting)} handed in while no brand was active; they wait for a brand."
+    learnings = "1 learning was" if waiting == 1 else f"{waiting} learnings were"
+    message = f"{learnings} handed in while no brand was active; they wait for a brand."
     remedy = "Sync once with the name of the brand they belong to."
     brought.findings.append(Finding("unassigned", Severity.WARNING, message, remedy))
-
-
-def _learnings(count: int) -> str:
-    return "1 learning was" if count == 1 else f"{count} learnings were"
 
 
 @contextlib.asynccontextmanager
