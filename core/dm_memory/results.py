@@ -279,8 +279,7 @@ class SyncResult:
     """Everything a run did.
 
     Attributes:
-        status: ``complete`` (all stored), ``partial`` (some failed or wait), ``cancelled``, ``nothing`` (nothing could
-            be done).
+        status: ``complete`` (all stored), ``partial`` (some failed or wait) or ``cancelled``.
         items: Outcomes of items that were not simply unchanged, failures first, at most ``settings.data_items``.
         items_omitted: How many outcomes were left out of ``items``.
         waited: Seconds spent waiting for another sync of the brand.
@@ -309,8 +308,8 @@ class SyncResult:
 
     @property
     def exit_code(self) -> int:
-        """0 all stored, 1 some failed or wait, 2 nothing could be done."""
-        return {"complete": 0, "nothing": 2}.get(self.status, 1)
+        """0 all stored, 1 some failed or wait."""
+        return int(self.status != "complete")
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,7 +337,6 @@ class PrepareResult:
             merged), ``corrected`` (it replaced another text), ``refused``.
         existing_key: The entry that has the same text, if there is one.
         merged_tags: Tags that the existing entry gained.
-        path: The file in ``memory/pending/``, relative to the brand's folder, or "".
         replaced_title / replaced_hash: The beginning of the text that was corrected, and its content hash.
         purged: What became of that text, if it was to be forgotten; else it is a revision.
         suggested: Why it has its type and its tags, of each only if the caller gave none.
@@ -352,7 +350,6 @@ class PrepareResult:
     content_type: str
     tags: tuple[str, ...]
     title: str
-    path: str = ""
     existing_key: str = ""
     existing_stored_at: str = ""
     existing_tags: tuple[str, ...] = ()

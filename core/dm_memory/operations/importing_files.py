@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -88,8 +88,7 @@ async def import_file(
             f"The export has the memory of {', '.join(missing)}, and there is no such brand here.",
             f'Make it first (dm-memory init "{missing[0]}"), or name the brand to import into.',
         )
-    findings = []
-    done, total = 0, sum(map(len, records.values()))
+    findings, done, total = [], 0, sum(map(len, records.values()))
     for slug, own in records.items():
         counting.brands[slug] = len(own)
         async with maintenance(env[slug], slug, progress, stop) as run:
@@ -104,19 +103,9 @@ async def import_file(
                 await run.worker.run(_finish, run)
             findings += run.outcomes.findings
     await progress("Importing", done, total)
-    return ImportResult(
-        str(path),
-        counting.brands,
-        counting.new,
-        counting.changed,
-        counting.unchanged,
-        counting.duplicates,
-        counting.forgotten,
-        tuple(counting.refused),
-        dry_run,
-        time.monotonic() - started,
-        tuple(findings),
-    )
+    counted = {each.name: getattr(counting, each.name) for each in fields(counting)}
+    counted |= {"refused": tuple(counting.refused), "seconds": time.monotonic() - started}
+    return ImportResult(str(path), **counted, dry_run=dry_run, findings=tuple(findings))
 
 
 # Reading -------------------------------------------------------------------------------------------------------------

@@ -23,8 +23,6 @@ def headline(result: SyncResult) -> str:
         would = [f"store {changes}"] if changes else []
         would += [f"retire {entries(counts.retired)}"] if counts.retired else []
         return f"A sync would {listed(would)}." if would else "A sync would have nothing to store."
-    if result.status == "nothing":
-        return "**Nothing could be done.** What is in memory stays as it was; see below for the reason."
     if result.status == "cancelled":
         return f"**The sync was stopped.** {_stored(counts.stored)} stored before that. {_KEPT}"
     done = f"Memory now has {changes}." if changes else ""

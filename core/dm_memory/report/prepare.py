@@ -72,8 +72,6 @@ def _facts(result: PrepareResult) -> list[str]:
         facts.append(f"Priority: {inline(result.priority, 20)}")
     if result.expires_at:
         facts.append(f"Expires: {when(result.expires_at)}")
-    if result.path:
-        facts.append(f"Waits in {code(result.path)}")
     if result.questions:
         facts.append(f"Questions that find it: {', '.join(quote(each, 200) for each in result.questions)}")
     if result.purged is not None and result.purged.proof is not None:

@@ -87,7 +87,7 @@ _SKIPPED_WORDS = {
     Action.FORGOTTEN: "Forgotten on request, so not stored again",
     Action.UNCHANGED: "Unchanged",
 }
-_STATUS_WORDS = {"complete": "complete", "partial": "not complete", "cancelled": "stopped", "nothing": "nothing done"}
+_STATUS_WORDS = {"complete": "complete", "partial": "not complete", "cancelled": "stopped"}
 
 
 def sync_report(

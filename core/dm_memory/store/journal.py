@@ -57,13 +57,11 @@ class Tail:
     Attributes:
         identity: The file's id; "" if there is no journal, or its first line can't be read.
         end: The place behind the last record.
-        skipped: Lines that can't be read: torn by a crash, or damaged.
     """
 
     identity: str
     end: int
     records: Sequence[Record]
-    skipped: int = 0
 
 
 class Journal:
@@ -102,7 +100,7 @@ class Journal:
         return identity, end
 
     def read(self, start: int = 0) -> Tail:
-        """Return the records from a place on, without waiting for anybody."""
+        """Return the records from a place on, without waiting for anybody; torn and damaged lines are left out."""
         if not os.path.lexists(self.path):
             return Tail("", 0, ())
         with self._errors(), os.fdopen(open_own(self.path), "rb") as file:
@@ -111,15 +109,8 @@ class Journal:
             data = file.read(_MOST_BYTES + 1)
         if len(data) > _MOST_BYTES:
             raise self._unusable(f"{self.path.name} is larger than {_MOST_BYTES:,} bytes", _MOVE_AWAY)
-        records: list[Record] = []
-        skipped = 0
-        for line in data.split(b"\n"):
-            record = _record(line)
-            if record is not None:
-                records.append(record)
-            elif line.strip(b"\0 \r\t"):
-                skipped += 1
-        return Tail(identity, start + len(data), records, skipped)
+        records = [record for line in data.split(b"\n") if (record := _record(line)) is not None]
+        return Tail(identity, start + len(data), records)
 
     def size(self) -> int:
         """Return the file's size in bytes, 0 if there is none."""

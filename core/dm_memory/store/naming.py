@@ -45,9 +45,7 @@ def full_key(connection: sqlite3.Connection, name: str) -> str | None:
     if len({entry for _, _, entry in fitting}) > 1:
         texts = [f"\u201c{' '.join(content.split())[:_NAMED_CHARS]}\u201d" for _, content, _ in fitting[:_NAMED]]
         named = ", ".join(texts) + (", \u2026" if len(fitting) > _NAMED else "")
-        raise InputError(
-            f"{name[:200]!r} fits {len(fitting)} entries: {named}.", "Pass more of the key or of the id."
-        )
+        raise InputError(f"{name[:200]!r} fits {len(fitting)} entries: {named}.", "Pass more of the key or of the id.")
     return fitting[0][0] if fitting else None
 
 

@@ -68,7 +68,7 @@ def store_result(store: Store, model: str, counted: Census, before: tuple[int, i
         counted: The entries there are.
         before: Entities and facts before the run.
     """
-    entities, facts, _ = count_facts(store.connection)
+    entities, facts = count_facts(store.connection)
     return StoreResult(
         entries=counted.current,
         retired=counted.retired,

@@ -195,20 +195,9 @@ class Writing:
             ids = [rows[entry.key].id for entry in written if entry.owner_key and entry.known is not None]
             remove_facts(self.connection, pointing)
             outbox.remove(self.connection, ids, self.run.number, Action.DUPLICATE)
-        forced = [e for e in standing if e.action is Action.FORCED]
-        versions = {
-            e.key: (rows[e.key].id, version_of(rows[e.key].content_hash, rows[e.key].metadata_hash), e.action.value)
-            for e in standing
-        }
-        names = self.run.service_names
-        if names:
-            outbox.want(
-                self.connection,
-                names,
-                [versions[e.key] for e in standing if e.action is not Action.FORCED],
-                self.run.number,
-            )
-            outbox.want(self.connection, names, [versions[e.key] for e in forced], self.run.number, again=True)
+        wanted = [(rows[entry.key], "current", entry.action) for entry in standing]
+        self.want([each for each in wanted if each[2] is not Action.FORCED])
+        self.want([each for each in wanted if each[2] is Action.FORCED], again=True)
         update_patterns(self.connection, self.run.brand, [rows[e.key].seq for e in written], self.run.store.ticks)
 
     def _gain_tags(self, planned: Sequence[Planned], seqs: Mapping[str, int]) -> None:
