@@ -8,9 +8,8 @@ from dm_memory.report.files import backup_report, export_report, import_report, 
 from dm_memory.report.forget import forget_report
 from dm_memory.report.knowledge import history_report, patterns_report
 from dm_memory.report.maintenance import migrate_report, verify_report
-from dm_memory.report.model import Report
+from dm_memory.report.model import Reader, Report
 from dm_memory.report.prepare import prepare_report
-from dm_memory.report.reader import Reader
 from dm_memory.report.search import search_report
 from dm_memory.report.status import status_report
 from dm_memory.report.storage import storage_report

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dm_memory.report.data import data_of
 from dm_memory.report.escape import code, inline
-from dm_memory.report.model import Report
+from dm_memory.report.model import Reader, Report, call
 from dm_memory.report.parts import bulleted, document, failure_text, finding_text, key_code
-from dm_memory.report.reader import Reader, call
 from dm_memory.report.words import capital, counted, duration, entries, listed, number, role_of, role_words
 from dm_memory.results import Drift, MigrateResult, VerifyResult
 

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dm_memory.report.data import data_of
 from dm_memory.report.escape import code, inline, quote
 from dm_memory.report.forget import proof_lines
-from dm_memory.report.model import Report
+from dm_memory.report.model import Reader, Report, call
 from dm_memory.report.parts import QUOTED_NOTE, bulleted, document, finding_text, guard_text, key_code
-from dm_memory.report.reader import Reader, call
 from dm_memory.report.words import capital, when
 from dm_memory.results import GuardHit, PrepareResult, Suggestion
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dm_memory.report.data import data_of
 from dm_memory.report.escape import code, inline, quote
 from dm_memory.report.knowledge import pattern_lines
-from dm_memory.report.model import Report
+from dm_memory.report.model import Reader, Report, call
 from dm_memory.report.parts import QUOTED_NOTE, TEXT_BYTES, bullets, document, finding_text, fitting, key_code
-from dm_memory.report.reader import Reader, call
 from dm_memory.report.words import capital, counted, entries, listed, sentence_end, short_id, when
 from dm_memory.search.results import EntityFacts, Explanation, FactLine, Hit, Mode, RevisionLine, SearchResult
 

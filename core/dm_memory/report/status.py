@@ -6,7 +6,7 @@ from dm_memory.cache.view import CachedPattern, CacheView
 from dm_memory.report.data import data_of
 from dm_memory.report.escape import code, inline, quote
 from dm_memory.report.knowledge import contradiction_lines, pattern_lines
-from dm_memory.report.model import Report
+from dm_memory.report.model import Reader, Report, all_failures
 from dm_memory.report.parts import (
     NO_SERVICE,
     QUOTED_NOTE,
@@ -27,7 +27,6 @@ from dm_memory.report.parts import (
     title,
     words_alone,
 )
-from dm_memory.report.reader import Reader, all_failures
 from dm_memory.report.words import (
     ago,
     counted,

@@ -11,9 +11,8 @@ from dm_memory.errors import ServiceError
 from dm_memory.findings import Severity
 from dm_memory.report.data import data_of
 from dm_memory.report.escape import code, inline
-from dm_memory.report.model import Report
+from dm_memory.report.model import Reader, Report, call
 from dm_memory.report.parts import bulleted, document, error_words, finding_text
-from dm_memory.report.reader import Reader, call
 from dm_memory.report.words import ago, counted, duration, number, sentence_end, size
 from dm_memory.services.turso.schema import Table
 

@@ -10,7 +10,7 @@ from dm_memory.findings import Finding
 from dm_memory.report.data import capacity_alert, data_of
 from dm_memory.report.escape import code, inline, quote
 from dm_memory.report.headline import attention, headline, place_of_finding
-from dm_memory.report.model import Report
+from dm_memory.report.model import Reader, Report, all_failures, call, enough_items
 from dm_memory.report.parts import (
     NO_SERVICE,
     QUOTED_NOTE,
@@ -32,7 +32,6 @@ from dm_memory.report.parts import (
     title,
     words_alone,
 )
-from dm_memory.report.reader import Reader, all_failures, call, enough_items
 from dm_memory.report.words import (
     amount,
     counted,
