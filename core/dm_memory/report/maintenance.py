@@ -1,4 +1,4 @@
-"""The reports of ``dm-memory verify`` and ``dm-memory migrate``."""
+"""The reports of ``dm-memory verify``, ``migrate`` and ``doctor``: what differs, what moved, what is wrong."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 
+from dm_memory.errors import ServiceError
 from dm_memory.extras import how_to_get_the_model
 from dm_memory.findings import Finding, Severity
 from dm_memory.report.data import capacity_alert, remaining
@@ -166,11 +167,12 @@ def error_words(error_class: str) -> str:
     return f"{words} ({error_class})" if words else inline(error_class, 40)
 
 
-def failure_text(failure: Failure) -> str:
+def failure_text(failure: Failure | ServiceError) -> str:
     """Return why something failed and what to do about it."""
     provider_code = f" [{code(failure.code, 40)}]" if failure.code and failure.code != failure.error_class else ""
+    message = failure.problem if isinstance(failure, ServiceError) else failure.message
     remedy = f" What to do: {sentence_end(inline(failure.remedy))}" if failure.remedy else ""
-    return f"{error_words(failure.error_class)}{provider_code}. {sentence_end(inline(failure.message))}{remedy}"
+    return f"{error_words(failure.error_class)}{provider_code}. {sentence_end(inline(message))}{remedy}"
 
 
 def attempts_text(failure: Failure) -> str:

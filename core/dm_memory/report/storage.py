@@ -7,13 +7,12 @@ from datetime import datetime
 
 from dm_memory.cache.plan import FULL_EVERY
 from dm_memory.cache.results import Mode, Status, StorageSyncResult
-from dm_memory.errors import ServiceError
 from dm_memory.findings import Severity
 from dm_memory.report.data import data_of
 from dm_memory.report.escape import code, inline
 from dm_memory.report.model import Reader, Report, call
-from dm_memory.report.parts import bulleted, document, error_words, finding_text
-from dm_memory.report.words import ago, counted, duration, number, sentence_end, size
+from dm_memory.report.parts import bulleted, document, failure_text, finding_text
+from dm_memory.report.words import ago, counted, duration, number, size
 from dm_memory.services.turso.schema import Table
 
 __all__ = ["STORAGE_SECTIONS", "storage_report"]
@@ -76,21 +75,14 @@ _FOREIGN = (
 
 def _health(result: StorageSyncResult) -> str:
     store, cache = result.store, result.cache
-    answered = (
-        f"answers{_FOREIGN if store.layout == 'do-memory' else ''}." if store.error is None else _failure(store.error)
-    )
+    foreign = _FOREIGN if store.layout == "do-memory" else ""
+    answered = failure_text(store.error) if store.error else f"answers{foreign}."
     set_aside = [finding for finding in result.findings if finding.code == "cache-quarantined"]
     damaged = any(finding.code == "cache-damaged" for finding in result.findings)
     absent = "damaged, and left where it is." if damaged else "not made yet."
     state = f"{inline(cache.engine, 20)}, {size(cache.file_bytes)}." if cache.engine else absent
     lines = [f"Durable store, {inline(store.engine, 80)}: {answered}", f"Cache: {state}"]
     return bulleted([*lines, *map(finding_text, set_aside)])
-
-
-def _failure(error: ServiceError) -> str:
-    short = f" [{code(error.code, 40)}]" if error.code else ""
-    remedy = sentence_end(inline(error.remedy))
-    return f"{error_words(error.error_class)}{short}. {sentence_end(inline(error.problem))} What to do: {remedy}"
 
 
 def _moved(result: StorageSyncResult) -> str:
