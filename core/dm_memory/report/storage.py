@@ -139,19 +139,12 @@ def _next_run(result: StorageSyncResult, interval: float | None, reader: Reader)
 
 
 def _lag(result: StorageSyncResult) -> str:
-    age = _age(result)
-    known = "The cache has never been filled." if age is None else f"The cache was up to date {ago(age)}."
-    if result.behind is None:
-        return known
-    return f"{counted(result.behind, 'change')} behind the durable store." if result.behind else "No lag."
-
-
-def _age(result: StorageSyncResult) -> float | None:
-    """Return the seconds since the cache was last up to date, or None if it never was."""
+    if result.behind is not None:
+        return f"{counted(result.behind, 'change')} behind the durable store." if result.behind else "No lag."
     if not result.cache.synced_at:
-        return None
+        return "The cache has never been filled."
     started = datetime.fromisoformat(result.started_at).timestamp()
-    return max(0.0, started - result.cache.synced_at / 1_000_000)
+    return f"The cache was up to date {ago(max(0.0, started - result.cache.synced_at / 1_000_000))}."
 
 
 def _tally(counts: Mapping[Table, int]) -> str:

@@ -182,7 +182,11 @@ class _Rendering:
 
     def _synced(self) -> list[str]:
         result = self._result
-        items = [item for item in result.items if _counts_as_synced(item)]
+        items = [
+            item
+            for item in result.items
+            if (item.stored or item.planned) and item.failure is None and item.action not in _SKIPPED_ACTIONS
+        ]
         hits = [hit for hit in result.guard_hits if not hit.refused]
         masked = [hit for hit in hits if not hit.removed]
         removed = [hit for hit in hits if hit.removed]
@@ -302,10 +306,6 @@ class _Rendering:
 
 
 # Sentences of the other sections -------------------------------------------------------------------------------------
-
-
-def _counts_as_synced(item: ItemOutcome) -> bool:
-    return (item.stored or item.planned) and item.failure is None and item.action not in _SKIPPED_ACTIONS
 
 
 def _synced_head(result: SyncResult) -> str:
