@@ -53,12 +53,12 @@ if TYPE_CHECKING:
     from dm_memory.search.waiting import BrandFiles
     from dm_memory.services.connect import VectorChoice
 
-__all__ = ["Memory", "ServiceFactory"]
+__all__ = ["Memory"]
 
 _log = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
 
-ServiceFactory = Callable[[str], Sequence[Service]]
+_ServiceFactory = Callable[[str], Sequence[Service]]
 """Makes the connected services of a brand, the vector database first."""
 
 
@@ -83,7 +83,7 @@ class Memory:
     def __init__(
         self,
         settings: Settings,
-        services: ServiceFactory | None = None,
+        services: _ServiceFactory | None = None,
         clock: Clock = utc_now,
         embedder: Embedder | None = None,
     ) -> None:

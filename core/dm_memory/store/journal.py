@@ -34,7 +34,7 @@ from dm_memory.errors import StoreError, system_reason
 from dm_memory.store.entries import to_json
 from dm_memory.store.files import is_file, make_private_folder, open_own, read_own, sync_folder, write_atomic
 
-__all__ = ["JOURNAL", "Journal", "Tail"]
+__all__ = ["JOURNAL", "Journal"]
 
 JOURNAL = "journal.jsonl"
 
@@ -51,7 +51,7 @@ Record = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Tail:
+class _Tail:
     """What stands in the journal from a place on.
 
     Attributes:
@@ -99,10 +99,10 @@ class Journal:
                 sync_folder(self.path.parent)
         return identity, end
 
-    def read(self, start: int = 0) -> Tail:
+    def read(self, start: int = 0) -> _Tail:
         """Return the records from a place on, without waiting for anybody; torn and damaged lines are left out."""
         if not os.path.lexists(self.path):
-            return Tail("", 0, ())
+            return _Tail("", 0, ())
         with self._errors(), os.fdopen(open_own(self.path), "rb") as file:
             identity = self._identity(file)
             file.seek(start)
@@ -110,7 +110,7 @@ class Journal:
         if len(data) > _MOST_BYTES:
             raise self._unusable(f"{self.path.name} is larger than {_MOST_BYTES:,} bytes", _MOVE_AWAY)
         records = [record for line in data.split(b"\n") if (record := _record(line)) is not None]
-        return Tail(identity, start + len(data), records)
+        return _Tail(identity, start + len(data), records)
 
     def size(self) -> int:
         """Return the file's size in bytes, 0 if there is none."""

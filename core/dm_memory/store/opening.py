@@ -39,7 +39,7 @@ from dm_memory.store.journal import Journal
 from dm_memory.text.hashing import content_hash
 from dm_memory.text.timestamps import Clock, from_iso, to_iso
 
-__all__ = ["REBUILT", "damage_of", "journal_records", "open_or_rebuild", "rebuild_next_time", "rewrite_journal"]
+__all__ = ["REBUILT", "damage_of", "journal_records", "open_or_rebuild", "rebuild_next_time"]
 
 REBUILT = "rebuilt"
 """The stored fact that connected services have yet to be asked for what only they still have."""
@@ -404,12 +404,12 @@ def _follow_journal(store: Store, journal: Journal, now: str) -> list[Finding]:
         return []
     with contextlib.suppress(DamagedStoreError):
         _replay(store, journal, now)
-    rewrite_journal(store, journal, now)
+    _rewrite_journal(store, journal, now)
     message = "The journal was gone, or shorter than it had been; it was written again from memory."
     return [Finding("journal-rewritten", Severity.WARNING, message, path="memory/journal.jsonl")]
 
 
-def rewrite_journal(store: Store, journal: Journal, now: str) -> None:
+def _rewrite_journal(store: Store, journal: Journal, now: str) -> None:
     """Write the journal from memory: what files can't give back. Others wait for that moment with their hand-ins."""
     with journal.exclusively():
         waiting = [record for record in journal.read().records if _is_waiting(store, record)]

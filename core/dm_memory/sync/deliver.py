@@ -42,7 +42,7 @@ _LOOKED_AT = 256
 _ELSEWHERE = frozenset({Action.LEARNED, Action.ADDED, Action.MISSING})
 """Why something is due that the service may have all the same."""
 
-Verdict = tuple[Delivery, ServiceError | None]
+_Verdict = tuple[Delivery, ServiceError | None]
 """A delivery, and why the service refused it (None: done)."""
 
 
@@ -361,12 +361,12 @@ class Delivering:
         page: Sequence[Delivery],
         loaded: Mapping[str, Payload],
         call: Callable[[Sequence[Payload]], Awaitable[list[Outcome]]],
-    ) -> tuple[list[Verdict], ServiceError | None]:
+    ) -> tuple[list[_Verdict], ServiceError | None]:
         """Return the service's word on each entry and, if it stopped answering before the last one, why.
 
         A batch that fails is halved until the bad entry stands alone.
         """
-        verdicts: list[Verdict] = []
+        verdicts: list[_Verdict] = []
         parts = [page]
         while parts:
             part = parts.pop(0)
@@ -407,7 +407,7 @@ class Delivering:
 
     # The outbox ------------------------------------------------------------------------------------------------------
 
-    def _commit(self, verdicts: Sequence[Verdict], loaded: Mapping[str, Payload]) -> None:
+    def _commit(self, verdicts: Sequence[_Verdict], loaded: Mapping[str, Payload]) -> None:
         """Record the verdicts on a batch in one transaction, then count them."""
         now = to_iso(self.clock())
         done = [due for due, error in verdicts if error is None]
@@ -468,7 +468,7 @@ def _configuration(error: DmMemoryError) -> ServiceError:
     return ServiceError(error.problem, error.remedy, error_class=ErrorClass.UNAVAILABLE, code="configuration")
 
 
-def _paired(page: Sequence[Delivery], outcomes: Sequence[Outcome], engine: str) -> list[Verdict]:
+def _paired(page: Sequence[Delivery], outcomes: Sequence[Outcome], engine: str) -> list[_Verdict]:
     if len(outcomes) != len(page):
         raise ServiceError(
             f"{engine} answered for {len(outcomes)} of {len(page)} entries: a malformed response.",

@@ -28,7 +28,7 @@ from dm_memory.sync.run import KINDS, Run
 from dm_memory.sync.storing import SourceItems
 from dm_memory.sync.writing import Writing
 
-__all__ = ["Chunk", "Reading", "dropped", "forget_files", "reread", "retire"]
+__all__ = ["Chunk", "Reading", "forget_files", "reread", "retire"]
 
 _CHUNK_ITEMS = 1024
 _CHUNK_FILES = 256
@@ -187,7 +187,7 @@ def forget_files(run: Run, paths: Iterable[str]) -> None:
             connection.execute("DELETE FROM source_files WHERE path = ?", (path,))
 
 
-def dropped(run: Run) -> set[int]:
+def _dropped(run: Run) -> set[int]:
     """Return the entries that a file dropped, in this run or in one that did not get as far as here."""
     return table.seqs_seen_in(run.store.connection, table.DROPPED)
 
@@ -201,12 +201,12 @@ def reread(run: Run) -> list[str]:
         "SELECT DISTINCT s.path FROM sightings s JOIN entries e ON e.seq = s.seq"
         " WHERE s.path <> '' AND s.seq IN (SELECT value FROM json_each(?)) AND e.origin <> s.path"
     )
-    return [path for (path,) in run.store.rows(sql, (table.in_json(dropped(run)),))]
+    return [path for (path,) in run.store.rows(sql, (table.in_json(_dropped(run)),))]
 
 
 def retire(run: Run) -> None:
     """Retire the entries that no file states any more, unless that concerns more than half of a source."""
-    waiting = dropped(run)
+    waiting = _dropped(run)
     if not waiting:
         return
     kinds: dict[str, list[Known]] = {}

@@ -32,7 +32,7 @@ from dm_memory.sync.plan import WRITTEN, Planned
 from dm_memory.text.timestamps import Clock, from_iso, to_iso
 from dm_memory.worker import Worker
 
-__all__ = ["KINDS", "TITLE_CHARS", "Delivered", "Environment", "Outcomes", "Run", "count_entries", "title_of"]
+__all__ = ["KINDS", "Delivered", "Environment", "Outcomes", "Run", "count_entries", "title_of"]
 
 Policy = Literal["mask", "keep"]
 
@@ -245,14 +245,14 @@ def _statuses(store: Store) -> dict[str, str]:
     return {str(campaign): str(status) for campaign, status in store.rows(sql)}
 
 
-TITLE_CHARS = 100
+_TITLE_CHARS = 100
 _MAX_FINDINGS = 500
 
 
 def title_of(content: str) -> str:
     """Return the first words of a text on one line, unescaped."""
-    line = " ".join(content[: 4 * TITLE_CHARS].split())
-    return line if len(line) <= TITLE_CHARS else line[: TITLE_CHARS - 1] + "…"
+    line = " ".join(content[: 4 * _TITLE_CHARS].split())
+    return line if len(line) <= _TITLE_CHARS else line[: _TITLE_CHARS - 1] + "…"
 
 
 class Outcomes:

@@ -372,7 +372,7 @@ class Storing:
             The journal's new end; see ``Run.append``.
         """
         records: list[Mapping[str, Any]] = [
-            record_of(entry.prepared, effective_origins(entry), self._run.now)
+            record_of(entry.prepared, _effective_origins(entry), self._run.now)
             for entry in planned
             if entry.action in _JOURNALED
             and entry.prepared.item.rolling
@@ -474,7 +474,7 @@ def _comes_before(item: Item, moment: str, origin: str) -> bool:
     return (item.source_updated_at, mine, origin) > (moment, others, item.origin)
 
 
-def effective_origins(entry: Planned) -> list[list[str]]:
+def _effective_origins(entry: Planned) -> list[list[str]]:
     """Return the tags that count, each with its origin, as the journal has them."""
     return [[tag.tag, tag.origin] for tag in entry.tags if not tag.removed]
 

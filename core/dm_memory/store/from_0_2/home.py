@@ -22,22 +22,16 @@ from uuid import UUID, uuid5
 from dm_memory.store.from_0_2.files import DURABLE, GRAPH, REGISTRY, OldFile, Row, is_file, nothing, opened
 
 __all__ = [
-    "OldCheckpoint",
-    "OldDelivery",
-    "OldEntity",
     "OldEntry",
     "OldFact",
     "OldHome",
-    "OldRun",
     "OldService",
-    "OldTag",
-    "OldVector",
     "read_home_0_2",
 ]
 
 
 @dataclass(frozen=True, slots=True)
-class OldTag:
+class _OldTag:
     """A tag.
 
     Attributes:
@@ -50,7 +44,7 @@ class OldTag:
 
 
 @dataclass(frozen=True, slots=True)
-class OldVector:
+class _OldVector:
     """The vector of one chunk: 32-bit floats, little-endian. ``model`` is its name, ``@``, 12 digits of its weights."""
 
     model: str
@@ -84,7 +78,7 @@ class OldEntry:
     content_type: str
     kind: str
     source: str
-    tags: tuple[OldTag, ...]
+    tags: tuple[_OldTag, ...]
     details: Mapping[str, Any]
     recorded_at: str
     created_at: str
@@ -98,13 +92,13 @@ class OldEntry:
     prepared_hash: str = ""
     previous: str = ""
     duplicate_of: str = ""
-    vectors: tuple[OldVector, ...] = ()
+    vectors: tuple[_OldVector, ...] = ()
     number: int = 0
     changed_at: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class OldEntity:
+class _OldEntity:
     """A node of the graph."""
 
     id: str
@@ -140,7 +134,7 @@ class OldFact:
 
 
 @dataclass(frozen=True, slots=True)
-class OldDelivery:
+class _OldDelivery:
     """What a service confirmed last of an entry.
 
     Attributes:
@@ -170,11 +164,11 @@ class OldService:
     fingerprint: str
     rebuilding: str
     seen: tuple[int, str] | None
-    deliveries: tuple[OldDelivery, ...]
+    deliveries: tuple[_OldDelivery, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class OldRun:
+class _OldRun:
     """A run of 0.2's. ``counts`` is JSON; ``status`` ``running`` means that it was killed."""
 
     number: int
@@ -187,7 +181,7 @@ class OldRun:
 
 
 @dataclass(frozen=True, slots=True)
-class OldCheckpoint:
+class _OldCheckpoint:
     """The last sync after which nothing was missing."""
 
     at: str
@@ -214,14 +208,14 @@ class OldHome:
     """
 
     entries: tuple[OldEntry, ...]
-    entities: tuple[OldEntity, ...]
+    entities: tuple[_OldEntity, ...]
     facts: tuple[OldFact, ...]
     services: tuple[OldService, ...]
     fingerprints: Mapping[str, str]
-    checkpoint: OldCheckpoint | None
+    checkpoint: _OldCheckpoint | None
     foreign_index: tuple[str, ...]
     damaged: tuple[str, ...]
-    runs: tuple[OldRun, ...]
+    runs: tuple[_OldRun, ...]
     clock: int
     graph_texts: Mapping[str, str]
 
@@ -308,7 +302,7 @@ class _Reading:
         items = self.registry.rows("items", _ITEMS)
         keys = {row["rowid"]: row["key"] for row in items if _are_texts(row, ("key",))}
         entities = {row["rowid"]: entity for row in self.graph.rows("entities", _ENTITIES) for entity in _entity(row)}
-        runs = tuple(OldRun(*row) for row in self.registry.table("runs", _RUNS))
+        runs = tuple(_OldRun(*row) for row in self.registry.table("runs", _RUNS))
         stated = {row["rowid"]: row for row in _sound(self.graph, self.graph.rows("entries", _GRAPH_ENTRIES))}
         facts = tuple(self._facts(entities, stated))
         moved = {fact.entry for fact in facts if fact.ended_at or fact.stated_at != fact.valid_at}
@@ -350,7 +344,7 @@ class _Reading:
             found.append(replace(entry, previous=previous, vectors=own) if own or previous else entry)
         return tuple(found)
 
-    def _facts(self, entities: Mapping[int, OldEntity], stated: Mapping[int, Row]) -> Iterator[OldFact]:
+    def _facts(self, entities: Mapping[int, _OldEntity], stated: Mapping[int, Row]) -> Iterator[OldFact]:
         names = ("id", "relation", "stated_at", "valid_at", "ended_at", "invalid_at")
         for row in self.graph.rows("facts", _FACTS):
             entry, subject, thing = stated.get(row["entry"]), entities.get(row["subject"]), entities.get(row["object"])
@@ -365,14 +359,14 @@ class _Reading:
                 )
 
     def _services(self, meta: Mapping[str, str], keys: Mapping[int, str]) -> Iterator[OldService]:
-        deliveries: dict[str, list[OldDelivery]] = {}
+        deliveries: dict[str, list[_OldDelivery]] = {}
         for name in meta:
             prefix, _, service = name.partition(":")
             if prefix == "generation" and "@" in service:
                 deliveries[service] = []
         for service, seq, *confirmed in self.registry.table("deliveries", _DELIVERIES):
             if seq in keys:
-                deliveries.setdefault(service, []).append(OldDelivery(keys[seq], *confirmed))
+                deliveries.setdefault(service, []).append(_OldDelivery(keys[seq], *confirmed))
         for service, known in sorted(deliveries.items()):
             fingerprint = meta.get(f"generation:{service}", "")
             rebuilding = meta.get(f"rebuilding:{service}", "")
@@ -465,7 +459,7 @@ def _entry(row: Row, origins: Mapping[str, str] | None = None, **more: Any) -> O
     origins = origins or {}
     return OldEntry(
         **{name: row[name] for name in names},
-        tags=tuple(OldTag(name, origins.get(name, "")) for name in tags),
+        tags=tuple(_OldTag(name, origins.get(name, "")) for name in tags),
         details=dict(row["facts"]),
         related=tuple(related),
         version=int(row["version"]),
@@ -473,9 +467,9 @@ def _entry(row: Row, origins: Mapping[str, str] | None = None, **more: Any) -> O
     )
 
 
-def _entity(row: Row) -> Iterator[OldEntity]:
+def _entity(row: Row) -> Iterator[_OldEntity]:
     if _are_texts(row, ("id", "type", "name")):
-        yield OldEntity(row["id"], row["type"], row["name"])
+        yield _OldEntity(row["id"], row["type"], row["name"])
 
 
 def _are_texts(row: Row, names: Iterable[str]) -> bool:
@@ -497,7 +491,7 @@ def _content_hash(text: str) -> str:
     return sha256(" ".join(text.split()).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _vectors(rows: Sequence[Row]) -> dict[str, tuple[OldVector, ...]]:
+def _vectors(rows: Sequence[Row]) -> dict[str, tuple[_OldVector, ...]]:
     """Return vectors by the hash of the text that they were made from; those of a model with a gap are left out."""
     found: dict[tuple[str, str], dict[int, bytes]] = {}
     for row in rows:
@@ -505,10 +499,10 @@ def _vectors(rows: Sequence[Row]) -> dict[str, tuple[OldVector, ...]]:
         is_whole = isinstance(data, bytes) and len(data) == 4 * row["dimension"] > 0 and isinstance(chunk, int)
         if is_whole and row["item_type"] == "episode" and _are_texts(row, ("content_hash", "model")):
             found.setdefault((row["content_hash"], row["model"]), {})[chunk] = data
-    vectors: dict[str, tuple[OldVector, ...]] = {}
+    vectors: dict[str, tuple[_OldVector, ...]] = {}
     for (content_hash, model), chunks in sorted(found.items()):
         if sorted(chunks) == list(range(len(chunks))):
-            made = tuple(OldVector(model, chunk, chunks[chunk]) for chunk in sorted(chunks))
+            made = tuple(_OldVector(model, chunk, chunks[chunk]) for chunk in sorted(chunks))
             vectors[content_hash] = vectors.get(content_hash, ()) + made
     return vectors
 
@@ -521,10 +515,10 @@ def _place(text: str) -> tuple[int, str] | None:
         return None
 
 
-def _checkpoint(text: str, export: Path) -> OldCheckpoint | None:
+def _checkpoint(text: str, export: Path) -> _OldCheckpoint | None:
     """Return the registry's checkpoint, or the one in the file that was exported for people."""
     try:
         known = json.loads(text) if text or not is_file(export) else json.loads(export.read_bytes())["checkpoint"]
-        return OldCheckpoint(known["at"], known["run_id"], int(known["items"]), dict(known["by_content_type"]))
+        return _OldCheckpoint(known["at"], known["run_id"], int(known["items"]), dict(known["by_content_type"]))
     except _NOT_AS_WRITTEN:
         return None

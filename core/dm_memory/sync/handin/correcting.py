@@ -24,10 +24,10 @@ from dm_memory.sync.run import Run
 from dm_memory.sync.storing import SourceItems, Storing, record_of
 from dm_memory.text.hashing import content_hash, script_hash
 
-__all__ = ["Correction", "correct", "correction_record", "take_unread_corrections", "to_correct"]
+__all__ = ["correct", "correction_record", "take_unread_corrections", "to_correct"]
 
 
-class Correction:
+class _Correction:
     """An entry that is to say something else, with its duplicates.
 
     Args:
@@ -64,7 +64,7 @@ class Correction:
         ]
 
 
-def to_correct(run: Run, name: str) -> Correction:
+def to_correct(run: Run, name: str) -> _Correction:
     """Return the entry that is meant: by key or id, whole or short. Raises ``InputError``."""
     connection = run.store.connection
     key = full_key(connection, name)
@@ -75,10 +75,10 @@ def to_correct(run: Run, name: str) -> Correction:
         )
     seqs = [found[0][0], *(row.seq for row in table.duplicates_of(connection, [found[0][0]]))]
     rows = {row.seq: row for row in map(EntryRow._make, run.store.rows(table.SELECT_ROWS, (table.in_json(seqs),)))}
-    return Correction([rows[seq] for seq in seqs])
+    return _Correction([rows[seq] for seq in seqs])
 
 
-def correct(run: Run, storing: Storing, correction: Correction, items: Sequence[Item]) -> None:
+def correct(run: Run, storing: Storing, correction: _Correction, items: Sequence[Item]) -> None:
     """Give an entry its new text."""
     with run.store.transaction():
         note_correction(run.store)
@@ -92,7 +92,7 @@ def correct(run: Run, storing: Storing, correction: Correction, items: Sequence[
         (run.memory_dir / "stored" / f"{old}.json").unlink(missing_ok=True)
 
 
-def correction_record(run: Run, correction: Correction, item: Item, tags: Sequence[Sequence[str]]) -> dict[str, Any]:
+def correction_record(run: Run, correction: _Correction, item: Item, tags: Sequence[Sequence[str]]) -> dict[str, Any]:
     """Return what the journal says of a correction."""
     prepared = run.preparer.prepare(item)
     return {**record_of(prepared, tags, run.now), "replaces": correction.entry.content_hash}

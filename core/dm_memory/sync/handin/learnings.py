@@ -38,7 +38,6 @@ __all__ = [
     "clean_text",
     "forgotten_finding",
     "hand_in",
-    "item_of_record",
     "keep_unassigned",
     "learnings_as_items",
     "mark_read",
@@ -157,7 +156,7 @@ def unread(store: Store, journal: Journal) -> tuple[list[Item], list[Record], st
     entries = [record for record in tail.records if record.get("op") == "entry"]
     records = {str(record.get("key", "")): record for record in entries}
     known = known_by_key(store.connection, records)
-    items = [item for key, record in records.items() if key and key not in known if (item := item_of_record(record))]
+    items = [item for key, record in records.items() if key and key not in known if (item := _item_of_record(record))]
     corrections = [record for record in entries if record.get("replaces")] if goes_on else []
     return items, corrections, f"{tail.identity}:{tail.end}"
 
@@ -168,7 +167,7 @@ def mark_read(store: Store, place: str) -> None:
         store.set_meta("journal_read", place)
 
 
-def item_of_record(record: Mapping[str, Any]) -> Item | None:
+def _item_of_record(record: Mapping[str, Any]) -> Item | None:
     """Return an entry of the journal as an item; None if it is no entry that this program understands."""
     get = record.get
     try:

@@ -39,7 +39,7 @@ from dm_memory.text.tags import checked_tags
 from dm_memory.text.timestamps import Clock, from_iso, to_iso
 from dm_memory.worker import Worker, worker_thread
 
-__all__ = ["prepare_payload", "suggestions"]
+__all__ = ["prepare_payload"]
 
 _MAX_RELATED = 50
 
@@ -132,7 +132,7 @@ def _prepared(preparer: Preparer, request: PrepareRequest, now: str) -> tuple[Pr
     )
     prepared = preparer.prepare(item)
     name = script_hash(prepared.content)
-    suggested = suggestions(preparer, prepared, request)
+    suggested = _suggestions(preparer, prepared, request)
     types = [ContentType(each.value) for each in suggested if each.what == "content type"]
     key = f"{Kind.PREPARED}/{prepared.content_hash}"
     named = replace(item, key=key, prepared_hash=name, content_type=types[0] if types else item.content_type)
@@ -256,7 +256,7 @@ def _result(brand: str, prepared: Prepared, status: str, hits: Sequence[GuardHit
 _COMPETITOR = "competitor:"
 
 
-def suggestions(preparer: Preparer, prepared: Prepared, request: PrepareRequest) -> tuple[Suggestion, ...]:
+def _suggestions(preparer: Preparer, prepared: Prepared, request: PrepareRequest) -> tuple[Suggestion, ...]:
     """Return the type first, then the tags: of each only if the caller gave none. None for what is refused."""
     if prepared.refused or request.replaces:
         return ()
