@@ -99,8 +99,9 @@ class Memory:
 
         It shares models, services and what search keeps with this one, which closes them.
         """
-        view = copy.copy(self)
-        view.home = Home(self.home.root, unicodedata.normalize("NFC", brand))
+        view, slug = copy.copy(self), unicodedata.normalize("NFC", brand)
+        # What is locked to another brand has none of this name; no folder is named like that.
+        view.home = Home(self.home.root, slug if self.home.only in {"", slug} else f"{slug}/")
         return view
 
     def brands(self) -> tuple[str, ...]:
