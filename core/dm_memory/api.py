@@ -37,8 +37,8 @@ from dm_memory.results import (
 )
 from dm_memory.services.protocol import Service
 from dm_memory.settings import Settings
+from dm_memory.sync.handin.learnings import keep_unassigned
 from dm_memory.sync.handin.prepare import prepare_payload
-from dm_memory.sync.handin.unassigned import keep_unassigned
 from dm_memory.sync.pipeline import sync_brand
 from dm_memory.sync.run import Environment
 from dm_memory.text.timestamps import Clock, from_iso, to_iso, utc_now

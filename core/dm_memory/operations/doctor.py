@@ -27,7 +27,7 @@ from dm_memory.services.connect import Connection, connections, without_effect
 from dm_memory.services.protocol import Service
 from dm_memory.settings import Settings
 from dm_memory.store.database import FILE_NAME, read_store
-from dm_memory.store.from_0_2.home import is_home_0_2
+from dm_memory.store.from_0_2.files import is_home_0_2
 
 __all__ = ["Check", "examine"]
 

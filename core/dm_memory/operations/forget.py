@@ -41,9 +41,8 @@ from dm_memory.store.naming import full_id, full_key
 from dm_memory.store.traces import Traces
 from dm_memory.sync.finish import failure_of
 from dm_memory.sync.forgotten import agree_on_key, keep_forgotten, purge, settle
-from dm_memory.sync.outcomes import title_of
 from dm_memory.sync.pipeline import model_in_use
-from dm_memory.sync.run import Environment, Run
+from dm_memory.sync.run import Environment, Run, title_of
 from dm_memory.text.hashing import content_hash
 from dm_memory.text.tags import normalise_tag
 from dm_memory.text.timestamps import day_of

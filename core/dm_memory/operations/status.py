@@ -23,8 +23,7 @@ from dm_memory.store.journal import JOURNAL, Journal
 from dm_memory.store.locks import is_locked, lock_holder
 from dm_memory.sync.exports import CHECKPOINT
 from dm_memory.sync.finish import LAST_COMPLETE, capacity_on_record, store_result
-from dm_memory.sync.outcomes import title_of
-from dm_memory.sync.run import Environment
+from dm_memory.sync.run import Environment, title_of
 from dm_memory.text.timestamps import from_iso
 from dm_memory.worker import worker_thread
 

@@ -26,10 +26,10 @@ from dm_memory.store.database import Store
 from dm_memory.store.entries import SELECT_ENTRIES, EntryRow, effective, payload_of_row, version_of
 from dm_memory.store.facts import Stated, store_facts
 from dm_memory.store.from_0_2.takeover import remove_leftovers_of_0_2
+from dm_memory.store.indexes import put_words, remove_words
 from dm_memory.store.opening import damage_of
-from dm_memory.store.words import put_words, remove_words
+from dm_memory.sync.feed import Importing
 from dm_memory.sync.finish import failure_of
-from dm_memory.sync.imported import Importing
 from dm_memory.sync.pipeline import model_in_use
 from dm_memory.sync.run import Environment, Run
 from dm_memory.sync.storing import Storing

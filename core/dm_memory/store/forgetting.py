@@ -27,9 +27,9 @@ from dm_memory.store import outbox
 from dm_memory.store.database import Store, read_store, store_errors
 from dm_memory.store.entries import KEPT_REVISIONS, SELECT_ROWS, EntryRow, effective, in_json, payload_of_row, tags_of
 from dm_memory.store.facts import Stated, remove_facts, store_facts
+from dm_memory.store.indexes import remove_words
 from dm_memory.store.journal import Journal, Record
 from dm_memory.store.patterns import update_patterns
-from dm_memory.store.words import remove_words
 from dm_memory.text.hashing import content_hash, content_mac
 
 __all__ = [

@@ -22,9 +22,8 @@ from dm_memory.store.database import Store
 from dm_memory.store.entries import SELECT_ENTRIES, EntryRow, Known, Tag, to_json
 from dm_memory.store.facts import Stated, import_facts, store_facts
 from dm_memory.store.forgetting import CORRECTED, note_correction
+from dm_memory.store.indexes import Embedded, put_vectors, put_words, remove_words
 from dm_memory.store.patterns import update_patterns
-from dm_memory.store.vectors import Embedded, put_vectors
-from dm_memory.store.words import put_words, remove_words
 from dm_memory.text.hashing import content_hash, metadata_hash
 from dm_memory.text.timestamps import day_of
 from dm_memory.text.words import analyse, language_of

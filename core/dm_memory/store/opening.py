@@ -33,7 +33,7 @@ from dm_memory.store.forgetting import (
     replay_decisions,
     texts_with_macs,
 )
-from dm_memory.store.from_0_2.home import is_home_0_2
+from dm_memory.store.from_0_2.files import is_home_0_2
 from dm_memory.store.importing import Imported, import_entries, imported_of_record, record_of_entry
 from dm_memory.store.journal import Journal
 from dm_memory.text.hashing import content_hash

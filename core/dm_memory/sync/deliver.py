@@ -25,10 +25,9 @@ from dm_memory.services.protocol import Capacity, Outcome, Service, StoredRecord
 from dm_memory.store import outbox
 from dm_memory.store.database import Store
 from dm_memory.store.entries import payloads, version_of
+from dm_memory.store.indexes import vectors_of
 from dm_memory.store.outbox import Delivery
-from dm_memory.store.vectors import vectors_of
-from dm_memory.sync.outcomes import Outcomes
-from dm_memory.sync.run import Delivered
+from dm_memory.sync.run import Delivered, Outcomes
 from dm_memory.text.timestamps import Clock, from_iso, to_iso
 from dm_memory.worker import Worker
 

@@ -23,12 +23,11 @@ from dm_memory.results import Action
 from dm_memory.store import entries as table
 from dm_memory.store.entries import EntryRow, Known, effective
 from dm_memory.store.forgetting import Forgotten, corrected_texts
-from dm_memory.store.vectors import Embedded, put_vectors, without_vectors
+from dm_memory.store.indexes import Embedded, put_vectors, without_vectors
 from dm_memory.sync.identity import identified
-from dm_memory.sync.outcomes import title_of
 from dm_memory.sync.payloads import Prepared
 from dm_memory.sync.plan import WRITTEN, Planned, Surroundings, Wishes, merged_tags, plan
-from dm_memory.sync.run import KINDS, Run
+from dm_memory.sync.run import KINDS, Run, title_of
 from dm_memory.sync.writing import Writing
 from dm_memory.text.tags import normalise_tags
 

@@ -22,9 +22,8 @@ from dm_memory.store import outbox
 from dm_memory.store.entries import EntryRow, Known, effective, payload_of_row, to_json, version_of
 from dm_memory.store.facts import Stated, remove_facts, store_facts
 from dm_memory.store.importing import statement_hash
+from dm_memory.store.indexes import Embedded, put_words, remove_words
 from dm_memory.store.patterns import update_patterns
-from dm_memory.store.vectors import Embedded
-from dm_memory.store.words import put_words, remove_words
 from dm_memory.sync.plan import WRITTEN, Planned, merged_tags
 from dm_memory.sync.run import Run
 from dm_memory.text.hashing import metadata_hash

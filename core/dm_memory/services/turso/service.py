@@ -35,7 +35,7 @@ from dm_memory.services.turso.store import DurableStore, integer
 from dm_memory.services.turso.wire import faults_of
 from dm_memory.services.turso.writing import SharedStore
 from dm_memory.settings import Settings
-from dm_memory.store.vectors import vector_id
+from dm_memory.store.indexes import vector_id
 from dm_memory.text.hashing import content_mac
 
 __all__ = ["Digest", "Revision", "Tombstone", "TursoService", "open_durable", "turso_service"]

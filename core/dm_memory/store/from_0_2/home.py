@@ -19,11 +19,9 @@ from typing import Any, TypeVar
 from unicodedata import normalize
 from uuid import UUID, uuid5
 
-from dm_memory.store.from_0_2.files import OldFile, Row, is_file, nothing, opened
-from dm_memory.store.schema import APPLICATION_ID
+from dm_memory.store.from_0_2.files import DURABLE, GRAPH, REGISTRY, OldFile, Row, is_file, nothing, opened
 
 __all__ = [
-    "UNFINISHED",
     "OldCheckpoint",
     "OldDelivery",
     "OldEntity",
@@ -34,17 +32,8 @@ __all__ = [
     "OldService",
     "OldTag",
     "OldVector",
-    "is_home_0_2",
-    "is_registry_of_newer_version",
     "read_home_0_2",
 ]
-
-UNFINISHED = "memory.db.new"
-"""The store that a takeover builds; complete as soon as ``registry.db`` says that a newer version was here."""
-
-_REGISTRY = "registry.db"
-_DURABLE = "memory.db"
-_GRAPH = "graph.db"
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,62 +226,6 @@ class OldHome:
     graph_texts: Mapping[str, str]
 
 
-# Whose files are there -----------------------------------------------------------------------------------------------
-
-_HEADER_BYTES = 100
-_SQLITE = b"SQLite format 3\0"
-
-
-@dataclass(frozen=True, slots=True)
-class _Header:
-    """What the first bytes of a regular file say (SQLite's documentation, "Database File Format", section 1.3)."""
-
-    application: int = 0
-    version: int = 0
-    pages: int = 0
-
-    @classmethod
-    def of(cls, path: Path) -> _Header | None:
-        """Return the header; an empty one for a file that is no database or can't be read; None without a file."""
-        if not is_file(path):
-            return None
-        try:
-            with path.open("rb") as file:
-                data = file.read(_HEADER_BYTES)
-        except OSError:
-            return cls()  # whoever opens it finds out why
-        if len(data) < _HEADER_BYTES or not data.startswith(_SQLITE):
-            return cls()
-        return cls(*(int.from_bytes(data[start : start + 4], "big") for start in (68, 60, 28)))
-
-
-def is_home_0_2(memory_dir: Path) -> bool:
-    """Return whether 0.2's files wait to be taken over, or a takeover to be finished. Reads a few headers.
-
-    memory.db is opened only if other files of 0.2 stand beside it: in a home of ours that would drop SQLite's locks on
-    it in the whole process (see ``database``).
-    """
-    registry = _Header.of(memory_dir / _REGISTRY)
-    if registry is not None and registry.version >= _NEWER:
-        return is_file(memory_dir / UNFINISHED)
-    graph = _Header.of(memory_dir / _GRAPH)
-    if registry is None and graph is None and not (memory_dir / "vector").is_dir():
-        return False
-    durable = _Header.of(memory_dir / _DURABLE)
-    if durable is not None and durable.application == APPLICATION_ID:
-        return False
-    is_old = durable is not None and durable.version == 0 and durable.pages > 1  # ours has one before it has tables
-    return registry is not None or graph is not None or is_old
-
-
-def is_registry_of_newer_version(memory_dir: Path) -> bool:
-    """Return whether ``registry.db`` makes 0.2 stop, as it stands there since a takeover had built its store."""
-    registry = _Header.of(memory_dir / _REGISTRY)
-    return registry is not None and registry.version >= _NEWER
-
-
-_NEWER = 2
-
 # Everything in them --------------------------------------------------------------------------------------------------
 
 
@@ -305,16 +238,16 @@ def read_home_0_2(memory_dir: Path) -> OldHome | None:
         OSError: A file is there and can't be read; nothing may be concluded from that.
     """
     with ExitStack() as stack:
-        registry = stack.enter_context(opened(memory_dir / _REGISTRY))
-        durable = stack.enter_context(opened(memory_dir / _DURABLE))
-        graph = stack.enter_context(opened(memory_dir / _GRAPH))
+        registry = stack.enter_context(opened(memory_dir / REGISTRY))
+        durable = stack.enter_context(opened(memory_dir / DURABLE))
+        graph = stack.enter_context(opened(memory_dir / GRAPH))
         if registry is not None and not registry.has_format(1):
             registry = None
         if graph is not None and not graph.has_format(1):
             graph = None
         if durable is not None and not _is_durable_store(durable, beside_others=bool(registry or graph)):
             durable = None
-        found = {_REGISTRY: registry, _DURABLE: durable, _GRAPH: graph}
+        found = {REGISTRY: registry, DURABLE: durable, GRAPH: graph}
         if not any(database and database.tables for database in found.values()):
             return None  # nothing there says that it is 0.2's
         home = _Reading(
