@@ -7,6 +7,7 @@ import signal
 from importlib.metadata import PackageNotFoundError, version
 
 import pytest
+from hypothesis import settings
 
 _PROGRAMS = {
     "sqld": "DM_MEMORY_SQLD",
@@ -25,6 +26,10 @@ _PACKAGES = {
     "docs": ("rust-just", "zensical"),
 }
 
+
+# How long an example takes depends on the machine, and on what else it does.
+settings.register_profile("dm-memory", deadline=None)
+settings.load_profile("dm-memory")
 
 # Several folders share the contract of layers, which pytest takes for no test file.
 pytest.register_assert_rewrite("tests.services.contract")

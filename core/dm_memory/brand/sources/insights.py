@@ -89,13 +89,9 @@ def lists_of(value: object) -> list[object] | None:
             found += entry
         elif isinstance(entry, dict):
             dated = read_date(name) is not None and not any(read in fields_of(entry) for read in _DATES)
-            inner = lists_of(entry) if not _is_insight(entry) else None
+            inner = lists_of(entry) if not any(name in fields_of(entry) for name in _TEXTS) else None
             found += inner if inner is not None else [{**entry, "date": name} if dated else entry]
     return found
-
-
-def _is_insight(entry: dict[str, object]) -> bool:
-    return any(name in fields_of(entry) for name in _TEXTS)
 
 
 def _add_insight(collector: Collector, entry: dict[str, object], position: int, order: str) -> None:
