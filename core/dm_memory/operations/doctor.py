@@ -9,7 +9,6 @@ import sqlite3
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
 
 from dm_memory.brand.context import load_context
 from dm_memory.brand.files import BrandFileError, Limits, read_brand_file
@@ -45,7 +44,12 @@ async def examine(
     settings: Settings, home: Home, embedder: Embedder | None, services_of: Callable[[str], Sequence[Service]]
 ) -> list[Check]:
     """Return one check per thing that can be wrong, in the order in which they build on each other."""
-    checks = [_python(), _sqlite(), *await asyncio.to_thread(_home, home)]
+    version = f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
+    checks = [
+        Check("Python", "ok", f"Python {version} on {sys.platform}."),
+        _sqlite(),
+        *await asyncio.to_thread(_home, home),
+    ]
     try:
         brands = home.brands()
     except DmMemoryError:
@@ -60,11 +64,6 @@ async def examine(
 
 
 # The computer and the home -------------------------------------------------------------------------------------------
-
-
-def _python() -> Check:
-    version = f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
-    return Check("Python", "ok", f"Python {version} on {sys.platform}.")
 
 
 def _sqlite() -> Check:
@@ -163,16 +162,17 @@ def _brand(settings: Settings, home: Home, brand: str) -> list[Check]:
     except DmMemoryError as error:
         return [Check(f"{brand}: files", "fail", error.problem, error.remedy)]
     checks = [
-        Check(f"{brand}: {finding.path or 'files'}", _state(finding), finding.message, finding.remedy)
+        Check(
+            f"{brand}: {finding.path or 'files'}",
+            ("fail" if finding.severity is Severity.ERROR else "warn"),
+            finding.message,
+            finding.remedy,
+        )
         for finding in findings
         if finding.severity is not Severity.INFO
     ]
     checks = checks or [Check(f"{brand}: files", "ok", "All files can be read.")]
     return [*checks, _folder(brand, memory), _memory(brand, memory)]
-
-
-def _state(finding: Finding) -> Literal["warn", "fail"]:
-    return "fail" if finding.severity is Severity.ERROR else "warn"
 
 
 def _findings(settings: Settings, home: Home, brand: str) -> list[Finding]:

@@ -419,17 +419,14 @@ async def _restore(
         restored, unknown = await run.worker.run(_lift, run, request.restore)
         for service in env.services:
             if restored and service.capabilities.shared:
-                await _settled(run, service)
+                # It stays owed, and the next sync gives it; a bug must not undo the rest.
+                with contextlib.suppress(Exception):
+                    await settle(run, service)
         findings = tuple(run.outcomes.findings)
     status = "restored" if restored else "nothing"
     return ForgetResult(
         brand, status, unknown=unknown, restored=restored, reach=_reach(env.services), findings=findings
     )
-
-
-async def _settled(run: Run, service: Service) -> None:
-    with contextlib.suppress(Exception):  # it stays owed, and the next sync gives it; a bug must not undo the rest
-        await settle(run, service)
 
 
 def _lift(run: Run, names: Sequence[str]) -> tuple[int, tuple[str, ...]]:

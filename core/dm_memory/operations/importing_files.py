@@ -18,7 +18,7 @@ from typing import Any
 import orjson
 
 from dm_memory.errors import InputError
-from dm_memory.items import ContentType, Item, Kind, Payload
+from dm_memory.items import ContentType, Item, Kind
 from dm_memory.operations.exporting import FORMAT, MARK
 from dm_memory.operations.maintenance import maintenance
 from dm_memory.requests import Progress
@@ -245,19 +245,16 @@ def _entry(run: Run, record: Mapping[str, Any], counting: _Counting) -> Imported
     if prepared.refused:
         counting.refuse(f"{key}: {prepared.refused}")
         return None
-    guarded = _guarded(payload, prepared.content)
+    content = prepared.content
+    guarded = (
+        payload if content == payload.content else replace(payload, content=content, content_hash=content_hash(content))
+    )
     return replace(
         each,
         payload=replace(guarded, updated_from=str(record.get("updated_from", ""))),
         revisions=revisions,
         source_updated_at=str(record.get("source_updated_at", "")),
         origin="",  # the file is on another computer: that it is not here does not retire the entry
-    )
-
-
-def _guarded(payload: Payload, content: str) -> Payload:
-    return (
-        payload if content == payload.content else replace(payload, content=content, content_hash=content_hash(content))
     )
 
 

@@ -121,7 +121,8 @@ class _View:
         last_status = last[0][1] if last else ""
         if last_status == "running" and not self.active:
             last_status = "interrupted"
-        age = self._age(complete)
+        moment: datetime | None = from_iso(complete)
+        age = None if moment is None else max(0.0, (self.env.clock() - moment).total_seconds())
         result = StatusResult(
             brand=self.brand,
             brand_name=self.context.name,
@@ -194,10 +195,6 @@ class _View:
             (orjson.dumps(sorted(keys)).decode(),),
         )
         return len(keys) - known
-
-    def _age(self, complete: str) -> float | None:
-        moment: datetime | None = from_iso(complete)
-        return None if moment is None else max(0.0, (self.env.clock() - moment).total_seconds())
 
     def _status(  # everything the word depends on
         self,

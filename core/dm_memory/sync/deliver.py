@@ -267,7 +267,14 @@ class Delivering:
             texts += await self._update_metadata(metadata, loaded)
         heaviest = self.service.capabilities.batch_bytes or math.inf
         for batch in in_batches(texts, lambda due: _bytes(loaded[due.id].content), math.inf, heaviest):
-            await self._store(batch, loaded)
+            fitting = self._fitting(batch, loaded)
+            if fitting:
+                verdicts, failure = await self._verdicts(batch[:fitting], loaded, self.service.upsert)
+                await self.worker.run(self._commit, verdicts, loaded)
+                if failure:
+                    raise failure
+            if fitting < len(batch):
+                raise self._full(len(batch) - fitting)
 
     def _payloads(self, ids: Sequence[str]) -> dict[str, Payload]:
         with self.store.snapshot() as connection:
@@ -303,16 +310,6 @@ class Delivering:
             )
             for id_, record in records.items()
         }
-
-    async def _store(self, batch: Sequence[Delivery], loaded: Mapping[str, Payload]) -> None:
-        fitting = self._fitting(batch, loaded)
-        if fitting:
-            verdicts, failure = await self._verdicts(batch[:fitting], loaded, self.service.upsert)
-            await self.worker.run(self._commit, verdicts, loaded)
-            if failure:
-                raise failure
-        if fitting < len(batch):
-            raise self._full(len(batch) - fitting)
 
     def _fitting(self, batch: Sequence[Delivery], loaded: Mapping[str, Payload]) -> int:
         """Return how many of a batch fit, from its beginning, and count them as stored.
@@ -419,7 +416,15 @@ class Delivering:
             outbox.fail(
                 connection,
                 self.service.name,
-                [(due.id, failure.attempts, failure.next_attempt_at, _packed(failure)) for due, _, failure in failed],
+                [
+                    (
+                        due.id,
+                        failure.attempts,
+                        failure.next_attempt_at,
+                        orjson.dumps([failure.error_class, failure.message, failure.remedy, failure.code]).decode(),
+                    )
+                    for due, _, failure in failed
+                ],
                 self.options.run,
             )
         self.result.stored += sum(bool(due.wanted) for due in done)
@@ -447,10 +452,6 @@ class Delivering:
             attempts=attempts,
             next_attempt_at=to_iso(self.clock() + delay),
         )
-
-
-def _packed(failure: Failure) -> str:
-    return orjson.dumps([failure.error_class, failure.message, failure.remedy, failure.code]).decode()
 
 
 def _text(version: str) -> str:

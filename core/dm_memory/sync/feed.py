@@ -27,7 +27,7 @@ from dm_memory.services.protocol import Service, unexpected
 from dm_memory.services.resilience import ask
 from dm_memory.store import entries as table
 from dm_memory.store import outbox
-from dm_memory.store.entries import EntryRow, Known, version_of
+from dm_memory.store.entries import Known, version_of
 from dm_memory.store.forgetting import Forgotten, lift, macs_of_entry
 from dm_memory.store.importing import Imported, import_entries
 from dm_memory.store.opening import REBUILT
@@ -301,14 +301,7 @@ class Importing:
             languages,
             "changed on another computer",
         )
-        self._deliver(rows)
-        before = [known[row.key] for row in rows if row.key in known]
-        Writing(self._run, self._run.store.connection).promote(before)  # duplicates of what changed elsewhere
-        changed = sum(row.key in known for row in rows)
-        return len(rows) - changed, changed
-
-    def _deliver(self, rows: Sequence[EntryRow]) -> None:
-        """Confirm the entries where they come from, and make them due everywhere else."""
+        # Confirm the entries where they come from, and make them due everywhere else.
         connection, run = self._run.store.connection, self._run
         learned = [(row, row.state, Action.LEARNED) for row in rows]
         Writing(run, connection).want(learned)
@@ -316,3 +309,7 @@ class Importing:
             if service.name == self._source:
                 versions = [(id_, version) for id_, version, _ in versions_for(service, learned)]
                 outbox.confirm(connection, service.name, versions, run.now, run.number)
+        before = [known[row.key] for row in rows if row.key in known]
+        Writing(self._run, self._run.store.connection).promote(before)  # duplicates of what changed elsewhere
+        changed = sum(row.key in known for row in rows)
+        return len(rows) - changed, changed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -227,17 +227,16 @@ def _state(
             "failed": checkpoint.failed,
         },
         "failed_hashes": failed,
-        "services": {service.name: _service_state(service) for service in services},
-    }
-
-
-def _service_state(result: ServiceResult) -> Mapping[str, Any]:
-    return {
-        "entries": result.entries,
-        "counted": result.counted,
-        "queued": result.queued,
-        "failed": result.failed,
-        "error": result.failure.message if result.failure else "",
+        "services": {
+            service.name: {
+                "entries": service.entries,
+                "counted": service.counted,
+                "queued": service.queued,
+                "failed": service.failed,
+                "error": service.failure.message if service.failure else "",
+            }
+            for service in services
+        },
     }
 
 

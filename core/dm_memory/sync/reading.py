@@ -214,7 +214,9 @@ def retire(run: Run) -> None:
         if row.kind in KINDS[run.request.scope]:
             kinds.setdefault(row.kind, []).append(row)
     for kind, rows in kinds.items():
-        gone = _unstated(run, rows)
+        sql = "SELECT value FROM json_each(?) WHERE value NOT IN (SELECT seq FROM sightings WHERE path <> '')"
+        left = {seq for (seq,) in run.store.rows(sql, (table.in_json(row.seq for row in rows),))}
+        gone = [row for row in rows if row.seq in left and row.state == "current"]
         total = run.store.value(
             "SELECT count(*) FROM entries WHERE kind = ? AND state = 'current' AND duplicate_of IS NULL", (kind,)
         )
@@ -225,12 +227,6 @@ def retire(run: Run) -> None:
             _retire(run, [row for row in rows if row not in gone], [])
         else:
             _retire(run, rows, gone)
-
-
-def _unstated(run: Run, rows: Sequence[Known]) -> list[Known]:
-    sql = "SELECT value FROM json_each(?) WHERE value NOT IN (SELECT seq FROM sightings WHERE path <> '')"
-    left = {seq for (seq,) in run.store.rows(sql, (table.in_json(row.seq for row in rows),))}
-    return [row for row in rows if row.seq in left and row.state == "current"]
 
 
 def _retire(run: Run, settled: Sequence[Known], gone: Sequence[Known]) -> None:

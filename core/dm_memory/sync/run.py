@@ -297,8 +297,8 @@ class Outcomes:
             setattr(counts, action.value, getattr(counts, action.value) + 1)
             if entry.prepared.findings and action is not Action.UNCHANGED:
                 self.add_findings(entry.prepared.findings)
-            if entry.prepared.guard_hits:
-                self._note_guard(entry)
+            if entry.prepared.guard_hits and len(self.guard_hits) < self._limit:
+                self.guard_hits += guard_hits(entry.prepared)
             if action is Action.UNCHANGED:
                 continue
             if action in WRITTEN:
@@ -306,11 +306,6 @@ class Outcomes:
                 self._keep(self._stored, entry, before, batch)
             else:
                 self._keep(self._skipped, entry, before, batch)
-
-    def _note_guard(self, entry: Planned) -> None:
-        prepared = entry.prepared
-        if len(self.guard_hits) < self._limit:
-            self.guard_hits += guard_hits(prepared)
 
     def _keep(
         self, group: list[ItemOutcome], entry: Planned, before: Mapping[str, Mapping[str, str]], batch: frozenset[str]

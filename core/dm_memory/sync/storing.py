@@ -105,7 +105,12 @@ class Storing:
             self._run.note_journal(place)
             if self._store.meta("clock") != clock:  # another process stored a payload meanwhile
                 self._plan(chunk)
-            self._write(connection, chunk, vectors)
+            writing = Writing(self._run, connection, vectors, self._digest)
+            writing.entries(chunk.planned)
+            if any(entry.action in WRITTEN or entry.action is Action.DUPLICATE for entry in chunk.planned):
+                self._run.note_change(connection)
+            self._put_vectors(connection, writing.vector_rows)
+            self._record_files(connection, chunk)
         self._run.outcomes.planned(chunk.planned, before, frozenset(self._wishes.tags))
         self._run.outcomes.counts.unchanged += chunk.unchanged
         self._digests.clear()
@@ -395,14 +400,6 @@ class Storing:
         return self._run.append(records)
 
     # The transaction -------------------------------------------------------------------------------------------------
-
-    def _write(self, connection: sqlite3.Connection, chunk: _Chunk, vectors: Mapping[str, Embedded]) -> None:
-        writing = Writing(self._run, connection, vectors, self._digest)
-        writing.entries(chunk.planned)
-        if any(entry.action in WRITTEN or entry.action is Action.DUPLICATE for entry in chunk.planned):
-            self._run.note_change(connection)
-        self._put_vectors(connection, writing.vector_rows)
-        self._record_files(connection, chunk)
 
     def _record_files(self, connection: sqlite3.Connection, chunk: _Chunk) -> None:
         unsettled = {entry.prepared.item.origin for entry in chunk.planned if entry.action in _UNSETTLED}

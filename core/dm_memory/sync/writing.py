@@ -62,7 +62,9 @@ class Writing:
         }
         if changed:
             lost = table.add_revisions(self.connection, sorted(changed), self.run.now, self.run.reason)
-            self._note_lost_revisions(lost)
+            if lost > 0:
+                message = f"{lost} of the oldest revisions had to go: an entry keeps {table.KEPT_REVISIONS}."
+                self.run.outcomes.add_findings([Finding("revisions-dropped", Severity.INFO, message)])
         fresh = [entry for entry in written if entry.known is None]
         old = [entry for entry in written if entry.known is not None]
         texts = table.texts_of(self.connection, [entry.known.seq for entry in old if entry.known])
@@ -309,11 +311,6 @@ class Writing:
         self.connection.executemany(
             "UPDATE entries SET source_digest = ?, origin = ?, source_updated_at = ? WHERE seq = ?", renewed
         )
-
-    def _note_lost_revisions(self, lost: int) -> None:
-        if lost > 0:
-            message = f"{lost} of the oldest revisions had to go: an entry keeps {table.KEPT_REVISIONS}."
-            self.run.outcomes.add_findings([Finding("revisions-dropped", Severity.INFO, message)])
 
 
 def versions_for(service: Service, rows: Sequence[tuple[Known | EntryRow, str, Action]]) -> list[tuple[str, str, str]]:

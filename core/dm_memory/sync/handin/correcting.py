@@ -16,7 +16,7 @@ from dm_memory.errors import InputError
 from dm_memory.items import ContentType, Item, Kind, Priority, Source
 from dm_memory.requests import PrepareRequest
 from dm_memory.store import entries as table
-from dm_memory.store.entries import EntryRow, Known
+from dm_memory.store.entries import EntryRow
 from dm_memory.store.forgetting import CORRECTED, note_correction
 from dm_memory.store.journal import Record
 from dm_memory.store.naming import full_key
@@ -103,15 +103,8 @@ def take_unread_corrections(run: Run, storing: Storing, records: Iterable[Record
     for record in records:
         known = table.known_by_key(run.store.connection, [str(record.get("key", ""))])
         for row in known.values():
-            if _is_open(record, row):
+            content = record.get("content")
+            is_open = isinstance(content, str) and content_hash(content) != row.content_hash == record["replaces"]
+            if is_open:
                 correction = to_correct(run, row.key)
-                correct(run, storing, correction, correction.items(run, str(record["content"])))
-
-
-def _is_open(record: Record, row: Known) -> bool:
-    content = record.get("content")
-    return (
-        row.content_hash == record["replaces"]
-        and isinstance(content, str)
-        and content_hash(content) != row.content_hash
-    )
+                correct(run, storing, correction, correction.items(run, str(content)))
