@@ -49,7 +49,7 @@ def _option(action: argparse.Action) -> inspect.Parameter:
     if kind is not bool:
         kind = kind | None
     words = action.help or ""
-    more = {"metavar": action.metavar} if isinstance(action.metavar, str) else {}
+    more: dict[str, Any] = {"metavar": action.metavar} if isinstance(action.metavar, str) else {}
     details: Any = typer.Option(*action.option_strings, help=f"{words[:1].upper()}{words[1:]}.", **more)
     annotation: Any = Annotated[kind, details]
     return inspect.Parameter(action.dest, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
