@@ -28,9 +28,11 @@ from dm_memory.results import (
     ForgetResult,
     HistoryResult,
     ImportResult,
+    LastSyncResult,
     MigrateResult,
     PatternsResult,
     PrepareResult,
+    RecallResult,
     RestoreResult,
     StatusResult,
     SyncResult,
@@ -301,6 +303,40 @@ class Memory:
         """Return what worked and what failed over campaigns, and what contradicts itself. Raises ``DmMemoryError``."""
         slug = await asyncio.to_thread(self.resolve_brand, brand)
         return await asyncio.to_thread(on_demand.patterns_of_brand, self.home.memory_dir(slug), slug, limit)
+
+    async def recall(self, brand: str | None = None) -> RecallResult:
+        """Return what matters now for a brand, from its files and memory alone.
+
+        Raises:
+            BrandNotFoundError: There is no such brand.
+            HomeError: The home is missing or unreadable.
+        """
+        from dm_memory.operations.recall import recall_of_brand  # noqa: PLC0415  # its own code, when it is asked for
+
+        slug = await asyncio.to_thread(self.resolve_brand, brand)
+        limits = Limits(self.settings.max_file_bytes, self.settings.max_content_chars)
+        return await asyncio.to_thread(recall_of_brand, self.home, slug, limits, self._clock)
+
+    async def last_sync(self, brand: str | None = None) -> LastSyncResult:
+        """Return the last sync of a brand as memory has it on record. Raises ``DmMemoryError``."""
+        from dm_memory.operations.recall import last_sync_of_brand  # noqa: PLC0415  # as above
+
+        slug = await asyncio.to_thread(self.resolve_brand, brand)
+        return await asyncio.to_thread(last_sync_of_brand, self.home.memory_dir(slug), slug)
+
+    async def tags(self, brand: str | None = None, part: str = "", limit: int = 100) -> list[str]:
+        """Return a brand's tags that contain ``part``, the most used first. Raises ``DmMemoryError``."""
+        from dm_memory.operations.recall import tags_of_brand  # noqa: PLC0415  # as above
+
+        slug = await asyncio.to_thread(self.resolve_brand, brand)
+        return await asyncio.to_thread(tags_of_brand, self.home.memory_dir(slug), slug, part, limit)
+
+    async def campaigns(self, brand: str | None = None) -> list[str]:
+        """Return the ids of a brand's campaigns, the latest first. Raises ``DmMemoryError``."""
+        from dm_memory.operations.recall import campaigns_of_brand  # noqa: PLC0415  # as above
+
+        slug = await asyncio.to_thread(self.resolve_brand, brand)
+        return await asyncio.to_thread(campaigns_of_brand, self.home.memory_dir(slug), slug)
 
     async def export(
         self,

@@ -59,6 +59,10 @@ class Settings(BaseSettings):
     )
     report_items: int = Field(default=20, ge=1, description="Items a report lists per section before it cuts.")
     data_items: int = Field(default=1000, ge=1, description="Items listed in the machine-readable part of a report.")
+    hooks: str = Field(
+        default="session-start,pre-compact,session-end",
+        description="The plugin's hooks that do something, separated by commas; none turns all off.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="WARNING", description="Logs go to stderr.")
 
     turso_database_url: str | None = Field(
