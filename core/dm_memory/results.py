@@ -116,6 +116,7 @@ class ItemOutcome:
         batch_tags: Those among ``tags`` that the caller gave.
         before: What a changed entry said, its type and its tags, if they changed: for "old -> new".
         reason: Why it was skipped, or what made it due; "" if the action says it all.
+        author: Who handed it in, if that is known.
     """
 
     key: str
@@ -131,6 +132,7 @@ class ItemOutcome:
     reason: str = ""
     before: Mapping[str, str] = field(default_factory=dict)
     failure: Failure | None = None
+    author: str = ""
 
 
 @dataclass(slots=True)
@@ -343,6 +345,7 @@ class PrepareResult:
         purged: What became of that text, if it was to be forgotten; else it is a revision.
         suggested: Why it has its type and its tags, of each only if the caller gave none.
         questions: They find the entry: each was asked, and it was among the first five answers.
+        author: Who handed it in, or corrected it, if that is known.
     """
 
     brand: str
@@ -366,6 +369,7 @@ class PrepareResult:
     purged: ForgetResult | None = None
     suggested: tuple[Suggestion, ...] = ()
     questions: tuple[str, ...] = ()
+    author: str = ""
 
     @property
     def exit_code(self) -> int:

@@ -37,6 +37,9 @@ class Settings(BaseSettings):
     only_brand: str = Field(
         default="", description="The one brand that is answered for; the others are as if they were not there."
     )
+    author: str = Field(
+        default="", description="The name that stands in what is handed in here, for a team; by default none."
+    )
     context_file: Path | None = Field(
         default=None,
         description="A product-marketing-context.md of other marketing agents, outside of the home, to read as well.",

@@ -31,14 +31,14 @@ ARGUMENTS = {
     },
     "search_memory": {
         "query", "brand", "content_type", "tags", "from_date", "to_date", "limit", "mode", "as_of", "min_priority",
-        "include_expired", "include_retired", "history_of", "explain", "response_format",
+        "include_expired", "include_retired", "history_of", "explain", "author", "response_format",
     },
     "storage_sync": {
         "brand", "max_episodes_cache", "batch_size", "sync_patterns", "sync_embeddings", "full", "dry_run",
         "validate_only", "repair", "response_format",
     },
     "forget_memory": {
-        "query", "keys", "campaign", "tag", "before", "retired", "dry_run", "token", "restore", "brand",
+        "query", "keys", "campaign", "tag", "author", "before", "retired", "dry_run", "token", "restore", "brand",
         "response_format",
     },
 }  # fmt: skip

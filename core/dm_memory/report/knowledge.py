@@ -35,7 +35,7 @@ def _history(result: HistoryResult, limit: int, chars: int) -> str:
     if result.asked not in {result.key, ""}:
         about.append(f"{key_code(result.asked)} has the same text, and this entry stands for it.")
     about += [f"From {code(result.origin)}"] if result.origin else []
-    about += [f"By {inline(result.author, 60)}"] if result.author else []
+    about += [f"Stored by {inline(result.author, 100)}"] if result.author else []
     about += [f"Tags: {', '.join(code(tag, 60) for tag in result.tags)}"] if result.tags else []
     hidden = len(result.versions) - limit
     lines = [f"{version.number}. {_version_text(version, chars)}" for version in result.versions[-limit:]]
@@ -53,7 +53,9 @@ def _history(result: HistoryResult, limit: int, chars: int) -> str:
 def _version_text(version: Version, chars: int) -> str:
     since = f"From {when(version.since)}" if version.since else "From the beginning"
     until = f" until {when(version.until)}" if version.until else ", the present text"
-    reason = f" ({_REASONS.get(version.reason, inline(version.reason, 60))})" if version.reason else ""
+    why, by, author = version.reason.partition(" by ")
+    known = _REASONS.get(why, inline(why, 60))
+    reason = f" ({known}{f' by {inline(author, 100)}' if by else ''})" if version.reason else ""
     return f"{since}{until}{reason}: {quote(version.content, chars)}"
 
 
