@@ -16,7 +16,7 @@ from dm_memory_server.background import preloading, storage_syncs
 from dm_memory_server.prompts import register_prompts
 from dm_memory_server.resources import register_resources
 from dm_memory_tools.catalog import OPERATIONS
-from dm_memory_tools.runtime import Runtime
+from dm_memory_tools.runtime import ACCESS, Runtime
 from dm_memory_tools.tool import tool_of
 
 __all__ = ["INSTRUCTIONS", "build_server", "serve_stdio"]
@@ -25,6 +25,8 @@ INSTRUCTIONS = (
     "dm-memory keeps what a marketing team learns, per brand. At the end of a session call sync_memory once, with what "
     "the session taught in session_learnings. Before planning, look with search_memory. Show reports as they are."
 )
+
+_WRITES = frozenset(operation.name for operation in OPERATIONS if not operation.read_only)
 
 
 def build_server(runtime: Runtime) -> MCPServer[Runtime]:
@@ -50,9 +52,10 @@ class _Server(MCPServer[Runtime]):
     listed: asyncio.Event
 
     async def list_tools(self) -> list[Tool]:
-        """Return the tools."""
+        """Return the tools: those that write are no tools for who may only read."""
         self.listed.set()
-        return await super().list_tools()
+        tools = await super().list_tools()
+        return [tool for tool in tools if tool.name not in _WRITES] if ACCESS.get().read_only else tools
 
 
 async def serve_stdio(server: MCPServer[Runtime]) -> None:

@@ -13,6 +13,7 @@ from dm_memory import __version__
 from dm_memory.requests import Progress
 from dm_memory_server.commands import AsJson, Brand, Home, command_of, work_of
 from dm_memory_server.execute import Options, execute, guarded
+from dm_memory_server.http.commands import tokens
 from dm_memory_server.logs import log_to_stderr
 from dm_memory_server.terminal import tolerate_any_text
 from dm_memory_server.watch import storage_sync_command
@@ -84,6 +85,7 @@ app.command("prepare")(command_of(PREPARE_STORE))
 app.command("search")(command_of(SEARCH_MEMORY))
 app.command("storage-sync")(storage_sync_command())
 app.command("forget")(command_of(FORGET_MEMORY))
+app.add_typer(tokens, name="token")
 
 
 # What memory knows, and setting it right -----------------------------------------------------------------------------
@@ -298,12 +300,16 @@ def serve(
     transport: Annotated[str, typer.Option("--transport", help="stdio")] = "stdio",
     home: Home = None,
     brand: Annotated[str | None, typer.Option("--brand", help="The brand to use where a call names none.")] = None,
+    http: Annotated[str, typer.Option("--http", metavar="[HOST:]PORT", help="Serve over HTTP, for a team.")] = "",
+    require_token: Annotated[
+        bool, typer.Option("--require-token", help="With --http: ask for a token on this computer too.")
+    ] = False,
 ) -> int:
-    """Serve the tools over MCP; an assistant starts this."""
+    """Serve the tools over MCP: to the assistant that starts this, or over HTTP."""
     from dm_memory_server.serve import serve as serve_stdio  # noqa: PLC0415  # the other commands need no MCP
 
-    options = ["--transport", transport, "--home", str(home or ""), "--brand", brand or ""]
-    return serve_stdio(options)
+    options = ["--transport", transport, "--home", str(home or ""), "--brand", brand or "", "--http", http]
+    return serve_stdio([*options, *(["--require-token"] if require_token else [])])
 
 
 @app.command()
