@@ -7,9 +7,11 @@ import contextlib
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
-from mcp.server.mcpserver import MCPServer
-from mcp_types import Tool
+from mcp.server.mcpserver import Context, MCPServer
+from mcp.shared.exceptions import MCPError
+from mcp_types import INVALID_PARAMS, GetPromptResult, InputRequiredResult, Tool
 
 from dm_memory import __version__
 from dm_memory_server.background import preloading, storage_syncs
@@ -56,6 +58,14 @@ class _Server(MCPServer[Runtime]):
         self.listed.set()
         tools = await super().list_tools()
         return [tool for tool in tools if tool.name not in _WRITES] if ACCESS.get().read_only else tools
+
+    async def get_prompt(
+        self, name: str, arguments: dict[str, Any] | None = None, context: Context[Runtime, Any] | None = None
+    ) -> GetPromptResult | InputRequiredResult:
+        """Return a prompt; to the SDK one that is not there is a bug of ours, whose text it logs."""
+        if not any(prompt.name == name for prompt in await self.list_prompts()):
+            raise MCPError(INVALID_PARAMS, "There is no such prompt.")
+        return await super().get_prompt(name, arguments, context)
 
 
 async def serve_stdio(server: MCPServer[Runtime]) -> None:

@@ -45,20 +45,21 @@ def serve_http(address: str, runtime: Runtime, home: Path, *, require_token: boo
         require_token: Ask for a token on this computer's own addresses too.
     """
     try:
-        listening = _listen(*parse_address(address))
         settings = load_http_settings()
-        public = not ip_address(listening.getsockname()[0]).is_loopback
-        tokens = TokenFile(home)
-        needed = public or require_token or settings.has_oauth
-        if needed and not tokens.all() and not settings.has_oauth:
-            raise ConfigurationError(
-                f"{'Others can reach this address' if public else 'A token is required'}, and there is no token yet.",
-                "Make one first: dm-memory token add NAME --brand BRAND (see docs/http.md), then start again.",
-            )
-        with traced():
-            server = build_server(runtime)
-            app, door = build_app(server, runtime, settings, tokens if needed else None, public=public)
-            asyncio.run(_run(_Server(_config(app, settings.http_connections), door, needed=needed), listening))
+        with contextlib.closing(_listen(*parse_address(address))) as listening:
+            public = not ip_address(listening.getsockname()[0]).is_loopback
+            needed = public or require_token or settings.has_oauth
+            tokens = TokenFile(home)
+            if needed and not tokens.all() and not settings.has_oauth:
+                reason = "Others can reach this address" if public else "A token is required"
+                raise ConfigurationError(
+                    f"{reason}, and there is no token yet.",
+                    "Make one first: dm-memory token add NAME --brand BRAND (see docs/http.md), then start again.",
+                )
+            with traced():
+                server = build_server(runtime)
+                app, door = build_app(server, runtime, settings, tokens if needed else None, public=public)
+                asyncio.run(_run(_Server(_config(app, settings.http_connections), door, needed=needed), listening))
     except DmMemoryError as error:
         print(f"{error.problem}\n{error.remedy}", file=sys.stderr)  # noqa: T201  # nobody's protocol here
         return 2
@@ -134,6 +135,5 @@ class _Server(uvicorn.Server):
 async def _run(server: _Server, listening: socket.socket) -> None:
     # uvicorn raises the signal again once all is closed: what was asked for is an end, and that is a success.
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, leave_at_once)
-    with contextlib.closing(listening):
-        await server.serve(sockets=[listening])
+        signal.signal(number, lambda *_: None)
+    await server.serve(sockets=[listening])
