@@ -13,6 +13,7 @@ _PROGRAMS = {
     "sqld": "DM_MEMORY_SQLD",
     "falkordb": "DM_MEMORY_FALKORDB",
     "neo4j": "DM_MEMORY_NEO4J",
+    "nginx": "DM_MEMORY_NGINX",
     "interop": "DM_MEMORY_INTEROP",
     "npm": "DM_MEMORY_NPM",
     "shared": "DM_MEMORY_SHARED",
@@ -23,6 +24,7 @@ _PACKAGES = {
     "supermemory": ("supermemory",),
     "fastembed": ("fastembed",),
     "graphiti": ("falkordb", "neo4j"),
+    "otel": ("opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http"),
     "docs": ("rust-just", "zensical"),
 }
 

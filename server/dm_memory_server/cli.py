@@ -14,6 +14,7 @@ from dm_memory.requests import Progress
 from dm_memory_server.background_commands import hook_command, logs_command, serve_command
 from dm_memory_server.commands import AsJson, Brand, Home, command_of, work_of
 from dm_memory_server.execute import Options, execute, guarded
+from dm_memory_server.http.commands import tokens
 from dm_memory_server.logs import log_to_stderr
 from dm_memory_server.terminal import tolerate_any_text
 from dm_memory_server.watch import storage_sync_command
@@ -85,6 +86,7 @@ app.command("prepare")(command_of(PREPARE_STORE))
 app.command("search")(command_of(SEARCH_MEMORY))
 app.command("storage-sync")(storage_sync_command())
 app.command("forget")(command_of(FORGET_MEMORY))
+app.add_typer(tokens, name="token")
 
 
 # What memory knows, and setting it right -----------------------------------------------------------------------------
