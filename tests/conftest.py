@@ -14,6 +14,7 @@ _PROGRAMS = {
     "neo4j": "DM_MEMORY_NEO4J",
     "interop": "DM_MEMORY_INTEROP",
     "npm": "DM_MEMORY_NPM",
+    "artefact": "DM_MEMORY_ARTEFACTS",
     "shared": "DM_MEMORY_SHARED",
     "slow": "DM_MEMORY_SLOW",
 }
