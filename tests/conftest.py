@@ -16,6 +16,7 @@ _PROGRAMS = {
     "nginx": "DM_MEMORY_NGINX",
     "interop": "DM_MEMORY_INTEROP",
     "npm": "DM_MEMORY_NPM",
+    "artefact": "DM_MEMORY_ARTEFACTS",
     "shared": "DM_MEMORY_SHARED",
     "slow": "DM_MEMORY_SLOW",
 }

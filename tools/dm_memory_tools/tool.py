@@ -111,7 +111,7 @@ def tool_of(operation: Operation) -> MemoryTool:
             read_only_hint=operation.read_only,
             destructive_hint=None if operation.read_only else operation.destructive,
             idempotent_hint=None if operation.read_only else True,
-            open_world_hint=False,
+            open_world_hint=True,  # each of them asks connected services, or delivers to them
         ),
         structured_output=False,
     )
