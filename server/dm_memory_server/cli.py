@@ -12,6 +12,7 @@ import typer
 from dm_memory import __version__
 from dm_memory.requests import Progress
 from dm_memory_server.commands import AsJson, Brand, Home, command_of, work_of
+from dm_memory_server.connect.command import connect
 from dm_memory_server.execute import Options, execute, guarded
 from dm_memory_server.logs import log_to_stderr
 from dm_memory_server.terminal import tolerate_any_text
@@ -304,6 +305,9 @@ def serve(
 
     options = ["--transport", transport, "--home", str(home or ""), "--brand", brand or ""]
     return serve_stdio(options)
+
+
+app.command()(connect)
 
 
 @app.command()
