@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -17,6 +18,7 @@ __all__ = [
     "how_to_get_the_model",
     "how_to_install",
     "how_to_install_vector",
+    "installed_as",
     "model_words_for",
     "words_for",
 ]
@@ -89,6 +91,18 @@ def _is_made_by_uv(prefix: Path) -> bool:
         return "\nuv = " in (prefix / "pyvenv.cfg").read_text("utf-8")
     except OSError:
         return False
+
+
+def installed_as() -> tuple[Literal["checkout", "uvx", "installed"], str]:
+    """Return how the installation that runs was made, and the folder it was made from ("" for a package of an index).
+
+    A checkout is used where it lies, under uv; what uvx made is temporary; anything else stays until it is removed.
+    """
+    prefix = Path(sys.prefix)
+    folder, editable = _source(_record())
+    if any(part.startswith(_UVX_FOLDERS) for part in prefix.parts):
+        return "uvx", folder
+    return ("checkout", folder) if editable and _is_made_by_uv(prefix) else ("installed", folder)
 
 
 # An embedding model --------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from dm_memory import __version__
 from dm_memory.requests import Progress
 from dm_memory_server.background_commands import hook_command, logs_command, serve_command
 from dm_memory_server.commands import AsJson, Brand, Home, command_of, work_of
+from dm_memory_server.connect.command import connect
 from dm_memory_server.execute import Options, execute, guarded
 from dm_memory_server.http.commands import tokens
 from dm_memory_server.logs import log_to_stderr
@@ -310,6 +311,9 @@ def migrate(
 app.command("serve")(serve_command())
 app.command("hook")(hook_command)
 app.command("logs")(logs_command)
+
+
+app.command()(connect)
 
 
 @app.command()
