@@ -7,13 +7,16 @@ import signal
 from importlib.metadata import PackageNotFoundError, version
 
 import pytest
+from hypothesis import settings
 
 _PROGRAMS = {
     "sqld": "DM_MEMORY_SQLD",
     "falkordb": "DM_MEMORY_FALKORDB",
     "neo4j": "DM_MEMORY_NEO4J",
+    "nginx": "DM_MEMORY_NGINX",
     "interop": "DM_MEMORY_INTEROP",
     "npm": "DM_MEMORY_NPM",
+    "artefact": "DM_MEMORY_ARTEFACTS",
     "shared": "DM_MEMORY_SHARED",
     "slow": "DM_MEMORY_SLOW",
 }
@@ -22,9 +25,14 @@ _PACKAGES = {
     "supermemory": ("supermemory",),
     "fastembed": ("fastembed",),
     "graphiti": ("falkordb", "neo4j"),
+    "otel": ("opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http"),
     "docs": ("rust-just", "zensical"),
 }
 
+
+# How long an example takes depends on the machine, and on what else it does.
+settings.register_profile("dm-memory", deadline=None)
+settings.load_profile("dm-memory")
 
 # Several folders share the contract of layers, which pytest takes for no test file.
 pytest.register_assert_rewrite("tests.services.contract")

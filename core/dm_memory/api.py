@@ -28,9 +28,11 @@ from dm_memory.results import (
     ForgetResult,
     HistoryResult,
     ImportResult,
+    LastSyncResult,
     MigrateResult,
     PatternsResult,
     PrepareResult,
+    RecallResult,
     RestoreResult,
     StatusResult,
     SyncResult,
@@ -38,6 +40,7 @@ from dm_memory.results import (
 )
 from dm_memory.services.protocol import Service
 from dm_memory.settings import Settings
+from dm_memory.sync.exchange import Team
 from dm_memory.sync.handin.learnings import keep_unassigned
 from dm_memory.sync.handin.prepare import prepare_payload
 from dm_memory.sync.pipeline import sync_brand
@@ -93,6 +96,7 @@ class Memory:
         self._make_services = services or self._configured_services
         self._services: dict[str, Sequence[Service]] = {}
         self._search = _Search()
+        self._team = Team()
         self.embedder = embedder or (make_embedder(settings.embedder) if is_installed(settings.embedder) else None)
 
     def only(self, brand: str) -> Memory:
@@ -100,8 +104,9 @@ class Memory:
 
         It shares models, services and what search keeps with this one, which closes them.
         """
-        view = copy.copy(self)
-        view.home = Home(self.home.root, unicodedata.normalize("NFC", brand))
+        view, slug = copy.copy(self), unicodedata.normalize("NFC", brand)
+        # What is locked to another brand has none of this name; no folder is named like that.
+        view.home = Home(self.home.root, slug if self.home.only in {"", slug} else f"{slug}/")
         return view
 
     def brands(self) -> tuple[str, ...]:
@@ -125,12 +130,14 @@ class Memory:
         Raises:
             DmMemoryError: Nothing could be done.
         """
+        request = replace(request, author=request.author or self.settings.author)
         try:
             brand = await asyncio.to_thread(self.resolve_brand, request.brand)
         except (BrandNotFoundError, HomeError) as error:
             raise await asyncio.to_thread(self._without_brand, request, error) from None
         stop = asyncio.Event()
         environment = self._environment(brand)
+        await self._team.make_way(brand)
         for service in environment.services:
             service.retry_now()  # who syncs again may just have repaired what was wrong
         return await _stoppable(sync_brand(environment, request, brand, _safely(progress), stop), stop)
@@ -144,7 +151,9 @@ class Memory:
         limits = Limits(settings.max_file_bytes, settings.max_content_chars)
         now = to_iso(self._clock())
         try:
-            kept, _ = keep_unassigned(self.home.root, request.session_learnings, settings.personal_data, limits, now)
+            kept, _ = keep_unassigned(
+                self.home.root, request.session_learnings, settings.personal_data, limits, now, request.author
+            )
         except (OSError, DmMemoryError):
             return error
         learnings = "learning was" if kept == 1 else f"{kept} learnings were"
@@ -164,7 +173,10 @@ class Memory:
     async def status(self, brand: str | None = None, items: int | None = None) -> StatusResult:
         """Look at a brand's memory; ``items``: failed ones to list. Raises ``DmMemoryError``."""
         slug = await asyncio.to_thread(self.resolve_brand, brand)
-        result = await on_demand.brand_status(self._environment(slug), slug, items or self.settings.report_items)
+        environment = self._environment(slug)
+        behind = await self._team.catch_up(environment, slug)
+        result = await on_demand.brand_status(environment, slug, items or self.settings.report_items)
+        result = replace(result, findings=(*result.findings, *behind))
         view = await asyncio.to_thread(on_demand.view_cache, on_demand.cache_place(self.home.memory_dir(slug)))
         return replace(result, cache=view, cache_is_stale=self._is_stale(view))
 
@@ -177,6 +189,7 @@ class Memory:
 
     async def prepare(self, request: PrepareRequest) -> PrepareResult:
         """Store one payload, or correct an entry (``request.replaces``). Raises ``DmMemoryError``."""
+        request = replace(request, author=request.author or self.settings.author)
         brand = await asyncio.to_thread(self.resolve_brand, request.brand)
         stop = asyncio.Event()
         environment = self._environment(brand)
@@ -184,7 +197,14 @@ class Memory:
         if request.purge and result.status == "corrected":
             work = on_demand.forget_replaced(environment, brand, result.replaced_hash, no_progress, stop)
             result = replace(result, purged=await _stoppable(work, stop))
-        return result if result.status == "refused" else replace(result, questions=await self._questions(result))
+        if result.status == "refused":
+            return result
+        self._team.hand_over(environment, brand)
+        return replace(result, questions=await self._questions(result))
+
+    async def deliver_waiting(self, brand: str) -> None:
+        """Deliver what is due in the team's store, in the background; ``close`` ends that."""
+        self._team.hand_over(self._environment(await asyncio.to_thread(self.resolve_brand, brand)), brand)
 
     async def _questions(self, result: PrepareResult) -> tuple[str, ...]:
         """Return questions that find what was handed in; none if search does not work, for the text is stored."""
@@ -203,9 +223,11 @@ class Memory:
     async def search(self, request: SearchRequest) -> SearchResult:
         """Search a brand's memory. Raises ``DmMemoryError``."""
         brand, folder, (languages, waiting) = await asyncio.to_thread(self._for_search, request.brand)
+        behind = await self._team.catch_up(self._environment(brand), brand)
         searcher, services = self._search.searcher, self._services_of(brand)
         assert searcher is not None  # noqa: S101  # made by ``_for_search``
-        return await searcher.search(folder, brand, languages, request, services=services, waiting=waiting)
+        result = await searcher.search(folder, brand, languages, request, services=services, waiting=waiting)
+        return replace(result, findings=(*result.findings, *behind)) if behind else result
 
     def _for_search(self, name: str | None) -> tuple[str, Path, tuple[tuple[str, ...], Sequence[Item]]]:
         """Return the brand, its memory's folder, and what search needs of its files."""
@@ -301,6 +323,32 @@ class Memory:
         slug = await asyncio.to_thread(self.resolve_brand, brand)
         return await asyncio.to_thread(on_demand.patterns_of_brand, self.home.memory_dir(slug), slug, limit)
 
+    async def recall(self, brand: str | None = None) -> RecallResult:
+        """Return what matters now for a brand, from its files and memory alone.
+
+        Raises:
+            BrandNotFoundError: There is no such brand.
+            HomeError: The home is missing or unreadable.
+        """
+        slug = await asyncio.to_thread(self.resolve_brand, brand)
+        limits = Limits(self.settings.max_file_bytes, self.settings.max_content_chars)
+        return await asyncio.to_thread(on_demand.recall_of_brand, self.home, slug, limits, self._clock)
+
+    async def last_sync(self, brand: str | None = None) -> LastSyncResult:
+        """Return the last sync of a brand as memory has it on record. Raises ``DmMemoryError``."""
+        slug = await asyncio.to_thread(self.resolve_brand, brand)
+        return await asyncio.to_thread(on_demand.last_sync_of_brand, self.home.memory_dir(slug), slug)
+
+    async def tags(self, brand: str | None = None, part: str = "", limit: int = 100) -> list[str]:
+        """Return a brand's tags that contain ``part``, the most used first. Raises ``DmMemoryError``."""
+        slug = await asyncio.to_thread(self.resolve_brand, brand)
+        return await asyncio.to_thread(on_demand.tags_of_brand, self.home.memory_dir(slug), slug, part, limit)
+
+    async def campaigns(self, brand: str | None = None) -> list[str]:
+        """Return the ids of a brand's campaigns, the latest first. Raises ``DmMemoryError``."""
+        slug = await asyncio.to_thread(self.resolve_brand, brand)
+        return await asyncio.to_thread(on_demand.campaigns_of_brand, self.home.memory_dir(slug), slug)
+
     async def export(
         self,
         path: Path,
@@ -354,7 +402,8 @@ class Memory:
         return await on_demand.examine(self.settings, self.home, self.embedder, self._services_of)
 
     async def close(self) -> None:
-        """Close all services."""
+        """Close all services, after a moment for what was handed in just now."""
+        await self._team.close()
         for services in self._services.values():
             for service in services:
                 await service.close()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dm_memory.operations.importing_files import import_file
     from dm_memory.operations.init import init_brand
     from dm_memory.operations.migrate import migrate_brand
+    from dm_memory.operations.recall import campaigns_of_brand, last_sync_of_brand, recall_of_brand, tags_of_brand
     from dm_memory.operations.status import brand_status
     from dm_memory.operations.verify import verify_brand
     from dm_memory.search.questions import questions_for
@@ -40,6 +41,7 @@ _MODULES = {
     "operations.importing_files": ("import_file",),
     "operations.init": ("init_brand",),
     "operations.migrate": ("migrate_brand",),
+    "operations.recall": ("campaigns_of_brand", "last_sync_of_brand", "recall_of_brand", "tags_of_brand"),
     "operations.status": ("brand_status",),
     "operations.verify": ("verify_brand",),
     "search.questions": ("questions_for",),
@@ -56,6 +58,7 @@ __all__ = [
     "backup_brand",
     "brand_status",
     "cache_place",
+    "campaigns_of_brand",
     "configured_services",
     "examine",
     "export_brands",
@@ -64,13 +67,16 @@ __all__ = [
     "history_of_key",
     "import_file",
     "init_brand",
+    "last_sync_of_brand",
     "migrate_brand",
     "open_durable",
     "patterns_of_brand",
     "questions_for",
+    "recall_of_brand",
     "restore_brand",
     "script_name",
     "sync_storage",
+    "tags_of_brand",
     "vector_service",
     "verify_brand",
     "view_cache",

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from dm_memory.errors import BrandNotFoundError, ConfigurationError
@@ -17,7 +19,26 @@ if TYPE_CHECKING:
     from dm_memory.api import Memory
     from dm_memory.settings import Settings
 
-__all__ = ["Runtime", "load_settings", "open_memory", "resolve_brand", "runtime_of"]
+__all__ = ["ACCESS", "Access", "Runtime", "load_settings", "open_memory", "resolve_brand", "runtime_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who makes a request, and what they may do.
+
+    Attributes:
+        name: The name of the token; "" over standard input and where no token is asked for.
+        brand: The one brand there is for them; "" for all.
+        read_only: Whether they may not write.
+    """
+
+    name: str = ""
+    brand: str = ""
+    read_only: bool = False
+
+
+ACCESS: ContextVar[Access] = ContextVar("ACCESS", default=Access())  # noqa: B039  # it is frozen
+"""The access of the request that is answered. A transport sets it; tasks and threads of the request inherit it."""
 
 
 def load_settings(**overrides: object) -> Settings:
@@ -94,10 +115,16 @@ class Runtime:
         self.listed = asyncio.Event()
 
     async def memory(self) -> Memory:
-        """Return the ``Memory``, building it if need be. Raises what building raises; the next call tries again."""
+        """Return the ``Memory`` as the request may see it, building it if need be.
+
+        Every tool, prompt and resource gets it here and nowhere else. Raises what building raises; the next call tries
+        again.
+        """
         if self._opening is None or (self._opening.done() and self._opening.exception() is not None):
             self._opening = asyncio.create_task(asyncio.to_thread(self._opener))
-        return await asyncio.shield(self._opening)
+        memory = await asyncio.shield(self._opening)
+        brand = ACCESS.get().brand
+        return memory.only(brand) if brand else memory
 
     async def close(self) -> None:
         """Close the ``Memory``, if it was opened. Idempotent."""

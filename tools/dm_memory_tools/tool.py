@@ -17,7 +17,7 @@ from dm_memory_tools.arguments import given
 from dm_memory_tools.brand import ChosenBrand, brand_of
 from dm_memory_tools.operation import Call, Operation
 from dm_memory_tools.progress import ProgressRelay
-from dm_memory_tools.runtime import Runtime, runtime_of
+from dm_memory_tools.runtime import ACCESS, Runtime, runtime_of
 from dm_memory_tools.schema import argument_words, clean_schema
 
 if TYPE_CHECKING:
@@ -68,6 +68,8 @@ def tool_of(operation: Operation) -> MemoryTool:
 
     async def tool(*, ctx: Context, chosen: ChosenBrand, **values: Any) -> CallToolResult:  # noqa: ANN401  # as validated
         with tool_errors(operation.doing):
+            if ACCESS.get().read_only and not operation.read_only:
+                raise ToolError(f"{operation.name} writes, and this access may only read. Nothing was done.")
             arguments = operation.arguments.model_construct(**values)
             runtime = runtime_of(ctx)
             memory = await runtime.memory()
@@ -109,7 +111,7 @@ def tool_of(operation: Operation) -> MemoryTool:
             read_only_hint=operation.read_only,
             destructive_hint=None if operation.read_only else operation.destructive,
             idempotent_hint=None if operation.read_only else True,
-            open_world_hint=False,
+            open_world_hint=True,  # each of them asks connected services, or delivers to them
         ),
         structured_output=False,
     )

@@ -13,7 +13,6 @@ from dm_memory.brand.formats.text import (
     label,
     label_of,
     labels,
-    words,
 )
 from dm_memory.findings import Finding, Severity
 
@@ -63,37 +62,26 @@ class Profile:
             self._dropped(name, "a list of texts", partly=bool(found))
         return tuple(found)
 
-    def replacements(self, name: str) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
-        """Return the words of a list, and for those that stand for another one (word in lower case, what to write).
+    def replacements(self, name: str) -> tuple[tuple[str, str], ...]:
+        """Return, for the words of a list that stand for another one, (that word in lower case, what to write).
 
         ``guests (not customers)``, ``guests instead of customers`` and ``{"use": "guests", "instead_of": "customers"}``
         are read.
         """
         value = self.values.get(name)
         entries = value if isinstance(value, list) else list(value.items()) if isinstance(value, dict) else []
-        words: list[str] = []
-        pairs: dict[str, str] = {}
-        for entry in entries:
-            better, instead = _replacement(entry)
-            if better:
-                words.append(better)
-            pairs.update({word.casefold(): better for word in instead if better})
         if not entries:
-            return self.texts(name), ()
-        return tuple(dict.fromkeys(words)), tuple(pairs.items())
+            self.texts(name)  # it reports a value of another type
+        pairs = map(_replacement, entries)
+        return tuple({word.casefold(): better for better, instead in pairs for word in instead if better}.items())
 
     def prose(self, name: str) -> str:
         """Return a text of any shape as one."""
-        return self._readable(name, self.values.get(name))[:_MAX_PROSE]
-
-    def statements(self, name: str) -> tuple[str, ...]:
-        """Return a readable text per entry of a list or object."""
-        value = self.values.get(name)
-        if isinstance(value, dict):
-            pairs = ((words(key), self._readable(name, entry)) for key, entry in value.items())
-            return tuple(f"{key}: {text}" for key, text in pairs if text)
-        entries = value if isinstance(value, list) else [value]
-        return tuple(text for entry in entries if (text := self._readable(name, entry)))
+        try:
+            return inline(self.values.get(name))[:_MAX_PROSE]
+        except NestedTooDeeplyError:
+            self._dropped(name, "something less deeply nested")
+            return ""
 
     def flag(self, name: str) -> bool:
         """Return a yes or no; a missing one is no."""
@@ -102,13 +90,6 @@ class Profile:
         if word not in _TRUE | _FALSE and not is_empty(value):
             self._dropped(name, "true or false")
         return word in _TRUE
-
-    def _readable(self, name: str, value: object) -> str:
-        try:
-            return inline(value)
-        except NestedTooDeeplyError:
-            self._dropped(name, "something less deeply nested")
-            return ""
 
     def _dropped(self, name: str, expected: str, *, partly: bool = False) -> None:
         what = "partly ignored" if partly else "ignored"

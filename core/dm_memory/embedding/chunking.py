@@ -80,7 +80,8 @@ def chunk(text: str, size: int = CHUNK_CHARS) -> list[str]:
     while len(text) - start > size:
         end = _cut(text, start + size // 4 * 3, start + size)
         pieces.append(text[start:end])
-        start = _resume(text, end, overlap)
+        word = _SPACE.search(text, end - overlap, end)  # the next piece starts at the first word within the overlap
+        start = word.end() if word else end
     pieces.append(text[start:])
     return pieces
 
@@ -102,12 +103,6 @@ def _cut(text: str, earliest: int, latest: int) -> int:
         if ends:
             return ends[-1]
     return latest
-
-
-def _resume(text: str, end: int, overlap: int) -> int:
-    """Return where the next piece starts: at the first word within the overlap before ``end``."""
-    word = _SPACE.search(text, end - overlap, end)
-    return word.end() if word else end
 
 
 def in_batches(items: Iterable[T], weight: Callable[[T], float], most: float, heaviest: float) -> Iterator[list[T]]:

@@ -9,6 +9,7 @@ from dm_memory.report.knowledge import history_report, patterns_report
 from dm_memory.report.maintenance import doctor_report, migrate_report, verify_report
 from dm_memory.report.model import Reader, Report
 from dm_memory.report.prepare import prepare_report
+from dm_memory.report.recall import last_sync_report, recall_report
 from dm_memory.report.search import search_report
 from dm_memory.report.status import status_report
 from dm_memory.report.storage import storage_report
@@ -24,9 +25,11 @@ __all__ = [
     "forget_report",
     "history_report",
     "import_report",
+    "last_sync_report",
     "migrate_report",
     "patterns_report",
     "prepare_report",
+    "recall_report",
     "restore_report",
     "search_report",
     "status_report",

@@ -22,6 +22,7 @@ _FILTERS = {
     "to_date": "until",
     "as_of": "as it was on",
     "min_priority": "priority at least",
+    "author": "stored by",
 }
 
 
@@ -93,7 +94,7 @@ def _hit_text(hit: Hit) -> str:
     facts += [inline(hit.content_type, 40)]
     facts += [when(hit.recorded_at)] if hit.recorded_at else []
     facts += [f"source {inline(hit.source, 40)}"] if hit.source else []
-    facts += [f"by {inline(hit.author, 40)}"] if hit.author else []
+    facts += [f"stored by {inline(hit.author, 100)}"] if hit.author else []
     facts += [f"tags {', '.join(code(tag, 60) for tag in hit.tags[:_SHOWN_TAGS])}"] if hit.tags else []
     facts += [key_code(hit.key), f"id {code(short_id(hit.id))}"]
     why = [f"\n   - {line}" for line in _explained(hit, hit.explanation)] if hit.explanation else []
@@ -132,5 +133,5 @@ def _fact_text(fact: FactLine) -> str:
 def _revision_text(revision: RevisionLine) -> str:
     until = f" until {when(revision.replaced_at)}" if revision.replaced_at else ", the present text"
     since = f"From {when(revision.recorded_at)}" if revision.recorded_at else "From the beginning"
-    reason = f" ({inline(revision.reason, 60)})" if revision.reason else ""
+    reason = f" ({inline(revision.reason, 120)})" if revision.reason else ""
     return sentence_end(f"{revision.number}. {since}{until}{reason}: {quote(revision.content, _TEXT_CHARS)}")

@@ -43,11 +43,13 @@ __all__ = [
     "corrected_texts",
     "decision",
     "decision_records",
+    "is_correction",
     "lift",
     "macs_of_entry",
     "note_correction",
     "own_key",
     "purge_journal",
+    "reason_of",
     "remaining",
     "remove_texts",
     "replay_decisions",
@@ -58,7 +60,7 @@ __all__ = [
 ]
 
 CORRECTED = "corrected"
-"""Why a text was replaced: a user said that it was wrong."""
+"""Why a text was replaced: a user said that it was wrong. See ``reason_of``."""
 
 PENDING = "forgetting"
 """The stored fact that rows were removed and files have yet to be cleaned."""
@@ -201,6 +203,16 @@ def lift(store: Store, macs: Collection[str]) -> list[str]:
     return ids
 
 
+def reason_of(author: str) -> str:
+    """Return the reason of a revision whose text ``author`` ("" for unknown) corrected."""
+    return f"{CORRECTED} by {author}" if author else CORRECTED
+
+
+def is_correction(reason: str) -> bool:
+    """Return whether a revision's text was replaced by a user."""
+    return reason == CORRECTED or reason.startswith(f"{CORRECTED} by ")
+
+
 def corrected_texts(connection: sqlite3.Connection, seqs: Collection[int]) -> set[tuple[int, str]]:
     """Return the texts (entry's row, content hash) that users replaced by better ones.
 
@@ -208,8 +220,9 @@ def corrected_texts(connection: sqlite3.Connection, seqs: Collection[int]) -> se
     """
     if not seqs or connection.execute("SELECT 1 FROM meta WHERE name = ?", (_CORRECTIONS,)).fetchone() is None:
         return set()
-    sql = "SELECT seq, content_hash FROM revisions WHERE reason = ? AND seq IN (SELECT value FROM json_each(?))"
-    return set(connection.execute(sql, (CORRECTED, in_json(seqs))).fetchall())
+    sql = "SELECT seq, content_hash, reason FROM revisions WHERE seq IN (SELECT value FROM json_each(?))"
+    rows = connection.execute(sql, (in_json(seqs),)).fetchall()
+    return {(seq, digest) for seq, digest, reason in rows if is_correction(reason)}
 
 
 def stand_ins(connection: sqlite3.Connection, entries: Mapping[int, str], hashes: Iterable[str]) -> dict[str, int]:

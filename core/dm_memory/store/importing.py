@@ -21,7 +21,7 @@ from dm_memory.store import entries as table
 from dm_memory.store.database import Store
 from dm_memory.store.entries import SELECT_ENTRIES, EntryRow, Known, Tag, to_json
 from dm_memory.store.facts import Stated, import_facts, store_facts
-from dm_memory.store.forgetting import CORRECTED, note_correction
+from dm_memory.store.forgetting import is_correction, note_correction
 from dm_memory.store.indexes import Embedded, put_vectors, put_words, remove_words
 from dm_memory.store.patterns import update_patterns
 from dm_memory.text.hashing import content_hash, metadata_hash
@@ -125,7 +125,7 @@ def import_entries(
         {row.seq: each.tags or [Tag(tag, "source") for tag in each.payload.tags] for each, row in pairs},
     )
     _put_revisions(connection, pairs)
-    if any(reason == CORRECTED for each in imported for *_, reason in each.revisions):
+    if any(is_correction(reason) for each in imported for *_, reason in each.revisions):
         note_correction(store)
     remove_words(connection, [row.seq for row in changed])
     _derive(store, [(each, row) for each, row in pairs if row.duplicate_of is None], texts, now)
@@ -212,7 +212,7 @@ def _row(  # what a row is made from
         known.source_digest if known else "",
         each.prepared_hash or (known.prepared_hash if known else ""),
         language_of(payload.content, languages),
-        payload.author,
+        payload.author or (known.author if known else ""),
         payload.vector_model if payload.vectors and not owner else "",
         run,
         tick,

@@ -380,7 +380,8 @@ def _lacking(store: Store, records: Iterable[Mapping[str, Any]]) -> list[Importe
         if op in {"entry", "retired"}:
             imported = imported_of_record(store.brand, record)
             if imported is not None:
-                latest[key] = imported
+                first = latest.get(key, imported).payload.author  # who hands the same text in later is not its author
+                latest[key] = replace(imported, payload=replace(imported.payload, author=first))
         elif op == "replaced" and isinstance(text := record.get("content"), str):
             if forgotten.has(content_hash(text)):
                 continue

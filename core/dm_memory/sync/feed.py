@@ -36,7 +36,7 @@ from dm_memory.sync.run import Delivered, Run
 from dm_memory.sync.writing import Writing, versions_for
 from dm_memory.text.hashing import content_hash
 
-__all__ = ["Importing", "place_of", "place_text", "pull_feed", "push_patterns", "reclaim"]
+__all__ = ["Importing", "place_of", "place_text", "pull_feed", "pulled_at", "push_patterns", "reclaim", "seen_at"]
 
 _log = logging.getLogger(__name__)
 
@@ -66,9 +66,19 @@ async def pull_feed(run: Run) -> None:
             run.outcomes.counts.learned += learned + changed
 
 
+def seen_at(service: str) -> str:
+    """Return the name of the stored fact that says up to where a shared store's feed was read."""
+    return f"seen:{service}"
+
+
+def pulled_at(service: str) -> str:
+    """Return the name of the stored fact that says when a shared store's feed was last read to its end."""
+    return f"pulled:{service}"
+
+
 async def _pull(run: Run, service: Service) -> tuple[int, int]:
     learned = changed = 0
-    name = f"seen:{service.name}"
+    name = seen_at(service.name)
     place = place_of(await run.worker.run(run.store.meta, name))
     importing = Importing(run, service.name)
     while True:
@@ -86,6 +96,8 @@ async def _pull(run: Run, service: Service) -> tuple[int, int]:
             await run.worker.run(run.store.set_meta, name, place_text(place))
         if following is None:
             break
+    if not run.request.dry_run:
+        await run.worker.run(run.store.set_meta, pulled_at(service.name), run.now)
     return learned, changed
 
 
@@ -144,7 +156,7 @@ def _news(run: Run, service: str, digests: Sequence[Any]) -> list[str]:
     waiting = {
         row[0]
         for row in store.rows(
-            "SELECT id FROM deliveries WHERE service = ? AND kind = 'entry' AND wanted <> confirmed AND run <> 0",
+            "SELECT id FROM deliveries WHERE service = ? AND kind = 'entry' AND wanted <> confirmed",
             (service,),
         )
     }

@@ -111,11 +111,12 @@ def _hand_in(env: Environment, request: SyncRequest, brand: str, context: BrandC
     if not request.session_learnings:
         return brought
     now = to_iso(env.clock())
-    brought.items, brought.findings = learnings_as_items(request.session_learnings, now, env.limits, request.author)
+    preparer = Preparer.of(brand, context, env.policy)
+    author = preparer.clean_author(request.author)
+    brought.items, brought.findings = learnings_as_items(request.session_learnings, now, env.limits, author)
     if request.dry_run:
         return brought
     journal = Journal(env.home.memory_dir(brand))
-    preparer = Preparer.of(brand, context, env.policy)
     findings, brought.hits, brought.excluded = hand_in(
         journal, preparer, Excluder(request.exclude), brought.items, now, Forgotten.of(journal.path.parent, brand)
     )

@@ -330,6 +330,7 @@ class Outcomes:
                 planned=not skipped and self._dry_run,
                 reason=f"same text as {entry.owner_key}" if entry.action is Action.DUPLICATE else entry.reason,
                 before=before.get(entry.key, {}),
+                author=entry.known.author if entry.known else prepared.item.author,
             )
         )
 
@@ -371,6 +372,7 @@ class Outcomes:
                 tags=payload.tags,
                 storage_id=payload.id,
                 failure=failure,
+                author=payload.author,
             )
             self._failed.setdefault(payload.id, outcome)
 

@@ -143,7 +143,7 @@ class Writing:
             self.digest(item),
             item.prepared_hash or (known.prepared_hash if known else ""),
             language_of(prepared.content, self.run.context.languages),
-            item.author,
+            known.author if known else item.author,
             embedded,
             self.run.number,
             tick,

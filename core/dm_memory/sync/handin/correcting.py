@@ -1,8 +1,8 @@
 """Correcting: an entry gets the text that a user gives it, whatever its source goes on stating.
 
-The old text becomes a revision with the reason ``CORRECTED``, by which later syncs know it again. Duplicates state the
-same wrong text under other keys; they are corrected with it. The journal has the new text before the transaction, with
-the hash of the text that it replaces: what a killed process did not come to is done by the next sync.
+The old text becomes a revision with a reason that says so and by whom, by which later syncs know it again. Duplicates
+state the same wrong text under other keys; they are corrected with it. The journal has the new text before the
+transaction, with the hash of the text that it replaces: what a killed process did not come to is done by the next sync.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dm_memory.items import ContentType, Item, Kind, Priority, Source
 from dm_memory.requests import PrepareRequest
 from dm_memory.store import entries as table
 from dm_memory.store.entries import EntryRow
-from dm_memory.store.forgetting import CORRECTED, note_correction
+from dm_memory.store.forgetting import note_correction, reason_of
 from dm_memory.store.journal import Record
 from dm_memory.store.naming import full_key
 from dm_memory.sync.run import Run
@@ -78,11 +78,11 @@ def to_correct(run: Run, name: str) -> _Correction:
     return _Correction([rows[seq] for seq in seqs])
 
 
-def correct(run: Run, storing: Storing, correction: _Correction, items: Sequence[Item]) -> None:
-    """Give an entry its new text."""
+def correct(run: Run, storing: Storing, correction: _Correction, items: Sequence[Item], author: str) -> None:
+    """Give an entry its new text. Its author stays; the revision says who corrected it."""
     with run.store.transaction():
         note_correction(run.store)
-    run.reason = CORRECTED
+    run.reason = reason_of(author)
     try:
         storing.take([SourceItems("", items)])
     finally:
@@ -92,10 +92,12 @@ def correct(run: Run, storing: Storing, correction: _Correction, items: Sequence
         (run.memory_dir / "stored" / f"{old}.json").unlink(missing_ok=True)
 
 
-def correction_record(run: Run, correction: _Correction, item: Item, tags: Sequence[Sequence[str]]) -> dict[str, Any]:
+def correction_record(
+    run: Run, correction: _Correction, item: Item, tags: Sequence[Sequence[str]], author: str
+) -> dict[str, Any]:
     """Return what the journal says of a correction."""
-    prepared = run.preparer.prepare(item)
-    return {**record_of(prepared, tags, run.now), "replaces": correction.entry.content_hash}
+    record = {**record_of(run.preparer.prepare(item), tags, run.now), "replaces": correction.entry.content_hash}
+    return {**record, "corrected_by": author} if author else record
 
 
 def take_unread_corrections(run: Run, storing: Storing, records: Iterable[Record]) -> None:
@@ -107,4 +109,5 @@ def take_unread_corrections(run: Run, storing: Storing, records: Iterable[Record
             is_open = isinstance(content, str) and content_hash(content) != row.content_hash == record["replaces"]
             if is_open:
                 correction = to_correct(run, row.key)
-                correct(run, storing, correction, correction.items(run, str(content)))
+                items = correction.items(run, str(content))
+                correct(run, storing, correction, items, str(record.get("corrected_by", "")))

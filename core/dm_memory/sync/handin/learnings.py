@@ -155,6 +155,9 @@ def unread(store: Store, journal: Journal) -> tuple[list[Item], list[Record], st
         tail = journal.read()
     entries = [record for record in tail.records if record.get("op") == "entry"]
     records = {str(record.get("key", "")): record for record in entries}
+    for record in reversed(entries):  # who hands the same text in first is its author
+        key = str(record.get("key", ""))
+        records[key] = {**records[key], "author": record.get("author", "")}
     known = known_by_key(store.connection, records)
     items = [item for key, record in records.items() if key and key not in known if (item := _item_of_record(record))]
     corrections = [record for record in entries if record.get("replaces")] if goes_on else []
@@ -209,15 +212,15 @@ def _journal(root: Path) -> Journal:
 
 
 def keep_unassigned(
-    root: Path, learnings: Sequence[SessionLearning], policy: Policy, limits: Limits, now: str
+    root: Path, learnings: Sequence[SessionLearning], policy: Policy, limits: Limits, now: str, author: str = ""
 ) -> tuple[int, list[Finding]]:
     """Guard and keep learnings; return how many were kept, and what was wrong with the others.
 
     Raises:
         OSError, StoreError: They can't be written.
     """
-    items, findings = learnings_as_items(learnings, now, limits, "")
     preparer = Preparer.of("", BrandContext(slug="", name=""), policy)
+    items, findings = learnings_as_items(learnings, now, limits, preparer.clean_author(author))
     records: list[dict[str, Any]] = []
     for item in items:
         prepared = preparer.prepare(item)

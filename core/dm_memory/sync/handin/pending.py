@@ -101,9 +101,9 @@ def export_prepared(store: Store, memory_dir: Path, since: int, vector_db: str) 
 
     The plugin's script searches these files. Raises ``OSError``.
     """
-    for hash16, content, content_type, source, tags, storage, created_at, priority, expires_at in store.rows(
+    for hash16, content, content_type, source, tags, storage, created_at, priority, expires_at, author in store.rows(
         "SELECT prepared_hash, content, content_type, source, (SELECT json_group_array(tag) FROM (SELECT tag FROM tags"
-        " WHERE tags.seq = entries.seq AND removed = 0 ORDER BY tag)), id, created_at, priority, expires_at"
+        " WHERE tags.seq = entries.seq AND removed = 0 ORDER BY tag)), id, created_at, priority, expires_at, author"
         " FROM entries WHERE kind = 'prepared' AND prepared_hash <> '' AND state = 'current' AND updated_at > ?",
         (since,),
     ):
@@ -127,6 +127,7 @@ def export_prepared(store: Store, memory_dir: Path, since: int, vector_db: str) 
             "storage_id": storage,
             "stored_at": at,
         }
+        document |= {"author": author} if author else {}
         write_atomic(path, orjson.dumps(document, option=orjson.OPT_INDENT_2), durable=False)
 
 

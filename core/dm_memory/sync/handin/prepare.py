@@ -129,6 +129,7 @@ def _prepared(preparer: Preparer, request: PrepareRequest, now: str) -> tuple[Pr
         expires_at=request.expires_at,
         related=tuple(clean_text(entry) for entry in request.related),
         created_at=now,
+        author=preparer.clean_author(request.author),
     )
     prepared = preparer.prepare(item)
     name = script_hash(prepared.content)
@@ -187,9 +188,10 @@ def _correct(run: Run, request: PrepareRequest, prepared: Prepared, hits: tuple[
         known = table.known_by_key(run.store.connection, [entry.key])[entry.key]
         return _duplicate(run, request, prepared, known, hits)
     items = correction.items(run, prepared.content, request)
-    record = correction_record(run, correction, items[0], [[tag, "user"] for tag in prepared.given])
+    author = prepared.item.author
+    record = correction_record(run, correction, items[0], [[tag, "user"] for tag in prepared.given], author)
     run.journal.append([record])
-    correct(run, Storing(run, model_in_use(run)), correction, items)
+    correct(run, Storing(run, model_in_use(run)), correction, items, author)
     stands = table.owners_by_hash(run.store.connection, [prepared.content_hash])[prepared.content_hash]
     tags = table.tags_of(run.store.connection, [stands.seq]).get(stands.seq, ())
     return replace(
@@ -250,6 +252,7 @@ def _result(brand: str, prepared: Prepared, status: str, hits: Sequence[GuardHit
         expires_at=prepared.item.expires_at,
         guard_hits=tuple(hits),
         findings=prepared.findings,
+        author=prepared.item.author,
     )
 
 
