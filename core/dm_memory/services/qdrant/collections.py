@@ -21,7 +21,7 @@ from typing import Any
 
 from qdrant_client import AsyncQdrantClient, models
 
-from dm_memory.embedding.chunking import CHUNKING_VERSION
+from dm_memory.embedding.batch import CHUNKING_VERSION
 from dm_memory.embedding.protocol import EmbeddingSpec, describe, qdrant_vector_name
 from dm_memory.errors import ErrorClass, ServiceError
 from dm_memory.services.faults import Faults

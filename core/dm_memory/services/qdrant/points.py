@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from dm_memory.embedding.chunking import batch_chars_of, chunk, chunk_chars_of
+from dm_memory.embedding.batch import batch_chars_of, chunk, chunk_chars_of
 from dm_memory.embedding.protocol import Embedder, qdrant_vector_name
 from dm_memory.errors import DmMemoryError, ErrorClass, ServiceError
 from dm_memory.items import Payload

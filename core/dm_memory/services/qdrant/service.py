@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from dm_memory.embedding.chunking import batch_items_of, chunking_of
+from dm_memory.embedding.batch import batch_items_of, chunking_of
 from dm_memory.embedding.protocol import (
     MINILM,
     Embedder,
