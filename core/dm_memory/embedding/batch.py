@@ -1,4 +1,7 @@
-"""Texts -> raw vectors: cut into chunks, embedded in batches that suit the model, packed as the store keeps them."""
+"""Texts -> raw vectors: cut into chunks, embedded in batches that suit the model, packed as the store keeps them.
+
+A vector says what a passage is about, not what a book is about: long texts are embedded in pieces.
+"""
 
 from __future__ import annotations
 
