@@ -60,8 +60,8 @@ class Call:
 class Breaker:
     """The circuit breaker of one service: while it is down it is not asked, and is tried again later.
 
-    Closed: calls pass. An error that concerns the whole service opens it: calls fail at once, with the same error, until
-    the cool-down is over. Then half-open: one call is let through as a trial, which closes it or opens it again.
+    Closed: calls pass. An error that concerns the whole service opens it: calls fail at once, with the same error,
+    until the cool-down is over. Then half-open: one call is let through as a trial, which closes it or opens it again.
 
     Args:
         cool_down: Seconds for which it stays open; longer if the service asked for longer.

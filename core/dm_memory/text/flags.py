@@ -1,7 +1,7 @@
 """What a person should know before using a text: words not to use, claims, regulation, markets with privacy laws.
 
-A reminder, not legal advice: a flagged text is stored as it is. What a profile's compliance notes put in quotes is looked
-for like the words that touch what regulates the brand.
+A reminder, not legal advice: a flagged text is stored as it is. What a profile's compliance notes put in quotes is
+looked for like the words that touch what regulates the brand.
 """
 
 from __future__ import annotations
