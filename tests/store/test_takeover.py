@@ -22,7 +22,7 @@ from typing import Any
 import filelock
 import pytest
 
-from dm_memory.embedding.chunking import chunk
+from dm_memory.embedding.batch import chunk
 from dm_memory.errors import DmMemoryError, HomeError, StoreError
 from dm_memory.findings import Finding, Severity
 from dm_memory.items import storage_id

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import orjson
 
-from dm_memory.embedding.chunking import in_batches
+from dm_memory.embedding.batch import in_batches
 from dm_memory.errors import DmMemoryError, ErrorClass, ServiceError
 from dm_memory.findings import Finding, Severity, count_of_entries
 from dm_memory.items import Payload

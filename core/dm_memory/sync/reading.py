@@ -13,8 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from dm_memory.brand.conflicts import original_of
-from dm_memory.brand.files import BrandFileError
+from dm_memory.brand.files import BrandFileError, original_of
 from dm_memory.brand.sources import Listing, SourceFile, list_sources, parse_source, read_source
 from dm_memory.findings import Finding, Severity
 from dm_memory.results import Action

@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from dm_memory.brand.conflicts import original_of
+from dm_memory.brand.files import original_of
 from dm_memory.embedding.batch import EmbeddingError, embedded_each
 from dm_memory.findings import Finding, Severity
 from dm_memory.items import ContentType, Item, Kind, Source

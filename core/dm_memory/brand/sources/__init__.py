@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dm_memory.brand.conflicts import original_of, placeholder_of
 from dm_memory.brand.context import BrandContext
-from dm_memory.brand.files import Limits, read_inside, read_outside, stays_inside
+from dm_memory.brand.files import Limits, original_of, placeholder_of, read_inside, read_outside, stays_inside
 from dm_memory.brand.formats.pages import Target
 from dm_memory.brand.home import Home
 from dm_memory.brand.parsed import Collector, ParsedFile, SourceFile, SourceKind

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from dm_memory.embedding.chunking import CHUNKING_VERSION
+from dm_memory.embedding.batch import CHUNKING_VERSION
 from dm_memory.errors import ConfigurationError, ServiceError
 from dm_memory.extras import how_to_install_vector
 from dm_memory.items import Payload

@@ -14,9 +14,15 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from dm_memory.embedding.chunking import batch_items_of, chunking_of
-from dm_memory.embedding.model_names import MINILM, describe, is_searched_by_the_qdrant_server, qdrant_vector_name
-from dm_memory.embedding.protocol import Embedder, EmbeddingSpec
+from dm_memory.embedding.batch import batch_items_of, chunking_of
+from dm_memory.embedding.protocol import (
+    MINILM,
+    Embedder,
+    EmbeddingSpec,
+    describe,
+    is_searched_by_the_qdrant_server,
+    qdrant_vector_name,
+)
 from dm_memory.errors import ConfigurationError, DmMemoryError, ErrorClass, ServiceError
 from dm_memory.extras import how_to_install_vector
 from dm_memory.items import Payload
