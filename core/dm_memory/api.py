@@ -199,8 +199,8 @@ class Memory:
             result = replace(result, purged=await _stoppable(work, stop))
         if result.status == "refused":
             return result
-        self._team.hand_over(environment, brand)
-        return replace(result, questions=await self._questions(result))
+        delivering = self._team.hand_over(environment, brand)
+        return replace(result, delivering=delivering, questions=await self._questions(result))
 
     async def deliver_waiting(self, brand: str) -> None:
         """Deliver what is due in the team's store, in the background; ``close`` ends that."""

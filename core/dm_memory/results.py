@@ -344,6 +344,7 @@ class PrepareResult:
         suggested: Why it has its type and its tags, of each only if the caller gave none.
         questions: They find the entry: each was asked, and it was among the first five answers.
         author: Who handed it in, or corrected it, if that is known.
+        delivering: The team's stores that get it at once.
     """
 
     brand: str
@@ -367,6 +368,7 @@ class PrepareResult:
     suggested: tuple[Suggestion, ...] = ()
     questions: tuple[str, ...] = ()
     author: str = ""
+    delivering: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:

@@ -186,7 +186,8 @@ async def restore_brand(
         context = await worker.run(load_context, env.home, brand, env.limits)
         await worker.run(_checked, folder, brand)
         await progress("Putting the backup back", 0, 0)
-        store, findings = await worker.run(partial(open_or_rebuild, memory_dir, brand, env.clock))
+        opening = partial(open_or_rebuild, memory_dir, brand, env.clock, languages=context.languages)
+        store, findings = await worker.run(opening)
         try:
             before = await worker.run(_before, env, store, memory_dir, brand)
             kept_out = await worker.run(_put_back, store, folder, before, to_iso(env.clock()))

@@ -15,12 +15,10 @@ from dm_memory.operations.waiting import count_handed_in, count_waiting_files
 from dm_memory.results import Action, Failure, ItemOutcome, ServiceStatus, StatusResult, StoreResult
 from dm_memory.services.protocol import Capacity, Health, Service, unexpected
 from dm_memory.store import outbox
-from dm_memory.store.database import FILE_NAME, Store, reading
+from dm_memory.store.database import Store, reading
 from dm_memory.store.entries import census
-from dm_memory.store.files import is_file
-from dm_memory.store.journal import JOURNAL
 from dm_memory.store.locks import is_locked, lock_holder
-from dm_memory.sync.exports import CHECKPOINT
+from dm_memory.store.opening import missing_memory
 from dm_memory.sync.finish import LAST_COMPLETE, capacity_on_record, store_result
 from dm_memory.sync.run import Environment, title_of
 from dm_memory.text.timestamps import from_iso
@@ -146,13 +144,8 @@ class _View:
         return _advised(result)
 
     def _gone(self) -> list[Finding]:
-        """Say that a memory which a checkpoint and a journal know of is not there."""
-        memory_dir = self.env.home.memory_dir(self.brand)
-        if self.store is not None or not all(is_file(memory_dir / name) for name in (CHECKPOINT, JOURNAL)):
-            return []
-        message = f"The memory {FILE_NAME} is gone; what was in it can't be shown."
-        remedy = "Sync: it builds the memory again from its journal, the brand's files and connected services."
-        return [Finding("memory-gone", Severity.ERROR, message, remedy)]
+        """Say that a memory which its journal or its checkpoint knows of is not there."""
+        return [] if self.store is not None else missing_memory(self.env.home.memory_dir(self.brand))
 
     def _service(self, each: _Measured) -> ServiceStatus:
         service, store = each.service, self.store

@@ -18,7 +18,7 @@ from dm_memory.findings import Finding, Severity
 from dm_memory.items import Payload
 from dm_memory.operations.maintenance import deliver, delivering, maintenance
 from dm_memory.requests import Progress
-from dm_memory.results import Drift, VerifyResult
+from dm_memory.results import Action, Drift, VerifyResult
 from dm_memory.services.protocol import Service, unexpected
 from dm_memory.store import entries as table
 from dm_memory.store import outbox
@@ -250,7 +250,13 @@ async def _service(run: Run, service: Service, *, repair: bool) -> Drift:
             if delivered.failure is not None:
                 return found.drift(service.name, service.engine, delivered.failure)
             found.repaired += max(0, len(found.missing) + len(found.stale) - delivered.failed)
+        sound = set(found.stale)
         await _list_unknown(run, service, found)
+        if repair and (altered := [id_ for id_ in found.stale if id_ not in sound]):
+            # Its hashes are as confirmed, so looking at them again would find nothing to do.
+            await run.worker.run(_doubt, run, service.name, altered, Action.FORCED)
+            delivered = await deliver(run, service)
+            found.repaired += min(len(altered), delivered.stored)
         if repair and found.unknown:
             new, changed = await run.worker.run(Importing(run, service.name).take, found.unknown)
             # What is left there of forgotten texts became due to be deleted.
@@ -312,6 +318,6 @@ _KNOWN = (
 )
 
 
-def _doubt(run: Run, service: str, ids: Sequence[str]) -> None:
+def _doubt(run: Run, service: str, ids: Sequence[str], action: Action = Action.MISSING) -> None:
     with run.store.transaction() as connection:
-        outbox.doubt(connection, service, ids, run.number)
+        outbox.doubt(connection, service, ids, run.number, action)

@@ -25,11 +25,7 @@ def count_waiting_files(memory_dir: Path) -> int:
 
 def count_handed_in(store: Store | None, memory_dir: Path) -> int:
     """Count what stands in the journal and not yet in memory."""
-    tail_from = (store.meta("journal_read") if store else "").partition(":")
-    journal = Journal(memory_dir)
-    if journal.size() <= int(tail_from[2] or 0):
-        return 0
-    tail = journal.read(int(tail_from[2] or 0))
+    tail = Journal(memory_dir).after(store.meta("journal_read") if store else "")
     keys = {str(record.get("key")) for record in tail.records if record.get("op") == "entry"}
     if not keys or store is None:
         return len(keys)

@@ -40,10 +40,15 @@ def _lead(result: PrepareResult, reader: Reader) -> str:
     if result.status == "corrected":
         old = f" instead of {quote(result.replaced_title, 100)}" if result.replaced_title else ""
         fate = "was forgotten" if result.purged is not None else "is kept as a revision"
-        text = f"{text} is in memory now{old}. The old text {fate}. Connected services"
-        return f"{text} get it with the next sync: {call(reader, 'sync_memory', result.brand)}"
-    sync = call(reader, "sync_memory", result.brand)
-    return f"{text} is in memory, and searches find it now. Connected services get it with the next sync: {sync}"
+        return f"{text} is in memory now{old}. The old text {fate}. {_delivered(result, reader)}"
+    return f"{text} is in memory, and searches find it now. {_delivered(result, reader)}"
+
+
+def _delivered(result: PrepareResult, reader: Reader) -> str:
+    others = "Connected services get it"
+    if result.delivering:
+        others = f"The team gets it now through {inline(result.delivering[0], 60)}, other connected services"
+    return f"{others} with the next sync: {call(reader, 'sync_memory', result.brand)}"
 
 
 def _tags(tags: tuple[str, ...]) -> str:

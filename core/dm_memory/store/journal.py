@@ -112,6 +112,12 @@ class Journal:
         records = [record for line in data.split(b"\n") if (record := _record(line)) is not None]
         return _Tail(identity, start + len(data), records)
 
+    def after(self, place: str) -> _Tail:
+        """Return the records behind a place, ``identity:end`` as it was noted; all of them if it is of another file."""
+        identity, _, end = place.partition(":")
+        tail = self.read(int(end or 0))
+        return tail if tail.identity == identity else self.read()
+
     def size(self) -> int:
         """Return the file's size in bytes, 0 if there is none."""
         try:

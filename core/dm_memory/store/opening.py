@@ -24,7 +24,7 @@ from dm_memory.items import storage_id
 from dm_memory.store import entries as table
 from dm_memory.store.database import FILE_NAME, Store, connect_to_read, is_present, open_store, store_errors
 from dm_memory.store.entries import SELECT_ENTRIES, EntryRow, Tag
-from dm_memory.store.files import remove_leftovers, sqlite_uri, sync_folder
+from dm_memory.store.files import is_file, remove_leftovers, sqlite_uri, sync_folder
 from dm_memory.store.forgetting import (
     PENDING,
     Forgotten,
@@ -39,11 +39,12 @@ from dm_memory.store.journal import Journal
 from dm_memory.text.hashing import content_hash
 from dm_memory.text.timestamps import Clock, from_iso, to_iso
 
-__all__ = ["REBUILT", "damage_of", "journal_records", "open_or_rebuild", "rebuild_next_time"]
+__all__ = ["REBUILT", "damage_of", "journal_records", "missing_memory", "open_or_rebuild", "rebuild_next_time"]
 
 REBUILT = "rebuilt"
 """The stored fact that connected services have yet to be asked for what only they still have."""
 
+_CHECKPOINT = "sync-state.json"
 _REBUILT_NAME = f"{FILE_NAME}.rebuilt"
 _CHECKED = "checked_at"
 _DAMAGED = "damaged"
@@ -84,7 +85,7 @@ def open_or_rebuild(
         with contextlib.suppress(DamagedStoreError):
             new = not is_present(memory_dir)
             if new and any(record.get("op") == "store" for record in journal.read().records):
-                store, found = _rebuild(memory_dir, brand, journal, now, damaged=False)
+                store, found = _rebuild(memory_dir, brand, journal, now, languages, damaged=False)
                 return store, [*taken, *found]
             store = open_store(memory_dir, brand)
             try:
@@ -95,7 +96,7 @@ def open_or_rebuild(
             except BaseException:
                 store.close()
                 raise
-    store, found = _rebuild(memory_dir, brand, journal, now, damaged=True)
+    store, found = _rebuild(memory_dir, brand, journal, now, languages, damaged=True)
     return store, [*taken, *found]
 
 
@@ -130,6 +131,20 @@ def rebuild_next_time(store: Store) -> None:
     store.set_meta(_CHECKED, _DAMAGED)
 
 
+def missing_memory(memory_dir: Path) -> list[Finding]:
+    """Say of a memory that is not there that there was one: a checkpoint, or a journal that began with it, is left."""
+    try:
+        had = is_file(memory_dir / _CHECKPOINT)
+        had = had or any(record.get("op") == "store" for record in Journal(memory_dir).read().records)
+    except (OSError, StoreError):
+        return []
+    if not had:
+        return []
+    message = f"The memory {FILE_NAME} is gone; what was in it can't be shown."
+    remedy = "Sync: it builds the memory again from its journal, the brand's files and connected services."
+    return [Finding("memory-gone", Severity.ERROR, message, remedy)]
+
+
 def _set_aside(path: Path) -> Path:
     """Rename a damaged file, whatever it is, with its log; nothing is followed. Raises ``HomeError``."""
     number = 1
@@ -146,7 +161,9 @@ def _set_aside(path: Path) -> Path:
     return aside
 
 
-def _rebuild(memory_dir: Path, brand: str, journal: Journal, now: str, *, damaged: bool) -> tuple[Store, list[Finding]]:
+def _rebuild(
+    memory_dir: Path, brand: str, journal: Journal, now: str, languages: tuple[str, ...], *, damaged: bool
+) -> tuple[Store, list[Finding]]:
     """Fill a new memory from what the damaged file and the journal still give, then put it in the place of the old one.
 
     Until it is whole it has another name: a process that is killed on the way leaves everything to the next one.
@@ -154,6 +171,7 @@ def _rebuild(memory_dir: Path, brand: str, journal: Journal, now: str, *, damage
     path = memory_dir / FILE_NAME
     store = open_store(memory_dir, brand, name=_REBUILT_NAME)
     try:
+        store.set_meta("languages", " ".join(languages))  # by which the words of what comes back are analysed
         saved = _salvage(store, path, now) if damaged else 0
         replayed = _replay(store, journal, now)
         # Remove what a damaged file still had of texts that were forgotten.

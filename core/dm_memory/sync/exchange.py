@@ -96,14 +96,16 @@ class Team:
         why = task.result() if task.done() and not task.cancelled() else f"did not answer within {WAIT_SECONDS:g} s"
         return (_behind(services[0], why, last, env),) if why else ()
 
-    def hand_over(self, env: Environment, brand: str) -> None:
-        """Deliver what is due in the shared store, in the background, again and again until it has it."""
-        if not _shared(env):
-            return
+    def hand_over(self, env: Environment, brand: str) -> tuple[str, ...]:
+        """Deliver what is due in the shared store, in the background, again and again until it has it; return whose."""
+        services = _shared(env)
+        if not services:
+            return ()
         self._more.add(brand)
         known = self._delivering.get(brand)
         if known is None or not _is_alive(known):
             self._delivering[brand] = asyncio.create_task(self._deliver(env, brand))
+        return tuple(service.engine for service in services)
 
     async def make_way(self, brand: str) -> None:
         """End what is under way for a brand: a sync does it as well."""

@@ -127,6 +127,12 @@ class Excluder:
                 return pattern
         return None
 
+    def note(self, other: Excluder) -> None:
+        """Count what another excluder of the same patterns met: what was handed in is looked at before a run begins."""
+        self._hit |= other._hit
+        for prefix, seen in self._seen.items():
+            seen.update(other._seen[prefix])
+
     def _status(self, item: Item) -> str:
         """Return the status of the item's campaign; a snapshot has that of the campaign it measures."""
         campaign, status = item.facts.get("campaign_id"), item.facts.get("campaign_status")

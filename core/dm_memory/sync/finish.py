@@ -271,6 +271,8 @@ def _next(run: Run, checkpoint: CheckpointState) -> NextSync:
         advice = "The sync was cancelled; the next one resumes where it stopped."
     elif counts.failed or counts.queued:
         advice = "Fix what failed (see there), then sync again: only what is missing is stored."
+    elif counts.held_back:
+        advice = "Decide about what was not retired (see there), then sync again: everything else is safe."
     elif run.broken:
         advice = "Repair the files named above, then sync again: everything else is safe."
     else:

@@ -67,8 +67,7 @@ def _finish(run: Run) -> None:
     forgotten = Forgotten.load(run.store.connection)
     if not forgotten:
         return
-    _, _, place = run.store.meta("journal_read").partition(":")
-    texts = (record.get("content") for record in run.journal.read(int(place or 0)).records)
+    texts = (record.get("content") for record in run.journal.after(run.store.meta("journal_read")).records)
     again = {digest for text in texts if isinstance(text, str) and forgotten.has(digest := content_hash(text))}
     if again:  # handed in where nobody could know that it had been forgotten
         purge_journal(run.store, run.journal, (), again)

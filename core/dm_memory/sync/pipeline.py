@@ -101,6 +101,7 @@ class _Brought:
         self.items: list[Item] = []
         self.findings: list[Finding] = []
         self.hits: list[GuardHit] = []
+        self.excluder = Excluder()
         self.excluded = 0
         self.forgotten = 0
 
@@ -117,8 +118,9 @@ def _hand_in(env: Environment, request: SyncRequest, brand: str, context: BrandC
     if request.dry_run:
         return brought
     journal = Journal(env.home.memory_dir(brand))
+    brought.excluder = Excluder(request.exclude)
     findings, brought.hits, brought.excluded = hand_in(
-        journal, preparer, Excluder(request.exclude), brought.items, now, Forgotten.of(journal.path.parent, brand)
+        journal, preparer, brought.excluder, brought.items, now, Forgotten.of(journal.path.parent, brand)
     )
     brought.forgotten = sum(finding.code == FORGOTTEN for finding in findings)
     brought.findings += findings
@@ -194,6 +196,7 @@ def _copy(env: Environment, brand: str, memory_dir: Path, languages: tuple[str, 
 
 async def _run(run: Run, brought: _Brought, started: float) -> SyncResult:
     run.outcomes.add_findings(brought.findings)
+    run.excluder.note(brought.excluder)
     run.outcomes.guard_hits += brought.hits
     run.outcomes.counts.excluded += brought.excluded
     run.outcomes.counts.forgotten += brought.forgotten

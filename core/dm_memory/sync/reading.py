@@ -148,6 +148,7 @@ class Reading:
                 may_have_rolled=parsed.entries >= ROLLING_LIMIT,
                 whole=parsed.whole and not self.listing.is_protected(file.path) and not file.conflict_copy,
                 unchanged=same,
+                conflict_copy=file.conflict_copy,
             )
         )
         chunk.items += len(parsed.items)

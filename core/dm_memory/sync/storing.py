@@ -8,6 +8,7 @@ transaction, because embedding takes time; if somebody else wrote in between, it
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import md5
@@ -17,7 +18,7 @@ import orjson
 
 from dm_memory.brand.files import original_of
 from dm_memory.embedding.batch import EmbeddingError, embedded_each
-from dm_memory.findings import Finding, Severity
+from dm_memory.findings import Finding, Severity, count_of_entries
 from dm_memory.items import ContentType, Item, Kind, Source
 from dm_memory.results import Action
 from dm_memory.store import entries as table
@@ -49,6 +50,7 @@ class SourceItems:
         may_have_rolled: Whether older entries may have left the file.
         whole: Whether all of the file was read: only then is an entry that is missing in it gone.
         unchanged: Whether its bytes are as they were: it is no newer word than another machine's that retired an entry.
+        conflict_copy: Whether a cloud drive made it beside the file that counts.
     """
 
     path: str
@@ -57,6 +59,7 @@ class SourceItems:
     may_have_rolled: bool = False
     whole: bool = False
     unchanged: bool = False
+    conflict_copy: bool = False
 
 
 @dataclass(slots=True)
@@ -111,6 +114,7 @@ class Storing:
                 self._run.note_change(connection)
             self._put_vectors(connection, writing.vector_rows)
             self._record_files(connection, chunk)
+        self._run.outcomes.add_findings(_only_in_copies(chunk))
         self._run.outcomes.planned(chunk.planned, before, frozenset(self._wishes.tags))
         self._run.outcomes.counts.unchanged += chunk.unchanged
         self._digests.clear()
@@ -466,6 +470,24 @@ class Storing:
             if self._run.excluder.match(item, row.content_type, effective(tags.get(row.seq, ()))):
                 found.add(row.seq)
         return found
+
+
+def _only_in_copies(chunk: _Chunk) -> list[Finding]:
+    """Say which conflict copies added entries that the files beside them do not have."""
+    copies = {source.path for source in chunk.sources if source.conflict_copy}
+    new = [entry.prepared.item.origin for entry in chunk.planned if entry.action is Action.NEW] if copies else []
+    remedy = "Take over into the original what is right, delete the copy, and forget what is wrong."
+    return [
+        Finding(
+            "conflict-copy",
+            Severity.WARNING,
+            f"The conflict copy {path} has {count_of_entries(count)} that {original_of(path)} has not: added as well.",
+            remedy,
+            path=path,
+        )
+        for path, count in Counter(new).items()
+        if path in copies
+    ]
 
 
 def _comes_before(item: Item, moment: str, origin: str) -> bool:

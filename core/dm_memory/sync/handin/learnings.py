@@ -148,11 +148,9 @@ def unread(store: Store, journal: Journal) -> tuple[list[Item], list[Record], st
 
     That is what was handed in with this call, and what an earlier call handed in and was killed before it was stored.
     """
-    identity, _, place = store.meta("journal_read").partition(":")
-    tail = journal.read(int(place or 0))
-    goes_on = tail.identity == identity
-    if not goes_on:
-        tail = journal.read()
+    place = store.meta("journal_read")
+    tail = journal.after(place)
+    goes_on = tail.identity == place.partition(":")[0]
     entries = [record for record in tail.records if record.get("op") == "entry"]
     records = {str(record.get("key", "")): record for record in entries}
     for record in reversed(entries):  # who hands the same text in first is its author

@@ -76,7 +76,7 @@ async def prepare_payload(env: Environment, request: PrepareRequest, brand: str,
             if request.replaces
             else SyncRequest(tags=prepared.given, retag=True)  # beside those that another call gives at this moment
         )
-        async with _memory(env, brand, worker, stop) as store:
+        async with _memory(env, brand, context.languages, worker, stop) as store:
             with store_errors(store.path):
                 run = await worker.run(
                     partial(Run.begin, env, wishes, brand, context, store, worker, no_progress, stop, 0.0)
@@ -141,7 +141,9 @@ def _prepared(preparer: Preparer, request: PrepareRequest, now: str) -> tuple[Pr
 
 
 @contextlib.asynccontextmanager
-async def _memory(env: Environment, brand: str, worker: Worker, stop: asyncio.Event) -> AsyncIterator[Store]:
+async def _memory(
+    env: Environment, brand: str, languages: tuple[str, ...], worker: Worker, stop: asyncio.Event
+) -> AsyncIterator[Store]:
     """Provide the memory without the brand's lock, unless it has to be made, built again, or taken over."""
     memory_dir = env.home.memory_dir(brand)
     opened = await worker.run(_opened, memory_dir, brand)
@@ -152,7 +154,7 @@ async def _memory(env: Environment, brand: str, worker: Worker, stop: asyncio.Ev
             await worker.run(opened.close)
         return
     async with brand_lock(memory_dir, env.lock_timeout, env.clock, no_progress, stop):
-        store, _ = await worker.run(partial(open_or_rebuild, memory_dir, brand, env.clock))
+        store, _ = await worker.run(partial(open_or_rebuild, memory_dir, brand, env.clock, languages=languages))
         try:
             yield store
         finally:
