@@ -67,13 +67,14 @@ def tool_of(operation: Operation) -> MemoryTool:
     """Make a tool of an operation."""
 
     async def tool(*, ctx: Context, chosen: ChosenBrand, **values: Any) -> CallToolResult:  # noqa: ANN401  # as validated
-        with tool_errors(operation.doing):
+        brand = brand_of(chosen)
+        with tool_errors(operation.doing, brand):
             arguments = operation.arguments.model_construct(**values)
             runtime = runtime_of(ctx)
             memory = await runtime.memory()
             call = Call(
                 memory=memory,
-                brand=brand_of(chosen),
+                brand=brand,
                 door="tool",
                 progress=ProgressRelay(ctx),
                 notice_stale_cache=runtime.cache_is_stale.set,
