@@ -50,21 +50,24 @@ def to_result(report: Report, response_format: ResponseFormat, *, whole: bool = 
     return CallToolResult(content=[TextContent(type="text", text=text)], _meta={REPORT_KEY: data})
 
 
-def error_text(error: DmMemoryError) -> str:
-    """Return the report of an error, escaped, with the brands there are where the error knows them."""
+def error_text(error: DmMemoryError, brand: str = "") -> str:
+    """Return the report of an error, escaped, with the brand it is about; of an unknown brand, with those there are."""
     from dm_memory.report.errors import error_report  # noqa: PLC0415  # start-up imports only what tools/list needs
+    from dm_memory.report.escape import code  # noqa: PLC0415  # as above
 
     text = error_report(error).text.strip()
-    named = isinstance(error, BrandNotFoundError) and error.brands
-    return f"{text}\n\nPass one of these slugs as `brand`." if named else text
+    if isinstance(error, BrandNotFoundError):
+        return f"{text}\n\nPass one of these slugs as `brand`." if error.brands else text
+    return f"{text}\n\nBrand {code(brand)}" if brand else text
 
 
 @contextmanager
-def tool_errors(stage: str) -> Iterator[None]:
+def tool_errors(stage: str, brand: str = "") -> Iterator[None]:
     """Turn what the core raises into text for the model.
 
     Args:
         stage: What was being done, as the end of "Something went wrong inside dm-memory while ...".
+        brand: The brand it is about, if that is known.
 
     Raises:
         ToolError: In place of every error; of an unexpected one the text gives nothing away.
@@ -74,10 +77,10 @@ def tool_errors(stage: str) -> Iterator[None]:
     except (ToolError, MCPError):
         raise
     except DmMemoryError as error:
-        raise ToolError(error_text(error)) from None
+        raise ToolError(error_text(error, brand)) from None
     except Exception as error:  # noqa: BLE001  # the boundary: whatever it is, the model gets a sentence and the log its type
         if limit := limit_of_system(error):
-            raise ToolError(error_text(limit)) from None
+            raise ToolError(error_text(limit, brand)) from None
         log_bug(error, stage)
         raise ToolError(
             f"Something went wrong inside dm-memory while {stage}; nothing that was stored is lost. "

@@ -67,7 +67,8 @@ def tool_of(operation: Operation) -> MemoryTool:
     """Make a tool of an operation."""
 
     async def tool(*, ctx: Context, chosen: ChosenBrand, **values: Any) -> CallToolResult:  # noqa: ANN401  # as validated
-        with tool_errors(operation.doing):
+        brand = brand_of(chosen)
+        with tool_errors(operation.doing, brand):
             if ACCESS.get().read_only and not operation.read_only:
                 raise ToolError(f"{operation.name} writes, and this access may only read. Nothing was done.")
             arguments = operation.arguments.model_construct(**values)
@@ -75,7 +76,7 @@ def tool_of(operation: Operation) -> MemoryTool:
             memory = await runtime.memory()
             call = Call(
                 memory=memory,
-                brand=brand_of(chosen),
+                brand=brand,
                 door="tool",
                 progress=ProgressRelay(ctx),
                 notice_stale_cache=runtime.cache_is_stale.set,

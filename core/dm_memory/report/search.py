@@ -37,7 +37,7 @@ def search_report(
 
 
 def _text(result: SearchResult, limit: int, reader: Reader) -> str:
-    lead = [_lead(result, reader)] if result.query else []
+    lead = [_lead(result, reader) if result.query else f"Brand {code(result.brand)}."]
     if result.filters:
         filters = ", ".join(f"{_FILTERS.get(name, name)} {code(value, 80)}" for name, value in result.filters.items())
         lead.append(f"Only entries with: {filters}")
