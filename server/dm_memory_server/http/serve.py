@@ -138,5 +138,5 @@ async def _run(server: _Server, listening: socket.socket) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
     # Else each stream is cut at the signal, and calls of the older protocol lose their answers.
-    AppStatus.disable_automatic_graceful_drain()
+    AppStatus.enable_automatic_graceful_drain = False
     await server.serve(sockets=[listening])
