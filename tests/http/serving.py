@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,10 +41,12 @@ class Served:
 
 
 @contextmanager
-def served(home: Path, *options: str, address: str = "127.0.0.1:0", **environment: str) -> Iterator[Served]:
-    """Start a server and wait until it says where it is; end it as a service manager does."""
+def served(
+    home: Path, *options: str, address: str = "127.0.0.1:0", within: Sequence[str] = (), **environment: str
+) -> Iterator[Served]:
+    """Start a server, perhaps ``within`` another command, and wait until it says where it is; end it at the end."""
     kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "TEMP") if name in os.environ}
-    command = [*COMMAND, "serve", "--http", address, "--home", str(home), *options]
+    command = [*within, *COMMAND, "serve", "--http", address, "--home", str(home), *options]
     user = {"HOME": str(home.parent / "user"), "PYTHONWARNINGS": "error::ResourceWarning"}
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=kept | user | environment)
     assert process.stderr is not None

@@ -121,7 +121,7 @@ class OAuth:
                 return None
             claims = jwt.decode(
                 secret,
-                key=key,
+                key=key.key,  # a key set need not say for which of its algorithms a key is
                 algorithms=_ALGORITHMS,
                 audience=self._settings.oauth_audience,
                 issuer=self._settings.oauth_issuer,

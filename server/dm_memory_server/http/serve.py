@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 
 import uvicorn
+from sse_starlette.sse import AppStatus
 
 from dm_memory.errors import ConfigurationError, DmMemoryError
 from dm_memory_server.app import build_server
@@ -136,4 +137,6 @@ async def _run(server: _Server, listening: socket.socket) -> None:
     # uvicorn raises the signal again once all is closed: what was asked for is an end, and that is a success.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
+    # Else each stream is cut at the signal, and calls of the older protocol lose their answers.
+    AppStatus.enable_automatic_graceful_drain = False
     await server.serve(sockets=[listening])
