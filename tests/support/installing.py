@@ -21,6 +21,7 @@ __all__ = [
     "brands_folder",
     "copy_source",
     "empty_environment",
+    "python_of",
     "run_in",
     "script",
     "sync_and_list",
@@ -48,19 +49,27 @@ _TEXT: dict[str, Any] = {"capture_output": True, "encoding": "utf-8"}
 
 
 @cache
-def _uv_cache() -> str:
-    return subprocess.run([uv(), "cache", "dir"], check=True, **_TEXT).stdout.strip()
+def python_of(version: str) -> str:
+    """Return the path of an interpreter that is here, "" if there is none."""
+    command = [uv(), "python", "find", "--no-project", "--no-python-downloads", version]
+    return subprocess.run(command, check=False, **_TEXT).stdout.strip()
+
+
+@cache
+def _caches() -> dict[str, str]:
+    cache = Path(subprocess.run([uv(), "cache", "dir"], check=True, **_TEXT).stdout.strip())
+    return {"UV_CACHE_DIR": str(cache), "PIP_CACHE_DIR": os.environ.get("PIP_CACHE_DIR", str(cache.with_name("pip")))}
 
 
 def empty_environment(folder: Path) -> dict[str, str]:
-    """Return an environment with an empty HOME below a folder; uv's cache is the caller's, to be quick."""
+    """Return an environment with an empty HOME below a folder; caches are the caller's, to be quick."""
     home = folder / "empty home"
     home.mkdir(exist_ok=True)
     kept = {name: value for name, value in os.environ.items() if name.upper().startswith(_KEPT)}
     for name in ("UV_PROJECT_ENVIRONMENT", "UV_PYTHON", "UV"):
         kept.pop(name, None)
     path = os.pathsep.join([str(Path(uv()).parent), os.environ["PATH"]])
-    return kept | {"HOME": str(home), "USERPROFILE": str(home), "PATH": path, "UV_CACHE_DIR": _uv_cache()}
+    return kept | {"HOME": str(home), "USERPROFILE": str(home), "PATH": path} | _caches()
 
 
 def run_in(environment: Mapping[str, str], *command: str | Path, cwd: Path | None = None) -> str:
