@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.shared.exceptions import MCPError
@@ -15,9 +15,11 @@ from dm_memory_tools.arguments import ResponseFormat
 from dm_memory_tools.bugs import log_bug
 
 if TYPE_CHECKING:
+    from mcp.server.mcpserver import Context
+
     from dm_memory.report.model import Report
 
-__all__ = ["DATA_BYTES", "REPORT_KEY", "RESULT_BYTES", "error_text", "to_result", "tool_errors"]
+__all__ = ["DATA_BYTES", "REPORT_KEY", "RESULT_BYTES", "as_client_shows", "error_text", "to_result", "tool_errors"]
 
 REPORT_KEY = "io.dm-memory/report"
 """The ``_meta`` key that carries a report's data; its JSON Schema is ``docs/report.schema.json``."""
@@ -48,6 +50,18 @@ def to_result(report: Report, response_format: ResponseFormat, *, whole: bool = 
     data = report.data if whole else fitted(report.data, room, report.rest)
     text = orjson.dumps(data).decode() if as_json else report.text
     return CallToolResult(content=[TextContent(type="text", text=text)], _meta={REPORT_KEY: data})
+
+
+_SHOWS_ALL = frozenset({"@cline/core"})
+"""Clients that show the model the whole result as JSON, ``_meta`` first, cut to 8,000 characters."""
+
+
+def as_client_shows(result: Any, context: Context[Any, Any]) -> Any:  # noqa: ANN401  # whatever the SDK makes of a call
+    """Return a result without its data for a client that would show the model that data in place of the report."""
+    client = context.session.client_params
+    if isinstance(result, CallToolResult) and client is not None and client.client_info.name in _SHOWS_ALL:
+        return result.model_copy(update={"meta": None})
+    return result
 
 
 def error_text(error: DmMemoryError, brand: str = "") -> str:

@@ -12,7 +12,7 @@ from mcp.server.mcpserver.tools import Tool
 from mcp_types import CallToolResult, ToolAnnotations
 from pydantic import ValidationError
 
-from dm_memory_tools.answer import to_result, tool_errors
+from dm_memory_tools.answer import as_client_shows, to_result, tool_errors
 from dm_memory_tools.arguments import given
 from dm_memory_tools.brand import ChosenBrand, brand_of
 from dm_memory_tools.operation import Call, Operation
@@ -42,7 +42,7 @@ class MemoryTool(Tool):
         self._refuse_unknown(arguments)
         arguments = given(arguments, self.parameters.get("required", ()))
         try:
-            return await super().run(arguments, context, convert_result)
+            return as_client_shows(await super().run(arguments, context, convert_result), context)
         except UnexpectedToolError:
             raise
         except ToolError as error:

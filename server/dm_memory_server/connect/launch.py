@@ -60,7 +60,9 @@ def launch_of_this_installation(options: Sequence[str]) -> Launch:
 
 
 def make_sure_it_starts(launch: Launch) -> None:
-    """Start the command as a program without a shell would, which also installs what is missing; wait for its end.
+    """Start the server as a program without a shell would, which also installs what is missing; it has no client.
+
+    Its input is empty, so it ends as soon as it is ready.
 
     Raises:
         ConfigurationError: It does not start.
@@ -70,7 +72,7 @@ def make_sure_it_starts(launch: Launch) -> None:
         environment["PATH"] = "/usr/bin:/bin:/usr/sbin:/sbin"  # what programs with a window have
     for name in ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "UV_PROJECT_ENVIRONMENT"):
         environment.pop(name, None)
-    command = [launch.command, *launch.arguments, "--help"]
+    command = [launch.command, *launch.arguments]
     try:
         done = subprocess.run(  # noqa: S603  # this installation's own command
             command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=_LONGEST_START, check=False

@@ -57,7 +57,8 @@ def discard(text: str, path: Sequence[str]) -> str:
 
 def _spans(lines: Sequence[str]) -> list[tuple[tuple[str, ...], int, int]]:
     """Return each table's names and its lines, without what stands before the next header: that belongs to it."""
-    heads = [number for number, line in enumerate(lines) if _ANY_HEADER.match(line)] + [len(lines)]
+    heads = [number for number, line in enumerate(lines) if _ANY_HEADER.match(line) and _is_whole(lines[:number])]
+    heads.append(len(lines))
     spans = []
     for start, following in pairwise(heads):
         end = following
@@ -67,12 +68,18 @@ def _spans(lines: Sequence[str]) -> list[tuple[tuple[str, ...], int, int]]:
     return spans
 
 
+def _is_whole(lines: Sequence[str]) -> bool:
+    """Return whether no text and no array is open after these lines: what follows may be a header."""
+    try:
+        tomllib.loads("".join(lines))
+    except tomllib.TOMLDecodeError:
+        return False
+    return True
+
+
 def _names(line: str) -> tuple[str, ...]:
     found = _HEADER.match(line.rstrip("\r\n"))
-    try:
-        table: object = tomllib.loads(f"[{found[1]}]") if found else {}
-    except tomllib.TOMLDecodeError:  # the line of a longer text only looks like a header
-        return ()
+    table: object = tomllib.loads(f"[{found[1]}]") if found else {}
     names = []
     while isinstance(table, Mapping) and table:
         name, table = next(iter(table.items()))
