@@ -72,3 +72,14 @@ def test_what_is_handed_in_to_a_locked_memory_whose_brand_is_gone_is_refused_and
             two.memory.only("gone").sync(SyncRequest(session_learnings=(SessionLearning("Ours, and nobody else's."),)))
         )
     assert (two.home / "dm-memory" / "unassigned.jsonl").read_bytes() == kept
+
+
+def test_what_is_locked_stays_locked(two: Bench) -> None:
+    async def ask() -> None:
+        locked = two.memory.only("acme")
+        assert locked.only("acme").brands() == ("acme",)
+        assert locked.only(OTHER).brands() == ()
+        with pytest.raises(BrandNotFoundError):
+            await locked.only(OTHER).search(SearchRequest("reels", OTHER))
+
+    asyncio.run(ask())

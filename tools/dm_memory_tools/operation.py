@@ -56,7 +56,7 @@ class Operation:
         arguments: What it takes.
         run: Calls the core once and renders the answer.
         read_only: Whether nothing is written; the others may be repeated without harm.
-        destructive: Whether it can delete what nobody can bring back.
+        destructive: Whether it changes or removes what is there, and does not only add to it.
     """
 
     name: str

@@ -115,10 +115,16 @@ class Runtime:
         self.listed = asyncio.Event()
 
     async def memory(self) -> Memory:
-        """Return the ``Memory``, building it if need be. Raises what building raises; the next call tries again."""
+        """Return the ``Memory`` as the request may see it, building it if need be.
+
+        Every tool, prompt and resource gets it here and nowhere else. Raises what building raises; the next call tries
+        again.
+        """
         if self._opening is None or (self._opening.done() and self._opening.exception() is not None):
             self._opening = asyncio.create_task(asyncio.to_thread(self._opener))
-        return await asyncio.shield(self._opening)
+        memory = await asyncio.shield(self._opening)
+        brand = ACCESS.get().brand
+        return memory.only(brand) if brand else memory
 
     async def close(self) -> None:
         """Close the ``Memory``, if it was opened. Idempotent."""

@@ -75,4 +75,5 @@ SYNC_MEMORY = Operation(
     doing="syncing the brand",
     arguments=SyncArguments,
     run=_run,
+    destructive=True,  # a changed text takes the place of the old one, which becomes a revision
 )

@@ -42,9 +42,8 @@ from dm_memory.store.naming import cut_key, full_id, full_key
 from dm_memory.store.traces import Traces
 from dm_memory.sync.finish import failure_of
 from dm_memory.sync.forgotten import agree_on_key, keep_forgotten, purge, settle
-from dm_memory.sync.outcomes import title_of
 from dm_memory.sync.pipeline import model_in_use
-from dm_memory.sync.run import Environment, Run
+from dm_memory.sync.run import Environment, Run, title_of
 from dm_memory.text.authors import clean_author, is_by
 from dm_memory.text.hashing import content_hash, content_mac
 from dm_memory.text.tags import normalise_tag
@@ -203,7 +202,8 @@ class _Wanted:
         """Return whether a text, with its details, has all the words."""
         if not self.parts or contains(content, self.parts):
             return True
-        return contains("\n".join((content, *_strings(details))), self.parts)
+        lists = (value if isinstance(value, list) else [value] for value in details.values())
+        return contains("\n".join((content, *(str(part) for values in lists for part in values))), self.parts)
 
 
 _ENTRIES = "SELECT seq, key, content, content_hash, facts, state, day, author FROM entries ORDER BY seq"
@@ -220,11 +220,6 @@ def _parts(query: str) -> tuple[str, ...]:
 
 
 _QUOTES = '"“”„«»「」『』.,;:!?()'
-
-
-def _strings(details: Mapping[str, Any]) -> Iterable[str]:
-    for value in details.values():
-        yield from (str(part) for part in value) if isinstance(value, list) else (str(value),)
 
 
 def _is_of(campaign: str, key: str, details: Mapping[str, Any]) -> bool:
@@ -442,17 +437,14 @@ async def _restore(
         restored, unknown = await run.worker.run(_lift, run, request.restore)
         for service in env.services:
             if restored and service.capabilities.shared:
-                await _settled(run, service)
+                # It stays owed, and the next sync gives it; a bug must not undo the rest.
+                with contextlib.suppress(Exception):
+                    await settle(run, service)
         findings = tuple(run.outcomes.findings)
     status = "restored" if restored else "nothing"
     return ForgetResult(
         brand, status, unknown=unknown, restored=restored, reach=_reach(env.services), findings=findings
     )
-
-
-async def _settled(run: Run, service: Service) -> None:
-    with contextlib.suppress(Exception):  # it stays owed, and the next sync gives it; a bug must not undo the rest
-        await settle(run, service)
 
 
 def _lift(run: Run, names: Sequence[str]) -> tuple[int, tuple[str, ...]]:

@@ -26,10 +26,10 @@ from dm_memory.store.database import Store
 from dm_memory.store.entries import SELECT_ENTRIES, EntryRow, effective, payload_of_row, version_of
 from dm_memory.store.facts import Stated, store_facts
 from dm_memory.store.from_0_2.takeover import remove_leftovers_of_0_2
+from dm_memory.store.indexes import put_words, remove_words
 from dm_memory.store.opening import damage_of
-from dm_memory.store.words import put_words, remove_words
+from dm_memory.sync.feed import Importing
 from dm_memory.sync.finish import failure_of
-from dm_memory.sync.imported import Importing
 from dm_memory.sync.pipeline import model_in_use
 from dm_memory.sync.run import Environment, Run
 from dm_memory.sync.storing import Storing
@@ -143,7 +143,8 @@ def _memory(run: Run, repair: bool) -> Drift:  # run on the worker by position
     unembedded: list[int] = []
     model = model_in_use(run)
     after = 0
-    while page := _rows(run, after):
+    sql = SELECT_ENTRIES + "duplicate_of IS NULL AND seq > ? ORDER BY seq LIMIT ?"
+    while page := [EntryRow(*row) for row in run.store.rows(sql, (after, _PAGE))]:
         after = page[-1].seq
         found.checked += len(page)
         with_words, with_facts, with_vectors = _derived(run, [row.seq for row in page], model)
@@ -168,11 +169,6 @@ def _embed(run: Run) -> None:
     if model := model_in_use(run):
         for _ in Storing(run, model).embed_missing():
             pass
-
-
-def _rows(run: Run, after: int) -> list[EntryRow]:
-    sql = SELECT_ENTRIES + "duplicate_of IS NULL AND seq > ? ORDER BY seq LIMIT ?"
-    return [EntryRow(*row) for row in run.store.rows(sql, (after, _PAGE))]
 
 
 def _derived(run: Run, seqs: Sequence[int], model: str) -> tuple[set[int], set[int], set[int]]:

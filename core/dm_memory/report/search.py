@@ -5,9 +5,8 @@ from __future__ import annotations
 from dm_memory.report.data import data_of
 from dm_memory.report.escape import code, inline, quote
 from dm_memory.report.knowledge import pattern_lines
-from dm_memory.report.model import Report
+from dm_memory.report.model import Reader, Report, call
 from dm_memory.report.parts import QUOTED_NOTE, TEXT_BYTES, bullets, document, finding_text, fitting, key_code
-from dm_memory.report.reader import Reader, call
 from dm_memory.report.words import capital, counted, entries, listed, sentence_end, short_id, when
 from dm_memory.search.results import EntityFacts, Explanation, FactLine, Hit, Mode, RevisionLine, SearchResult
 
@@ -38,7 +37,7 @@ def search_report(
 
 
 def _text(result: SearchResult, limit: int, reader: Reader) -> str:
-    lead = [_lead(result, reader)] if result.query else []
+    lead = [_lead(result, reader) if result.query else f"Brand {code(result.brand)}."]
     if result.filters:
         filters = ", ".join(f"{_FILTERS.get(name, name)} {code(value, 80)}" for name, value in result.filters.items())
         lead.append(f"Only entries with: {filters}")
@@ -85,7 +84,12 @@ def _lead(result: SearchResult, reader: Reader) -> str:
 
 
 def _hit_text(hit: Hit) -> str:
-    states = _states(hit)
+    states = [f"retired {when(hit.retired_at)}" if hit.retired_at else "retired"] if hit.state == "retired" else []
+    states += [f"expired {when(hit.expires_at)}"] if hit.is_expired else []
+    states += ["waiting for the next sync"] if hit.is_waiting else []
+    states += ["an earlier text"] if hit.revision is not None else []
+    states += [f"{hit.priority} priority"] if hit.priority != "normal" else []
+    states = [inline(state, 60) for state in states]
     facts = [f"**{hit.relevance.value}**" if not hit.service else f"from {inline(hit.service, 60)}"]
     facts += [f"**{listed(states)}**"] if states else []
     facts += [inline(hit.content_type, 40)]
@@ -111,16 +115,6 @@ def _explained(hit: Hit, why: Explanation) -> list[str]:
     lines = [f"Why: {'; '.join(inline(reason, 200) for reason in why.reasons)}"] if why.reasons else []
     lines += [f"Words and how rare they are: {', '.join(words)}"] if words else []
     return [*lines, f"Score {hit.score:.3f} = {' + '.join(parts)} ({raw})"]
-
-
-def _states(hit: Hit) -> list[str]:
-    """Return what a reader must know before using a text: it may not be true any more."""
-    states = [f"retired {when(hit.retired_at)}" if hit.retired_at else "retired"] if hit.state == "retired" else []
-    states += [f"expired {when(hit.expires_at)}"] if hit.is_expired else []
-    states += ["waiting for the next sync"] if hit.is_waiting else []
-    states += ["an earlier text"] if hit.revision is not None else []
-    states += [f"{hit.priority} priority"] if hit.priority != "normal" else []
-    return [inline(state, 60) for state in states]
 
 
 def _entity_text(entity: EntityFacts) -> str:

@@ -100,20 +100,16 @@ class Searcher:
             return None, None
         try:
             vector, model = self._embedder.embed_query(question.text), self._embedder.spec.tag
-            return Vectors(self._embedder, model, vector, self._word_vectors(self._embedder, model)), None
+            if self._words is None:
+                if is_static(model):
+                    self._words = WordVectors(self._embedder)
+                elif is_installed(_BUNDLED):
+                    self._words = WordVectors(make_embedder(_BUNDLED))
+            return Vectors(self._embedder, model, vector, self._words), None
         except (ConfigurationError, ImportError) as error:
             remedy = error.remedy if isinstance(error, ConfigurationError) else ""
             message = f"The search was by words alone: the embedding model can't be used ({type(error).__name__})."
             return None, Finding("words-alone", Severity.WARNING, message, remedy)
-
-    def _word_vectors(self, embedder: Embedder, model: str) -> WordVectors | None:
-        """Return the vectors of single words: the model's if it is static, else the bundled model's."""
-        if self._words is None:
-            if is_static(model):
-                self._words = WordVectors(embedder)
-            elif is_installed(_BUNDLED):
-                self._words = WordVectors(make_embedder(_BUNDLED))
-        return self._words
 
     def _answer(
         self,

@@ -27,9 +27,9 @@ from dm_memory.store import outbox
 from dm_memory.store.database import Store, read_store, store_errors
 from dm_memory.store.entries import KEPT_REVISIONS, SELECT_ROWS, EntryRow, effective, in_json, payload_of_row, tags_of
 from dm_memory.store.facts import Stated, remove_facts, store_facts
+from dm_memory.store.indexes import remove_words
 from dm_memory.store.journal import Journal, Record
 from dm_memory.store.patterns import update_patterns
-from dm_memory.store.words import remove_words
 from dm_memory.text.hashing import content_hash, content_mac
 
 __all__ = [
@@ -412,7 +412,8 @@ def remove_texts(
         "UPDATE entries SET updated_from = '' WHERE updated_from IN (SELECT value FROM json_each(?))",
         (in_json(by_mac),),
     )
-    pending = _pending(store)
+    noted = store.meta(PENDING)
+    pending = orjson.loads(noted) if noted else {"hashes": [], "keys": [], "prepared": []}
     pending["hashes"] = [*{*pending["hashes"], *by_mac}]
     pending["keys"] = [*{*pending["keys"], *(text.key for text in texts if text.seq in whole)}]
     pending["prepared"] = [*{*pending["prepared"], *(text.prepared_hash for text in texts if text.prepared_hash)}]
@@ -429,11 +430,6 @@ def _stay(connection: sqlite3.Connection, hashes: Collection[str]) -> set[str]:
         (in_json(hashes),),
     )
     return {digest for (digest,) in rows}
-
-
-def _pending(store: Store) -> dict[str, list[str]]:
-    text = store.meta(PENDING)
-    return orjson.loads(text) if text else {"hashes": [], "keys": [], "prepared": []}
 
 
 def _remove_entries(store: Store, whole: Mapping[int, str], services: Collection[str], run: int) -> None:

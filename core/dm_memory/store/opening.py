@@ -11,7 +11,7 @@ import contextlib
 import os
 import sqlite3
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from itertools import chain
@@ -33,21 +33,13 @@ from dm_memory.store.forgetting import (
     replay_decisions,
     texts_with_macs,
 )
-from dm_memory.store.from_0_2.home import is_home_0_2
+from dm_memory.store.from_0_2.files import is_home_0_2
 from dm_memory.store.importing import Imported, import_entries, imported_of_record, record_of_entry
 from dm_memory.store.journal import Journal
 from dm_memory.text.hashing import content_hash
 from dm_memory.text.timestamps import Clock, from_iso, to_iso
 
-__all__ = [
-    "REBUILT",
-    "damage_of",
-    "journal_records",
-    "missing_memory",
-    "open_or_rebuild",
-    "rebuild_next_time",
-    "rewrite_journal",
-]
+__all__ = ["REBUILT", "damage_of", "journal_records", "missing_memory", "open_or_rebuild", "rebuild_next_time"]
 
 REBUILT = "rebuilt"
 """The stored fact that connected services have yet to be asked for what only they still have."""
@@ -182,7 +174,12 @@ def _rebuild(
         store.set_meta("languages", " ".join(languages))  # by which the words of what comes back are analysed
         saved = _salvage(store, path, now) if damaged else 0
         replayed = _replay(store, journal, now)
-        _forget_again(store, now)
+        # Remove what a damaged file still had of texts that were forgotten.
+        forgotten = Forgotten.load(store.connection)
+        texts = texts_with_macs(store.connection, forgotten) if forgotten else []
+        if texts:
+            with store.transaction():
+                remove_texts(store, texts, {}, now, 0)
         with store.transaction():
             store.set_meta(REBUILT, now)
             store.set_meta(_CHECKED, now)
@@ -372,7 +369,9 @@ def _replay(store: Store, journal: Journal, now: str) -> int:
     chunk: list[Imported] = []
     twins: list[Imported] = []
     for each in lacking:
-        owner = owners.setdefault(each.payload.content_hash, each.payload.key) if _is_current(each) else ""
+        owner = (
+            owners.setdefault(each.payload.content_hash, each.payload.key) if each.payload.state == "current" else ""
+        )
         if owner and owner != each.payload.key:
             twins.append(replace(each, duplicate_of=owner))
             continue
@@ -387,10 +386,6 @@ def _replay(store: Store, journal: Journal, now: str) -> int:
         if came:
             store.set_meta("services", "")  # the next sync fills them with what came
     return came
-
-
-def _is_current(each: Imported) -> bool:
-    return each.payload.state == "current"
 
 
 def _lacking(store: Store, records: Iterable[Mapping[str, Any]]) -> list[Imported]:
@@ -418,15 +413,6 @@ def _lacking(store: Store, records: Iterable[Mapping[str, Any]]) -> list[Importe
     ]
 
 
-def _forget_again(store: Store, now: str) -> None:
-    """Remove what a damaged file still had of texts that were forgotten."""
-    forgotten = Forgotten.load(store.connection)
-    texts = texts_with_macs(store.connection, forgotten) if forgotten else []
-    if texts:
-        with store.transaction():
-            remove_texts(store, texts, {}, now, 0)
-
-
 def _follow_journal(store: Store, journal: Journal, now: str) -> list[Finding]:
     """Write the journal again if it is gone or shorter than it was; return a finding that says so."""
     identity, _, end = store.meta("journal").partition(":")
@@ -435,19 +421,14 @@ def _follow_journal(store: Store, journal: Journal, now: str) -> list[Finding]:
     tail = journal.read(max(0, int(end or 0)))
     if tail.identity == identity and journal.size() >= int(end or 0):
         return []
-    _replay_entries_of(store, journal, now)
-    rewrite_journal(store, journal, now)
+    with contextlib.suppress(DamagedStoreError):
+        _replay(store, journal, now)
+    _rewrite_journal(store, journal, now)
     message = "The journal was gone, or shorter than it had been; it was written again from memory."
     return [Finding("journal-rewritten", Severity.WARNING, message, path="memory/journal.jsonl")]
 
 
-def _replay_entries_of(store: Store, journal: Journal, now: str) -> None:
-    """Take what a damaged journal still has and memory has not, before it is written again."""
-    with contextlib.suppress(DamagedStoreError):
-        _replay(store, journal, now)
-
-
-def rewrite_journal(store: Store, journal: Journal, now: str) -> None:
+def _rewrite_journal(store: Store, journal: Journal, now: str) -> None:
     """Write the journal from memory: what files can't give back. Others wait for that moment with their hand-ins."""
     with journal.exclusively():
         waiting = [record for record in journal.read().records if _is_waiting(store, record)]
@@ -483,18 +464,14 @@ def journal_records(store: Store, now: str) -> Iterator[Mapping[str, object]]:
         after = page[-1].seq
         seqs = [row.seq for row in page]
         tags = table.tags_of(store.connection, seqs)
-        yield from _revision_records(store, seqs)
+        with store_errors(store.path):
+            rows = store.connection.execute(
+                "SELECT e.key, r.content, r.replaced_at, r.reason FROM revisions r JOIN entries e ON e.seq = r.seq"
+                " WHERE r.seq IN (SELECT value FROM json_each(?)) ORDER BY r.seq, r.number",
+                (table.in_json(seqs),),
+            ).fetchall()
+        for key, content, replaced_at, reason in rows:
+            yield {"op": "replaced", "at": replaced_at, "key": key, "content": content, "reason": reason}
         for row in page:
             op = "retired" if row.state == "retired" else "entry"
             yield record_of_entry(row, tags.get(row.seq, ()), op, row.retired_at or row.created_at or now)
-
-
-def _revision_records(store: Store, seqs: Sequence[int]) -> Iterator[dict[str, object]]:
-    with store_errors(store.path):
-        rows = store.connection.execute(
-            "SELECT e.key, r.content, r.replaced_at, r.reason FROM revisions r JOIN entries e ON e.seq = r.seq"
-            " WHERE r.seq IN (SELECT value FROM json_each(?)) ORDER BY r.seq, r.number",
-            (table.in_json(seqs),),
-        ).fetchall()
-    for key, content, replaced_at, reason in rows:
-        yield {"op": "replaced", "at": replaced_at, "key": key, "content": content, "reason": reason}

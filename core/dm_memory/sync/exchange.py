@@ -26,7 +26,7 @@ from dm_memory.services.protocol import Service, unexpected
 from dm_memory.services.resilience import ask
 from dm_memory.store import outbox
 from dm_memory.store.database import Store, is_present, open_store, reading, store_errors
-from dm_memory.store.from_0_2.home import is_home_0_2
+from dm_memory.store.from_0_2.files import is_home_0_2
 from dm_memory.store.locks import brand_lock
 from dm_memory.sync.deliver import Delivering, DeliveryOptions
 from dm_memory.sync.feed import place_of, pull_feed, pulled_at, push_patterns, seen_at

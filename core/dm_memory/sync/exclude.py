@@ -13,10 +13,10 @@ from dm_memory.findings import Finding, Severity
 from dm_memory.items import Item
 from dm_memory.text.tags import normalise_tag
 
-__all__ = ["MAX_PATTERNS", "MAX_PATTERN_CHARS", "Excluder"]
+__all__ = ["Excluder"]
 
-MAX_PATTERNS = 50
-MAX_PATTERN_CHARS = 200
+_MAX_PATTERNS = 50
+_MAX_PATTERN_CHARS = 200
 _PREFIXES = ("type", "status", "source", "tag")
 _GLOB_SIGNS = frozenset("*?[")
 _MAX_VALUES = 200
@@ -102,10 +102,10 @@ class Excluder:
 
     def __init__(self, patterns: Iterable[str] = (), statuses: Mapping[str, str] | None = None) -> None:
         given = tuple(patterns)
-        if len(given) > MAX_PATTERNS:
+        if len(given) > _MAX_PATTERNS:
             raise InputError(
                 f"{len(given)} exclude patterns are too many.",
-                f"Give at most {MAX_PATTERNS}; a glob can stand for several.",
+                f"Give at most {_MAX_PATTERNS}; a glob can stand for several.",
             )
         self._rules = tuple((pattern, _compile(pattern)) for pattern in given)
         self._statuses = dict(statuses or {})
@@ -161,10 +161,10 @@ def _compile(pattern: str) -> _Field | _Glob | _Word:
     text = pattern.strip()
     if not text:
         raise InputError("An exclude pattern is empty.", "Leave it out, or name what to exclude, as in *draft*.")
-    if len(text) > MAX_PATTERN_CHARS:
+    if len(text) > _MAX_PATTERN_CHARS:
         raise InputError(
             f"The exclude pattern that starts with {text[:20]!r} is too long.",
-            f"Use at most {MAX_PATTERN_CHARS} characters.",
+            f"Use at most {_MAX_PATTERN_CHARS} characters.",
         )
     prefix, colon, value = text.partition(":")
     if not colon or prefix.lower() not in _PREFIXES:

@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from dm_memory.brand.conflicts import original_of
+from dm_memory.brand.files import original_of
 from dm_memory.embedding.batch import EmbeddingError, embedded_each
 from dm_memory.findings import Finding, Severity, count_of_entries
 from dm_memory.items import ContentType, Item, Kind, Source
@@ -24,12 +24,11 @@ from dm_memory.results import Action
 from dm_memory.store import entries as table
 from dm_memory.store.entries import EntryRow, Known, effective
 from dm_memory.store.forgetting import Forgotten, corrected_texts
-from dm_memory.store.vectors import Embedded, put_vectors, without_vectors
+from dm_memory.store.indexes import Embedded, put_vectors, without_vectors
 from dm_memory.sync.identity import identified
-from dm_memory.sync.outcomes import title_of
 from dm_memory.sync.payloads import Prepared
 from dm_memory.sync.plan import WRITTEN, Planned, Surroundings, Wishes, merged_tags, plan
-from dm_memory.sync.run import KINDS, Run
+from dm_memory.sync.run import KINDS, Run, title_of
 from dm_memory.sync.writing import Writing
 from dm_memory.text.tags import normalise_tags
 
@@ -109,7 +108,12 @@ class Storing:
             self._run.note_journal(place)
             if self._store.meta("clock") != clock:  # another process stored a payload meanwhile
                 self._plan(chunk)
-            self._write(connection, chunk, vectors)
+            writing = Writing(self._run, connection, vectors, self._digest)
+            writing.entries(chunk.planned)
+            if any(entry.action in WRITTEN or entry.action is Action.DUPLICATE for entry in chunk.planned):
+                self._run.note_change(connection)
+            self._put_vectors(connection, writing.vector_rows)
+            self._record_files(connection, chunk)
         self._run.outcomes.add_findings(_only_in_copies(chunk))
         self._run.outcomes.planned(chunk.planned, before, frozenset(self._wishes.tags))
         self._run.outcomes.counts.unchanged += chunk.unchanged
@@ -372,7 +376,7 @@ class Storing:
             The journal's new end; see ``Run.append``.
         """
         records: list[Mapping[str, Any]] = [
-            record_of(entry.prepared, effective_origins(entry), self._run.now)
+            record_of(entry.prepared, _effective_origins(entry), self._run.now)
             for entry in planned
             if entry.action in _JOURNALED
             and entry.prepared.item.rolling
@@ -400,14 +404,6 @@ class Storing:
         return self._run.append(records)
 
     # The transaction -------------------------------------------------------------------------------------------------
-
-    def _write(self, connection: sqlite3.Connection, chunk: _Chunk, vectors: Mapping[str, Embedded]) -> None:
-        writing = Writing(self._run, connection, vectors, self._digest)
-        writing.entries(chunk.planned)
-        if any(entry.action in WRITTEN or entry.action is Action.DUPLICATE for entry in chunk.planned):
-            self._run.note_change(connection)
-        self._put_vectors(connection, writing.vector_rows)
-        self._record_files(connection, chunk)
 
     def _record_files(self, connection: sqlite3.Connection, chunk: _Chunk) -> None:
         unsettled = {entry.prepared.item.origin for entry in chunk.planned if entry.action in _UNSETTLED}
@@ -500,7 +496,7 @@ def _comes_before(item: Item, moment: str, origin: str) -> bool:
     return (item.source_updated_at, mine, origin) > (moment, others, item.origin)
 
 
-def effective_origins(entry: Planned) -> list[list[str]]:
+def _effective_origins(entry: Planned) -> list[list[str]]:
     """Return the tags that count, each with its origin, as the journal has them."""
     return [[tag.tag, tag.origin] for tag in entry.tags if not tag.removed]
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from dm_memory.brand.context import load_context
 from dm_memory.errors import DamagedStoreError, InputError
+from dm_memory.facts.campaigns import metrics_named
 from dm_memory.items import ContentType, Item, Kind
 from dm_memory.requests import PrepareRequest, SyncRequest, no_progress
 from dm_memory.results import Action, GuardHit, PrepareResult, Suggestion
@@ -22,17 +23,15 @@ from dm_memory.store import entries as table
 from dm_memory.store.database import Store, is_present, open_store, store_errors
 from dm_memory.store.entries import Known
 from dm_memory.store.forgetting import Forgotten
-from dm_memory.store.from_0_2.home import is_home_0_2
+from dm_memory.store.from_0_2.files import is_home_0_2
 from dm_memory.store.journal import Journal
 from dm_memory.store.locks import brand_lock
 from dm_memory.store.opening import open_or_rebuild
 from dm_memory.sync.handin.correcting import correct, correction_record, to_correct
 from dm_memory.sync.handin.learnings import clean_text, forgotten_finding
-from dm_memory.sync.handin.suggesting import suggestions
-from dm_memory.sync.outcomes import title_of
 from dm_memory.sync.payloads import Prepared, Preparer, guard_hits
 from dm_memory.sync.pipeline import model_in_use
-from dm_memory.sync.run import Environment, Run
+from dm_memory.sync.run import Environment, Run, title_of
 from dm_memory.sync.storing import SourceItems, Storing, record_of
 from dm_memory.sync.writing import Writing
 from dm_memory.text.hashing import script_hash
@@ -134,7 +133,7 @@ def _prepared(preparer: Preparer, request: PrepareRequest, now: str) -> tuple[Pr
     )
     prepared = preparer.prepare(item)
     name = script_hash(prepared.content)
-    suggested = suggestions(preparer, prepared, request)
+    suggested = _suggestions(preparer, prepared, request)
     types = [ContentType(each.value) for each in suggested if each.what == "content type"]
     key = f"{Kind.PREPARED}/{prepared.content_hash}"
     named = replace(item, key=key, prepared_hash=name, content_type=types[0] if types else item.content_type)
@@ -257,3 +256,27 @@ def _result(brand: str, prepared: Prepared, status: str, hits: Sequence[GuardHit
         findings=prepared.findings,
         author=prepared.item.author,
     )
+
+
+_COMPETITOR = "competitor:"
+
+
+def _suggestions(preparer: Preparer, prepared: Prepared, request: PrepareRequest) -> tuple[Suggestion, ...]:
+    """Return the type first, then the tags: of each only if the caller gave none. None for what is refused."""
+    if prepared.refused or request.replaces:
+        return ()
+    reasons = preparer.reasons(prepared)
+    rivals = tuple(word for tag in prepared.detected if tag.startswith(_COMPETITOR) for word in reasons[tag][1])
+    found = [] if request.content_type else [_type(rivals, tuple(metrics_named(prepared.content.casefold())))]
+    if not request.tags:
+        found += [Suggestion("tag", tag, *reasons[tag]) for tag in prepared.detected if tag in reasons]
+    return tuple(found)
+
+
+def _type(rivals: tuple[str, ...], metrics: tuple[str, ...]) -> Suggestion:
+    name = "content type"
+    if rivals:
+        return Suggestion(name, ContentType.COMPETITIVE_INTEL.value, "the text names a competitor", rivals)
+    if metrics:
+        return Suggestion(name, ContentType.PERFORMANCE_INSIGHT.value, "the text names a metric", metrics)
+    return Suggestion(name, ContentType.CAMPAIGN_LEARNING.value, "the text names no competitor and no metric")

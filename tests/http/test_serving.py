@@ -1,0 +1,311 @@
+"""The server over HTTP as its clients meet it: eras, addresses, refusals, limits, and its end."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from dm_memory.errors import ConfigurationError
+from dm_memory_server.http.serve import parse_address
+from dm_memory_server.http.tokens import TokenFile
+from tests.http.serving import ERAS, LEGACY, MODERN, Served, answer, ask, call, headers, message, served, text_of, token
+from tests.server.server_homes import COMMAND, many
+
+
+def refused(home: Path, *arguments: str, **environment: str) -> str:
+    """Start a server that must not start; return what it says."""
+    done = subprocess.run(
+        [*COMMAND, "serve", "--home", str(home), *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env={"PATH": "", "HOME": str(home.parent)} | environment,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def test_two_people_see_each_others_learnings_at_once(home: Path, client: httpx.Client) -> None:
+    with served(home) as server:
+        for era, other in (ERAS, ERAS[::-1]):
+            learned = f"Posters with faces work better, says {era}."
+            stored = call(client, server.url, "sync_memory", era=era, session_learnings=[learned])
+            assert "Memory now has" in text_of(stored), stored.text
+            found = call(client, server.url, "search_memory", era=other, query=learned)
+            assert learned in text_of(found)
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_an_address_with_a_brand_is_that_brand_alone(home: Path, client: httpx.Client, era: str) -> None:
+    with served(home) as server:
+        for path in ("", "/acme", "/bolt"):
+            status = text_of(call(client, server.url + path, "get_memory_status", era=era))
+            assert ("Bolt" in status) == (path == "/bolt")
+            other = answer(call(client, server.url + path, "get_memory_status", era=era, brand="bolt"))["result"]
+            assert bool(other.get("isError")) == (path == "/acme")
+        assert call(client, f"{server.url}/nobody", "get_memory_status", era=era).status_code == 404
+
+
+def test_a_server_that_is_locked_to_a_brand_stays_so(home: Path, client: httpx.Client) -> None:
+    secrets = {name: token(home, name, name) for name in ("acme", "bolt")}
+    with served(home, "--require-token", "--only-brand", "acme") as server:
+        assert not answer(call(client, server.url, "get_memory_status", secret=secrets["acme"]))["result"].get(
+            "isError"
+        )
+        assert answer(call(client, server.url, "get_memory_status", secret=secrets["bolt"]))["result"]["isError"]
+
+
+# Who is let in -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:0", "[::]:0"])
+def test_an_address_that_others_reach_needs_a_token_first(home: Path, client: httpx.Client, address: str) -> None:
+    said = refused(home, "--http", address)
+    assert "Others can reach this address, and there is no token yet." in said
+    assert "dm-memory token add" in said
+    secret = token(home, "ada", "acme")
+    with served(home, address=address) as server:
+        url = f"http://127.0.0.1:{server.url.rpartition(':')[2]}" if address[0] == "0" else server.url
+        assert call(client, url, "get_memory_status").status_code == 401
+        assert call(client, url, "get_memory_status", secret=secret).status_code == 200
+
+
+def test_this_computer_can_be_asked_for_a_token_as_well(home: Path, client: httpx.Client) -> None:
+    assert "A token is required, and there is no token yet." in refused(home, "--http", "0", "--require-token")
+    secret = token(home, "ada", "acme")
+    with served(home, "--require-token") as server:
+        for bad in ("", "x", secret[:-1], secret + "x"):
+            response = ask(client, server.url, "tools/list", secret=bad)
+            assert response.status_code == 401
+            assert response.headers["www-authenticate"].startswith('Bearer realm="dm-memory"')
+        assert ask(client, server.url, "tools/list", secret=secret).status_code == 200
+
+
+def test_a_damaged_file_of_tokens_lets_nobody_in_and_one_put_back_does(home: Path, client: httpx.Client) -> None:
+    secret = token(home, "ada", "acme")
+    path = TokenFile(home).path
+    good = path.read_bytes()
+    with served(home, "--require-token") as server:
+        path.write_bytes(b"{")
+        assert ask(client, server.url, "tools/list", secret=secret).status_code == 503
+        path.write_bytes(good)
+        assert ask(client, server.url, "tools/list", secret=secret).status_code == 200
+    path.write_bytes(b"{")
+    assert "can't be read" in refused(home, "--http", "0", "--require-token")
+
+
+def test_other_hosts_and_other_pages_are_refused(home: Path, client: httpx.Client) -> None:
+    with served(home, DM_MEMORY_HTTP_HOSTS="memory.example", DM_MEMORY_HTTP_ORIGINS="https://app.example") as server:
+        host, port = server.address
+        ours = f"{host}:{port}"
+        for name, value, status in (
+            ("host", "evil.example", 421),
+            ("host", f"evil.example:{port}", 421),
+            ("host", "192.0.2.1", 421),
+            ("host", "127.0.0.1.evil.example", 421),
+            ("host", "localhost", 200),
+            ("host", f"[::1]:{port}", 200),
+            ("host", "memory.example", 200),
+            ("origin", "https://evil.example", 403),
+            ("origin", "null", 403),
+            ("origin", f"http://{ours}", 200),
+            ("origin", "https://app.example", 200),
+            ("x-forwarded-for", "192.0.2.1", 403),
+        ):
+            sent = headers(MODERN, "", "tools/list") | {name: value}
+            assert client.post(server.url, json=message(MODERN, "tools/list"), headers=sent).status_code == status, (
+                value
+            )
+        evil = client.get(server.url.replace("/mcp", "/healthz"), headers={"host": "anything"})
+        assert (evil.status_code, evil.text) == (200, "ok\n")
+
+
+@pytest.mark.parametrize("address", ["", "x", "70000", "::1:80", "[::1:80", "1.2.3.4", "127.0.0.1:-1", "127.0.0.1:٣"])
+def test_an_address_that_can_not_be_read_is_refused(address: str) -> None:
+    with pytest.raises(ConfigurationError):
+        parse_address(address)
+
+
+def test_addresses_are_read_as_people_write_them() -> None:
+    assert parse_address("8000") == ("127.0.0.1", 8000)
+    assert parse_address("192.0.2.1:80") == ("192.0.2.1", 80)
+    assert parse_address("[::1]:8000") == ("::1", 8000)
+    assert parse_address("localhost:0") == ("localhost", 0)
+
+
+def test_a_port_that_is_taken_and_a_setting_that_is_wrong_are_said(home: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert "can't listen at 127.0.0.1 port" in refused(home, "--http", str(taken.getsockname()[1]))
+    assert "DM_MEMORY_HTTP_RATE" in refused(home, "--http", "0", DM_MEMORY_HTTP_RATE="-42")
+    assert "DM_MEMORY_OAUTH_AUDIENCE" in refused(home, "--http", "0", DM_MEMORY_OAUTH_ISSUER="https://login.example")
+
+
+# What a request may cost ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("era", ERAS)
+def test_a_body_that_is_too_large_is_refused(home: Path, client: httpx.Client, era: str, chunked: bool) -> None:
+    with served(home) as server:
+        body = b'{"jsonrpc": "2.0", "id": 1, "method": "' + b"x" * 5_000_000 + b'"}'
+        sent = headers(era, "", "x") | {"content-type": "application/json"}
+        content = (body[at : at + 65536] for at in range(0, len(body), 65536)) if chunked else body
+        assert client.post(server.url, content=content, headers=sent).status_code == 413
+        assert ask(client, server.url, "tools/list", era=era).status_code == 200
+
+
+def test_a_token_that_asks_too_often_waits_and_others_do_not(home: Path, client: httpx.Client) -> None:
+    greedy, modest = token(home, "greedy", "acme"), token(home, "modest", "acme")
+    with served(home, "--require-token", DM_MEMORY_HTTP_RATE="1") as server:
+        answers = [ask(client, server.url, "tools/list", secret=greedy) for _ in range(21)]
+        assert [each.status_code for each in answers] == [200] * 20 + [429]
+        assert 1 <= int(answers[-1].headers["retry-after"]) <= 60
+        assert ask(client, server.url, "tools/list", secret=modest).status_code == 200
+
+
+@pytest.mark.slow
+def test_ten_thousand_bad_tokens_cost_little_and_keep_nobody_out(home: Path, client: httpx.Client) -> None:
+    secret = token(home, "ada", "acme")
+
+    def attack(number: int) -> list[int]:
+        with httpx.Client(timeout=60, trust_env=False) as attacker:
+            sent = message(MODERN, "tools/list")
+            return [
+                attacker.post(
+                    server.url, json=sent, headers=headers(MODERN, f"dmm_{number}_{n}", "tools/list")
+                ).status_code
+                for n in range(1250)
+            ]
+
+    with served(home, "--require-token") as server, ThreadPoolExecutor(8) as pool:
+        before = ask(client, server.url, "tools/list", secret=secret)
+        running = [pool.submit(attack, number) for number in range(8)]
+        during = [ask(client, server.url, "tools/list", secret=secret).status_code for _ in range(20)]
+        codes = [code for each in running for code in each.result()]
+        assert before.status_code == 200
+        assert during == [200] * 20
+        assert len(codes) == 10_000
+        assert set(codes) == {401, 429}
+        # The bucket of an address has 20, and gets one every two seconds.
+        assert codes.count(401) < 200
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\n",
+        b"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 99\r\n\r\n{",
+    ],
+    ids=["nothing", "half a head", "half a body"],
+)
+def test_a_client_that_is_slow_on_purpose_is_cut(quick: Served, sent: bytes) -> None:
+    with socket.create_connection(quick.address, timeout=60) as connection:
+        connection.sendall(sent)
+        received = b"x"
+        try:
+            while received:  # it drips as long as somebody listens
+                connection.settimeout(0.2)
+                try:
+                    received = connection.recv(4096)
+                except TimeoutError:
+                    connection.sendall(b"X" if sent else b"")
+        except OSError:
+            pass
+
+
+def test_slow_clients_keep_nobody_out(quick: Served, client: httpx.Client) -> None:
+    slow = [socket.create_connection(quick.address, timeout=60) for _ in range(100)]
+    try:
+        for connection in slow:
+            connection.sendall(b"POST /mcp HTTP/1.1\r\n")
+        assert call(client, quick.url, "search_memory", query="reels").status_code == 200
+    finally:
+        for connection in slow:
+            connection.close()
+
+
+def test_connections_beyond_the_limit_are_refused_and_nothing_breaks(home: Path, client: httpx.Client) -> None:
+    with served(home, DM_MEMORY_HTTP_CONNECTIONS="5") as server:
+        idle = [socket.create_connection(server.address, timeout=60) for _ in range(130)]
+        with httpx.Client(timeout=60, trust_env=False) as late:
+            try:
+                code = ask(late, server.url, "tools/list").status_code
+            except httpx.TransportError:
+                code = 503
+        assert code == 503
+        for connection in idle:
+            connection.close()
+        deadline = time.monotonic() + 60
+        while ask(client, server.url, "tools/list").status_code != 200:
+            assert time.monotonic() < deadline
+
+
+@pytest.fixture
+def quick(home: Path, tmp_path: Path) -> Iterator[Served]:
+    """A server whose patience is a second."""
+    patch = tmp_path / "patch"
+    patch.mkdir()
+    (patch / "sitecustomize.py").write_text(
+        "from dm_memory_server.http.limits import DeadlineProtocol as P\nP.HEAD_SECONDS = P.BODY_SECONDS = 1.0\n"
+    )
+    with served(home, PYTHONPATH=str(patch)) as server:
+        yield server
+
+
+# Its end -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("era", ERAS)
+def test_a_running_call_is_answered_before_the_server_ends(home: Path, era: str, number: int) -> None:
+    many(home, 1500)
+    with served(home) as server, ThreadPoolExecutor(1) as pool, httpx.Client(timeout=60, trust_env=False) as other:
+        running = pool.submit(call, other, server.url, "sync_memory", era=era)
+        waiting_until((home / "brands" / "acme" / "memory").is_dir)
+        server.process.send_signal(number)
+        response = running.result()
+        assert "Memory now has 1,500 new entries" in text_of(response), response.text[:500]
+        assert server.process.wait(30) == 0
+        assert "Traceback" not in server.log()
+
+
+def test_an_idle_server_and_one_with_a_listener_end_at_once(home: Path) -> None:
+    with served(home) as server:
+        server.process.terminate()
+        assert server.process.wait(30) == 0
+    listen = message(MODERN, "subscriptions/listen", {"notifications": {"toolsListChanged": True}})
+    sent = headers(MODERN, "", "subscriptions/listen")
+    with served(home) as server, httpx.Client(timeout=60, trust_env=False) as listener:
+        with listener.stream("POST", server.url, json=listen, headers=sent) as stream:
+            assert stream.status_code == 200
+            server.process.terminate()
+            for _ in stream.iter_bytes():
+                pass
+        assert server.process.wait(30) == 0
+
+
+def waiting_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_only_posts_are_answered_and_nothing_else_is_there(home: Path, client: httpx.Client) -> None:
+    with served(home) as server:
+        for method in ("GET", "DELETE", "PUT"):
+            response = client.request(method, server.url, headers=headers(LEGACY))
+            assert (response.status_code, response.headers["allow"]) == (405, "POST")
+        for path in ("/", "/mcp/acme/x", "/.well-known/oauth-protected-resource", "/docs", "/healthz/x"):
+            assert client.get(server.url.replace("/mcp", path)).status_code == 404
