@@ -36,6 +36,7 @@ __all__ = [
     "bullets",
     "capacity_text",
     "document",
+    "fact_text",
     "failure_text",
     "finding_text",
     "fitting",
@@ -46,6 +47,7 @@ __all__ = [
     "memory_text",
     "one_or_bulleted",
     "title",
+    "version_text",
     "words_alone",
 ]
 
@@ -188,6 +190,21 @@ def finding_text(finding: Finding, *, remedy: str = "") -> str:
     advice = remedy or inline(finding.remedy)
     what = f" What to do: {sentence_end(advice)}" if remedy or finding.remedy else ""
     return f"{_SEVERITY_WORDS[finding.severity]}: {sentence_end(inline(finding.message))}{place}{what}"
+
+
+def version_text(number: int, since: str, until: str, reason: str, content: str, chars: int) -> str:
+    """Return what an entry said from one moment to another, with its number and why that ended."""
+    begin = f"From {when(since)}" if since else "From the beginning"
+    end = f" until {when(until)}" if until else ", the present text"
+    return f"{number}. {begin}{end}{f' ({reason})' if reason else ''}: {quote(content, chars)}"
+
+
+def fact_text(text: str, valid_at: str, invalid_at: str, *, is_retired: bool = False) -> str:
+    """Return a fact with the time in which it is valid."""
+    notes = [f"since {when(valid_at)}"] if valid_at else []
+    notes += [f"until {when(invalid_at)}"] if invalid_at else []
+    notes += ["retired"] if is_retired else []
+    return quote(text, 200) + (f" ({', '.join(notes)})" if notes else "")
 
 
 def guard_text(hit: GuardHit, *, where: bool = True) -> str:

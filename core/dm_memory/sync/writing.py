@@ -19,9 +19,8 @@ from dm_memory.results import Action
 from dm_memory.services.protocol import Service
 from dm_memory.store import entries as table
 from dm_memory.store import outbox
-from dm_memory.store.entries import EntryRow, Known, effective, payload_of_row, to_json, version_of
+from dm_memory.store.entries import EntryRow, Known, effective, payload_of_row, statement_hash, to_json, version_of
 from dm_memory.store.facts import Stated, remove_facts, store_facts
-from dm_memory.store.importing import statement_hash
 from dm_memory.store.indexes import Embedded, put_words, remove_words
 from dm_memory.store.patterns import update_patterns
 from dm_memory.sync.plan import WRITTEN, Planned, merged_tags
