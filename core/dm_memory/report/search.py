@@ -137,6 +137,6 @@ def _fact_text(fact: FactLine) -> str:
 
 
 def _revision_text(each: RevisionLine) -> str:
-    reason = inline(each.reason, 120)
+    reason = inline(each.reason, 120) if each.reason else ""
     said = version_text(each.number, each.recorded_at, each.replaced_at, reason, each.content, _TEXT_CHARS)
     return sentence_end(said)
