@@ -53,7 +53,8 @@ def _text(result: SearchResult, limit: int, reader: Reader) -> str:
         lead.append(f"Only entries with: {filters}")
     lead.append(QUOTED_NOTE)
     lead += [f"- {finding_text(finding)}" for finding in result.findings[:_SHOWN_FINDINGS]]
-    if not result.model and result.hits and result.mode is Mode.HYBRID and not _is_explained(result):
+    is_explained = any(finding.code in {"words-alone", "without-vectors"} for finding in result.findings)
+    if not result.model and result.hits and result.mode is Mode.HYBRID and not is_explained:
         lead.append("The search was by words alone: there are no vectors of an embedding model.")
     smaller = "search again with a smaller limit"
     hits = [f"{place}. {_hit_text(hit)}" for place, hit in enumerate(result.hits[:limit], 1)]
@@ -72,10 +73,6 @@ def _text(result: SearchResult, limit: int, reader: Reader) -> str:
     ]
     body = ["\n".join(hits)] if hits else []
     return document("# Memory search", [*lead, *body], [section for section in sections if section[1]])
-
-
-def _is_explained(result: SearchResult) -> bool:
-    return any(finding.code in {"words-alone", "without-vectors"} for finding in result.findings)
 
 
 def _lead(result: SearchResult, reader: Reader) -> str:

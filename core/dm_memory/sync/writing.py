@@ -263,20 +263,19 @@ class Writing:
                 "UPDATE entries SET duplicate_of = ? WHERE seq = ?", [(heir.seq, row.seq) for row in others]
             )
             if standing is None:
-                self._stand(heir)
-
-    def _stand(self, heir: Known) -> None:
-        self.connection.execute("UPDATE entries SET duplicate_of = NULL, embedded = '' WHERE seq = ?", (heir.seq,))
-        row = EntryRow(*self.connection.execute(table.SELECT_ROWS, (table.in_json([heir.seq]),)).fetchone())
-        tags = effective(table.tags_of(self.connection, [heir.seq]).get(heir.seq, ()))
-        put_words(self.connection, [(row.seq, analyse(row.content, row.language))])
-        payload = payload_of_row(self.run.brand, row, tags)
-        store_facts(self.connection, self.run.brand, [Stated(row.seq, payload)], self.run.now)
-        self.connection.execute(
-            "UPDATE entries SET updated_at = ? WHERE seq = ?", (self.run.store.ticks(1)[0], heir.seq)
-        )
-        self.want([(row, row.state, Action.NEW)])
-        self.run.outcomes.promoted()
+                self.connection.execute(
+                    "UPDATE entries SET duplicate_of = NULL, embedded = '' WHERE seq = ?", (heir.seq,)
+                )
+                fresh = EntryRow(*self.connection.execute(table.SELECT_ROWS, (table.in_json([heir.seq]),)).fetchone())
+                tags = effective(table.tags_of(self.connection, [heir.seq]).get(heir.seq, ()))
+                put_words(self.connection, [(fresh.seq, analyse(fresh.content, fresh.language))])
+                payload = payload_of_row(self.run.brand, fresh, tags)
+                store_facts(self.connection, self.run.brand, [Stated(fresh.seq, payload)], self.run.now)
+                self.connection.execute(
+                    "UPDATE entries SET updated_at = ? WHERE seq = ?", (self.run.store.ticks(1)[0], heir.seq)
+                )
+                self.want([(fresh, fresh.state, Action.NEW)])
+                self.run.outcomes.promoted()
 
     def want(self, rows: Sequence[tuple[Known | EntryRow, str, Action]], *, again: bool = False) -> None:
         """Make versions of entries due in every service; a retired one leaves those that keep only current ones."""
