@@ -26,6 +26,7 @@ from dm_memory.cache.pages import Batch, Range, as_fetched, batches, packed_ahea
 from dm_memory.cache.plan import CacheState, Mark, asked_for, expected, mark_of, source_name
 from dm_memory.cache.records import Page, Record, Watermark, key_of, records_of
 from dm_memory.cache.results import Moved, StorageSyncRequest
+from dm_memory.lazy import np
 from dm_memory.services.turso.protocol import START, Key, Survey
 from dm_memory.services.turso.schema import EMPTY, Table
 from dm_memory.services.turso.store import DurableStore
@@ -333,8 +334,6 @@ class _Seen:
         self._hashes.extend(map(_hash, keys))
 
     def absent(self, keys: list[str]) -> list[str]:
-        import numpy as np  # noqa: PLC0415  # 0.1 s, and only full runs get here
-
         found = np.frombuffer(self._hashes, np.uint64)
         if self._sorted < len(found):
             found.sort()  # in place
