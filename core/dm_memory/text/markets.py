@@ -16,7 +16,6 @@ __all__ = [
     "language_codes",
     "languages_of_markets",
     "laws_of",
-    "market_languages",
     "names_of",
     "regions_of",
 ]
@@ -203,7 +202,7 @@ _LANGUAGES: dict[str, tuple[str, ...]] = {
 }
 
 
-def market_languages(market: str) -> tuple[str, ...]:
+def _market_languages(market: str) -> tuple[str, ...]:
     """Return the languages of ``market`` (ISO 639-1) beside English; () where none is known."""
     known = _markets_in(market)
     return tuple(code for code, markets in _LANGUAGES.items() if not set(markets).isdisjoint(known))
@@ -299,4 +298,4 @@ def _code(name: str) -> str:
 
 def languages_of_markets(markets: Iterable[str]) -> tuple[str, ...]:
     """Return the languages that are written in ``markets``, for a brand whose profile names none."""
-    return tuple(dict.fromkeys(code for market in markets for code in market_languages(market)))
+    return tuple(dict.fromkeys(code for market in markets for code in _market_languages(market)))
