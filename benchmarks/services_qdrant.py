@@ -21,8 +21,7 @@ from typing import TYPE_CHECKING
 from measure import median
 from services_fake import Answer, ours, run, show
 
-from dm_memory.embedding.model_names import qdrant_vector_name
-from dm_memory.embedding.protocol import EmbeddingSpec
+from dm_memory.embedding.protocol import EmbeddingSpec, qdrant_vector_name
 from dm_memory.items import Payload
 from dm_memory.services.entries import metadata_of
 from dm_memory.services.qdrant.service import QdrantService

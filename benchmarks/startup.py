@@ -1,14 +1,18 @@
 """From spawn to the answer of ``tools/list``: the CPU of ``dm-memory serve`` against an empty server of the same SDK.
 
-The client is this script: newline-delimited JSON over pipes, the 2025-06-18 handshake. Goal: at most 1.15 times.
+The client is this script: newline-delimited JSON over pipes, the 2025-06-18 handshake. Goal: at most 1.15 times, also for
+the plugin, whose command starts uv and its launcher first; its control is started by the plugin's interpreter directly.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -27,7 +31,7 @@ _REQUESTS: tuple[dict[str, object], ...] = (
 )
 
 
-def start_up(command: list[str]) -> Run:
+def start_up(command: list[str], settings: Mapping[str, str] | None = None) -> Run:
     """Start a server, list its tools, close its input, and account for its whole life."""
     before = time.perf_counter()
     with subprocess.Popen(
@@ -35,7 +39,7 @@ def start_up(command: list[str]) -> Run:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env=environment(),
+        env=environment() | dict(settings or {}),
         cwd=REPOSITORY,
     ) as process:
         assert process.stdin is not None
@@ -53,23 +57,54 @@ def start_up(command: list[str]) -> Run:
 
 
 def compare(rounds: int) -> list[Line]:
-    """Measure both servers in turn and return the lines to print."""
-    control = [sys.executable, str(Path(__file__).parent / "controls" / "empty_server.py")]
+    """Measure the servers in turn and return the lines to print."""
+    control = str(Path(__file__).parent / "controls" / "empty_server.py")
     ours = [sys.executable, "-m", "dm_memory_server.main", "serve"]
-    runs = interleaved(rounds, empty=partial(start_up, control), ours=partial(start_up, ours))
+    with tempfile.TemporaryDirectory() as folder:
+        plugin, settings, python = _plugin(Path(folder))
+        runs = interleaved(
+            rounds,
+            empty=partial(start_up, [sys.executable, control]),
+            ours=partial(start_up, ours),
+            empty_there=partial(start_up, [python, control]),
+            plugin=partial(start_up, plugin, settings),
+        )
     assert len(runs["ours"][0].said["tools"]) >= 4
+    assert runs["plugin"][0].said == runs["ours"][0].said
     cpu = {name: median([run.cpu for run in taken]) for name, taken in runs.items()}
     wall = {name: median([run.wall for run in taken]) for name, taken in runs.items()}
     peak = {name: median([run.peak_mb for run in taken]) for name, taken in runs.items()}
+    there = ("plugin", "empty_there")
     return [
         _line("start-up to tools/list, CPU", cpu, "s", ".3f", "<= 1.15"),
         _line("the same, wall", wall, "s", ".3f", "none"),
         _line("its peak memory", peak, "MB", ".0f", "none"),
+        _line("start-up of the plugin, CPU", cpu, "s", ".3f", "<= 1.15", there),
+        _line("the same, wall", wall, "s", ".3f", "<= 1.15", there),
     ]
 
 
-def _line(figure: str, values: dict[str, float], unit: str, form: str, goal: str) -> Line:
-    ours, empty = values["ours"], values["empty"]
+def _plugin(data: Path) -> tuple[list[str], dict[str, str], str]:
+    """Start the plugin once, and return its command, its variables and its interpreter."""
+    started = json.loads((REPOSITORY / ".claude-plugin" / "plugin.json").read_text("utf-8"))["mcpServers"]["dm-memory"]
+    names = {"${CLAUDE_PLUGIN_ROOT}": str(REPOSITORY), "${CLAUDE_PLUGIN_DATA}": str(data)}
+
+    def filled(text: str) -> str:
+        for name, value in names.items():
+            text = text.replace(name, value)
+        return text
+
+    command = [os.environ.get("UV", "uv"), *map(filled, started["args"])]
+    settings = {name: filled(value) for name, value in started["env"].items()}
+    start_up(command, settings)
+    interpreter = "Scripts/python.exe" if sys.platform == "win32" else "bin/python"
+    return command, settings, str(Path(settings["UV_PROJECT_ENVIRONMENT"]) / interpreter)
+
+
+def _line(
+    figure: str, values: dict[str, float], unit: str, form: str, goal: str, pair: tuple[str, str] = ("ours", "empty")
+) -> Line:
+    ours, empty = values[pair[0]], values[pair[1]]
     return Line(figure, f"{ours:{form}} {unit}", f"{empty:{form}} {unit}", f"{ours / empty:.2f}", goal)
 
 

@@ -10,7 +10,16 @@ from pathlib import Path
 import pytest
 
 from dm_memory.errors import ConfigurationError
-from dm_memory.extras import Machine, _record, how_to_get_the_model, how_to_install, model_words_for, words_for
+from dm_memory.extras import (
+    LAUNCHED,
+    Machine,
+    _record,
+    how_to_get_the_model,
+    how_to_install,
+    how_to_install_vector,
+    model_words_for,
+    words_for,
+)
 from dm_memory.services.graphiti.database import require_driver
 
 
@@ -43,6 +52,25 @@ def test_a_tool_of_uv_is_installed_as_one_again(tmp_path: Path) -> None:
     prefix = environment(tmp_path / "tools" / "dm-memory", "uv = 0.9.1\n")
     (prefix / "uv-receipt.toml").write_text("[tool]\n")
     assert words_for("supermemory", prefix, "").endswith("uv tool install 'dm-memory[supermemory]'.")
+
+
+def test_a_plugin_or_a_bundle_installs_by_itself_at_its_next_start(tmp_path: Path) -> None:
+    prefix = environment(tmp_path / "data" / "venv", "uv = 0.9.1\n")
+    (prefix / LAUNCHED).write_text("extras: \n")
+    assert words_for("qdrant", prefix, "") == (
+        "Restart the client while there is a network: the next start installs the extra qdrant."
+    )
+    assert model_words_for(LINUX, prefix, "").endswith("the next start installs the model.")
+    words = model_words_for(ARM, prefix, "")
+    assert "Set DM_MEMORY_EMBEDDER=fastembed" in words
+    assert "pip" not in words
+
+
+def test_a_missing_vector_database_package_names_its_extra_or_the_way_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert how_to_install_vector("qdrant") == f"{how_to_install('qdrant')} Or set DM_MEMORY_VECTOR_DB to embedded."
+    windows = Machine((3, 13), "win32", "11", "ARM64")
+    monkeypatch.setattr(Machine, "here", lambda: windows)
+    assert "not built for Windows on ARM" in how_to_install_vector("pinecone")
 
 
 @pytest.mark.parametrize("damaged", ["", "{", "[]", '{"url": 7}', '{"url": "https://example.org/x.whl"}'])

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 
+from dm_memory import on_demand
 from dm_memory.brand.files import Limits
 from dm_memory.brand.home import NO_BRAND, Home
 from dm_memory.embedding.batch import is_installed
@@ -27,9 +28,11 @@ from dm_memory.results import (
     ForgetResult,
     HistoryResult,
     ImportResult,
+    LastSyncResult,
     MigrateResult,
     PatternsResult,
     PrepareResult,
+    RecallResult,
     RestoreResult,
     StatusResult,
     SyncResult,
@@ -37,8 +40,9 @@ from dm_memory.results import (
 )
 from dm_memory.services.protocol import Service
 from dm_memory.settings import Settings
+from dm_memory.sync.exchange import Team
+from dm_memory.sync.handin.learnings import keep_unassigned
 from dm_memory.sync.handin.prepare import prepare_payload
-from dm_memory.sync.handin.unassigned import keep_unassigned
 from dm_memory.sync.pipeline import sync_brand
 from dm_memory.sync.run import Environment
 from dm_memory.text.timestamps import Clock, from_iso, to_iso, utc_now
@@ -52,12 +56,12 @@ if TYPE_CHECKING:
     from dm_memory.search.waiting import BrandFiles
     from dm_memory.services.connect import VectorChoice
 
-__all__ = ["Memory", "ServiceFactory"]
+__all__ = ["Memory"]
 
 _log = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
 
-ServiceFactory = Callable[[str], Sequence[Service]]
+_ServiceFactory = Callable[[str], Sequence[Service]]
 """Makes the connected services of a brand, the vector database first."""
 
 
@@ -82,7 +86,7 @@ class Memory:
     def __init__(
         self,
         settings: Settings,
-        services: ServiceFactory | None = None,
+        services: _ServiceFactory | None = None,
         clock: Clock = utc_now,
         embedder: Embedder | None = None,
     ) -> None:
@@ -92,6 +96,7 @@ class Memory:
         self._make_services = services or self._configured_services
         self._services: dict[str, Sequence[Service]] = {}
         self._search = _Search()
+        self._team = Team()
         self.embedder = embedder or (make_embedder(settings.embedder) if is_installed(settings.embedder) else None)
 
     def only(self, brand: str) -> Memory:
@@ -125,12 +130,14 @@ class Memory:
         Raises:
             DmMemoryError: Nothing could be done.
         """
+        request = replace(request, author=request.author or self.settings.author)
         try:
             brand = await asyncio.to_thread(self.resolve_brand, request.brand)
         except (BrandNotFoundError, HomeError) as error:
             raise await asyncio.to_thread(self._without_brand, request, error) from None
         stop = asyncio.Event()
         environment = self._environment(brand)
+        await self._team.make_way(brand)
         for service in environment.services:
             service.retry_now()  # who syncs again may just have repaired what was wrong
         return await _stoppable(sync_brand(environment, request, brand, _safely(progress), stop), stop)
@@ -144,7 +151,9 @@ class Memory:
         limits = Limits(settings.max_file_bytes, settings.max_content_chars)
         now = to_iso(self._clock())
         try:
-            kept, _ = keep_unassigned(self.home.root, request.session_learnings, settings.personal_data, limits, now)
+            kept, _ = keep_unassigned(
+                self.home.root, request.session_learnings, settings.personal_data, limits, now, request.author
+            )
         except (OSError, DmMemoryError):
             return error
         learnings = "learning was" if kept == 1 else f"{kept} learnings were"
@@ -159,19 +168,16 @@ class Memory:
             InputError: The name can't be a brand's, or there is such a brand.
             HomeError: The folders can't be written.
         """
-        from dm_memory.operations.init import init_brand  # noqa: PLC0415  # a rare command's own code
-
-        return await asyncio.to_thread(init_brand, self.home, name, self._clock())
+        return await asyncio.to_thread(on_demand.init_brand, self.home, name, self._clock())
 
     async def status(self, brand: str | None = None, items: int | None = None) -> StatusResult:
         """Look at a brand's memory; ``items``: failed ones to list. Raises ``DmMemoryError``."""
         slug = await asyncio.to_thread(self.resolve_brand, brand)
-        from dm_memory.cache.opening import cache_place  # noqa: PLC0415  # start-up imports no cache
-        from dm_memory.cache.view import view_cache  # noqa: PLC0415  # as above
-        from dm_memory.operations.status import brand_status  # noqa: PLC0415  # as above
-
-        result = await brand_status(self._environment(slug), slug, items or self.settings.report_items)
-        view = await asyncio.to_thread(view_cache, cache_place(self.home.memory_dir(slug)))
+        environment = self._environment(slug)
+        behind = await self._team.catch_up(environment, slug)
+        result = await on_demand.brand_status(environment, slug, items or self.settings.report_items)
+        result = replace(result, findings=(*result.findings, *behind))
+        view = await asyncio.to_thread(on_demand.view_cache, on_demand.cache_place(self.home.memory_dir(slug)))
         return replace(result, cache=view, cache_is_stale=self._is_stale(view))
 
     def _is_stale(self, view: CacheView | None) -> bool:
@@ -183,27 +189,33 @@ class Memory:
 
     async def prepare(self, request: PrepareRequest) -> PrepareResult:
         """Store one payload, or correct an entry (``request.replaces``). Raises ``DmMemoryError``."""
+        request = replace(request, author=request.author or self.settings.author)
         brand = await asyncio.to_thread(self.resolve_brand, request.brand)
         stop = asyncio.Event()
         environment = self._environment(brand)
         result = await _stoppable(prepare_payload(environment, request, brand, stop), stop)
         if request.purge and result.status == "corrected":
-            from dm_memory.operations.forget import forget_replaced  # noqa: PLC0415  # a rare command's own code
-
-            work = forget_replaced(environment, brand, result.replaced_hash, no_progress, stop)
+            work = on_demand.forget_replaced(environment, brand, result.replaced_hash, no_progress, stop)
             result = replace(result, purged=await _stoppable(work, stop))
-        return result if result.status == "refused" else replace(result, questions=await self._questions(result))
+        if result.status == "refused":
+            return result
+        delivering = self._team.hand_over(environment, brand)
+        return replace(result, delivering=delivering, questions=await self._questions(result))
+
+    async def deliver_waiting(self, brand: str) -> None:
+        """Deliver what is due in the team's store, in the background; ``close`` ends that."""
+        self._team.hand_over(self._environment(await asyncio.to_thread(self.resolve_brand, brand)), brand)
 
     async def _questions(self, result: PrepareResult) -> tuple[str, ...]:
         """Return questions that find what was handed in; none if search does not work, for the text is stored."""
-        from dm_memory.search.questions import questions_for  # noqa: PLC0415  # start-up imports no search
-
         said = [word for each in result.suggested for word in each.words]
         try:
             brand, folder, (languages, _) = await asyncio.to_thread(self._for_search, result.brand)
             searcher = self._search.searcher
             assert searcher is not None  # noqa: S101  # made by ``_for_search``
-            return await questions_for(searcher, folder, brand, languages, result.existing_key or result.key, said)
+            return await on_demand.questions_for(
+                searcher, folder, brand, languages, result.existing_key or result.key, said
+            )
         except Exception as error:  # noqa: BLE001  # the user's own model may raise anything
             _log.info("No question was tried for the stored text: %s", type(error).__name__)
             return ()
@@ -211,20 +223,19 @@ class Memory:
     async def search(self, request: SearchRequest) -> SearchResult:
         """Search a brand's memory. Raises ``DmMemoryError``."""
         brand, folder, (languages, waiting) = await asyncio.to_thread(self._for_search, request.brand)
+        behind = await self._team.catch_up(self._environment(brand), brand)
         searcher, services = self._search.searcher, self._services_of(brand)
         assert searcher is not None  # noqa: S101  # made by ``_for_search``
-        return await searcher.search(folder, brand, languages, request, services=services, waiting=waiting)
+        result = await searcher.search(folder, brand, languages, request, services=services, waiting=waiting)
+        return replace(result, findings=(*result.findings, *behind)) if behind else result
 
     def _for_search(self, name: str | None) -> tuple[str, Path, tuple[tuple[str, ...], Sequence[Item]]]:
         """Return the brand, its memory's folder, and what search needs of its files."""
-        from dm_memory.search.search import Searcher  # noqa: PLC0415  # start-up imports no search
-        from dm_memory.search.waiting import BrandFiles  # noqa: PLC0415  # as above
-
         settings, search = self.settings, self._search
         if search.searcher is None or search.files is None:
             limits = Limits(settings.max_file_bytes, settings.max_content_chars)
-            search.files = BrandFiles(Home(self.home.root), limits, settings.personal_data)
-            search.searcher = Searcher(self.embedder, self._clock, settings.search_timeout)
+            search.files = on_demand.BrandFiles(Home(self.home.root), limits, settings.personal_data)
+            search.searcher = on_demand.Searcher(self.embedder, self._clock, settings.search_timeout)
         brand = self.resolve_brand(name)
         return brand, self.home.memory_dir(brand), search.files.read(brand)
 
@@ -234,14 +245,10 @@ class Memory:
         Raises:
             DmMemoryError: Nothing could be done: no such brand, a cache that others use, settings that can't work.
         """
-        from dm_memory.cache.opening import cache_place  # noqa: PLC0415  # only this call needs them
-        from dm_memory.cache.sync import sync_storage  # noqa: PLC0415  # as above
-        from dm_memory.services.turso.service import open_durable  # noqa: PLC0415  # as above
-
         brand = await asyncio.to_thread(self.resolve_brand, request.brand)
         folder = await asyncio.to_thread(self.home.memory_dir, brand)
         settings = self.settings
-        store = open_durable(
+        store = on_demand.open_durable(
             folder,
             brand,
             url=settings.turso_database_url,
@@ -250,8 +257,10 @@ class Memory:
         )
         try:
             parallel = settings.storage_parallel
-            place = cache_place(folder)
-            return await sync_storage(store, place, request, brand=brand, tell=_safely(progress), parallel=parallel)
+            place = on_demand.cache_place(folder)
+            return await on_demand.sync_storage(
+                store, place, request, brand=brand, tell=_safely(progress), parallel=parallel
+            )
         finally:
             await store.close()
 
@@ -263,11 +272,11 @@ class Memory:
         Raises:
             DmMemoryError: Nothing could be done. A service that fails is in the result.
         """
-        from dm_memory.operations.verify import verify_brand  # noqa: PLC0415  # a rare command's own code
-
         slug = await asyncio.to_thread(self.resolve_brand, brand)
         stop = asyncio.Event()
-        work = verify_brand(self._environment(slug), slug, repair=repair, progress=_safely(progress), stop=stop)
+        work = on_demand.verify_brand(
+            self._environment(slug), slug, repair=repair, progress=_safely(progress), stop=stop
+        )
         return await _stoppable(work, stop)
 
     async def migrate(
@@ -279,14 +288,13 @@ class Memory:
             ConfigurationError: The target is not configured, or it is the memory itself.
             DmMemoryError: Nothing could be done. A target that fails is in the result.
         """
-        from dm_memory.operations.migrate import migrate_brand  # noqa: PLC0415  # a rare command's own code
-        from dm_memory.services.connect import vector_service  # noqa: PLC0415  # as above
-
         slug = await asyncio.to_thread(self.resolve_brand, brand)
         stop = asyncio.Event()
-        service = vector_service(self.settings, target, slug, self.embedder)
+        service = on_demand.vector_service(self.settings, target, slug, self.embedder)
         try:
-            work = migrate_brand(self._environment(slug), slug, service, progress=_safely(progress), stop=stop)
+            work = on_demand.migrate_brand(
+                self._environment(slug), slug, service, progress=_safely(progress), stop=stop
+            )
             return await _stoppable(work, stop)
         finally:
             await service.close()
@@ -298,28 +306,48 @@ class Memory:
             InputError: It is not said what; or the preview's token is missing.
             DmMemoryError: Nothing could be done. A service that is down is in the result.
         """
-        from dm_memory.operations.forget import forget_brand  # noqa: PLC0415  # a rare command's own code
-
         brand = await asyncio.to_thread(self.resolve_brand, request.brand)
         stop = asyncio.Event()
         environment = self._environment(brand)
         for service in environment.services:
             service.retry_now()
-        return await _stoppable(forget_brand(environment, request, brand, _safely(progress), stop), stop)
+        return await _stoppable(on_demand.forget_brand(environment, request, brand, _safely(progress), stop), stop)
 
     async def history(self, key: str, brand: str | None = None) -> HistoryResult:
         """Return what an entry said when, and what changed it. Raises ``DmMemoryError``."""
-        from dm_memory.operations.history import history_of_key  # noqa: PLC0415  # a rare command's own code
-
         slug = await asyncio.to_thread(self.resolve_brand, brand)
-        return await asyncio.to_thread(history_of_key, self.home.memory_dir(slug), slug, key)
+        return await asyncio.to_thread(on_demand.history_of_key, self.home.memory_dir(slug), slug, key)
 
     async def patterns(self, brand: str | None = None, limit: int = 20) -> PatternsResult:
         """Return what worked and what failed over campaigns, and what contradicts itself. Raises ``DmMemoryError``."""
-        from dm_memory.operations.history import patterns_of_brand  # noqa: PLC0415  # a rare command's own code
-
         slug = await asyncio.to_thread(self.resolve_brand, brand)
-        return await asyncio.to_thread(patterns_of_brand, self.home.memory_dir(slug), slug, limit)
+        return await asyncio.to_thread(on_demand.patterns_of_brand, self.home.memory_dir(slug), slug, limit)
+
+    async def recall(self, brand: str | None = None) -> RecallResult:
+        """Return what matters now for a brand, from its files and memory alone.
+
+        Raises:
+            BrandNotFoundError: There is no such brand.
+            HomeError: The home is missing or unreadable.
+        """
+        slug = await asyncio.to_thread(self.resolve_brand, brand)
+        limits = Limits(self.settings.max_file_bytes, self.settings.max_content_chars)
+        return await asyncio.to_thread(on_demand.recall_of_brand, self.home, slug, limits, self._clock)
+
+    async def last_sync(self, brand: str | None = None) -> LastSyncResult:
+        """Return the last sync of a brand as memory has it on record. Raises ``DmMemoryError``."""
+        slug = await asyncio.to_thread(self.resolve_brand, brand)
+        return await asyncio.to_thread(on_demand.last_sync_of_brand, self.home.memory_dir(slug), slug)
+
+    async def tags(self, brand: str | None = None, part: str = "", limit: int = 100) -> list[str]:
+        """Return a brand's tags that contain ``part``, the most used first. Raises ``DmMemoryError``."""
+        slug = await asyncio.to_thread(self.resolve_brand, brand)
+        return await asyncio.to_thread(on_demand.tags_of_brand, self.home.memory_dir(slug), slug, part, limit)
+
+    async def campaigns(self, brand: str | None = None) -> list[str]:
+        """Return the ids of a brand's campaigns, the latest first. Raises ``DmMemoryError``."""
+        slug = await asyncio.to_thread(self.resolve_brand, brand)
+        return await asyncio.to_thread(on_demand.campaigns_of_brand, self.home.memory_dir(slug), slug)
 
     async def export(
         self,
@@ -332,11 +360,9 @@ class Memory:
         progress: Progress = no_progress,
     ) -> ExportResult:
         """Write a brand's memory, or that of all brands, to a file. Raises ``DmMemoryError``."""
-        from dm_memory.operations.exporting import export_brands  # noqa: PLC0415  # a rare command's own code
-
         brands = await asyncio.to_thread(self.brands) if all_brands else ()
         brands = brands or (await asyncio.to_thread(self.resolve_brand, brand),)
-        work = export_brands(
+        work = on_demand.export_brands(
             self._environment(brands[0]), brands, path, markdown=markdown, dry_run=dry_run, progress=_safely(progress)
         )
         return await work
@@ -350,37 +376,34 @@ class Memory:
             InputError: It is no export, or it names a brand that is not here.
             DmMemoryError: A memory can't be used.
         """
-        from dm_memory.operations.importing_files import import_file  # noqa: PLC0415  # a rare command's own code
-
         slug = await asyncio.to_thread(self.resolve_brand, brand) if brand else ""
         environments = {name: self._environment(name) for name in await asyncio.to_thread(self.brands)}
         stop = asyncio.Event()
-        work = import_file(environments, path, brand=slug, dry_run=dry_run, progress=_safely(progress), stop=stop)
+        work = on_demand.import_file(
+            environments, path, brand=slug, dry_run=dry_run, progress=_safely(progress), stop=stop
+        )
         return await _stoppable(work, stop)
 
     async def backup(self, target: Path | None = None, brand: str | None = None) -> BackupResult:
         """Back a brand's memory up, while others write. Raises ``DmMemoryError``."""
-        from dm_memory.operations.backup import backup_brand  # noqa: PLC0415  # a rare command's own code
-
         slug = await asyncio.to_thread(self.resolve_brand, brand)
-        return await asyncio.to_thread(backup_brand, self._environment(slug), slug, target)
+        return await asyncio.to_thread(on_demand.backup_brand, self._environment(slug), slug, target)
 
     async def restore(self, source: Path, brand: str | None = None, progress: Progress = no_progress) -> RestoreResult:
         """Put a backup back, and let connected services follow. Raises ``DmMemoryError``."""
-        from dm_memory.operations.backup import restore_brand  # noqa: PLC0415  # a rare command's own code
-
         slug = await asyncio.to_thread(self.resolve_brand, brand)
         stop = asyncio.Event()
-        return await _stoppable(restore_brand(self._environment(slug), slug, source, _safely(progress), stop), stop)
+        return await _stoppable(
+            on_demand.restore_brand(self._environment(slug), slug, source, _safely(progress), stop), stop
+        )
 
     async def doctor(self) -> list[Check]:
         """Check home, brands, files, services and configuration. Never raises ``DmMemoryError``."""
-        from dm_memory.operations.doctor import examine  # noqa: PLC0415  # a rare command's own code
-
-        return await examine(self.settings, self.home, self.embedder, self._services_of)
+        return await on_demand.examine(self.settings, self.home, self.embedder, self._services_of)
 
     async def close(self) -> None:
-        """Close all services."""
+        """Close all services, after a moment for what was handed in just now."""
+        await self._team.close()
         for services in self._services.values():
             for service in services:
                 await service.close()
@@ -392,13 +415,9 @@ class Memory:
         return self._services[brand]
 
     def _configured_services(self, brand: str) -> Sequence[Service]:
-        from dm_memory.services.connect import configured_services  # noqa: PLC0415  # start-up imports no service
-
-        return configured_services(self.settings, brand, self.embedder)
+        return on_demand.configured_services(self.settings, brand, self.embedder)
 
     def _environment(self, brand: str) -> Environment:
-        from dm_memory.services.connect import script_name  # noqa: PLC0415  # as above
-
         settings = self.settings
         return Environment(
             home=self.home,
@@ -410,7 +429,7 @@ class Memory:
             lock_timeout=settings.lock_timeout,
             batch_items=settings.batch_size,
             data_items=settings.data_items,
-            vector_db=script_name(settings),
+            vector_db=on_demand.script_name(settings),
             context_file=settings.context_file,
         )
 

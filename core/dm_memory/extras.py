@@ -8,17 +8,38 @@ import sys
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-__all__ = ["Machine", "how_to_get_the_model", "how_to_install", "model_words_for", "words_for"]
+__all__ = [
+    "LAUNCHED",
+    "Machine",
+    "how_to_get_the_model",
+    "how_to_install",
+    "how_to_install_vector",
+    "installed_as",
+    "model_words_for",
+    "words_for",
+]
 
 _NAME = "dm-memory"
+
+LAUNCHED = "dm-memory-launched"
+"""The file that ``server/launch.py`` leaves in the environment of a plugin or a bundle, which it installs into."""
 
 
 def how_to_install(extra: str) -> str:
     """Return the sentence that says how to add an optional dependency to the installation that runs."""
     return words_for(extra, Path(sys.prefix), _record())
+
+
+def how_to_install_vector(extra: str) -> str:
+    """Return the same for a vector database's package, with what there is where none is built."""
+    here = Machine.here()
+    if (here.system, here.processor.casefold()) == ("win32", "arm64"):
+        return "It is not built for Windows on ARM: use a Python for x86-64, or set DM_MEMORY_VECTOR_DB to embedded."
+    return f"{how_to_install(extra)} Or set DM_MEMORY_VECTOR_DB to embedded."
 
 
 def _record() -> str:
@@ -37,6 +58,8 @@ def words_for(extra: str, prefix: Path, record: str) -> str:
         record: The text of PEP 610's ``direct_url.json``, or "". A bundle or a checkout that uv runs is a folder that
             is used where it lies.
     """
+    if (prefix / LAUNCHED).is_file():
+        return f"Restart the client while there is a network: the next start installs the extra {extra}."
     folder, editable = _source(record)
     wanted = f"'{folder or _NAME}[{extra}]'"
     if (prefix / "uv-receipt.toml").is_file():
@@ -68,6 +91,18 @@ def _is_made_by_uv(prefix: Path) -> bool:
         return "\nuv = " in (prefix / "pyvenv.cfg").read_text("utf-8")
     except OSError:
         return False
+
+
+def installed_as() -> tuple[Literal["checkout", "uvx", "installed"], str]:
+    """Return how the installation that runs was made, and the folder it was made from ("" for a package of an index).
+
+    A checkout is used where it lies, under uv; what uvx made is temporary; anything else stays until it is removed.
+    """
+    prefix = Path(sys.prefix)
+    folder, editable = _source(_record())
+    if any(part.startswith(_UVX_FOLDERS) for part in prefix.parts):
+        return "uvx", folder
+    return ("checkout", folder) if editable and _is_made_by_uv(prefix) else ("installed", folder)
 
 
 # An embedding model --------------------------------------------------------------------------------------------------
@@ -122,6 +157,8 @@ def model_words_for(machine: Machine, prefix: Path, record: str) -> str:
     model = next((each for each in (_MODEL, _MINILM) if machine.can_have(each)), "")
     if not model:
         return "No embedding model is built for this computer; DM_MEMORY_EMBEDDER names one of your own."
+    if (prefix / LAUNCHED).is_file():
+        return _launched_model_words(model)
     python = ".".join(map(str, machine.python))
     if machine.python > _LAST_PYTHON:
         extra = "" if model == _MODEL else model
@@ -133,6 +170,15 @@ def model_words_for(machine: Machine, prefix: Path, record: str) -> str:
     else:
         text = f"The bundled model is not built for this computer. {words_for(model, prefix, record).removesuffix('.')}"
     return f"{text}; then set DM_MEMORY_EMBEDDER={model}." if model == _MINILM else f"{text}."
+
+
+def _launched_model_words(model: str) -> str:
+    if model == _MODEL:
+        return "Restart the client while there is a network: the next start installs the model."
+    return (
+        f"The bundled model is not built for this computer. Set DM_MEMORY_EMBEDDER={model} for the server, and restart"
+        " the client while there is a network: the next start installs it."
+    )
 
 
 def _with_model(prefix: Path, record: str) -> str:

@@ -85,6 +85,7 @@ class PrepareRequest:
         content_type: None: what the text speaks for, or the type of the entry that is corrected.
         replaces: The key of an entry that this text corrects. Its old text becomes a revision.
         purge: The old text is forgotten instead.
+        author: Who hands it in, or corrects the entry, if that is known.
     """
 
     content: str
@@ -97,14 +98,16 @@ class PrepareRequest:
     related: tuple[str, ...] = ()
     replaces: str = ""
     purge: bool = False
+    author: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ForgetRequest:
-    """The arguments of ``forget_memory``. What is given of ``query``, ``keys``, ``campaign`` and ``tag`` must all fit.
+    """The arguments of ``forget_memory``. What is given of ``query`` to ``author`` must all fit.
 
     Attributes:
         query: All of these words, exactly, or a "quoted phrase"; never by meaning.
+        author: Who stored it; in any case, a part of the name is enough.
         before: A day, ISO-8601: only what was recorded before it. Narrows the others, like ``retired``.
         token: Of the preview, for ``dry_run=False``.
         restore: Keys of entries, or texts, that were forgotten and may be stored again; nothing is forgotten then.
@@ -114,6 +117,7 @@ class ForgetRequest:
     keys: tuple[str, ...] = ()
     campaign: str = ""
     tag: str = ""
+    author: str = ""
     before: str = ""
     retired: bool = False
     dry_run: bool = True

@@ -116,6 +116,7 @@ class ItemOutcome:
         batch_tags: Those among ``tags`` that the caller gave.
         before: What a changed entry said, its type and its tags, if they changed: for "old -> new".
         reason: Why it was skipped, or what made it due; "" if the action says it all.
+        author: Who handed it in, if that is known.
     """
 
     key: str
@@ -131,6 +132,7 @@ class ItemOutcome:
     reason: str = ""
     before: Mapping[str, str] = field(default_factory=dict)
     failure: Failure | None = None
+    author: str = ""
 
 
 @dataclass(slots=True)
@@ -279,8 +281,7 @@ class SyncResult:
     """Everything a run did.
 
     Attributes:
-        status: ``complete`` (all stored), ``partial`` (some failed or wait), ``cancelled``, ``nothing`` (nothing could
-            be done).
+        status: ``complete`` (all stored), ``partial`` (some failed or wait) or ``cancelled``.
         items: Outcomes of items that were not simply unchanged, failures first, at most ``settings.data_items``.
         items_omitted: How many outcomes were left out of ``items``.
         waited: Seconds spent waiting for another sync of the brand.
@@ -309,8 +310,8 @@ class SyncResult:
 
     @property
     def exit_code(self) -> int:
-        """0 all stored, 1 some failed or wait, 2 nothing could be done."""
-        return {"complete": 0, "nothing": 2}.get(self.status, 1)
+        """0 all stored, 1 some failed or wait."""
+        return int(self.status != "complete")
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,11 +339,12 @@ class PrepareResult:
             merged), ``corrected`` (it replaced another text), ``refused``.
         existing_key: The entry that has the same text, if there is one.
         merged_tags: Tags that the existing entry gained.
-        path: The file in ``memory/pending/``, relative to the brand's folder, or "".
         replaced_title / replaced_hash: The beginning of the text that was corrected, and its content hash.
         purged: What became of that text, if it was to be forgotten; else it is a revision.
         suggested: Why it has its type and its tags, of each only if the caller gave none.
         questions: They find the entry: each was asked, and it was among the first five answers.
+        author: Who handed it in, or corrected it, if that is known.
+        delivering: The team's stores that get it at once.
     """
 
     brand: str
@@ -352,7 +354,6 @@ class PrepareResult:
     content_type: str
     tags: tuple[str, ...]
     title: str
-    path: str = ""
     existing_key: str = ""
     existing_stored_at: str = ""
     existing_tags: tuple[str, ...] = ()
@@ -366,6 +367,8 @@ class PrepareResult:
     purged: ForgetResult | None = None
     suggested: tuple[Suggestion, ...] = ()
     questions: tuple[str, ...] = ()
+    author: str = ""
+    delivering: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -808,3 +811,75 @@ class RestoreResult:
     def exit_code(self) -> int:
         """0 everything agrees, 1 a service has yet to follow."""
         return int(any(each.failure or each.queued or each.failed for each in self.services))
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """An entry as a recall or the record of a sync shows it.
+
+    Attributes:
+        moment: When it was recorded; of a retired one, when that happened.
+    """
+
+    id: str
+    key: str
+    content: str
+    content_type: str
+    moment: str
+    priority: str = "normal"
+    state: str = "current"
+
+
+@dataclass(frozen=True, slots=True)
+class RecallResult:
+    """What matters now for a brand. Nothing here was asked of a service.
+
+    Attributes:
+        banned_words / restricted_claims / avoid_words: What the brand's files forbid, restrict and avoid.
+        preferred: What to write instead of what: pairs.
+        compliance: What applies to the brand, in sentences; "" for nothing.
+        learnings: The latest, those of high priority first.
+        patterns: What worked and what failed over campaigns, the most frequent first.
+        retired: What no file states any more since a few weeks.
+        contradictions: Sources that do not agree.
+        entries: How many are in memory.
+        pending / failed: What waits for a connected service, and how much of it failed at its last attempt.
+        prepared: What was handed in and waits for the next sync.
+        problem: Why memory could not be read; then only what the brand's files say is here.
+    """
+
+    brand: str
+    brand_name: str
+    banned_words: tuple[str, ...] = ()
+    restricted_claims: tuple[str, ...] = ()
+    avoid_words: tuple[str, ...] = ()
+    preferred: tuple[tuple[str, str], ...] = ()
+    compliance: str = ""
+    learnings: tuple[Remembered, ...] = ()
+    patterns: tuple[PatternLine, ...] = ()
+    retired: tuple[Remembered, ...] = ()
+    contradictions: tuple[Contradiction, ...] = ()
+    entries: int = 0
+    pending: int = 0
+    failed: int = 0
+    prepared: int = 0
+    last_sync_at: str = ""
+    last_run_status: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LastSyncResult:
+    """The last sync of a brand as memory has it on record; ``started_at`` "" if there was none.
+
+    Attributes:
+        entries: What it wrote and nothing has changed since; at most some fifty.
+    """
+
+    brand: str
+    started_at: str = ""
+    finished_at: str = ""
+    status: str = ""
+    scope: str = ""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    entries: tuple[Remembered, ...] = ()

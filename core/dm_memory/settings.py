@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 __all__ = ["PersonalDataPolicy", "Settings"]
 
 PersonalDataPolicy = Literal["mask", "keep"]
+
+
+def _is_placeholder(value: object) -> bool:
+    return isinstance(value, str) and value.strip().startswith("${") and value.strip().endswith("}")
 
 
 class Settings(BaseSettings):
@@ -25,6 +29,12 @@ class Settings(BaseSettings):
         str_strip_whitespace=True,  # a key that came out of a file ends in a line end, which no header takes
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _without_placeholders(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Leave out what a client passes for a setting that its user left open: the placeholder, unfilled."""
+        return {name: value for name, value in values.items() if not _is_placeholder(value)}
+
     home: Path = Field(
         default_factory=lambda: Path.home() / ".claude-marketing",
         # Not "home": the environment is read without regard to case, and HOME is everybody's.
@@ -36,6 +46,9 @@ class Settings(BaseSettings):
     )
     only_brand: str = Field(
         default="", description="The one brand that is answered for; the others are as if they were not there."
+    )
+    author: str = Field(
+        default="", description="The name that stands in what is handed in here, for a team; by default none."
     )
     context_file: Path | None = Field(
         default=None,
@@ -59,6 +72,10 @@ class Settings(BaseSettings):
     )
     report_items: int = Field(default=20, ge=1, description="Items a report lists per section before it cuts.")
     data_items: int = Field(default=1000, ge=1, description="Items listed in the machine-readable part of a report.")
+    hooks: str = Field(
+        default="session-start,pre-compact,session-end",
+        description="The plugin's hooks that do something, separated by commas; none turns all off.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="WARNING", description="Logs go to stderr.")
 
     turso_database_url: str | None = Field(

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
+from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.mcpserver.exceptions import ResourceNotFoundError
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, GetPromptResult, InputRequiredResult, Tool
+from pydantic import AnyUrl
 
 from dm_memory import __version__
 from dm_memory_server.background import preloading, storage_syncs
+from dm_memory_server.completion import register_completion
 from dm_memory_server.prompts import register_prompts
-from dm_memory_server.resources import register_resources
+from dm_memory_server.resources import not_found, register_resources
 from dm_memory_tools.catalog import OPERATIONS
 from dm_memory_tools.runtime import ACCESS, Runtime
 from dm_memory_tools.tool import tool_of
@@ -41,21 +44,23 @@ def build_server(runtime: Runtime) -> MCPServer[Runtime]:
         tools=[tool_of(operation) for operation in OPERATIONS],
         lifespan=_lifespan(runtime),
         log_level="WARNING",
+        subscriptions=False,  # lists never change, and nobody is told of changes inside a resource
     )
-    server.listed = runtime.listed
-    register_prompts(server)
+    server.runtime = runtime
+    register_prompts(server, runtime)
     register_resources(server, runtime)
+    register_completion(server, runtime)
     return server
 
 
 class _Server(MCPServer[Runtime]):
-    """Notes that a client has listed the tools, and so is likely to call one."""
+    """Notes that a client has listed the tools, and so is likely to call one; knows what to say of what is missing."""
 
-    listed: asyncio.Event
+    runtime: Runtime
 
     async def list_tools(self) -> list[Tool]:
         """Return the tools: those that write are no tools for who may only read."""
-        self.listed.set()
+        self.runtime.listed.set()
         tools = await super().list_tools()
         return [tool for tool in tools if tool.name not in _WRITES] if ACCESS.get().read_only else tools
 
@@ -66,6 +71,15 @@ class _Server(MCPServer[Runtime]):
         if not any(prompt.name == name for prompt in await self.list_prompts()):
             raise MCPError(INVALID_PARAMS, "There is no such prompt.")
         return await super().get_prompt(name, arguments, context)
+
+    async def read_resource(
+        self, uri: AnyUrl | str, context: Context[Runtime, Any] | None = None
+    ) -> Iterable[ReadResourceContents] | InputRequiredResult:
+        """Return a resource; what is not there is "not found", with the brands there are."""
+        try:
+            return await super().read_resource(uri, context)
+        except ResourceNotFoundError as error:
+            raise await not_found(self.runtime, error) from None
 
 
 async def serve_stdio(server: MCPServer[Runtime]) -> None:

@@ -119,6 +119,7 @@ async def _run(runtime: Runtime, memory: Memory) -> float | None:
 
     result = await memory.storage_sync(StorageSyncRequest(as_before=True))
     runtime.brand_in_background = result.brand
+    await memory.deliver_waiting(result.brand)  # what an earlier process was stopped before
     level = logging.WARNING if result.exit_code else logging.INFO
     _log.log(level, "storage sync: %s, %d findings", result.status.value, len(result.findings))
     return result.retry_after

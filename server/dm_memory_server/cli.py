@@ -11,7 +11,9 @@ import typer
 
 from dm_memory import __version__
 from dm_memory.requests import Progress
+from dm_memory_server.background_commands import hook_command, logs_command, serve_command
 from dm_memory_server.commands import AsJson, Brand, Home, command_of, work_of
+from dm_memory_server.connect.command import connect
 from dm_memory_server.execute import Options, execute, guarded
 from dm_memory_server.http.commands import tokens
 from dm_memory_server.logs import log_to_stderr
@@ -35,7 +37,7 @@ app = typer.Typer(
     name="dm-memory",
     help="Keeps what a marketing team learns. Exit codes: 0 all stored, 1 some failed, 2 nothing could be done.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
@@ -138,6 +140,18 @@ def patterns(
         from dm_memory.report import patterns_report  # noqa: PLC0415  # each command imports its own
 
         return patterns_report(await memory.patterns(resolve_brand(memory, brand), limit))
+
+    return execute(work, Options(home, as_json))
+
+
+@app.command()
+def recall(*, home: Home = None, brand: Brand = None, as_json: AsJson = False) -> int:
+    """Show what matters now: restrictions, the latest learnings, what worked and failed, what waits."""
+
+    async def work(memory: Memory, _: Progress) -> Report:
+        from dm_memory.report import recall_report  # noqa: PLC0415  # each command imports its own
+
+        return recall_report(await memory.recall(resolve_brand(memory, brand)))
 
     return execute(work, Options(home, as_json))
 
@@ -294,22 +308,12 @@ def migrate(
     return execute(work, Options(home, as_json))
 
 
-@app.command()
-def serve(
-    *,
-    transport: Annotated[str, typer.Option("--transport", help="stdio")] = "stdio",
-    home: Home = None,
-    brand: Annotated[str | None, typer.Option("--brand", help="The brand to use where a call names none.")] = None,
-    http: Annotated[str, typer.Option("--http", metavar="[HOST:]PORT", help="Serve over HTTP, for a team.")] = "",
-    require_token: Annotated[
-        bool, typer.Option("--require-token", help="With --http: ask for a token on this computer too.")
-    ] = False,
-) -> int:
-    """Serve the tools over MCP: to the assistant that starts this, or over HTTP."""
-    from dm_memory_server.serve import serve as serve_stdio  # noqa: PLC0415  # the other commands need no MCP
+app.command("serve")(serve_command())
+app.command("hook")(hook_command)
+app.command("logs")(logs_command)
 
-    options = ["--transport", transport, "--home", str(home or ""), "--brand", brand or "", "--http", http]
-    return serve_stdio([*options, *(["--require-token"] if require_token else [])])
+
+app.command()(connect)
 
 
 @app.command()

@@ -17,6 +17,10 @@ def main() -> None:
         from dm_memory_server.serve import serve  # noqa: PLC0415  # the other commands' imports would double the start-up
 
         sys.exit(serve(arguments[1:]))
+    if arguments[:1] == ["hook"] and not {"--help", "-h"} & set(arguments):
+        from dm_memory_server.hooks import hook  # noqa: PLC0415  # an assistant waits for it
+
+        hook(arguments[1:])
     # A command lives for seconds and makes few cycles: looking for them while modules load costs 6 % of a sync.
     gc.set_threshold(100_000, 50, 50)
     from dm_memory_server.cli import run  # noqa: PLC0415  # as above

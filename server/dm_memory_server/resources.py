@@ -1,22 +1,36 @@
-"""Resources: what a client can attach to a conversation without calling a tool."""
+"""Resources: what a client can attach to a conversation without calling a tool.
+
+Their list never changes, and nobody is told of changes inside: neither is claimed.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
 
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError, ToolError
 
-from dm_memory.errors import BrandNotFoundError
+from dm_memory.errors import BrandNotFoundError, DmMemoryError, InputError
 from dm_memory_tools.answer import tool_errors
 from dm_memory_tools.runtime import Runtime
 
-__all__ = ["register_resources"]
+if TYPE_CHECKING:
+    from dm_memory.api import Memory
+    from dm_memory.report.model import Report
+
+__all__ = ["not_found", "register_resources"]
+
+_SHOWN_BRANDS = 50
+_PATTERNS = 50
+_ENTRY_CHARS = 8_000
+
+_Work = Callable[["Memory"], Awaitable["Report"]]
 
 
 def register_resources(server: MCPServer[Any], runtime: Runtime) -> None:
-    """Offer ``dm-memory://brands`` and ``dm-memory://{brand}/status`` on ``server``."""
+    """Offer the brands, and of each its status, its last sync, its patterns and its entries on ``server``."""
 
     @server.resource(
         "dm-memory://brands",
@@ -35,28 +49,79 @@ def register_resources(server: MCPServer[Any], runtime: Runtime) -> None:
         except ToolError as error:
             raise ResourceError(str(error)) from None
 
-    @server.resource(
-        "dm-memory://{brand}/status",
-        name="status",
-        title="Memory status",
-        description="The status report of a brand",
-        mime_type="text/markdown",
-    )
+    def of_a_brand(path: str, name: str, title: str, description: str) -> Callable[[Callable[..., Any]], Any]:
+        address = f"dm-memory://{{brand}}/{path}"
+        return server.resource(address, name=name, title=title, description=description, mime_type="text/markdown")
+
+    @of_a_brand("status", "status", "Memory status", "The status report of a brand")
     async def status(brand: str) -> str:
-        try:
-            with tool_errors("reading the memory's status"):
-                return await _status_text(runtime, brand)
-        except ToolError as error:
-            raise ResourceError(str(error)) from None
+        return await _text(runtime, "reading the memory's status", lambda memory: _status(memory, brand))
+
+    @of_a_brand(
+        "last-report", "last-report", "Last sync", "When a brand was last synced, how that ended, what it wrote"
+    )
+    async def last_report(brand: str) -> str:
+        return await _text(runtime, "reading the last sync", lambda memory: _last_sync(memory, brand))
+
+    @of_a_brand("patterns", "patterns", "Patterns", "What worked and what failed over a brand's campaigns")
+    async def patterns(brand: str) -> str:
+        return await _text(runtime, "reading the patterns", lambda memory: _patterns(memory, brand))
+
+    @of_a_brand("entry/{id}", "entry", "Entry", "An entry: its text, what it said before, where it is from")
+    async def entry(brand: str, id: str) -> str:  # noqa: A002  # the template's name for it
+        return await _text(runtime, "reading an entry", lambda memory: _entry(memory, brand, id))
 
 
-async def _status_text(runtime: Runtime, brand: str) -> str:
-    from dm_memory.report import status_report  # noqa: PLC0415  # start-up imports only what tools/list needs
-
-    memory = await runtime.memory()
+async def not_found(runtime: Runtime, error: ResourceNotFoundError) -> ResourceNotFoundError:
+    """Return the error with the brands there are."""
     try:
-        result = await memory.status(brand)
-        patterns = await memory.patterns(result.brand, 5)
-        return status_report(result, patterns, list_limit=memory.settings.report_items).text
-    except BrandNotFoundError as error:
-        raise ResourceNotFoundError(f"{error.problem} {error.remedy}") from None
+        brands = await asyncio.to_thread((await runtime.memory()).brands)
+    except DmMemoryError:
+        brands = ()
+    shown = ", ".join(brands[:_SHOWN_BRANDS]) or "none yet"
+    return ResourceNotFoundError(f"{str(error).rstrip('.')}. Brands there are: {shown}.")
+
+
+async def _text(runtime: Runtime, stage: str, work: _Work) -> str:
+    """Return the text of a report.
+
+    Raises:
+        ResourceNotFoundError: There is no such brand or entry.
+        ResourceError: It could not be read.
+    """
+    missing = ""
+    try:
+        with tool_errors(stage):
+            try:
+                return (await work(await runtime.memory())).text
+            except (BrandNotFoundError, InputError) as error:
+                missing = error.problem
+    except ToolError as error:
+        raise ResourceError(str(error)) from None
+    raise ResourceNotFoundError(missing)
+
+
+async def _status(memory: Memory, brand: str) -> Report:
+    from dm_memory.report import Reader, status_report  # noqa: PLC0415  # start-up imports only what tools/list needs
+
+    result = await memory.status(brand)
+    patterns = await memory.patterns(result.brand, 5)
+    return status_report(result, patterns, list_limit=memory.settings.report_items, reader=Reader.TOOL)
+
+
+async def _last_sync(memory: Memory, brand: str) -> Report:
+    from dm_memory.report import last_sync_report  # noqa: PLC0415  # as above
+
+    return last_sync_report(await memory.last_sync(brand))
+
+
+async def _patterns(memory: Memory, brand: str) -> Report:
+    from dm_memory.report import patterns_report  # noqa: PLC0415  # as above
+
+    return patterns_report(await memory.patterns(brand, _PATTERNS))
+
+
+async def _entry(memory: Memory, brand: str, name: str) -> Report:
+    from dm_memory.report import history_report  # noqa: PLC0415  # as above
+
+    return history_report(await memory.history(name, brand), chars=_ENTRY_CHARS)

@@ -13,7 +13,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from dm_memory_server.logs import log_to_stderr
 
@@ -23,11 +23,18 @@ if TYPE_CHECKING:
 __all__ = ["serve", "serve_parser"]
 
 
+class _Parser(argparse.ArgumentParser):
+    """Reports an option that can't be used as the other commands do; typer would double the start-up."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print it, and exit with code 2."""
+        words = f"Usage: {self.prog} [OPTIONS]\nTry '{self.prog} -h' for help.\n\n"
+        self.exit(2, f"{words}Error: {message[:1].upper()}{message[1:]}\n")
+
+
 def serve_parser() -> argparse.ArgumentParser:
-    """Return the parser of the options of ``serve``."""
-    parser = argparse.ArgumentParser(
-        prog="dm-memory serve", description="Serve the tools over MCP.", allow_abbrev=False
-    )
+    """Return the parser of the options of ``serve``; its help is typer's, made from it."""
+    parser = _Parser(prog="dm-memory serve", allow_abbrev=False)
     parser.add_argument("--transport", choices=["stdio"], default="stdio", help="how the client connects")
     parser.add_argument("--home", metavar="DIR", help="the folder that contains the brands")
     parser.add_argument("--brand", help="the brand to use where a call names none")

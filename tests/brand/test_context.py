@@ -33,13 +33,12 @@ def test_values_of_another_type_are_understood_where_they_can_be(home: Home, bra
     profile = {
         "industry": "coffee",
         "target_markets": "US, EU",
-        "channels": ["email"],
         "competitors": [{"name": "North"}],
     }
     (brand / "profile.json").write_text(json.dumps(profile))
     (brand / "competitors.json").write_text('[{"name": "Daily"}, "North"]')
     context = load_context(home, "kopi", Limits())
-    assert (context.industry, context.target_markets, context.channels_active) == ("coffee", ("US", "EU"), ("email",))
+    assert (context.industry, context.target_markets) == ("coffee", ("US", "EU"))
     assert context.competitors == ("North", "Daily")
     assert not context.findings
 
@@ -149,7 +148,6 @@ def test_the_profile_says_languages_the_order_of_dates_and_what_to_write_instead
     assert context.name == "Kopi"
     assert context.languages == ("de", "en", "fr")
     assert context.date_order == "dmy"
-    assert context.prefer_words == ("guests", "roast date", "grower")
     assert dict(context.preferred) == {"customers": "guests", "best before": "roast date"}
 
 
@@ -163,12 +161,6 @@ def test_markets_say_the_languages_and_the_order_of_dates_where_the_profile_does
         write(brand, {"profile.json": {"target_markets": markets}})
         context = load_context(home, "kopi", Limits())
         assert (context.languages, context.date_order) == (languages, order)
-
-
-def test_procedures_are_named_by_their_files_where_there_is_no_manifest(home: Home) -> None:
-    (home.root / "sops").mkdir()
-    (home.root / "sops" / "launch.md").write_text("# Launch")
-    assert load_context(home, "kopi", Limits()).sop_names == ("launch",)
 
 
 JSON = st.recursive(

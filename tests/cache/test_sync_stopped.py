@@ -35,7 +35,7 @@ def a_hole(pair: Pair) -> None:
 
 @pytest.mark.parametrize("before", [edits, a_hole])
 @pytest.mark.parametrize("full", [False, True])
-@pytest.mark.parametrize("keep", [10, 100])
+@pytest.mark.parametrize("keep", [10, pytest.param(100, marks=pytest.mark.slow)])
 def test_stopped_between_any_two_transactions(
     tmp_path: Path, engine: EngineChoice, before: Any, *, full: bool, keep: int
 ) -> None:

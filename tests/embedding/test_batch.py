@@ -9,8 +9,15 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from dm_memory.embedding.batch import EmbeddingError, embedded, embedded_each, is_installed, model_tag, pack
-from dm_memory.embedding.chunking import CHUNK_CHARS
+from dm_memory.embedding.batch import (
+    CHUNK_CHARS,
+    EmbeddingError,
+    embedded,
+    embedded_each,
+    is_installed,
+    model_tag,
+    pack,
+)
 from dm_memory.embedding.protocol import EmbeddingSpec
 from dm_memory.errors import ConfigurationError
 from tests.support.embedders import ConstantEmbedder, HashEmbedder, NanEmbedder, PoisonedEmbedder

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dm_memory.embedding.chunking import MAX_CHUNKS, chunk, joined
+from dm_memory.embedding.batch import MAX_CHUNKS, chunk, joined
 
 PARTS = st.lists(
     st.sampled_from(["word ", "Sentence. ", "\n\n", "x" * 150, "漢字。", "é" * 90, " ", "🎉 "]), max_size=300

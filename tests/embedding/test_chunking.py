@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dm_memory.embedding.chunking import CHUNK_CHARS, MAX_CHUNKS, chunk
+from dm_memory.embedding.batch import CHUNK_CHARS, MAX_CHUNKS, chunk
 
 PARTS = st.lists(
     st.sampled_from(["word ", "Sentence. ", "\n\n", "x" * 700, "漢字。", "\t", "é" * 90, " ", "Ends here!\n", "🎉 "]),

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from dm_memory.embedding.fastembed import FastembedEmbedder
-from dm_memory.embedding.model_names import MINILM
 from dm_memory.embedding.models import make_embedder
+from dm_memory.embedding.protocol import MINILM
 from dm_memory.errors import ConfigurationError
 from dm_memory.services.protocol import SearchQuery
 from dm_memory.services.qdrant.service import QdrantService

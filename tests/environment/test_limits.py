@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.environment.conftest import Calls
 from tests.support import processes
+from tests.support.calls import Calls
 
 _LIMITED = """
 import resource, sys
@@ -35,7 +36,7 @@ def limited(limit: str, value: int, *arguments: str) -> processes.Finished:
 
 
 @_POSIX
-@pytest.mark.parametrize("kilobytes", [4, 16, 64, 128, 256])
+@pytest.mark.parametrize("kilobytes", [16, 128, *(pytest.param(size, marks=pytest.mark.slow) for size in (4, 64, 256))])
 def test_the_limit_on_the_size_of_files_is_named(root: Path, kilobytes: int) -> None:
     for memory in root.glob("brands/*/memory"):
         for path in memory.iterdir():
@@ -48,15 +49,18 @@ def test_the_limit_on_the_size_of_files_is_named(root: Path, kilobytes: int) -> 
 
 
 @_POSIX
-def test_the_limit_on_open_files_is_named(root: Path) -> None:
+@pytest.mark.parametrize(
+    "limits", [(8, 10, 12), pytest.param(range(6, 16), marks=pytest.mark.slow)], ids=["few", "all"]
+)
+def test_the_limit_on_open_files_is_named(root: Path, limits: Sequence[int]) -> None:
     named = 0
-    for files in range(6, 16):
+    for files in limits:
         finished = limited("RLIMIT_NOFILE", files, "sync", "--force", "--home", str(root))
         told = finished.err + finished.out
         assert "damaged" not in told
         assert finished.code == 0 or "limit on open files" in told or "Traceback" in told, (files, told)
         named += "limit on open files" in told
-    assert named >= 3
+    assert named >= len(limits) // 3
     assert processes.run("status", "--home", str(root)).code == 0
 
 
@@ -85,11 +89,12 @@ def test_a_home_that_begins_with_two_slashes_is_one(calls: Calls, root: Path) ->
 
 
 @pytest.mark.mounts
-def test_a_full_disk_is_said_at_every_step_and_nothing_is_lost(tmp_path: Path) -> None:
+@pytest.mark.parametrize("step", [600, pytest.param(200, marks=pytest.mark.slow)])
+def test_a_full_disk_is_said_at_every_step_and_nothing_is_lost(tmp_path: Path, step: int) -> None:
     """Each size lets the sync come a little further; with more room the next one finishes what was begun."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    sizes = [*range(400, 2_000, 200), 4_000]
+    sizes = [*range(400, 2_000, step), 4_000]
     script = Path(__file__).with_name("small_disk.py")
     command = ["unshare", "--mount", sys.executable, str(script), str(folder), *map(str, sizes)]
     done = subprocess.run(

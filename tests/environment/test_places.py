@@ -15,8 +15,8 @@ import pytest
 from dm_memory.operations.places import check_place, synchronised_by
 from dm_memory.store import database
 from dm_memory.store.database import open_store, read_store
-from tests.environment.conftest import Calls
 from tests.support.brands import BrandHome
+from tests.support.calls import Calls
 from tests.support.product import Product
 
 

@@ -6,12 +6,12 @@ import os
 import shutil
 import socket
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.environment.conftest import Calls
+from tests.support.calls import Calls
 
 FILES = (
     "memory/memory.db",
@@ -132,24 +132,26 @@ def _try(calls: Calls, root: Path, tmp_path: Path, place: str, make: Callable[[P
 
 
 OFTEN = ("pipe", "link out of the home")
-"""The kinds that are tried in every run of the tests: the one hangs, the other leaks."""
+"""The kinds that are tried in every run of the tests, in turn: the one hangs, the other leaks."""
 
 
-def _kinds(*without: str) -> list[object]:
-    chosen = [kind for kind in KINDS if kind not in without]
-    return [kind if kind in OFTEN else pytest.param(kind, marks=pytest.mark.slow) for kind in chosen]
+def _cases(places: Sequence[str], *without: str) -> list[object]:
+    return [
+        pytest.param(place, kind, marks=[] if kind == OFTEN[number % 2] else pytest.mark.slow)
+        for number, place in enumerate(places)
+        for kind in KINDS
+        if kind not in without
+    ]
 
 
-@pytest.mark.parametrize("kind", _kinds())
-@pytest.mark.parametrize("place", FILES)
+@pytest.mark.parametrize(("place", "kind"), _cases(FILES))
 def test_what_is_no_file_of_ours_is_refused_at_once(
     calls: Calls, root: Path, tmp_path: Path, place: str, kind: str
 ) -> None:
     _try(calls, root, tmp_path, place, KINDS[kind])
 
 
-@pytest.mark.parametrize("kind", _kinds("folder"))
-@pytest.mark.parametrize("place", FOLDERS)
+@pytest.mark.parametrize(("place", "kind"), _cases(FOLDERS, "folder"))
 def test_what_is_no_folder_of_ours_is_refused_at_once(
     calls: Calls, root: Path, tmp_path: Path, place: str, kind: str
 ) -> None:

@@ -70,3 +70,5 @@ def test_without_a_vendors_package_its_service_says_what_to_do() -> None:
         assert line.startswith("configuration ")
         assert "not installed" in line
         assert "DM_MEMORY_VECTOR_DB" in line
+    assert "--extra pinecone" in lines[0]
+    assert "--extra qdrant" in lines[1]

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.environment.conftest import Calls
 from tests.support import processes
+from tests.support.calls import Calls
 
 _DRIVE = "C:\\Users\\Zoë\\My Brands & Co #1 100%"
 

@@ -12,8 +12,7 @@ from dm_memory.embedding.protocol import Embedder
 from dm_memory.items import storage_id
 from dm_memory.store.database import open_store
 from dm_memory.store.entries import EntryRow, Tag, insert_entries, put_tags, replace_entries
-from dm_memory.store.vectors import Embedded, put_vectors
-from dm_memory.store.words import put_words, refresh_words, remove_words
+from dm_memory.store.indexes import Embedded, put_vectors, put_words, refresh_words, remove_words
 from dm_memory.text.hashing import content_hash
 from dm_memory.text.timestamps import day_of
 from dm_memory.text.words import analyse, language_of

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from mcp.server.mcpserver import MCPServer
 from dm_memory_server.app import build_server
 from dm_memory_tools.runtime import Runtime, open_memory
 from tests.server.server_homes import write_brand, write_json
+from tests.support.calls import Calls
 
 
 @pytest.fixture
@@ -37,6 +38,15 @@ def two_brands(tmp_path: Path) -> Path:
 def serving() -> Callable[[Path], MCPServer[Runtime]]:
     """Return a server over a home, as ``dm-memory serve`` builds it."""
     return lambda home: build_server(Runtime(partial(open_memory, home=home)))
+
+
+@pytest.fixture(scope="module")
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Calls]:
+    """One process for the commands of a file's tests, with the bundled model."""
+    user = str(tmp_path_factory.mktemp("user"))
+    made = Calls(env={"HOME": user, "PYTHONWARNINGS": "error::ResourceWarning", "DM_MEMORY_EMBEDDER": "wordllama"})
+    yield made
+    made.close()
 
 
 @pytest.fixture

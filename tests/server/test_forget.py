@@ -11,20 +11,21 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from tests.server.server_homes import COMMAND, INSIGHTS
+from tests.server.server_homes import INSIGHTS
 from tests.server.test_tools import Serving, call, data, text
+from tests.support.calls import Calls
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 KEY = "insight/2026-10-01T09:00:00.000001"
 
 
 @pytest.fixture
-def run(environment: dict[str, str], home: Path) -> Run:
+def run(commands: Calls, home: Path) -> Run:
     """Run a command over a home that was synced."""
 
     def start(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [*COMMAND, *arguments, "--home", str(home)]
-        return subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=120)
+        done = commands(*arguments, "--home", str(home))
+        return subprocess.CompletedProcess(arguments, done.code, done.out, done.err)
 
     assert start("sync").returncode == 0
     return start

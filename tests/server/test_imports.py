@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from dm_memory import on_demand
+
 HEAVY = ("dm_memory.api", "dm_memory.report", "numpy", "orjson", "pinecone", "pydantic_settings", "qdrant_client")
 HEAVY += ("dm_memory_server.http", "rich.progress", "typer", "wordllama")
 SDKS = ("falkordb", "fastembed", "neo4j", "onnxruntime", "pinecone", "qdrant_client", "redis", "supermemory")
@@ -51,3 +53,14 @@ assert run(sys.argv[1:]) == 0
 """
     modules = loaded(command, environment, "sync", "--dry-run", "--home", str(home))
     assert modules.isdisjoint({"mcp", "mcp_types", "rich.progress", "rich.markdown", "qdrant_client", "pinecone"})
+
+
+def test_what_the_front_door_loads_on_demand_is_there_and_a_typo_is_not() -> None:
+    for name in on_demand.__all__:
+        assert getattr(on_demand, name).__name__ == name
+    assert not hasattr(on_demand, "no_such_call")
+
+
+def test_the_front_door_imports_what_single_calls_need_with_the_first_of_them(environment: dict[str, str]) -> None:
+    modules = loaded("import dm_memory.api", environment)
+    assert not {name for name in modules if name.startswith(("dm_memory.operations.", "dm_memory.search."))}

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from dm_memory.errors import ConfigurationError
+from dm_memory.services.connect import connections
 from dm_memory_tools.runtime import load_settings
 
 
@@ -38,6 +39,17 @@ def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch, tm
     settings = load_settings()
     assert settings.home == tmp_path / ".claude-marketing"
     assert settings.brand is None
+
+
+def test_a_bundles_unfilled_placeholder_counts_as_not_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CLAUDE_MARKETING_HOME", "${user_config.home}")
+    monkeypatch.setenv("QDRANT_URL", "${user_config.qdrant_url}")
+    monkeypatch.setenv("PINECONE_API_KEY", " ${user_config.pinecone_api_key} ")
+    monkeypatch.setenv("NEO4J_PASSWORD", "${user_config.neo4j_password}")
+    settings = load_settings()
+    assert settings.home == tmp_path / ".claude-marketing"
+    assert (settings.qdrant_url, settings.pinecone_api_key, settings.neo4j_password) == (None, None, None)
+    assert not list(connections(settings))
 
 
 def test_a_bad_value_is_reported_by_its_variable_and_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,14 +31,14 @@ ARGUMENTS = {
     },
     "search_memory": {
         "query", "brand", "content_type", "tags", "from_date", "to_date", "limit", "mode", "as_of", "min_priority",
-        "include_expired", "include_retired", "history_of", "explain", "response_format",
+        "include_expired", "include_retired", "history_of", "explain", "author", "response_format",
     },
     "storage_sync": {
         "brand", "max_episodes_cache", "batch_size", "sync_patterns", "sync_embeddings", "full", "dry_run",
         "validate_only", "repair", "response_format",
     },
     "forget_memory": {
-        "query", "keys", "campaign", "tag", "before", "retired", "dry_run", "token", "restore", "brand",
+        "query", "keys", "campaign", "tag", "author", "before", "retired", "dry_run", "token", "restore", "brand",
         "response_format",
     },
 }  # fmt: skip
@@ -106,21 +106,22 @@ def test_no_tool_promises_structured_output(listing: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("name", "reads", "destroys"),
     [
-        ("sync_memory", False, False),
+        ("sync_memory", False, True),  # a changed text takes the place of the old one
         ("prepare_store", False, True),  # a correction can purge the old text
         ("get_memory_status", True, False),
         ("search_memory", True, False),
-        ("storage_sync", False, False),
+        ("storage_sync", False, True),  # the cache's rows are replaced and evicted
         ("forget_memory", False, True),
     ],
 )
-def test_annotations_tell_reading_from_writing_and_from_deleting(
+def test_annotations_tell_reading_from_changing(
     listing: dict[str, Any], name: str, *, reads: bool, destroys: bool
 ) -> None:
     tool = by_name(listing)[name]
     assert tool["title"]
     assert tool["annotations"]["readOnlyHint"] is reads
     assert tool["annotations"].get("destructiveHint", False) is destroys
+    assert tool["annotations"]["openWorldHint"] is True  # connected services are asked
     assert reads or tool["annotations"]["idempotentHint"] is True
 
 

@@ -22,7 +22,7 @@ from typing import Any
 import filelock
 import pytest
 
-from dm_memory.embedding.chunking import chunk
+from dm_memory.embedding.batch import chunk
 from dm_memory.errors import DmMemoryError, HomeError, StoreError
 from dm_memory.findings import Finding, Severity
 from dm_memory.items import storage_id
@@ -30,7 +30,8 @@ from dm_memory.requests import no_progress
 from dm_memory.store.database import open_store
 from dm_memory.store.from_0_2 import entries as old_entries
 from dm_memory.store.from_0_2 import takeover
-from dm_memory.store.from_0_2.home import UNFINISHED, is_home_0_2, read_home_0_2
+from dm_memory.store.from_0_2.files import UNFINISHED, is_home_0_2
+from dm_memory.store.from_0_2.home import read_home_0_2
 from dm_memory.store.from_0_2.takeover import LEFTOVERS, remove_leftovers_of_0_2, take_over, taken_over_copy
 from dm_memory.store.importing import list_of
 from dm_memory.store.journal import Journal

@@ -9,7 +9,7 @@ import pytest
 
 from dm_memory.store.candidates import occurrences
 from dm_memory.store.database import Store, open_store
-from dm_memory.store.words import are_words_current, put_words, refresh_words, remove_words
+from dm_memory.store.indexes import are_words_current, put_words, refresh_words, remove_words
 from tests.search.brands import BRAND, Text, store_texts
 
 

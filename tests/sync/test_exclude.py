@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from dm_memory.errors import InputError
 from dm_memory.items import Item, Source
+from dm_memory.requests import SessionLearning
 from dm_memory.sync.exclude import Excluder
 from tests.support.sample_items import make_item
+from tests.sync.conftest import Bench
 
 FACTS: dict[str, str | int | float | bool | list[str]] = {
     "insight_type": "competitor_insight",
@@ -92,3 +94,12 @@ def test_any_pattern_either_compiles_or_is_refused(pattern: str, text: str) -> N
     except InputError:
         return
     assert excluder.match(make_item(text), "guideline", ()) in (pattern, None)
+
+
+@pytest.mark.anyio
+async def test_a_pattern_that_hits_only_what_was_handed_in_has_hit(bench: Bench) -> None:
+    learnings = (SessionLearning("A draft that nobody wants."), SessionLearning("Gift boxes sell."))
+    result = await bench.sync(session_learnings=learnings, exclude=("*draft*", "*other*"))
+    missed = [finding.message for finding in result.findings if finding.code == "exclude-without-hit"]
+    assert (len(missed), "*other*" in missed[0], result.counts.excluded) == (1, True, 1)
+    assert list(bench.texts().values()) == ["Gift boxes sell."]

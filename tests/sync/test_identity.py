@@ -275,3 +275,16 @@ async def test_a_renamed_file_changes_nothing(bench: Bench) -> None:
     assert (result.counts.new, result.counts.retired, result.counts.stored) == (0, 0, 0)
     assert lessons(bench) == before
     assert (await bench.sync()).counts.stored == 0
+
+
+async def test_what_only_a_conflict_copy_states_is_added_and_said(bench: Bench) -> None:
+    bench.campaign(["Send on Tuesday morning."])
+    path = "campaigns/spring (Jo's conflicted copy 2026-02-02).json"
+    learnings = ["Send on Tuesday morning.", "Video tires returning customers."]
+    bench.write(path, {"campaign_id": "spring", "name": "spring", "learnings": learnings})
+    result = await bench.sync()
+    (finding,) = [each for each in result.findings if each.code == "conflict-copy"]
+    assert (finding.path, "1 entry that campaigns/spring.json has not" in finding.message) == (path, True)
+    assert "spring, learning: Video tires returning customers." in bench.texts().values()
+    again = await bench.sync()
+    assert "conflict-copy" not in [each.code for each in again.findings]

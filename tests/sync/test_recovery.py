@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import json
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +16,7 @@ import pytest
 
 from dm_memory.errors import BrandNotFoundError, ErrorClass, HomeError, LockTimeoutError, ServiceError
 from dm_memory.items import Payload
-from dm_memory.requests import SessionLearning, SyncRequest, no_progress
+from dm_memory.requests import ForgetRequest, PrepareRequest, SessionLearning, SyncRequest, no_progress
 from dm_memory.store import locks
 from dm_memory.store.locks import brand_lock, is_locked
 from dm_memory.sync import exports, finish, payloads, pipeline
@@ -498,3 +501,51 @@ async def test_a_new_hashing_version_embeds_and_delivers_nothing_again(
     result = await bench.sync()
     assert (result.status, result.counts.modified, len(bench.embedder.embedded)) == ("complete", 0, 2)
     assert len(service.upserted) == 2
+
+
+@pytest.mark.parametrize("way", ["prepare", "restore"])
+async def test_words_that_come_back_without_a_sync_are_in_the_brand_s_language(
+    bench: Bench, tmp_path: Path, way: str
+) -> None:
+    bench.write("profile.json", {"brand_slug": BRAND, "language": {"primary_language": "German"}})
+    await bench.sync(session_learnings=(SessionLearning("Die Rabatte wirken nur im Herbst."),))
+    words = "SELECT e.language, w.text FROM entries e JOIN words w ON w.rowid = e.seq WHERE e.content LIKE 'Die Rab%'"
+    before = bench.rows(words)
+    assert "rabatt " in before[0][1]
+    memory = bench.memory
+    if way == "restore":
+        await memory.backup(tmp_path / "backup", BRAND)
+    (bench.memory_dir / "memory.db").unlink()
+    if way == "restore":
+        await memory.restore(tmp_path / "backup", BRAND)
+    else:
+        await memory.prepare(PrepareRequest("Der Herbst beginnt im September.", brand=BRAND))
+    await memory.close()
+    assert bench.rows(words) == before
+
+
+async def test_status_counts_what_was_handed_in_in_another_journal(bench: Bench) -> None:
+    await bench.sync(session_learnings=(SessionLearning("Gift boxes sell. " * 50),))
+    record = {"op": "entry", "key": "session/1", "content": "Handed in.", "kind": "session"}
+    lines = [{"op": "journal", "id": "another"}, record | {"content_type": "campaign-learning"}]
+    (bench.memory_dir / "journal.jsonl").write_text("".join(json.dumps({"v": 1, **line}) + "\n" for line in lines))
+    memory = bench.memory
+    assert (await memory.status(BRAND)).prepared == 1
+    await memory.close()
+
+
+async def test_a_forgotten_text_leaves_a_journal_whose_place_was_noted_of_another_file(bench: Bench) -> None:
+    text = "Gift boxes sell."
+    await bench.sync(session_learnings=(SessionLearning(text),))
+    memory = bench.memory
+    preview = await memory.forget(ForgetRequest(query=text, brand=BRAND))
+    await memory.forget(ForgetRequest(query=text, brand=BRAND, dry_run=False, token=preview.token))
+    await memory.close()
+    with (bench.memory_dir / "journal.jsonl").open("a") as journal:
+        record = {"op": "entry", "key": "session/1", "content": text, "kind": "session", "content_type": "guideline"}
+        journal.write(json.dumps({"v": 1, **record}) + "\n")
+    with closing(sqlite3.connect(bench.memory_dir / "memory.db")) as database, database:
+        database.execute("UPDATE meta SET value = 'another:999999' WHERE name = 'journal_read'")
+    await bench.sync()
+    assert text not in (bench.memory_dir / "journal.jsonl").read_text()
+    assert bench.texts() == {}

@@ -202,6 +202,7 @@ async def test_more_than_half_and_at_least_ten_are_held_back_until_it_is_confirm
         result = await many.sync()
         assert (result.counts.retired, result.counts.held_back, result.status) == (0, 11, "partial")
         assert "retire-held-back" in [finding.code for finding in result.findings]
+        assert "what was not retired" in result.next_sync.advice
         assert len(lessons(many)) == 12
     result = await many.sync(retire=True)
     assert (result.counts.retired, result.counts.held_back, result.status) == (11, 0, "complete")

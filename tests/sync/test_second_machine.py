@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from dm_memory.cache.results import StorageSyncRequest
 from dm_memory.errors import ErrorClass, ServiceError
 from dm_memory.items import Payload
 from dm_memory.requests import SessionLearning, SyncRequest
-from dm_memory.results import SyncResult
+from dm_memory.results import SyncResult, VerifyResult
 from dm_memory.services.turso.schema import Table
 from dm_memory.services.turso.service import TursoService
 from dm_memory.settings import Settings
@@ -298,6 +300,34 @@ async def test_a_change_made_elsewhere_leaves_a_twin_of_the_old_text_standing(
     await two.sync()
     two.check()
     assert two.texts_there() == ["other words", "the same words"]
+
+
+async def test_repair_writes_a_text_again_that_somebody_changed_in_the_store_by_hand(
+    machines: tuple[Machine, Machine],
+) -> None:
+    one, two = machines
+    one.insights("As it was stored.", "Another.")
+    await one.sync()
+    with closing(sqlite3.connect(next(one.store.rglob("*.db")))) as database, database:
+        database.execute("UPDATE episodes SET content = 'By hand.' WHERE content = 'As it was stored.'")
+
+    async def verified(*, repair: bool) -> VerifyResult:
+        memory = one.memory
+        try:
+            return await memory.verify(BRAND, repair=repair)
+        finally:
+            await memory.close()
+
+    def shown(result: VerifyResult) -> tuple[int, int, int]:
+        part = next(part for part in result.parts if part.name.startswith("durable"))
+        return part.stale, part.repaired, result.exit_code
+
+    assert shown(await verified(repair=False)) == (1, 0, 1)
+    assert shown(await verified(repair=True)) == (1, 1, 0)
+    assert {text for _, text, _ in (await stored(one.store)).values()} == {"As it was stored.", "Another."}
+    assert shown(await verified(repair=True)) == (0, 0, 0)
+    await two.sync()
+    assert two.texts_there() == ["Another.", "As it was stored."]
 
 
 @pytest.fixture

@@ -263,7 +263,7 @@ class SyncMachine(RuleBasedStateMachine):
         return result
 
 
-@pytest.mark.parametrize("walks", [25, pytest.param(400, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("walks", [10, pytest.param(400, marks=pytest.mark.slow)])
 def test_after_any_walk_memory_and_services_are_as_they_should_be(walks: int) -> None:
     every = list(HealthCheck)
     run_state_machine_as_test(

@@ -185,7 +185,7 @@ REFUSED: tuple[tuple[str, str], ...] = (
     ("acme_live_" + R, "API key"),
     ("newvendor_" + R, "API key"),
     # webhooks, headers, links
-    ("https://hooks.slack.com/" + "services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX", "webhook address"),
+    ("https://hooks.slack.com/" + "services/T024BE7LD/B024BE7LE/" + R[:24], "webhook address"),
     ("https://discord.com/api/" + "webhooks/123456789012345678/" + R + R, "webhook address"),
     ("https://hooks.zapier.com/" + "hooks/catch/1234567/b2k9x1q", "webhook address"),
     ("https://hook.eu1.make.com/" + "q7zt3lw9xfb2mkd8vn5rcy1jghp4st6u", "webhook address"),

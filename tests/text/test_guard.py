@@ -13,7 +13,7 @@ from dm_memory.text.credentials import find_secrets
 from dm_memory.text.guard import MARKS, Guard, GuardResult, Hits, Policy, ValueResult, merge_hits
 from tests.text.corpus_guard import INNOCENT, MASKED, REFUSED, R
 
-HOSTILE_CHARS = 300_000
+HOSTILE_CHARS = 100_000
 HOSTILE = (
     "1 ",
     "1",
@@ -216,7 +216,7 @@ def test_an_invisible_character_between_two_words_hides_nothing() -> None:
 
 @pytest.mark.parametrize("unit", HOSTILE)
 def test_a_long_hostile_text_does_not_hide_what_follows_it(unit: str) -> None:
-    """Every pattern is linear: a quadratic one would keep this test busy for an hour."""
+    """Every pattern is linear: a quadratic one would keep this test busy for minutes."""
     result = Guard("mask").apply(unit * (HOSTILE_CHARS // len(unit)) + "\n\n. jane.doe@example.org")
     assert result.text.endswith("\n\n. [e-mail]")
 

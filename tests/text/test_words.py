@@ -102,3 +102,11 @@ def test_a_texts_language_is_one_of_the_brands_by_script_and_stop_words(text: st
 def test_the_version_names_analysis_stemmer_and_languages() -> None:
     assert words_version(["en", "de"]).startswith(WORDS_VERSION)
     assert words_version(["en", "de"]) != words_version(["de", "en"])
+
+
+def test_texts_and_questions_of_a_brand_without_a_language_are_analysed_alike() -> None:
+    text = "Carousels sell twice as many gift boxes."
+    stored = analyse(text, language_of(text, ())).split()
+    (word,) = query_words("boxes", ()).words
+    assert set(word.forms) & set(stored)
+    assert words_version(()) == words_version(("en",))

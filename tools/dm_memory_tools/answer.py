@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.shared.exceptions import MCPError
@@ -15,9 +15,11 @@ from dm_memory_tools.arguments import ResponseFormat
 from dm_memory_tools.bugs import log_bug
 
 if TYPE_CHECKING:
+    from mcp.server.mcpserver import Context
+
     from dm_memory.report.model import Report
 
-__all__ = ["DATA_BYTES", "REPORT_KEY", "RESULT_BYTES", "error_text", "to_result", "tool_errors"]
+__all__ = ["DATA_BYTES", "REPORT_KEY", "RESULT_BYTES", "as_client_shows", "error_text", "to_result", "tool_errors"]
 
 REPORT_KEY = "io.dm-memory/report"
 """The ``_meta`` key that carries a report's data; its JSON Schema is ``docs/report.schema.json``."""
@@ -50,21 +52,36 @@ def to_result(report: Report, response_format: ResponseFormat, *, whole: bool = 
     return CallToolResult(content=[TextContent(type="text", text=text)], _meta={REPORT_KEY: data})
 
 
-def error_text(error: DmMemoryError) -> str:
-    """Return the report of an error, escaped, with the brands there are where the error knows them."""
+_SHOWS_ALL = frozenset({"@cline/core"})
+"""Clients that show the model the whole result as JSON, ``_meta`` first, cut to 8,000 characters."""
+
+
+def as_client_shows(result: Any, context: Context[Any, Any]) -> Any:  # noqa: ANN401  # whatever the SDK makes of a call
+    """Return a result without its data for a client that would show the model that data in place of the report."""
+    client = context.session.client_params
+    if isinstance(result, CallToolResult) and client is not None and client.client_info.name in _SHOWS_ALL:
+        return result.model_copy(update={"meta": None})
+    return result
+
+
+def error_text(error: DmMemoryError, brand: str = "") -> str:
+    """Return the report of an error, escaped, with the brand it is about; of an unknown brand, with those there are."""
     from dm_memory.report.errors import error_report  # noqa: PLC0415  # start-up imports only what tools/list needs
+    from dm_memory.report.escape import code  # noqa: PLC0415  # as above
 
     text = error_report(error).text.strip()
-    named = isinstance(error, BrandNotFoundError) and error.brands
-    return f"{text}\n\nPass one of these slugs as `brand`." if named else text
+    if isinstance(error, BrandNotFoundError):
+        return f"{text}\n\nPass one of these slugs as `brand`." if error.brands else text
+    return f"{text}\n\nBrand {code(brand)}" if brand else text
 
 
 @contextmanager
-def tool_errors(stage: str) -> Iterator[None]:
+def tool_errors(stage: str, brand: str = "") -> Iterator[None]:
     """Turn what the core raises into text for the model.
 
     Args:
         stage: What was being done, as the end of "Something went wrong inside dm-memory while ...".
+        brand: The brand it is about, if that is known.
 
     Raises:
         ToolError: In place of every error; of an unexpected one the text gives nothing away.
@@ -74,10 +91,10 @@ def tool_errors(stage: str) -> Iterator[None]:
     except (ToolError, MCPError):
         raise
     except DmMemoryError as error:
-        raise ToolError(error_text(error)) from None
+        raise ToolError(error_text(error, brand)) from None
     except Exception as error:  # noqa: BLE001  # the boundary: whatever it is, the model gets a sentence and the log its type
         if limit := limit_of_system(error):
-            raise ToolError(error_text(limit)) from None
+            raise ToolError(error_text(limit, brand)) from None
         log_bug(error, stage)
         raise ToolError(
             f"Something went wrong inside dm-memory while {stage}; nothing that was stored is lost. "

@@ -20,11 +20,12 @@ class ForgetArguments(Arguments):
     """What to forget; each is the field of that name in ``ForgetRequest``."""
 
     query: Annotated[str, Field(description='All these words, or a "phrase"'), Option(positional=True)] = ""
-    keys: Annotated[Entries, Field(description="Keys of entries"), Option(("--key",))] = ()
+    keys: Annotated[Entries, Field(description="Their keys"), Option(("--key",))] = ()
     campaign: Annotated[str, Field(description="A campaign's id or name")] = ""
-    tag: Annotated[str, Field(description="Entries with it")] = ""
+    tag: Annotated[str, Field(description="Their tag")] = ""
+    author: Annotated[str, Field(description="Author")] = ""
     before: Annotated[Period, Field(description="Only older than this day")] = ""
-    retired: Annotated[bool, Field(description="Only retired entries")] = False
+    retired: Annotated[bool, Field(description="Only retired ones")] = False
     dry_run: Annotated[bool, Field(description="false: delete; needs the token"), Option(("--dry-run/--delete",))] = (
         True
     )

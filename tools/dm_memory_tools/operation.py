@@ -6,11 +6,12 @@ Nothing here knows MCP or the command line; ``tool`` and the server's ``cli`` ma
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from dm_memory.requests import Progress
 from dm_memory_tools.arguments import Arguments
+from dm_memory_tools.runtime import ACCESS
 
 if TYPE_CHECKING:
     from dm_memory.api import Memory
@@ -30,6 +31,7 @@ class Call:
         progress: Where to report progress.
         notice_stale_cache: To be called where the local cache was found behind the durable store.
         interval_of: How often the caller itself runs storage syncs of a brand, None if it does not.
+        author: Who calls, if the transport knows; else it is the one that the settings name.
     """
 
     memory: Memory
@@ -38,6 +40,7 @@ class Call:
     progress: Progress
     notice_stale_cache: Callable[[], None] = lambda: None
     interval_of: Callable[[str], float | None] = lambda _: None
+    author: str = field(default_factory=lambda: ACCESS.get().name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ class Operation:
         arguments: What it takes.
         run: Calls the core once and renders the answer.
         read_only: Whether nothing is written; the others may be repeated without harm.
-        destructive: Whether it can delete what nobody can bring back.
+        destructive: Whether it changes or removes what is there, and does not only add to it.
     """
 
     name: str

@@ -44,7 +44,7 @@ class PrepareArguments(Arguments):
 async def _run(call: Call, arguments: PrepareArguments) -> Report:
     from dm_memory.report import Reader, prepare_report  # noqa: PLC0415  # start-up imports only what tools/list needs
 
-    result = await call.memory.prepare(request_of(PrepareRequest, arguments, call.brand))
+    result = await call.memory.prepare(request_of(PrepareRequest, arguments, call.brand, author=call.author))
     return prepare_report(result, reader=Reader(call.door))
 
 

@@ -49,6 +49,7 @@ class SearchArguments(Arguments):
     ] = None
     history_of: Annotated[str, Field(description="A key: what that entry said when")] = ""
     explain: Annotated[bool, Field(description="Why each hit is there")] = False
+    author: Annotated[str, Field(description="Author")] = ""
 
 
 async def _run(call: Call, arguments: SearchArguments) -> Report:

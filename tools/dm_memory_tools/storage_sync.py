@@ -46,4 +46,5 @@ STORAGE_SYNC = Operation(
     doing="bringing the cache up to date with the durable store",
     arguments=StorageArguments,
     run=_run,
+    destructive=True,  # rows of the cache are replaced and evicted
 )

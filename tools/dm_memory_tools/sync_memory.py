@@ -54,7 +54,7 @@ async def _run(call: Call, arguments: SyncArguments) -> Report:
     from dm_memory.report.parts import TEXT_BYTES  # noqa: PLC0415  # as above
 
     learnings = tuple(learning.to_core() for learning in arguments.session_learnings)
-    request = request_of(SyncRequest, arguments, call.brand, session_learnings=learnings)
+    request = request_of(SyncRequest, arguments, call.brand, session_learnings=learnings, author=call.author)
     result = await call.memory.sync(request, progress=call.progress)
     return sync_report(
         result,
@@ -75,4 +75,5 @@ SYNC_MEMORY = Operation(
     doing="syncing the brand",
     arguments=SyncArguments,
     run=_run,
+    destructive=True,  # a changed text takes the place of the old one, which becomes a revision
 )

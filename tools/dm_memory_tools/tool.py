@@ -12,7 +12,7 @@ from mcp.server.mcpserver.tools import Tool
 from mcp_types import CallToolResult, ToolAnnotations
 from pydantic import ValidationError
 
-from dm_memory_tools.answer import to_result, tool_errors
+from dm_memory_tools.answer import as_client_shows, to_result, tool_errors
 from dm_memory_tools.arguments import given
 from dm_memory_tools.brand import ChosenBrand, brand_of
 from dm_memory_tools.operation import Call, Operation
@@ -42,7 +42,7 @@ class MemoryTool(Tool):
         self._refuse_unknown(arguments)
         arguments = given(arguments, self.parameters.get("required", ()))
         try:
-            return await super().run(arguments, context, convert_result)
+            return as_client_shows(await super().run(arguments, context, convert_result), context)
         except UnexpectedToolError:
             raise
         except ToolError as error:
@@ -67,7 +67,8 @@ def tool_of(operation: Operation) -> MemoryTool:
     """Make a tool of an operation."""
 
     async def tool(*, ctx: Context, chosen: ChosenBrand, **values: Any) -> CallToolResult:  # noqa: ANN401  # as validated
-        with tool_errors(operation.doing):
+        brand = brand_of(chosen)
+        with tool_errors(operation.doing, brand):
             if ACCESS.get().read_only and not operation.read_only:
                 raise ToolError(f"{operation.name} writes, and this access may only read. Nothing was done.")
             arguments = operation.arguments.model_construct(**values)
@@ -75,7 +76,7 @@ def tool_of(operation: Operation) -> MemoryTool:
             memory = await runtime.memory()
             call = Call(
                 memory=memory,
-                brand=brand_of(chosen),
+                brand=brand,
                 door="tool",
                 progress=ProgressRelay(ctx),
                 notice_stale_cache=runtime.cache_is_stale.set,
@@ -111,7 +112,7 @@ def tool_of(operation: Operation) -> MemoryTool:
             read_only_hint=operation.read_only,
             destructive_hint=None if operation.read_only else operation.destructive,
             idempotent_hint=None if operation.read_only else True,
-            open_world_hint=False,
+            open_world_hint=True,  # each of them asks connected services, or delivers to them
         ),
         structured_output=False,
     )

@@ -1,4 +1,4 @@
-"""What a sync knows about a brand beside its items: profile, competitors, restrictions, operating procedures.
+"""What a sync knows about a brand beside its items: profile, competitors, restrictions.
 
 A profile is written by an assistant and edited by hand: any value may have the wrong type. What can be understood is
 used, what can't is reported and left out; a sync never stops for its context.
@@ -8,24 +8,136 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from dataclasses import dataclass, fields, replace
 from pathlib import PurePosixPath
 
 import orjson
 
-from dm_memory.brand.files import BrandFileError, Limits, read_brand_file, read_inside
+from dm_memory.brand.files import BrandFileError, Limits, read_brand_file
 from dm_memory.brand.formats.documents import read_document
 from dm_memory.brand.formats.pages import read_page
-from dm_memory.brand.formats.text import fields_of, labels
+from dm_memory.brand.formats.text import (
+    NestedTooDeeplyError,
+    fields_of,
+    inline,
+    is_empty,
+    label,
+    label_of,
+    labels,
+)
 from dm_memory.brand.home import Home
 from dm_memory.brand.parsed import SourceFile, SourceKind
-from dm_memory.brand.profile import Profile
 from dm_memory.brand.restrictions import Restrictions, read_restrictions, restrictions_in_value
 from dm_memory.findings import Finding, Severity
 from dm_memory.text.languages import language_codes, languages_of_markets
 from dm_memory.text.markets import is_month_first
 
-__all__ = ["BrandContext", "load_context"]
+__all__ = ["BrandContext", "Profile", "load_context"]
+
+_TRUE = frozenset({"true", "yes", "y", "1"})
+_FALSE = frozenset({"false", "no", "n", "0"})
+_MAX_PROSE = 2000
+_MAX_TEXTS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """An object out of a profile; its groups share one list of findings."""
+
+    values: dict[str, object]
+    path: str
+    findings: list[Finding]
+
+    def group(self, name: str, main: str = "") -> Profile:
+        """Return the object ``name``; a value in its place is understood as the group's ``main`` value."""
+        value = self.values.get(name)
+        if isinstance(value, dict):
+            return Profile(fields_of(value), self.path, self.findings)
+        if not is_empty(value) and not main:
+            self._dropped(name, "an object")
+        return Profile({main: value} if main else {}, self.path, self.findings)
+
+    def text(self, name: str) -> str:
+        """Return a short text."""
+        value = self.values.get(name)
+        found = labels(value) if isinstance(value, list | dict) else [label(value)]
+        text = found[0] if found else ""
+        if not is_empty(value) and not text:
+            self._dropped(name, "a text")
+        return text
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """Return a list of short texts; one text with commas is a list too, objects count by their names."""
+        value = self.values.get(name)
+        if is_empty(value):
+            return ()
+        found = labels(value, _MAX_TEXTS)
+        entries = value if isinstance(value, list) else [value]
+        lost = any(not label_of(entry) for entry in entries if not is_empty(entry) and not isinstance(value, dict))
+        if lost or not found:
+            self._dropped(name, "a list of texts", partly=bool(found))
+        return tuple(found)
+
+    def replacements(self, name: str) -> tuple[tuple[str, str], ...]:
+        """Return, for the words of a list that stand for another one, (that word in lower case, what to write).
+
+        ``guests (not customers)``, ``guests instead of customers`` and ``{"use": "guests", "instead_of": "customers"}``
+        are read.
+        """
+        value = self.values.get(name)
+        entries = value if isinstance(value, list) else list(value.items()) if isinstance(value, dict) else []
+        if not entries:
+            self.texts(name)  # it reports a value of another type
+        pairs = map(_replacement, entries)
+        return tuple({word.casefold(): better for better, instead in pairs for word in instead if better}.items())
+
+    def prose(self, name: str) -> str:
+        """Return a text of any shape as one."""
+        try:
+            return inline(self.values.get(name))[:_MAX_PROSE]
+        except NestedTooDeeplyError:
+            self._dropped(name, "something less deeply nested")
+            return ""
+
+    def flag(self, name: str) -> bool:
+        """Return a yes or no; a missing one is no."""
+        value = self.values.get(name)
+        word = label(value).lower()
+        if word not in _TRUE | _FALSE and not is_empty(value):
+            self._dropped(name, "true or false")
+        return word in _TRUE
+
+    def _dropped(self, name: str, expected: str, *, partly: bool = False) -> None:
+        what = "partly ignored" if partly else "ignored"
+        message = f"{self.path}: {name} should be {expected}; it is {what}."
+        remedy = f"Correct {name} in {self.path}."
+        self.findings.append(Finding("profile-value", Severity.WARNING, message, remedy, path=self.path))
+
+
+_NOT = re.compile(
+    r"\s*(?:\(\s*)?(?:,\s*)?(?:\bnot\b|\binstead of\b|\brather than\b|\bstatt\b|\bnicht\b|≠)\s*(.+?)\)?\s*$",
+    re.IGNORECASE,
+)
+
+
+def _replacement(entry: object) -> tuple[str, list[str]]:
+    """Return a word to prefer and the words it stands for."""
+    if isinstance(entry, tuple):  # a member of {"customers": "guests"}
+        return (label(entry[1]), [str(entry[0])]) if label(entry[1]) else (str(entry[0]), [])
+    if isinstance(entry, dict):
+        fields = fields_of(entry)
+        better = next(
+            (text for key in ("use", "prefer", "say", "word", "this", "better") if (text := label(fields.get(key)))), ""
+        )
+        keys = ("instead_of", "not", "avoid", "replaces", "over")
+        return better or label_of(entry), [word for key in keys for word in labels(fields.get(key))]
+    text = label(entry)
+    match = _NOT.search(text)
+    if match is None:
+        return text, []
+    return text[: match.start()].strip(" \"'“”"), [word.strip(" \"'“”") for word in re.split(r",|\bor\b", match[1])]
+
 
 _PAGES = frozenset({".md", ".markdown", ".mdx", ".txt"})
 _VALUES = frozenset({".json", ".yaml", ".yml"})
@@ -39,13 +151,11 @@ class BrandContext:
     Attributes:
         industry: The primary industry.
         competitors: Names, from the profile and from competitors.json.
-        goals: One readable text per goal.
         avoid_words: What the brand's voice and guidelines avoid; a matter of taste, unlike ``banned_words``.
         banned_words / restricted_claims: From the guidelines.
         preferred: (word in lower case, what to write instead), if the brand says so.
         languages: ISO 639-1 codes, the primary first; if the profile names none, those of its markets.
         date_order: ``dmy`` or ``mdy`` if it is known how the brand writes "03/04/2026", else "".
-        sop_names: The agency's operating procedures.
         findings: What was wrong with the files this was read from.
         fingerprint: Hex digest of everything above but the findings: another value means tags or flags may differ.
     """
@@ -53,23 +163,17 @@ class BrandContext:
     slug: str
     name: str
     industry: str = ""
-    industry_secondary: tuple[str, ...] = ()
     regulated: bool = False
     regulation_codes: tuple[str, ...] = ()
     compliance_notes: str = ""
     target_markets: tuple[str, ...] = ()
-    channels_active: tuple[str, ...] = ()
     competitors: tuple[str, ...] = ()
-    goals: tuple[str, ...] = ()
-    tone_keywords: tuple[str, ...] = ()
     avoid_words: tuple[str, ...] = ()
-    prefer_words: tuple[str, ...] = ()
     preferred: tuple[tuple[str, str], ...] = ()
     banned_words: tuple[str, ...] = ()
     restricted_claims: tuple[str, ...] = ()
     languages: tuple[str, ...] = ()
     date_order: str = ""
-    sop_names: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     fingerprint: str = ""
 
@@ -93,17 +197,17 @@ def load_context(home: Home, slug: str, limits: Limits) -> BrandContext:
         banned_words=restrictions.banned_words,
         restricted_claims=restrictions.restricted_claims,
         preferred=tuple(dict((*context.preferred, *restrictions.preferred)).items()),
-        sop_names=reader.sop_names(),
     )
-    context = replace(context, findings=(*reader.findings, *profile.findings))
-    return replace(context, fingerprint=_fingerprint(context))
+    # The findings are still at their default here: what was wrong with a file changes no item.
+    values = {field.name: getattr(context, field.name) for field in fields(context)}
+    fingerprint = hashlib.sha256(orjson.dumps(values, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    return replace(context, findings=(*reader.findings, *profile.findings), fingerprint=fingerprint)
 
 
 def _from_profile(slug: str, profile: Profile) -> BrandContext:
     industry = profile.group("industry", main="primary")
     voice = profile.group("brand_voice")
     markets = profile.texts("target_markets")
-    prefer, preferred = voice.replacements("prefer_words")
     language = profile.group("language", main="primary_language")
     kinds = ("primary_language", "secondary_languages", "content_languages")
     names = [name for kind in kinds for name in language.texts(kind)]
@@ -111,17 +215,12 @@ def _from_profile(slug: str, profile: Profile) -> BrandContext:
         slug=slug,
         name=profile.text("brand_name") or slug,
         industry=industry.text("primary"),
-        industry_secondary=industry.texts("secondary"),
         regulated=industry.flag("regulated"),
         regulation_codes=industry.texts("regulation_codes"),
         compliance_notes=industry.prose("compliance_notes"),
         target_markets=markets,
-        channels_active=profile.group("channels", main="active").texts("active"),
-        goals=profile.statements("goals"),
-        tone_keywords=voice.texts("tone_keywords"),
         avoid_words=voice.texts("avoid_words"),
-        prefer_words=prefer,
-        preferred=preferred,
+        preferred=voice.replacements("prefer_words"),
         languages=language_codes(names) or languages_of_markets(markets),
         date_order=_date_order(language, markets),
     )
@@ -136,12 +235,6 @@ def _date_order(language: Profile, markets: tuple[str, ...]) -> str:
     orders = {is_month_first(market) for market in markets}
     known = orders.pop() if len(orders) == 1 else None
     return "" if known is None else "mdy" if known else "dmy"
-
-
-def _fingerprint(context: BrandContext) -> str:
-    left_out = {"findings", "fingerprint"}
-    values = {field.name: getattr(context, field.name) for field in fields(context) if field.name not in left_out}
-    return hashlib.sha256(orjson.dumps(values, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 class _Reader:
@@ -171,7 +264,12 @@ class _Reader:
 
     def competitors(self) -> tuple[str, ...]:
         """Return the names in competitors.json."""
-        document = self._optional_json("competitors.json")
+        document: object = None
+        if os.path.lexists(self._folder / "competitors.json"):
+            try:
+                document = self._document("competitors.json", SourceKind.COMPETITORS)
+            except BrandFileError as error:
+                self.findings.append(replace(error.finding, severity=Severity.WARNING))
         if isinstance(document, dict):
             inner = next((value for value in document.values() if isinstance(value, list)), None)
             document = inner if inner is not None else list(document)
@@ -190,7 +288,10 @@ class _Reader:
                     self.findings.append(error.finding)
                 continue
             if about and own is not None and not own:
-                self._not_understood(path)
+                message = f"{path} names no word or claim that could be understood; nothing is checked against it."
+                headings = "“Banned words” or “Restricted claims”"
+                remedy = f"List the words as bullets or in a table below a heading such as {headings}."
+                self.findings.append(Finding("restrictions-not-understood", Severity.WARNING, message, remedy, path))
             found = found.joined(own or Restrictions())
         return found
 
@@ -216,41 +317,6 @@ class _Reader:
         if not page.text.strip():
             return None
         return read_restrictions(page.sections(), whole_file=about)
-
-    def _not_understood(self, path: str) -> None:
-        message = f"{path} names no word or claim that could be understood; nothing is checked against it."
-        remedy = (
-            "List the words as bullets or in a table below a heading such as “Banned words” or “Restricted claims”."
-        )
-        self.findings.append(Finding("restrictions-not-understood", Severity.WARNING, message, remedy, path))
-
-    def sop_names(self) -> tuple[str, ...]:
-        """Return the names of the operating procedures: those of the manifest, else of the files."""
-        folder = self._home.root / "sops"
-        file = SourceFile("_manifest.json", SourceKind.SOP)
-        try:
-            document = read_document(file, read_inside(self._home.root, folder, file.path, self._limits)).value
-        except BrandFileError:
-            document = None  # the files themselves are as good
-        if isinstance(document, dict):
-            lists = [value for value in document.values() if isinstance(value, list | dict) and value]
-            document = next(iter(lists), None)
-        if isinstance(document, list | dict) and (names := labels(document)):
-            return tuple(names)
-        try:
-            found = sorted(path.stem for path in folder.iterdir() if path.suffix == ".md" and path.name[0] not in "._")
-        except OSError:
-            return ()
-        return tuple(stem.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for stem in found)
-
-    def _optional_json(self, relative: str) -> object:
-        if not os.path.lexists(self._folder / relative):
-            return None
-        try:
-            return self._document(relative, SourceKind.COMPETITORS)
-        except BrandFileError as error:
-            self.findings.append(replace(error.finding, severity=Severity.WARNING))
-            return None
 
     def _document(self, relative: str, kind: SourceKind) -> object:
         """Return a file's value; what was repaired in it is reported by its own reading as a source."""

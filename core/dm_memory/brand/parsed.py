@@ -68,7 +68,7 @@ class SourceFile:
         name = self.path.partition(":/")[2] or self.path
         if not self.conflict_copy:
             return name
-        from dm_memory.brand.conflicts import original_of  # noqa: PLC0415  # a rare file; conflicts needs nothing of this
+        from dm_memory.brand.files import original_of  # noqa: PLC0415  # a rare file; conflicts needs nothing of this
 
         return original_of(name) or name
 

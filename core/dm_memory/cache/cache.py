@@ -308,13 +308,10 @@ def _children(reader: Reader, parents: Iterable[bytes]) -> Iterable[bytes]:
     """Yield the keys of the embeddings that belong to ``parents``."""
     for parent in parents:
         prefix = children_prefix(parent)
-        for entries in pages(reader, Space.CHILDREN, prefix, _after(prefix)):
+        # The smallest key behind all that begin with the prefix, which begins with a length and so is no 0xFF...
+        behind = (int.from_bytes(prefix, "big") + 1).to_bytes(len(prefix), "big")
+        for entries in pages(reader, Space.CHILDREN, prefix, behind):
             yield from (entry[len(prefix) :] for entry, _ in entries)
-
-
-def _after(prefix: bytes) -> bytes:
-    """Return the smallest key behind all that begin with ``prefix``, which begins with a length and so is no 0xFF..."""
-    return (int.from_bytes(prefix, "big") + 1).to_bytes(len(prefix), "big")
 
 
 def _drop_oldest(writer: Writer, count: int, through: bytes = b"") -> list[bytes]:

@@ -145,7 +145,8 @@ def pages(
     """
     while entries := reader.scan(table, start, end, limit=size, reverse=reverse):
         keys = [key for key, _ in entries]
-        if sorted(set(keys), reverse=reverse) != keys or not _inside(keys, start, end):
+        inside = (start is None or min(keys) >= start) and (end is None or max(keys) < end)
+        if sorted(set(keys), reverse=reverse) != keys or not inside:
             raise CacheDamagedError(
                 "The local cache is damaged: its keys are out of order.",
                 "Run storage_sync: it sets the file aside and fills a new one from the durable store.",
@@ -155,7 +156,3 @@ def pages(
             end = keys[-1]
         else:
             start = keys[-1] + b"\x00"
-
-
-def _inside(keys: list[bytes], start: bytes | None, end: bytes | None) -> bool:
-    return (start is None or min(keys) >= start) and (end is None or max(keys) < end)

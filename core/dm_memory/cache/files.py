@@ -249,19 +249,15 @@ def quarantine(files: CacheFiles, identity: int, deadline: float) -> Finding:
     try:
         with files.lock().acquire(timeout=deadline):
             if files.identity() == identity:
-                _move(files, place)
+                for path in files.all():
+                    with contextlib.suppress(FileNotFoundError):
+                        path.rename(place.with_name(place.name + path.name.removeprefix(files.path.name)))
                 _prune(files)
     except filelock.Timeout:
         raise busy(files) from None
     except OSError as error:
         raise unavailable(files, error.strerror or type(error).__name__) from None
     return _quarantined(place.name)
-
-
-def _move(files: CacheFiles, place: Path) -> None:
-    for path in files.all():
-        with contextlib.suppress(FileNotFoundError):
-            path.rename(place.with_name(place.name + path.name.removeprefix(files.path.name)))
 
 
 def _prune(files: CacheFiles) -> None:

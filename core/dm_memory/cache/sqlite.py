@@ -165,15 +165,12 @@ class SqliteEngine:
                     yield self
                     self._connection.execute("COMMIT")
                 except BaseException:
-                    self._roll_back()
+                    # If the file is the reason, this fails as well; the error on its way out says why.
+                    with suppress(sqlite3.Error):
+                        self._connection.execute("ROLLBACK")
                     raise
         finally:
             self._turn.release()
-
-    def _roll_back(self) -> None:
-        # If the file is the reason, this fails as well; the error on its way out says why.
-        with suppress(sqlite3.Error):
-            self._connection.execute("ROLLBACK")
 
     def check_integrity(self) -> bool:
         """See ``Engine``. Finds broken pages and indexes; values have checksums of their own."""

@@ -245,7 +245,7 @@ class _Run:
     async def _validated(self, applier: Applier, worker: Worker, plan: Plan) -> StorageSyncResult:
         cache = applier.cache
         survey, behind, found = await self._compared(applier, worker)
-        if not plan.full and _is_wrong(found):
+        if not plan.full and any(finding.severity is Severity.ERROR for finding in found):
             await apply_full(applier)  # what shows in the sample, or in the numbers, need not be all
             plan = replace(plan, full=True)
             survey, behind, found = await self._compared(applier, worker)
@@ -359,21 +359,13 @@ class _Run:
             cache=CacheFacts(state.engine, state.file_bytes, state.counts, synced),
             moved=moved or Moved(),
             behind=behind,
-            retry_after=_retry_after(error),
+            retry_after=(
+                None if error is None or error.error_class in _LASTING else error.retry_after or _RETRY_SECONDS
+            ),
             findings=tuple(self.findings),
             validated=validated,
             asked=self.request,
         )
-
-
-def _retry_after(error: ServiceError | None) -> float | None:
-    if error is None or error.error_class in _LASTING:
-        return None
-    return error.retry_after or _RETRY_SECONDS
-
-
-def _is_wrong(found: list[Finding]) -> bool:
-    return any(finding.severity is Severity.ERROR for finding in found)
 
 
 def _repaired(finding: Finding) -> Finding:

@@ -13,8 +13,7 @@ from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
-from dm_memory.embedding.model_names import MINILM
-from dm_memory.embedding.protocol import EmbeddingSpec
+from dm_memory.embedding.protocol import MINILM, EmbeddingSpec
 from dm_memory.errors import ConfigurationError
 from dm_memory.extras import how_to_install
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import orjson
 
-from dm_memory.embedding.chunking import in_batches
+from dm_memory.embedding.batch import in_batches
 from dm_memory.embedding.fastembed import FastembedEmbedder
 from dm_memory.embedding.protocol import Embedder, EmbeddingSpec
 from dm_memory.errors import ConfigurationError

@@ -42,7 +42,8 @@ def read_campaign(payload: Payload) -> GraphPiece:
     campaign = _campaign(payload)
     draft = Draft.of(payload, campaign)
     section = text_of(payload, "section")
-    body = _body(payload, campaign.name)
+    text = payload.content
+    body = text[len(campaign.name) :].partition(":")[2].strip() if text.startswith(campaign.name) else text
     if section in _AFTERWARDS:
         # Their date is the campaign's beginning, when nobody could know them.
         draft.moment = max(draft.moment, utc_moment(payload.created_at))
@@ -78,12 +79,6 @@ def _campaign(payload: Payload) -> Entity:
     """Return the campaign's entity: known by its id, shown by its name if the entry has it."""
     key = text_of(payload, "campaign_id") or payload.key
     return make_entity(payload.brand, EntityType.CAMPAIGN, text_of(payload, "campaign_name") or key, key)
-
-
-def _body(payload: Payload, name: str) -> str:
-    """Return the text below the heading ``{name}, {section}:``."""
-    text = payload.content
-    return text[len(name) :].partition(":")[2].strip() if text.startswith(name) else text
 
 
 # Plans ---------------------------------------------------------------------------------------------------------------

@@ -186,7 +186,8 @@ async def restore_brand(
         context = await worker.run(load_context, env.home, brand, env.limits)
         await worker.run(_checked, folder, brand)
         await progress("Putting the backup back", 0, 0)
-        store, findings = await worker.run(partial(open_or_rebuild, memory_dir, brand, env.clock))
+        opening = partial(open_or_rebuild, memory_dir, brand, env.clock, languages=context.languages)
+        store, findings = await worker.run(opening)
         try:
             before = await worker.run(_before, env, store, memory_dir, brand)
             kept_out = await worker.run(_put_back, store, folder, before, to_iso(env.clock()))
@@ -295,18 +296,16 @@ def _put_journal_back(store: Store, folder: Path, before: _Before) -> None:
     records = [record for record in tail.records if record["op"] != "journal" and not _is_out(record, forgotten)]
     read = max(0, len(records) - unread)
     with journal.exclusively():
-        identity, end = journal.rewrite([*records, *before.unread, *_handed_in(journal, *before.journal)])
+        # What was handed in since the journal was read: nobody waits for a lock with that.
+        id_before, place_before = before.journal
+        late = journal.read(place_before)
+        handed_in = [each for each in late.records if late.identity == id_before and each["op"] == "entry"]
+        identity, end = journal.rewrite([*records, *before.unread, *handed_in])
         place_read = journal.place_of(1 + read)
     with store.transaction():
         store.set_meta("journal", f"{identity}:{end}")
         store.set_meta("journal_read", f"{identity}:{place_read}")
         store.set_meta(PENDING, "")
-
-
-def _handed_in(journal: Journal, identity: str, place: int) -> list[Record]:
-    """Return what was handed in since the journal was read: nobody waits for a lock with that."""
-    tail = journal.read(place)
-    return [record for record in tail.records if tail.identity == identity and record["op"] == "entry"]
 
 
 def _is_out(record: Record, forgotten: Forgotten) -> bool:

@@ -9,7 +9,6 @@ import sqlite3
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
 
 from dm_memory.brand.context import load_context
 from dm_memory.brand.files import BrandFileError, Limits, read_brand_file
@@ -23,11 +22,11 @@ from dm_memory.findings import Finding, Severity
 from dm_memory.operations.places import check_place
 from dm_memory.requests import Scope
 from dm_memory.results import Check
-from dm_memory.services.connect import Connection, connections, without_effect
+from dm_memory.services.connect import connections, without_effect
 from dm_memory.services.protocol import Service
 from dm_memory.settings import Settings
 from dm_memory.store.database import FILE_NAME, read_store
-from dm_memory.store.from_0_2.home import is_home_0_2
+from dm_memory.store.from_0_2.files import is_home_0_2
 
 __all__ = ["Check", "examine"]
 
@@ -45,7 +44,12 @@ async def examine(
     settings: Settings, home: Home, embedder: Embedder | None, services_of: Callable[[str], Sequence[Service]]
 ) -> list[Check]:
     """Return one check per thing that can be wrong, in the order in which they build on each other."""
-    checks = [_python(), _sqlite(), *await asyncio.to_thread(_home, home)]
+    version = f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
+    checks = [
+        Check("Python", "ok", f"Python {version} on {sys.platform}."),
+        _sqlite(),
+        *await asyncio.to_thread(_home, home),
+    ]
     try:
         brands = home.brands()
     except DmMemoryError:
@@ -60,11 +64,6 @@ async def examine(
 
 
 # The computer and the home -------------------------------------------------------------------------------------------
-
-
-def _python() -> Check:
-    version = f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
-    return Check("Python", "ok", f"Python {version} on {sys.platform}.")
 
 
 def _sqlite() -> Check:
@@ -126,7 +125,10 @@ def _model(settings: Settings, embedder: Embedder | None) -> Check:
 
 def _connections(settings: Settings) -> list[Check]:
     """State what is connected, and which variable says so. Whether it answers is checked for each brand."""
-    connected = [_connection(connection) for connection in connections(settings)]
+    connected = [
+        Check(_ROLES.get(each.role, each.role), "ok", f"It is {each.service}, because {each.variable} is set.")
+        for each in connections(settings)
+    ]
     half = [
         Check(
             "Services",
@@ -138,11 +140,6 @@ def _connections(settings: Settings) -> list[Check]:
     ]
     none = Check("Services", "ok", "No service is connected; everything is in memory on this computer.")
     return [*(connected or [none]), *half]
-
-
-def _connection(connection: Connection) -> Check:
-    detail = f"It is {connection.service}, because {connection.variable} is set."
-    return Check(_ROLES.get(connection.role, connection.role), "ok", detail)
 
 
 async def _service(brand: str, service: Service) -> Check:
@@ -163,16 +160,17 @@ def _brand(settings: Settings, home: Home, brand: str) -> list[Check]:
     except DmMemoryError as error:
         return [Check(f"{brand}: files", "fail", error.problem, error.remedy)]
     checks = [
-        Check(f"{brand}: {finding.path or 'files'}", _state(finding), finding.message, finding.remedy)
+        Check(
+            f"{brand}: {finding.path or 'files'}",
+            ("fail" if finding.severity is Severity.ERROR else "warn"),
+            finding.message,
+            finding.remedy,
+        )
         for finding in findings
         if finding.severity is not Severity.INFO
     ]
     checks = checks or [Check(f"{brand}: files", "ok", "All files can be read.")]
     return [*checks, _folder(brand, memory), _memory(brand, memory)]
-
-
-def _state(finding: Finding) -> Literal["warn", "fail"]:
-    return "fail" if finding.severity is Severity.ERROR else "warn"
 
 
 def _findings(settings: Settings, home: Home, brand: str) -> list[Finding]:

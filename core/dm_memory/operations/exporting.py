@@ -27,12 +27,12 @@ from dm_memory.store.importing import record_of_entry
 from dm_memory.sync.run import Environment
 from dm_memory.text.timestamps import to_iso
 
-__all__ = ["FORMAT", "MARK", "export_brands", "reporting"]
+__all__ = ["FORMAT", "MARK", "export_brands"]
 
 FORMAT = "dm-memory-export"
 """What the head says."""
 
-VERSION = 1
+_VERSION = 1
 
 MARK = "<!-- dm-memory "
 """Begins the line of Markdown that has what memory knows of the text below it."""
@@ -71,7 +71,7 @@ async def export_brands(
     total = await asyncio.to_thread(_total, env, brands)
     pieces = _pieces(env, brands, counting, markdown=markdown)
     work = asyncio.to_thread(_drain if dry_run else _write, path, pieces)
-    await reporting(work, progress, "Exporting", lambda: counting.done, total)
+    await _reporting(work, progress, "Exporting", lambda: counting.done, total)
     return ExportResult(
         "" if dry_run else str(path),
         "markdown" if markdown else "jsonl",
@@ -84,7 +84,7 @@ async def export_brands(
     )
 
 
-async def reporting(
+async def _reporting(
     work: Any,  # noqa: ANN401  # a coroutine
     progress: Progress,
     message: str,
@@ -129,8 +129,9 @@ def _pieces(env: Environment, brands: Sequence[str], counting: _Counting, *, mar
 
 
 def _lines(env: Environment, brands: Sequence[str], counting: _Counting, *, markdown: bool) -> Iterator[bytes]:
-    head = {"format": FORMAT, "version": VERSION, "made_at": to_iso(env.clock()), "brands": list(brands)}
-    yield _as_head(head) if markdown else orjson.dumps(head) + b"\n"
+    head = {"format": FORMAT, "version": _VERSION, "made_at": to_iso(env.clock()), "brands": list(brands)}
+    note = f"{MARK}{_in_comment(head)} -->\n\nA memory of dm-memory, for people and for `dm-memory import`.\n"
+    yield note.encode() if markdown else orjson.dumps(head) + b"\n"
     for brand in brands:
         counting.entries[brand] = 0
         if markdown:
@@ -184,10 +185,6 @@ def _earlier(store: Store, seqs: Sequence[int]) -> dict[int, list[dict[str, str]
 
 
 # Markdown ------------------------------------------------------------------------------------------------------------
-
-
-def _as_head(head: dict[str, Any]) -> bytes:
-    return f"{MARK}{_in_comment(head)} -->\n\nA memory of dm-memory, for people and for `dm-memory import`.\n".encode()
 
 
 def _as_markdown(record: dict[str, Any]) -> bytes:

@@ -41,9 +41,9 @@ from dm_memory.store.naming import full_id, full_key
 from dm_memory.store.traces import Traces
 from dm_memory.sync.finish import failure_of
 from dm_memory.sync.forgotten import agree_on_key, keep_forgotten, purge, settle
-from dm_memory.sync.outcomes import title_of
 from dm_memory.sync.pipeline import model_in_use
-from dm_memory.sync.run import Environment, Run
+from dm_memory.sync.run import Environment, Run, title_of
+from dm_memory.text.authors import clean_author, is_by
 from dm_memory.text.hashing import content_hash
 from dm_memory.text.tags import normalise_tag
 from dm_memory.text.timestamps import day_of
@@ -135,6 +135,7 @@ class _Wanted:
     keys: frozenset[str]
     campaign: str
     tag: str
+    author: str
     before: int
     retired: bool
 
@@ -144,15 +145,16 @@ class _Wanted:
         query = request.query.strip()
         tag = normalise_tag(request.tag) or "" if request.tag.strip() else ""
         keys = frozenset(key.strip() for key in request.keys if key.strip())
-        if not (query or keys or request.campaign.strip() or tag):
+        author = clean_author(request.author)
+        if not (query or keys or request.campaign.strip() or tag or author):
             raise InputError(
                 "It is not said what is to be forgotten.",
-                "Pass query, keys, campaign or tag; before and retired narrow these, and do not stand alone.",
+                "Pass query, keys, campaign, tag or author; before and retired narrow these, and do not stand alone.",
             )
         day = day_of(request.before) if request.before.strip() else 0
         if day is None:
             raise InputError(f"{request.before[:40]!r} is no date.", "Write it as 2026-12-31.")
-        return cls(_parts(query), keys, request.campaign.strip(), tag, day, request.retired)
+        return cls(_parts(query), keys, request.campaign.strip(), tag, author, day, request.retired)
 
     def find(self, store: Store) -> _Found:
         """Return what fits, with every other key under which the same texts stand.
@@ -172,12 +174,13 @@ class _Wanted:
             "SELECT seq, content, content_hash, recorded_at FROM revisions"
         ):
             before.setdefault(seq, []).append((content, digest, day_of(recorded)))
-        for seq, key, content, digest, facts, state, day in store.rows(_ENTRIES):
+        for seq, key, content, digest, facts, state, day, author in store.rows(_ENTRIES):
             details = orjson.loads(facts)
             if named and key not in named:
                 continue
             keys.add(key)
             fits = not (self.tag and (seq,) not in tagged) and not (self.retired and state != "retired")
+            fits = fits and (not self.author or is_by(author, self.author))
             if not fits or (self.campaign and not _is_of(self.campaign, key, details)):
                 continue
             if self._is_before(day) and self._says(content, details):
@@ -198,10 +201,11 @@ class _Wanted:
         """Return whether a text, with its details, has all the words."""
         if not self.parts or contains(content, self.parts):
             return True
-        return contains("\n".join((content, *_strings(details))), self.parts)
+        lists = (value if isinstance(value, list) else [value] for value in details.values())
+        return contains("\n".join((content, *(str(part) for values in lists for part in values))), self.parts)
 
 
-_ENTRIES = "SELECT seq, key, content, content_hash, facts, state, day FROM entries ORDER BY seq"
+_ENTRIES = "SELECT seq, key, content, content_hash, facts, state, day, author FROM entries ORDER BY seq"
 
 
 def _parts(query: str) -> tuple[str, ...]:
@@ -215,11 +219,6 @@ def _parts(query: str) -> tuple[str, ...]:
 
 
 _QUOTES = '"“”„«»「」『』.,;:!?()'
-
-
-def _strings(details: Mapping[str, Any]) -> Iterable[str]:
-    for value in details.values():
-        yield from (str(part) for part in value) if isinstance(value, list) else (str(value),)
 
 
 def _is_of(campaign: str, key: str, details: Mapping[str, Any]) -> bool:
@@ -420,17 +419,14 @@ async def _restore(
         restored, unknown = await run.worker.run(_lift, run, request.restore)
         for service in env.services:
             if restored and service.capabilities.shared:
-                await _settled(run, service)
+                # It stays owed, and the next sync gives it; a bug must not undo the rest.
+                with contextlib.suppress(Exception):
+                    await settle(run, service)
         findings = tuple(run.outcomes.findings)
     status = "restored" if restored else "nothing"
     return ForgetResult(
         brand, status, unknown=unknown, restored=restored, reach=_reach(env.services), findings=findings
     )
-
-
-async def _settled(run: Run, service: Service) -> None:
-    with contextlib.suppress(Exception):  # it stays owed, and the next sync gives it; a bug must not undo the rest
-        await settle(run, service)
 
 
 def _lift(run: Run, names: Sequence[str]) -> tuple[int, tuple[str, ...]]:

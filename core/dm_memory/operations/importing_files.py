@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 import orjson
 
 from dm_memory.errors import InputError
-from dm_memory.items import ContentType, Item, Kind, Payload
+from dm_memory.items import ContentType, Item, Kind
 from dm_memory.operations.exporting import FORMAT, MARK
 from dm_memory.operations.maintenance import maintenance
 from dm_memory.requests import Progress
@@ -88,8 +88,7 @@ async def import_file(
             f"The export has the memory of {', '.join(missing)}, and there is no such brand here.",
             f'Make it first (dm-memory init "{missing[0]}"), or name the brand to import into.',
         )
-    findings = []
-    done, total = 0, sum(map(len, records.values()))
+    findings, done, total = [], 0, sum(map(len, records.values()))
     for slug, own in records.items():
         counting.brands[slug] = len(own)
         async with maintenance(env[slug], slug, progress, stop) as run:
@@ -104,19 +103,9 @@ async def import_file(
                 await run.worker.run(_finish, run)
             findings += run.outcomes.findings
     await progress("Importing", done, total)
-    return ImportResult(
-        str(path),
-        counting.brands,
-        counting.new,
-        counting.changed,
-        counting.unchanged,
-        counting.duplicates,
-        counting.forgotten,
-        tuple(counting.refused),
-        dry_run,
-        time.monotonic() - started,
-        tuple(findings),
-    )
+    counted = {each.name: getattr(counting, each.name) for each in fields(counting)}
+    counted |= {"refused": tuple(counting.refused), "seconds": time.monotonic() - started}
+    return ImportResult(str(path), **counted, dry_run=dry_run, findings=tuple(findings))
 
 
 # Reading -------------------------------------------------------------------------------------------------------------
@@ -128,7 +117,10 @@ def _read(path: Path, brand: str, counting: _Counting) -> dict[str, list[dict[st
         text = path.read_bytes().decode("utf-8-sig", "surrogatepass")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"The export {path} can't be read.", "Name a file that dm-memory export made.") from error
-    found = list(_markdown_records(text) if text.startswith(MARK) else _json_records(text))
+    if text.startswith(MARK):
+        found = list(_markdown_records(text))
+    else:
+        found = [(number, _parsed(line)) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     head = found[0][1] if found else None
     if not isinstance(head, dict) or head.get("format") != FORMAT:
         raise InputError(f"{path} is no export of dm-memory.", "Name a file that dm-memory export made.")
@@ -143,12 +135,6 @@ def _read(path: Path, brand: str, counting: _Counting) -> dict[str, list[dict[st
     for own in records.values():
         own.sort(key=lambda record: bool(record.get("duplicate_of")))
     return records
-
-
-def _json_records(text: str) -> Iterator[tuple[int, Any]]:
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            yield number, _parsed(line)
 
 
 def _markdown_records(text: str) -> Iterator[tuple[int, Any]]:
@@ -245,19 +231,16 @@ def _entry(run: Run, record: Mapping[str, Any], counting: _Counting) -> Imported
     if prepared.refused:
         counting.refuse(f"{key}: {prepared.refused}")
         return None
-    guarded = _guarded(payload, prepared.content)
+    content = prepared.content
+    guarded = (
+        payload if content == payload.content else replace(payload, content=content, content_hash=content_hash(content))
+    )
     return replace(
         each,
         payload=replace(guarded, updated_from=str(record.get("updated_from", ""))),
         revisions=revisions,
         source_updated_at=str(record.get("source_updated_at", "")),
         origin="",  # the file is on another computer: that it is not here does not retire the entry
-    )
-
-
-def _guarded(payload: Payload, content: str) -> Payload:
-    return (
-        payload if content == payload.content else replace(payload, content=content, content_hash=content_hash(content))
     )
 
 

@@ -10,21 +10,17 @@ from datetime import datetime
 import orjson
 
 from dm_memory.brand.context import BrandContext, load_context
-from dm_memory.brand.files import BrandFileError
-from dm_memory.brand.sources.pending import pending_files
 from dm_memory.findings import Finding, Severity
+from dm_memory.operations.waiting import count_handed_in, count_waiting_files
 from dm_memory.results import Action, Failure, ItemOutcome, ServiceStatus, StatusResult, StoreResult
 from dm_memory.services.protocol import Capacity, Health, Service, unexpected
 from dm_memory.store import outbox
-from dm_memory.store.database import FILE_NAME, Store, reading
+from dm_memory.store.database import Store, reading
 from dm_memory.store.entries import census
-from dm_memory.store.files import is_file
-from dm_memory.store.journal import JOURNAL, Journal
 from dm_memory.store.locks import is_locked, lock_holder
-from dm_memory.sync.exports import CHECKPOINT
+from dm_memory.store.opening import missing_memory
 from dm_memory.sync.finish import LAST_COMPLETE, capacity_on_record, store_result
-from dm_memory.sync.outcomes import title_of
-from dm_memory.sync.run import Environment
+from dm_memory.sync.run import Environment, title_of
 from dm_memory.text.timestamps import from_iso
 from dm_memory.worker import worker_thread
 
@@ -114,15 +110,17 @@ class _View:
         complete = store.meta(LAST_COMPLETE) if store else ""
         pending = max((service.pending for service in services), default=0)
         failed = max((service.failed for service in services), default=0)
-        prepared = self._waiting_files()
-        handed_in = self._handed_in()
+        memory_dir = self.env.home.memory_dir(self.brand)
+        prepared = count_waiting_files(memory_dir)
+        handed_in = count_handed_in(store, memory_dir)
         findings = [*self.context.findings, *self._gone()]
         for service in services:
             findings += _drift(service) if self.comparable else ()
         last_status = last[0][1] if last else ""
         if last_status == "running" and not self.active:
             last_status = "interrupted"
-        age = self._age(complete)
+        moment: datetime | None = from_iso(complete)
+        age = None if moment is None else max(0.0, (self.env.clock() - moment).total_seconds())
         result = StatusResult(
             brand=self.brand,
             brand_name=self.context.name,
@@ -146,13 +144,8 @@ class _View:
         return _advised(result)
 
     def _gone(self) -> list[Finding]:
-        """Say that a memory which a checkpoint and a journal know of is not there."""
-        memory_dir = self.env.home.memory_dir(self.brand)
-        if self.store is not None or not all(is_file(memory_dir / name) for name in (CHECKPOINT, JOURNAL)):
-            return []
-        message = f"The memory {FILE_NAME} is gone; what was in it can't be shown."
-        remedy = "Sync: it builds the memory again from its journal, the brand's files and connected services."
-        return [Finding("memory-gone", Severity.ERROR, message, remedy)]
+        """Say that a memory which its journal or its checkpoint knows of is not there."""
+        return [] if self.store is not None else missing_memory(self.env.home.memory_dir(self.brand))
 
     def _service(self, each: _Measured) -> ServiceStatus:
         service, store = each.service, self.store
@@ -172,33 +165,6 @@ class _View:
             capacity=each.capacity or (capacity_on_record(store, name) if store else None),
             shared=service.capabilities.shared,
         )
-
-    def _waiting_files(self) -> int:
-        try:
-            waiting = pending_files(self.env.home.memory_dir(self.brand))
-        except BrandFileError:
-            return 0  # the sync reports it
-        return len(waiting.prepared) + len(waiting.graph)
-
-    def _handed_in(self) -> int:
-        """Count what stands in the journal and not yet in memory."""
-        tail_from = (self.store.meta("journal_read") if self.store else "").partition(":")
-        journal = Journal(self.env.home.memory_dir(self.brand))
-        if journal.size() <= int(tail_from[2] or 0):
-            return 0
-        tail = journal.read(int(tail_from[2] or 0))
-        keys = {str(record.get("key")) for record in tail.records if record.get("op") == "entry"}
-        if not keys or self.store is None:
-            return len(keys)
-        known = self.store.value(
-            "SELECT count(*) FROM entries WHERE key IN (SELECT value FROM json_each(?))",
-            (orjson.dumps(sorted(keys)).decode(),),
-        )
-        return len(keys) - known
-
-    def _age(self, complete: str) -> float | None:
-        moment: datetime | None = from_iso(complete)
-        return None if moment is None else max(0.0, (self.env.clock() - moment).total_seconds())
 
     def _status(  # everything the word depends on
         self,

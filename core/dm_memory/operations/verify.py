@@ -18,7 +18,7 @@ from dm_memory.findings import Finding, Severity
 from dm_memory.items import Payload
 from dm_memory.operations.maintenance import deliver, delivering, maintenance
 from dm_memory.requests import Progress
-from dm_memory.results import Drift, VerifyResult
+from dm_memory.results import Action, Drift, VerifyResult
 from dm_memory.services.protocol import Service, unexpected
 from dm_memory.store import entries as table
 from dm_memory.store import outbox
@@ -26,10 +26,10 @@ from dm_memory.store.database import Store
 from dm_memory.store.entries import SELECT_ENTRIES, EntryRow, effective, payload_of_row, version_of
 from dm_memory.store.facts import Stated, store_facts
 from dm_memory.store.from_0_2.takeover import remove_leftovers_of_0_2
+from dm_memory.store.indexes import put_words, remove_words
 from dm_memory.store.opening import damage_of
-from dm_memory.store.words import put_words, remove_words
+from dm_memory.sync.feed import Importing
 from dm_memory.sync.finish import failure_of
-from dm_memory.sync.imported import Importing
 from dm_memory.sync.pipeline import model_in_use
 from dm_memory.sync.run import Environment, Run
 from dm_memory.sync.storing import Storing
@@ -143,7 +143,8 @@ def _memory(run: Run, repair: bool) -> Drift:  # run on the worker by position
     unembedded: list[int] = []
     model = model_in_use(run)
     after = 0
-    while page := _rows(run, after):
+    sql = SELECT_ENTRIES + "duplicate_of IS NULL AND seq > ? ORDER BY seq LIMIT ?"
+    while page := [EntryRow(*row) for row in run.store.rows(sql, (after, _PAGE))]:
         after = page[-1].seq
         found.checked += len(page)
         with_words, with_facts, with_vectors = _derived(run, [row.seq for row in page], model)
@@ -168,11 +169,6 @@ def _embed(run: Run) -> None:
     if model := model_in_use(run):
         for _ in Storing(run, model).embed_missing():
             pass
-
-
-def _rows(run: Run, after: int) -> list[EntryRow]:
-    sql = SELECT_ENTRIES + "duplicate_of IS NULL AND seq > ? ORDER BY seq LIMIT ?"
-    return [EntryRow(*row) for row in run.store.rows(sql, (after, _PAGE))]
 
 
 def _derived(run: Run, seqs: Sequence[int], model: str) -> tuple[set[int], set[int], set[int]]:
@@ -254,7 +250,13 @@ async def _service(run: Run, service: Service, *, repair: bool) -> Drift:
             if delivered.failure is not None:
                 return found.drift(service.name, service.engine, delivered.failure)
             found.repaired += max(0, len(found.missing) + len(found.stale) - delivered.failed)
+        sound = set(found.stale)
         await _list_unknown(run, service, found)
+        if repair and (altered := [id_ for id_ in found.stale if id_ not in sound]):
+            # Its hashes are as confirmed, so looking at them again would find nothing to do.
+            await run.worker.run(_doubt, run, service.name, altered, Action.FORCED)
+            delivered = await deliver(run, service)
+            found.repaired += min(len(altered), delivered.stored)
         if repair and found.unknown:
             new, changed = await run.worker.run(Importing(run, service.name).take, found.unknown)
             # What is left there of forgotten texts became due to be deleted.
@@ -316,6 +318,6 @@ _KNOWN = (
 )
 
 
-def _doubt(run: Run, service: str, ids: Sequence[str]) -> None:
+def _doubt(run: Run, service: str, ids: Sequence[str], action: Action = Action.MISSING) -> None:
     with run.store.transaction() as connection:
-        outbox.doubt(connection, service, ids, run.number)
+        outbox.doubt(connection, service, ids, run.number, action)

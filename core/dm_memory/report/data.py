@@ -26,8 +26,8 @@ from dm_memory.services.protocol import Capacity
 
 __all__ = ["COMPUTED", "NAMES", "capacity_alert", "data_of", "fitted", "remaining"]
 
-ALERT_PERCENT = 80.0
-URGENT_PERCENT = 95.0
+_ALERT_PERCENT = 80.0
+_URGENT_PERCENT = 95.0
 
 NAMES = {
     "content_hash": "hash",
@@ -49,7 +49,7 @@ _EXACT = frozenset(
 def capacity_alert(capacity: Capacity) -> str:
     """Return ``high`` from 80 % of the limit, ``urgent`` from 95 %, else ""."""
     value = capacity.percent or 0.0
-    return "urgent" if value >= URGENT_PERCENT else "high" if value >= ALERT_PERCENT else ""
+    return "urgent" if value >= _URGENT_PERCENT else "high" if value >= _ALERT_PERCENT else ""
 
 
 def remaining(capacity: Capacity) -> int | None:

@@ -12,7 +12,7 @@ import re
 
 __all__ = ["code", "inline", "quote", "scrub", "visible"]
 
-ELLIPSIS = "…"
+_ELLIPSIS = "…"
 _EMPTY = "(nothing readable)"
 
 _JOINER_CONTEXT = "\u0600-\u18ff\u2600-\u27bf\ufe0f\U0001f1e6-\U0001faff"
@@ -95,8 +95,8 @@ def _one_line(text: str, limit: int) -> str:
     head = text[: 8 * limit + 64]  # enough for any sane text; a megabyte of blanks costs no more than this
     line = " ".join(visible(head).split())
     if len(line) <= limit:
-        return line if len(head) == len(text) else (line + ELLIPSIS)
-    return _cut(line, limit - 1) + ELLIPSIS
+        return line if len(head) == len(text) else (line + _ELLIPSIS)
+    return _cut(line, limit - 1) + _ELLIPSIS
 
 
 def _cut(line: str, length: int) -> str:

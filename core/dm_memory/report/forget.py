@@ -6,7 +6,7 @@ from collections import Counter
 
 from dm_memory.report.data import data_of
 from dm_memory.report.escape import code, inline, quote
-from dm_memory.report.model import Report
+from dm_memory.report.model import Reader, Report, call
 from dm_memory.report.parts import (
     QUOTED_NOTE,
     TEXT_BYTES,
@@ -18,7 +18,6 @@ from dm_memory.report.parts import (
     fitting,
     key_code,
 )
-from dm_memory.report.reader import Reader, call
 from dm_memory.report.words import counted, entries, listed, number, role_of, role_words, sentence_end, size, when
 from dm_memory.results import ForgetItem, ForgetPlaces, ForgetProof, ForgetResult, ServiceProof
 

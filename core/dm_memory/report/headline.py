@@ -23,15 +23,15 @@ def headline(result: SyncResult) -> str:
         would = [f"store {changes}"] if changes else []
         would += [f"retire {entries(counts.retired)}"] if counts.retired else []
         return f"A sync would {listed(would)}." if would else "A sync would have nothing to store."
-    if result.status == "nothing":
-        return "**Nothing could be done.** What is in memory stays as it was; see below for the reason."
     if result.status == "cancelled":
-        return f"**The sync was stopped.** {_stored(counts.stored)} stored before that. {_KEPT}"
+        stored = _were(counts.stored) if counts.stored else "Nothing was"
+        return f"**The sync was stopped.** {stored} stored before that. {_KEPT}"
     done = f"Memory now has {changes}." if changes else ""
     done += f"{' ' * bool(done)}{retired}." if retired else ""
-    problems = _not_delivered(counts)
-    if problems:
-        return f"**{done or 'Nothing changed in memory.'} {problems}** {_KEPT}"
+    words = [f"{entries(counts.failed)} failed"] if counts.failed else []
+    words += [f"{counted(counts.queued, 'entry waits', 'entries wait')}"] if counts.queued else []
+    if words:
+        return f"**{done or 'Nothing changed in memory.'} In connected services {listed(words)}.** {_KEPT}"
     return done or _unchanged(result)
 
 
@@ -62,19 +62,8 @@ def _changes(counts: Counts) -> str:
     return listed(words) if words else ""
 
 
-def _not_delivered(counts: Counts) -> str:
-    """Return what connected services did not get; in memory it is."""
-    words = [f"{entries(counts.failed)} failed"] if counts.failed else []
-    words += [f"{counted(counts.queued, 'entry waits', 'entries wait')}"] if counts.queued else []
-    return f"In connected services {listed(words)}." if words else ""
-
-
 def _were(count: int) -> str:
     return f"{entries(count)} {'was' if count == 1 else 'were'}"
-
-
-def _stored(count: int) -> str:
-    return _were(count) if count else "Nothing was"
 
 
 def attention(result: SyncResult) -> list[str]:

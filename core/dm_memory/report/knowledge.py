@@ -23,22 +23,22 @@ _REASONS = {
 }
 
 
-def history_report(result: HistoryResult, *, max_bytes: int | None = TEXT_BYTES) -> Report:
-    """Render what an entry said when, and what changed it."""
-    text = fitting(lambda limit: _history(result, limit), len(result.versions), max_bytes)
+def history_report(result: HistoryResult, *, max_bytes: int | None = TEXT_BYTES, chars: int = _TEXT_CHARS) -> Report:
+    """Render what an entry said when, and what changed it; ``chars`` of each text."""
+    text = fitting(lambda limit: _history(result, limit, chars), len(result.versions), max_bytes)
     rest = "Every text is in the data of `dm-memory export`."
     return Report(text, {"kind": "history", **data_of(result)}, 0, rest)
 
 
-def _history(result: HistoryResult, limit: int) -> str:
+def _history(result: HistoryResult, limit: int, chars: int) -> str:
     about = [f"Type {inline(result.content_type, 40)} · {inline(result.state, 20)} · key {key_code(result.key)}"]
     if result.asked not in {result.key, ""}:
         about.append(f"{key_code(result.asked)} has the same text, and this entry stands for it.")
     about += [f"From {code(result.origin)}"] if result.origin else []
-    about += [f"By {inline(result.author, 60)}"] if result.author else []
+    about += [f"Stored by {inline(result.author, 100)}"] if result.author else []
     about += [f"Tags: {', '.join(code(tag, 60) for tag in result.tags)}"] if result.tags else []
     hidden = len(result.versions) - limit
-    lines = [f"{version.number}. {_version_text(version)}" for version in result.versions[-limit:]]
+    lines = [f"{version.number}. {_version_text(version, chars)}" for version in result.versions[-limit:]]
     head = [f"{counted(hidden, 'older text', 'older texts')} not shown."] if hidden > 0 else []
     sections = [("What it said", [*head, "\n".join(lines)])]
     if result.facts:
@@ -50,11 +50,13 @@ def _history(result: HistoryResult, limit: int) -> str:
     return document(f"# History in {code(result.brand)}", blocks, sections)
 
 
-def _version_text(version: Version) -> str:
+def _version_text(version: Version, chars: int) -> str:
     since = f"From {when(version.since)}" if version.since else "From the beginning"
     until = f" until {when(version.until)}" if version.until else ", the present text"
-    reason = f" ({_REASONS.get(version.reason, inline(version.reason, 60))})" if version.reason else ""
-    return f"{since}{until}{reason}: {quote(version.content, _TEXT_CHARS)}"
+    why, by, author = version.reason.partition(" by ")
+    known = _REASONS.get(why, inline(why, 60))
+    reason = f" ({known}{f' by {inline(author, 100)}' if by else ''})" if version.reason else ""
+    return f"{since}{until}{reason}: {quote(version.content, chars)}"
 
 
 def _fact_text(text: str, valid_at: str, invalid_at: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 
+from dm_memory.errors import ServiceError
 from dm_memory.extras import how_to_get_the_model
 from dm_memory.findings import Finding, Severity
 from dm_memory.report.data import capacity_alert, remaining
@@ -35,7 +36,6 @@ __all__ = [
     "bullets",
     "capacity_text",
     "document",
-    "error_words",
     "failure_text",
     "finding_text",
     "fitting",
@@ -45,7 +45,6 @@ __all__ = [
     "memory_capacity",
     "memory_text",
     "one_or_bulleted",
-    "tags_text",
     "title",
     "words_alone",
 ]
@@ -140,7 +139,7 @@ def item_text(item: ItemOutcome, *, more: str = "") -> str:
     The text of a refused item is not shown: it can contain the credentials it was refused for.
     """
     words = "text not shown" if item.action is Action.REFUSED else quote(item.title, 100)
-    parts = [words, inline(item.content_type, 40), *tags_text(item)]
+    parts = [words, inline(item.content_type, 40), *_tags_text(item)]
     parts += [f"id {code(short_id(item.storage_id))}"] if item.storage_id else []
     parts += [more] if more else []
     is_told = not item.reason or item.action is Action.RETIRED  # the heading of such a list states the reason
@@ -148,7 +147,7 @@ def item_text(item: ItemOutcome, *, more: str = "") -> str:
     return " · ".join(parts) + reason
 
 
-def tags_text(item: ItemOutcome) -> list[str]:
+def _tags_text(item: ItemOutcome) -> list[str]:
     """Return an item's tags as parts of its line: those that were detected, and those of this call, apart."""
     batch = [tag for tag in item.tags if tag in item.batch_tags]
     found = [tag for tag in item.tags if tag not in item.batch_tags]
@@ -160,17 +159,18 @@ def _tag_list(tags: Sequence[str]) -> str:
     return ", ".join(code(tag, 60) for tag in tags[:_SHOWN_TAGS]) + (f" and {more} more" if more > 0 else "")
 
 
-def error_words(error_class: str) -> str:
+def _error_words(error_class: str) -> str:
     """Return an error class in plain words with its exact name: ``not available (unavailable)``."""
     words = _ERROR_WORDS.get(error_class)
     return f"{words} ({error_class})" if words else inline(error_class, 40)
 
 
-def failure_text(failure: Failure) -> str:
+def failure_text(failure: Failure | ServiceError) -> str:
     """Return why something failed and what to do about it."""
     provider_code = f" [{code(failure.code, 40)}]" if failure.code and failure.code != failure.error_class else ""
+    message = failure.problem if isinstance(failure, ServiceError) else failure.message
     remedy = f" What to do: {sentence_end(inline(failure.remedy))}" if failure.remedy else ""
-    return f"{error_words(failure.error_class)}{provider_code}. {sentence_end(inline(failure.message))}{remedy}"
+    return f"{_error_words(failure.error_class)}{provider_code}. {sentence_end(inline(message))}{remedy}"
 
 
 def attempts_text(failure: Failure) -> str:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from dm_memory.report.data import data_of
 from dm_memory.report.escape import code, inline, quote
 from dm_memory.report.forget import proof_lines
-from dm_memory.report.model import Report
+from dm_memory.report.model import Reader, Report, call
 from dm_memory.report.parts import QUOTED_NOTE, bulleted, document, finding_text, guard_text, key_code
-from dm_memory.report.reader import Reader, call
 from dm_memory.report.words import capital, when
-from dm_memory.results import GuardHit, PrepareResult, Suggestion
+from dm_memory.results import PrepareResult, Suggestion
 
 __all__ = ["prepare_report"]
 
@@ -37,20 +34,21 @@ def _lead(result: PrepareResult, reader: Reader) -> str:
         return "The text was not kept and will not be stored. Take out what is named below, then prepare it again."
     text = quote(result.title, 100)
     if result.status == "duplicate":
-        return f"{text} is known already, so it is not stored a second time. {_merged(result)}"
+        gained = f"Its entry gains the tags: {_tags(result.merged_tags)}; everything else about it stays."
+        gained = gained if result.merged_tags else "Nothing changes."
+        return f"{text} is known already, so it is not stored a second time. {gained}"
     if result.status == "corrected":
         old = f" instead of {quote(result.replaced_title, 100)}" if result.replaced_title else ""
         fate = "was forgotten" if result.purged is not None else "is kept as a revision"
-        text = f"{text} is in memory now{old}. The old text {fate}. Connected services"
-        return f"{text} get it with the next sync: {call(reader, 'sync_memory', result.brand)}"
-    sync = call(reader, "sync_memory", result.brand)
-    return f"{text} is in memory, and searches find it now. Connected services get it with the next sync: {sync}"
+        return f"{text} is in memory now{old}. The old text {fate}. {_delivered(result, reader)}"
+    return f"{text} is in memory, and searches find it now. {_delivered(result, reader)}"
 
 
-def _merged(result: PrepareResult) -> str:
-    if not result.merged_tags:
-        return "Nothing changes."
-    return f"Its entry gains the tags: {_tags(result.merged_tags)}; everything else about it stays."
+def _delivered(result: PrepareResult, reader: Reader) -> str:
+    others = "Connected services get it"
+    if result.delivering:
+        others = f"The team gets it now through {inline(result.delivering[0], 60)}, other connected services"
+    return f"{others} with the next sync: {call(reader, 'sync_memory', result.brand)}"
 
 
 def _tags(tags: tuple[str, ...]) -> str:
@@ -62,7 +60,10 @@ def _facts(result: PrepareResult) -> list[str]:
     facts = [f"Type {inline(result.content_type, 40)}{key}"]
     if result.tags and not any(each.what == "tag" for each in result.suggested):
         facts.append(f"Tags: {_tags(result.tags)}")
-    facts += _suggested(result.suggested)
+    lines = [f"{capital(each.what)} {_reason(each, ': ')}" for each in result.suggested if each.what != "tag"]
+    tags = [f"{_reason(each, ' (')})" for each in result.suggested if each.what == "tag"]
+    more = ", …" if len(tags) > _SHOWN_TAGS else ""
+    facts += [*lines, *([f"Tags detected: {', '.join(tags[:_SHOWN_TAGS])}{more}"] if tags else [])]
     if result.existing_key:
         stored = f", stored {when(result.existing_stored_at)}" if result.existing_stored_at else ""
         facts.append(f"Existing entry: {key_code(result.existing_key)}{stored}")
@@ -72,29 +73,17 @@ def _facts(result: PrepareResult) -> list[str]:
         facts.append(f"Priority: {inline(result.priority, 20)}")
     if result.expires_at:
         facts.append(f"Expires: {when(result.expires_at)}")
-    if result.path:
-        facts.append(f"Waits in {code(result.path)}")
     if result.questions:
         facts.append(f"Questions that find it: {', '.join(quote(each, 200) for each in result.questions)}")
     if result.purged is not None and result.purged.proof is not None:
         facts += proof_lines(result.purged.proof)
-    facts += [f"{_guard_words(hit)}: {guard_text(hit, where=False)}" for hit in result.guard_hits]
+    for hit in result.guard_hits:
+        fate = "Refused because of" if hit.refused else "Left out with its line" if hit.removed else "Masked"
+        facts.append(f"{fate}: {guard_text(hit, where=False)}")
     return facts + [finding_text(finding) for finding in result.findings]
-
-
-def _suggested(suggestions: Sequence[Suggestion]) -> list[str]:
-    """Return why a type and tags that nobody gave were chosen."""
-    lines = [f"{capital(each.what)} {_reason(each, ': ')}" for each in suggestions if each.what != "tag"]
-    tags = [f"{_reason(each, ' (')})" for each in suggestions if each.what == "tag"]
-    more = ", …" if len(tags) > _SHOWN_TAGS else ""
-    return [*lines, *([f"Tags detected: {', '.join(tags[:_SHOWN_TAGS])}{more}"] if tags else [])]
 
 
 def _reason(suggestion: Suggestion, before: str) -> str:
     words = ", ".join(quote(word, 60) for word in suggestion.words[:_SHOWN_WORDS])
     reason = f"{inline(suggestion.reason, 100)} {words}".rstrip()
     return f"{code(suggestion.value, 60)}{before}{reason}"
-
-
-def _guard_words(hit: GuardHit) -> str:
-    return "Refused because of" if hit.refused else "Left out with its line" if hit.removed else "Masked"

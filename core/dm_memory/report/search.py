@@ -5,9 +5,8 @@ from __future__ import annotations
 from dm_memory.report.data import data_of
 from dm_memory.report.escape import code, inline, quote
 from dm_memory.report.knowledge import pattern_lines
-from dm_memory.report.model import Report
+from dm_memory.report.model import Reader, Report, call
 from dm_memory.report.parts import QUOTED_NOTE, TEXT_BYTES, bullets, document, finding_text, fitting, key_code
-from dm_memory.report.reader import Reader, call
 from dm_memory.report.words import capital, counted, entries, listed, sentence_end, short_id, when
 from dm_memory.search.results import EntityFacts, Explanation, FactLine, Hit, Mode, RevisionLine, SearchResult
 
@@ -23,6 +22,7 @@ _FILTERS = {
     "to_date": "until",
     "as_of": "as it was on",
     "min_priority": "priority at least",
+    "author": "stored by",
 }
 
 
@@ -37,7 +37,7 @@ def search_report(
 
 
 def _text(result: SearchResult, limit: int, reader: Reader) -> str:
-    lead = [_lead(result, reader)] if result.query else []
+    lead = [_lead(result, reader) if result.query else f"Brand {code(result.brand)}."]
     if result.filters:
         filters = ", ".join(f"{_FILTERS.get(name, name)} {code(value, 80)}" for name, value in result.filters.items())
         lead.append(f"Only entries with: {filters}")
@@ -77,19 +77,25 @@ def _lead(result: SearchResult, reader: Reader) -> str:
         return f"**Memory has no answer** {asked}. The nearest entries, which may be about something else:"
     if not result.entries:
         empty = "no entry fits the filters" if result.filters else "memory is empty"
+        empty = "memory is gone" if any(finding.code == "memory-gone" for finding in result.findings) else empty
         return f"Nothing found {asked}: {empty}. What to do: {sync}"
     hint = "Ask in other words or with fewer filters." if result.filters else "Ask in other words."
     return f"Nothing found {asked}. {hint} If files have changed since the last sync: {sync}"
 
 
 def _hit_text(hit: Hit) -> str:
-    states = _states(hit)
+    states = [f"retired {when(hit.retired_at)}" if hit.retired_at else "retired"] if hit.state == "retired" else []
+    states += [f"expired {when(hit.expires_at)}"] if hit.is_expired else []
+    states += ["waiting for the next sync"] if hit.is_waiting else []
+    states += ["an earlier text"] if hit.revision is not None else []
+    states += [f"{hit.priority} priority"] if hit.priority != "normal" else []
+    states = [inline(state, 60) for state in states]
     facts = [f"**{hit.relevance.value}**" if not hit.service else f"from {inline(hit.service, 60)}"]
     facts += [f"**{listed(states)}**"] if states else []
     facts += [inline(hit.content_type, 40)]
     facts += [when(hit.recorded_at)] if hit.recorded_at else []
     facts += [f"source {inline(hit.source, 40)}"] if hit.source else []
-    facts += [f"by {inline(hit.author, 40)}"] if hit.author else []
+    facts += [f"stored by {inline(hit.author, 100)}"] if hit.author else []
     facts += [f"tags {', '.join(code(tag, 60) for tag in hit.tags[:_SHOWN_TAGS])}"] if hit.tags else []
     facts += [key_code(hit.key), f"id {code(short_id(hit.id))}"]
     why = [f"\n   - {line}" for line in _explained(hit, hit.explanation)] if hit.explanation else []
@@ -111,16 +117,6 @@ def _explained(hit: Hit, why: Explanation) -> list[str]:
     return [*lines, f"Score {hit.score:.3f} = {' + '.join(parts)} ({raw})"]
 
 
-def _states(hit: Hit) -> list[str]:
-    """Return what a reader must know before using a text: it may not be true any more."""
-    states = [f"retired {when(hit.retired_at)}" if hit.retired_at else "retired"] if hit.state == "retired" else []
-    states += [f"expired {when(hit.expires_at)}"] if hit.is_expired else []
-    states += ["waiting for the next sync"] if hit.is_waiting else []
-    states += ["an earlier text"] if hit.revision is not None else []
-    states += [f"{hit.priority} priority"] if hit.priority != "normal" else []
-    return [inline(state, 60) for state in states]
-
-
 def _entity_text(entity: EntityFacts) -> str:
     lines = [f"- {_fact_text(fact)}" for fact in entity.facts]
     lines += [f"- Changed: {' → '.join(map(_fact_text, change))}" for change in entity.changes]
@@ -138,5 +134,5 @@ def _fact_text(fact: FactLine) -> str:
 def _revision_text(revision: RevisionLine) -> str:
     until = f" until {when(revision.replaced_at)}" if revision.replaced_at else ", the present text"
     since = f"From {when(revision.recorded_at)}" if revision.recorded_at else "From the beginning"
-    reason = f" ({inline(revision.reason, 60)})" if revision.reason else ""
+    reason = f" ({inline(revision.reason, 120)})" if revision.reason else ""
     return sentence_end(f"{revision.number}. {since}{until}{reason}: {quote(revision.content, _TEXT_CHARS)}")

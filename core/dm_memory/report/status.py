@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dm_memory.cache.view import CachedPattern, CacheView
+from dm_memory.cache.view import CacheView
 from dm_memory.report.data import data_of
 from dm_memory.report.escape import code, inline, quote
 from dm_memory.report.knowledge import contradiction_lines, pattern_lines
-from dm_memory.report.model import Report
+from dm_memory.report.model import Reader, Report, all_failures
 from dm_memory.report.parts import (
     NO_SERVICE,
     QUOTED_NOTE,
@@ -16,7 +16,6 @@ from dm_memory.report.parts import (
     bullets,
     capacity_text,
     document,
-    error_words,
     failure_text,
     finding_text,
     fitting,
@@ -27,7 +26,6 @@ from dm_memory.report.parts import (
     title,
     words_alone,
 )
-from dm_memory.report.reader import Reader, all_failures
 from dm_memory.report.words import (
     ago,
     counted,
@@ -42,7 +40,6 @@ from dm_memory.report.words import (
     when,
 )
 from dm_memory.results import ItemOutcome, PatternsResult, ServiceStatus, StatusResult
-from dm_memory.services.protocol import Health
 
 __all__ = ["status_report"]
 
@@ -193,7 +190,11 @@ def _memory(result: StatusResult) -> list[str]:
         *(_service_row(service, result.brand) for service in result.services),
     ]
     down = [service for service in result.services if not service.health.ok]
-    notes = [f"- {inline(service.engine, 60)}: {_health_text(service.health)}" for service in down]
+    notes = []
+    for service in down:
+        health = service.health
+        what = failure_text(health.error) if health.error else sentence_end(inline(health.detail))
+        notes.append(f"- {inline(service.engine, 60)}: {what}")
     return [*parts, "\n".join(rows), "\n".join(notes)]
 
 
@@ -205,13 +206,6 @@ def _service_row(service: ServiceStatus, brand: str) -> str:
     return f"| {name} | {role_words(service.role)} | {'yes' if service.health.ok else 'no'} | {figures} |"
 
 
-def _health_text(health: Health) -> str:
-    if health.error is None:
-        return sentence_end(inline(health.detail))
-    problem, remedy = sentence_end(inline(health.error.problem)), sentence_end(inline(health.error.remedy))
-    return f"{error_words(health.error.error_class)}. {problem} What to do: {remedy}"
-
-
 def _cache(result: StatusResult, cache: CacheView) -> list[str]:
     """Return what is cached of the durable store, and what the cache knows to work."""
     if cache.problem or cache.counts is None:
@@ -219,11 +213,10 @@ def _cache(result: StatusResult, cache: CacheView) -> list[str]:
     there = listed([counted(count, table.value.removesuffix("s")) for table, count in cache.counts.items()])
     filled = f"last up to date {when(cache.synced_at)}" if cache.synced_at else "never filled completely"
     stale = "; it may be behind the durable store" * result.cache_is_stale
-    lines = [f"- {_pattern_text(pattern)}" for pattern in cache.patterns]
+    lines = [
+        f"- {quote(pattern.text, 160)} · {pattern.outcome} in {counted(pattern.occurrence_count, 'campaign')},"
+        f" success rate {pattern.success_rate:.0%}"
+        for pattern in cache.patterns
+    ]
     head = f"{there} of the durable store ({cache.engine}), {filled}{stale}."
     return [head, "\n".join(["**Met most often across campaigns**", "", *lines])] if lines else [head]
-
-
-def _pattern_text(pattern: CachedPattern) -> str:
-    times = counted(pattern.occurrence_count, "campaign")
-    return f"{quote(pattern.text, 160)} · {pattern.outcome} in {times}, success rate {pattern.success_rate:.0%}"

@@ -7,14 +7,12 @@ from datetime import datetime
 
 from dm_memory.cache.plan import FULL_EVERY
 from dm_memory.cache.results import Mode, Status, StorageSyncResult
-from dm_memory.errors import ServiceError
 from dm_memory.findings import Severity
 from dm_memory.report.data import data_of
 from dm_memory.report.escape import code, inline
-from dm_memory.report.model import Report
-from dm_memory.report.parts import bulleted, document, error_words, finding_text
-from dm_memory.report.reader import Reader, call
-from dm_memory.report.words import ago, counted, duration, number, sentence_end, size
+from dm_memory.report.model import Reader, Report, call
+from dm_memory.report.parts import bulleted, document, failure_text, finding_text
+from dm_memory.report.words import ago, counted, duration, number, size
 from dm_memory.services.turso.schema import Table
 
 __all__ = ["STORAGE_SECTIONS", "storage_report"]
@@ -77,21 +75,14 @@ _FOREIGN = (
 
 def _health(result: StorageSyncResult) -> str:
     store, cache = result.store, result.cache
-    answered = (
-        f"answers{_FOREIGN if store.layout == 'do-memory' else ''}." if store.error is None else _failure(store.error)
-    )
+    foreign = _FOREIGN if store.layout == "do-memory" else ""
+    answered = failure_text(store.error) if store.error else f"answers{foreign}."
     set_aside = [finding for finding in result.findings if finding.code == "cache-quarantined"]
     damaged = any(finding.code == "cache-damaged" for finding in result.findings)
     absent = "damaged, and left where it is." if damaged else "not made yet."
     state = f"{inline(cache.engine, 20)}, {size(cache.file_bytes)}." if cache.engine else absent
     lines = [f"Durable store, {inline(store.engine, 80)}: {answered}", f"Cache: {state}"]
     return bulleted([*lines, *map(finding_text, set_aside)])
-
-
-def _failure(error: ServiceError) -> str:
-    short = f" [{code(error.code, 40)}]" if error.code else ""
-    remedy = sentence_end(inline(error.remedy))
-    return f"{error_words(error.error_class)}{short}. {sentence_end(inline(error.problem))} What to do: {remedy}"
 
 
 def _moved(result: StorageSyncResult) -> str:
@@ -148,19 +139,12 @@ def _next_run(result: StorageSyncResult, interval: float | None, reader: Reader)
 
 
 def _lag(result: StorageSyncResult) -> str:
-    age = _age(result)
-    known = "The cache has never been filled." if age is None else f"The cache was up to date {ago(age)}."
-    if result.behind is None:
-        return known
-    return f"{counted(result.behind, 'change')} behind the durable store." if result.behind else "No lag."
-
-
-def _age(result: StorageSyncResult) -> float | None:
-    """Return the seconds since the cache was last up to date, or None if it never was."""
+    if result.behind is not None:
+        return f"{counted(result.behind, 'change')} behind the durable store." if result.behind else "No lag."
     if not result.cache.synced_at:
-        return None
+        return "The cache has never been filled."
     started = datetime.fromisoformat(result.started_at).timestamp()
-    return max(0.0, started - result.cache.synced_at / 1_000_000)
+    return f"The cache was up to date {ago(max(0.0, started - result.cache.synced_at / 1_000_000))}."
 
 
 def _tally(counts: Mapping[Table, int]) -> str:

@@ -10,7 +10,7 @@ from dm_memory.findings import Finding
 from dm_memory.report.data import capacity_alert, data_of
 from dm_memory.report.escape import code, inline, quote
 from dm_memory.report.headline import attention, headline, place_of_finding
-from dm_memory.report.model import Report
+from dm_memory.report.model import Reader, Report, all_failures, call, enough_items
 from dm_memory.report.parts import (
     NO_SERVICE,
     QUOTED_NOTE,
@@ -32,7 +32,6 @@ from dm_memory.report.parts import (
     title,
     words_alone,
 )
-from dm_memory.report.reader import Reader, all_failures, call, enough_items
 from dm_memory.report.words import (
     amount,
     counted,
@@ -87,7 +86,7 @@ _SKIPPED_WORDS = {
     Action.FORGOTTEN: "Forgotten on request, so not stored again",
     Action.UNCHANGED: "Unchanged",
 }
-_STATUS_WORDS = {"complete": "complete", "partial": "not complete", "cancelled": "stopped", "nothing": "nothing done"}
+_STATUS_WORDS = {"complete": "complete", "partial": "not complete", "cancelled": "stopped"}
 
 
 def sync_report(
@@ -183,7 +182,11 @@ class _Rendering:
 
     def _synced(self) -> list[str]:
         result = self._result
-        items = [item for item in result.items if _counts_as_synced(item)]
+        items = [
+            item
+            for item in result.items
+            if (item.stored or item.planned) and item.failure is None and item.action not in _SKIPPED_ACTIONS
+        ]
         hits = [hit for hit in result.guard_hits if not hit.refused]
         masked = [hit for hit in hits if not hit.removed]
         removed = [hit for hit in hits if hit.removed]
@@ -303,10 +306,6 @@ class _Rendering:
 
 
 # Sentences of the other sections -------------------------------------------------------------------------------------
-
-
-def _counts_as_synced(item: ItemOutcome) -> bool:
-    return (item.stored or item.planned) and item.failure is None and item.action not in _SKIPPED_ACTIONS
 
 
 def _synced_head(result: SyncResult) -> str:

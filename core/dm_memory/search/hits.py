@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from dm_memory.embedding.chunking import CHUNK_CHARS, chunk
+from dm_memory.embedding.batch import CHUNK_CHARS, chunk
 from dm_memory.findings import Finding, Severity
 from dm_memory.search.ranking import Ranking
 from dm_memory.search.results import Explanation, Hit, Relevance, WordFound

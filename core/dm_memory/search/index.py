@@ -30,6 +30,7 @@ from dm_memory.store.candidates import (
     vectors_after,
     word_counts,
 )
+from dm_memory.text.authors import is_by
 from dm_memory.text.timestamps import from_iso
 from dm_memory.text.words import analyse, language_of
 
@@ -96,7 +97,7 @@ class BrandIndex:
     def nbytes(self) -> int:
         """Bytes of memory, about."""
         remembered = 200 * len(self.words_of_row) + 2000 * len(self._texts)
-        return (self.vectors.nbytes + 80 * self.size + self._posting_bytes + remembered) if self.size else 0
+        return (self.vectors.nbytes + 90 * self.size + self._posting_bytes + remembered) if self.size else 0
 
     def refresh(self, connection: sqlite3.Connection) -> None:
         """Make this the store's present state."""
@@ -174,6 +175,7 @@ class BrandIndex:
         first: int | None,
         last: int | None,
         min_priority: str,
+        author: str = "",
     ) -> Mask:
         """Return which rows pass the filters; states and expiry apart."""
         import numpy as np  # noqa: PLC0415  # as above
@@ -189,6 +191,9 @@ class BrandIndex:
             mask &= (self._days <= last) & (self._days > 0)
         if least := PRIORITIES[min_priority]:
             mask &= self._priorities >= least
+        if author:
+            wanted = [number for name, number in self._author_numbers.items() if is_by(name, author)]
+            mask &= np.isin(self._authors, wanted)
         return mask
 
     def recorded_by(self, day: int) -> Mask:
@@ -280,6 +285,9 @@ class BrandIndex:
         names = list(dict.fromkeys(each.content_type for each in entries))
         self._type_numbers = {name: number for number, name in enumerate(names)}
         self._types = np.fromiter((self._type_numbers[each.content_type] for each in entries), np.int64, size)
+        authors = list(dict.fromkeys(each.author for each in entries))
+        self._author_numbers = {name: number for number, name in enumerate(authors)}
+        self._authors = np.fromiter((self._author_numbers[each.author] for each in entries), np.int64, size)
         self._days = np.fromiter((each.day or 0 for each in entries), np.int64, size)
         self._priorities = np.fromiter((PRIORITIES.get(each.priority, 1) for each in entries), np.int64, size)
         self.retired = np.fromiter((each.state == "retired" for each in entries), np.bool_, size)

@@ -29,6 +29,7 @@ from dm_memory.search.scoring import (
 )
 from dm_memory.store.candidates import matching, seqs_of, texts_containing, texts_in_force
 from dm_memory.store.entries import texts_of
+from dm_memory.text.authors import is_by
 from dm_memory.text.timestamps import day_of
 from dm_memory.text.words import QueryWord, QueryWords, analyse, language_of
 
@@ -86,6 +87,7 @@ class Filters:
     include_retired: bool | None = None
     as_of: str = ""
     as_of_day: int | None = None
+    author: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +210,7 @@ class Ranking:
             first=filters.first,
             last=filters.last,
             min_priority=filters.min_priority,
+            author=filters.author,
         )
         if filters.as_of_day:
             mask &= index.recorded_by(filters.as_of_day)
@@ -230,6 +233,7 @@ class Ranking:
             and (filters.first is None or (day or 0) >= filters.first)
             and (filters.last is None or 0 < (day or 0) <= filters.last)
             and PRIORITIES[item.priority] >= PRIORITIES[filters.min_priority]
+            and (not filters.author or is_by(item.author, filters.author))
             and (filters.include_expired or moment_when_over(item.expires_at) > self._now)
         )
 

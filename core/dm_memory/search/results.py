@@ -54,6 +54,7 @@ class SearchRequest:
         include_retired: None: below the current hits, without guidelines; true: with guidelines; false: not at all.
         history_of: An entry's key: what it said when, and what changed it.
         explain: Say of each hit why it is there.
+        author: Only what they stored: a name or a part of it, in any case; "" for everybody.
     """
 
     query: str
@@ -70,6 +71,7 @@ class SearchRequest:
     include_retired: bool | None = None
     history_of: str = ""
     explain: bool = False
+    author: str = ""
 
 
 @dataclass(frozen=True, slots=True)

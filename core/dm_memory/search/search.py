@@ -28,6 +28,7 @@ from dm_memory.services.protocol import SearchQuery, Service
 from dm_memory.store.candidates import seqs_of
 from dm_memory.store.database import FILE_NAME, Store, read_store
 from dm_memory.store.patterns import pattern_line, patterns_of
+from dm_memory.text.authors import clean_author
 from dm_memory.text.tags import checked_tags
 from dm_memory.text.timestamps import Clock, to_iso, utc_now
 from dm_memory.text.words import query_words
@@ -99,20 +100,16 @@ class Searcher:
             return None, None
         try:
             vector, model = self._embedder.embed_query(question.text), self._embedder.spec.tag
-            return Vectors(self._embedder, model, vector, self._word_vectors(self._embedder, model)), None
+            if self._words is None:
+                if is_static(model):
+                    self._words = WordVectors(self._embedder)
+                elif is_installed(_BUNDLED):
+                    self._words = WordVectors(make_embedder(_BUNDLED))
+            return Vectors(self._embedder, model, vector, self._words), None
         except (ConfigurationError, ImportError) as error:
             remedy = error.remedy if isinstance(error, ConfigurationError) else ""
             message = f"The search was by words alone: the embedding model can't be used ({type(error).__name__})."
             return None, Finding("words-alone", Severity.WARNING, message, remedy)
-
-    def _word_vectors(self, embedder: Embedder, model: str) -> WordVectors | None:
-        """Return the vectors of single words: the model's if it is static, else the bundled model's."""
-        if self._words is None:
-            if is_static(model):
-                self._words = WordVectors(embedder)
-            elif is_installed(_BUNDLED):
-                self._words = WordVectors(make_embedder(_BUNDLED))
-        return self._words
 
     def _answer(
         self,
@@ -128,7 +125,9 @@ class Searcher:
         found = _Found(vectors, proposals, waiting, [*([problem] if problem else ()), *proposals.findings], identity)
         with read_store(memory_dir, brand) as store:
             if store is None:
-                return asked.result(brand, found.findings)
+                from dm_memory.store.opening import missing_memory  # noqa: PLC0415  # a rare answer's own code
+
+                return asked.result(brand, [*missing_memory(memory_dir), *found.findings])
             with store.snapshot():
                 return self._from_store(store, asked, found)
 
@@ -225,6 +224,7 @@ class _Asked:
             include_retired=retired,
             as_of=moment,
             as_of_day=_number(as_of),
+            author=clean_author(request.author),
         )
         languages = tuple(languages) or ("en",)
         return cls(request, Question(text, query_words(text, languages), languages, request.mode), filters)
@@ -245,6 +245,7 @@ class _Asked:
             bool(question.text)
             and question.mode is not Mode.EXACT
             and not (question.words.phrases or self.filters.as_of or self.filters.min_priority != "low")
+            and not self.filters.author  # by which no service is asked
         )
 
     def result(self, brand: str, findings: Sequence[Finding], **found: Any) -> SearchResult:  # noqa: ANN401  # fields of SearchResult
@@ -257,6 +258,7 @@ class _Asked:
             "to_date": _iso(filters.last) or "",
             "as_of": _iso(filters.as_of_day) or "",
             "min_priority": filters.min_priority if filters.min_priority != "low" else "",
+            "author": filters.author,
         }
         words = self.question.words
         asked = SearchResult(
@@ -280,6 +282,8 @@ def _checked_text(request: SearchRequest) -> str:
         raise InputError("The query is empty.", "Pass what you want to find, in your own words.")
     if len(text) > _MAX_QUERY_CHARS:
         raise InputError(f"The query is longer than {_MAX_QUERY_CHARS:,} characters.", "Ask for one thing at a time.")
+    if request.author.strip() and not clean_author(request.author):
+        raise InputError("author is no name.", "Pass the name of who stored it, or a part of it.")
     if not 1 <= request.limit <= _MAX_LIMIT:
         raise InputError(f"limit is {request.limit}.", f"Pass a number from 1 to {_MAX_LIMIT}.")
     return text

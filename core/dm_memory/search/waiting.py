@@ -80,7 +80,8 @@ class BrandFiles:
             items = tuple(waiting_items(folder, self._limits, known.guard))
             known = replace(known, pending=pending, items=items)
         with self._lock:
-            if _has_settled(profile + pending):
+            settled = time.time_ns() - _SETTLED_NS
+            if all(changed < settled for *_, changed in profile + pending):
                 self._known[brand] = known
             else:
                 self._known.pop(brand, None)
@@ -104,8 +105,3 @@ def _state(folder: Path, paths: Sequence[str]) -> _State:
             continue
         found.append((path, status.st_ino, status.st_size, status.st_mtime_ns))
     return tuple(found)
-
-
-def _has_settled(state: _State) -> bool:
-    now = time.time_ns()
-    return all(changed < now - _SETTLED_NS for *_, changed in state)

@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import date, datetime
 from typing import Any
 
-from dm_memory.embedding.chunking import joined
+from dm_memory.embedding.batch import joined
 from dm_memory.items import Payload
 from dm_memory.services.faults import refused
 from dm_memory.services.protocol import SearchQuery

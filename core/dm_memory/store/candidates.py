@@ -56,6 +56,7 @@ class EntryFacts(NamedTuple):
     retired_at: str
     language: str
     duplicate_of: int | None
+    author: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ def entry_facts(connection: sqlite3.Connection, after: int = -1) -> list[EntryFa
     """Return the entries that changed after a moment of the store's clock; duplicates too, which are none any more."""
     rows = connection.execute(
         "SELECT seq, kind, content_type, state, day, priority, expires_at, recorded_at, retired_at, language,"
-        " duplicate_of FROM entries WHERE updated_at > ?",
+        " duplicate_of, author FROM entries WHERE updated_at > ?",
         (after,),
     )
     return [EntryFacts._make(row) for row in rows]

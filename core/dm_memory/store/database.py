@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 
 from dm_memory.errors import DamagedStoreError, HomeError, StoreError, system_reason
 from dm_memory.store.files import is_file, make_private_folder, size_of, sqlite_uri
-from dm_memory.store.from_0_2.home import is_home_0_2
+from dm_memory.store.from_0_2.files import is_home_0_2
 from dm_memory.store.schema import APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION
 
 __all__ = [

@@ -89,6 +89,7 @@ class Known(NamedTuple):
     updated_from: str
     prepared_hash: str
     embedded: str
+    author: str
 
 
 class EntryRow(NamedTuple):

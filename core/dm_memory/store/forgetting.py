@@ -27,9 +27,9 @@ from dm_memory.store import outbox
 from dm_memory.store.database import Store, read_store, store_errors
 from dm_memory.store.entries import KEPT_REVISIONS, SELECT_ROWS, EntryRow, effective, in_json, payload_of_row, tags_of
 from dm_memory.store.facts import Stated, remove_facts, store_facts
+from dm_memory.store.indexes import remove_words
 from dm_memory.store.journal import Journal, Record
 from dm_memory.store.patterns import update_patterns
-from dm_memory.store.words import remove_words
 from dm_memory.text.hashing import content_hash, content_mac
 
 __all__ = [
@@ -43,11 +43,13 @@ __all__ = [
     "corrected_texts",
     "decision",
     "decision_records",
+    "is_correction",
     "lift",
     "macs_of_entry",
     "note_correction",
     "own_key",
     "purge_journal",
+    "reason_of",
     "remaining",
     "remove_texts",
     "replay_decisions",
@@ -58,7 +60,7 @@ __all__ = [
 ]
 
 CORRECTED = "corrected"
-"""Why a text was replaced: a user said that it was wrong."""
+"""Why a text was replaced: a user said that it was wrong. See ``reason_of``."""
 
 PENDING = "forgetting"
 """The stored fact that rows were removed and files have yet to be cleaned."""
@@ -201,6 +203,16 @@ def lift(store: Store, macs: Collection[str]) -> list[str]:
     return ids
 
 
+def reason_of(author: str) -> str:
+    """Return the reason of a revision whose text ``author`` ("" for unknown) corrected."""
+    return f"{CORRECTED} by {author}" if author else CORRECTED
+
+
+def is_correction(reason: str) -> bool:
+    """Return whether a revision's text was replaced by a user."""
+    return reason == CORRECTED or reason.startswith(f"{CORRECTED} by ")
+
+
 def corrected_texts(connection: sqlite3.Connection, seqs: Collection[int]) -> set[tuple[int, str]]:
     """Return the texts (entry's row, content hash) that users replaced by better ones.
 
@@ -208,8 +220,9 @@ def corrected_texts(connection: sqlite3.Connection, seqs: Collection[int]) -> se
     """
     if not seqs or connection.execute("SELECT 1 FROM meta WHERE name = ?", (_CORRECTIONS,)).fetchone() is None:
         return set()
-    sql = "SELECT seq, content_hash FROM revisions WHERE reason = ? AND seq IN (SELECT value FROM json_each(?))"
-    return set(connection.execute(sql, (CORRECTED, in_json(seqs))).fetchall())
+    sql = "SELECT seq, content_hash, reason FROM revisions WHERE seq IN (SELECT value FROM json_each(?))"
+    rows = connection.execute(sql, (in_json(seqs),)).fetchall()
+    return {(seq, digest) for seq, digest, reason in rows if is_correction(reason)}
 
 
 def stand_ins(connection: sqlite3.Connection, entries: Mapping[int, str], hashes: Iterable[str]) -> dict[str, int]:
@@ -399,7 +412,8 @@ def remove_texts(
         "UPDATE entries SET updated_from = '' WHERE updated_from IN (SELECT value FROM json_each(?))",
         (in_json(by_mac),),
     )
-    pending = _pending(store)
+    noted = store.meta(PENDING)
+    pending = orjson.loads(noted) if noted else {"hashes": [], "keys": [], "prepared": []}
     pending["hashes"] = [*{*pending["hashes"], *by_mac}]
     pending["keys"] = [*{*pending["keys"], *(text.key for text in texts if text.seq in whole)}]
     pending["prepared"] = [*{*pending["prepared"], *(text.prepared_hash for text in texts if text.prepared_hash)}]
@@ -416,11 +430,6 @@ def _stay(connection: sqlite3.Connection, hashes: Collection[str]) -> set[str]:
         (in_json(hashes),),
     )
     return {digest for (digest,) in rows}
-
-
-def _pending(store: Store) -> dict[str, list[str]]:
-    text = store.meta(PENDING)
-    return orjson.loads(text) if text else {"hashes": [], "keys": [], "prepared": []}
 
 
 def _remove_entries(store: Store, whole: Mapping[int, str], services: Collection[str], run: int) -> None:

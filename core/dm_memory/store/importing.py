@@ -21,10 +21,9 @@ from dm_memory.store import entries as table
 from dm_memory.store.database import Store
 from dm_memory.store.entries import SELECT_ENTRIES, EntryRow, Known, Tag, to_json
 from dm_memory.store.facts import Stated, import_facts, store_facts
-from dm_memory.store.forgetting import CORRECTED, note_correction
+from dm_memory.store.forgetting import is_correction, note_correction
+from dm_memory.store.indexes import Embedded, put_vectors, put_words, remove_words
 from dm_memory.store.patterns import update_patterns
-from dm_memory.store.vectors import Embedded, put_vectors
-from dm_memory.store.words import put_words, remove_words
 from dm_memory.text.hashing import content_hash, metadata_hash
 from dm_memory.text.timestamps import day_of
 from dm_memory.text.words import analyse, language_of
@@ -126,25 +125,17 @@ def import_entries(
         {row.seq: each.tags or [Tag(tag, "source") for tag in each.payload.tags] for each, row in pairs},
     )
     _put_revisions(connection, pairs)
-    if any(reason == CORRECTED for each in imported for *_, reason in each.revisions):
+    if any(is_correction(reason) for each in imported for *_, reason in each.revisions):
         note_correction(store)
     remove_words(connection, [row.seq for row in changed])
-    standing = [(each, row) for each, row in pairs if row.duplicate_of is None]
-    put_words(connection, [(row.seq, analyse(row.content, row.language)) for _, row in standing])
-    vectors = [
-        (row.seq, row.id, row.content_hash, Embedded(each.payload.vector_model, each.payload.vectors))
-        for each, row in standing
-        if each.payload.vectors
-    ]
-    if vectors:
-        put_vectors(connection, store.brand, vectors, store.ticks(sum(len(own[3].chunks) for own in vectors)))
-    import_facts(connection, [(row.seq, *fact) for each, row in standing for fact in each.facts])
-    stated = [
-        Stated(row.seq, each.payload, each.facts_text if each.facts else texts.get(row.seq)) for each, row in standing
-    ]
-    store_facts(connection, store.brand, stated, now)
+    _derive(store, [(each, row) for each, row in pairs if row.duplicate_of is None], texts, now)
     update_patterns(connection, store.brand, [row.seq for row in rows], store.ticks)
-    _note_sources(connection, pairs)
+    # Which files stated entries is noted, so that they are parsed again and what they drop is retired.
+    sightings = [(each.origin, row.seq) for each, row in pairs if each.origin and row.kind not in _ROLLING]
+    connection.executemany("INSERT OR IGNORE INTO sightings VALUES (?, ?)", sightings)
+    connection.executemany(
+        "INSERT OR IGNORE INTO source_files VALUES (?, NULL, '', 1)", [(path,) for path in {p for p, _ in sightings}]
+    )
     return rows
 
 
@@ -159,13 +150,22 @@ def _put_revisions(connection: sqlite3.Connection, pairs: Sequence[tuple[Importe
     )
 
 
-def _note_sources(connection: sqlite3.Connection, pairs: Sequence[tuple[Imported, EntryRow]]) -> None:
-    """Note which files stated entries, so that they are parsed again and what they drop is retired."""
-    stated = [(each.origin, row.seq) for each, row in pairs if each.origin and row.kind not in _ROLLING]
-    connection.executemany("INSERT OR IGNORE INTO sightings VALUES (?, ?)", stated)
-    connection.executemany(
-        "INSERT OR IGNORE INTO source_files VALUES (?, NULL, '', 1)", [(path,) for path in {p for p, _ in stated}]
-    )
+def _derive(store: Store, standing: Sequence[tuple[Imported, EntryRow]], texts: Mapping[int, str], now: str) -> None:
+    """Write what follows from entries that stand for their texts: words, vectors and facts."""
+    connection = store.connection
+    put_words(connection, [(row.seq, analyse(row.content, row.language)) for _, row in standing])
+    vectors = [
+        (row.seq, row.id, row.content_hash, Embedded(each.payload.vector_model, each.payload.vectors))
+        for each, row in standing
+        if each.payload.vectors
+    ]
+    if vectors:
+        put_vectors(connection, store.brand, vectors, store.ticks(sum(len(own[3].chunks) for own in vectors)))
+    import_facts(connection, [(row.seq, *fact) for each, row in standing for fact in each.facts])
+    stated = [
+        Stated(row.seq, each.payload, each.facts_text if each.facts else texts.get(row.seq)) for each, row in standing
+    ]
+    store_facts(connection, store.brand, stated, now)
 
 
 _ROLLING = frozenset({"insight", "session", "prepared", "violation"})
@@ -212,7 +212,7 @@ def _row(  # what a row is made from
         known.source_digest if known else "",
         each.prepared_hash or (known.prepared_hash if known else ""),
         language_of(payload.content, languages),
-        payload.author,
+        payload.author or (known.author if known else ""),
         payload.vector_model if payload.vectors and not owner else "",
         run,
         tick,
@@ -253,46 +253,34 @@ def imported_of_record(brand: str, record: Mapping[str, Any]) -> Imported | None
     """Return an entry of the journal as it goes into memory; None if it is none that this program understands."""
     get = record.get
     try:
-        content, facts = str(record["content"]), dict(get("facts") or {})
+        content, key = str(record["content"]), str(record["key"])
         tags = [Tag(str(tag[0]), str(tag[1])) for tag in get("tags") or ()]
         tags += [Tag(str(tag), "user", removed=True) for tag in get("untagged") or ()]
-        names = tuple(sorted(tag.tag for tag in tags if not tag.removed))
-        related = tuple(map(str, get("related") or ()))
-        content_type, kind, source = str(record["content_type"]), str(record["kind"]), str(get("source", "sync"))
-        recorded_at, expires_at = str(get("recorded_at", "")), str(get("expires_at", ""))
-        priority = str(get("priority", "normal"))
+        described: dict[str, Any] = {
+            "content_type": str(record["content_type"]),
+            "kind": str(record["kind"]),
+            "source": str(get("source", "sync")),
+            "tags": tuple(sorted(tag.tag for tag in tags if not tag.removed)),
+            "facts": dict(get("facts") or {}),
+            "recorded_at": str(get("recorded_at", "")),
+            "priority": str(get("priority", "normal")),
+            "expires_at": str(get("expires_at", "")),
+            "related": tuple(map(str, get("related") or ())),
+        }
         retired = str(get("retired_at", "")) or (str(get("at", "")) if record["op"] == "retired" else "")
         payload = Payload(
-            id=storage_id(brand, str(record["key"])),
+            id=storage_id(brand, key),
             brand=brand,
-            key=str(record["key"]),
+            key=key,
             content=content,
             content_hash=content_hash(content),
-            metadata_hash=metadata_hash(
-                content_type=content_type,
-                kind=kind,
-                source=source,
-                tags=names,
-                facts=facts,
-                recorded_at=recorded_at,
-                priority=priority,
-                expires_at=expires_at,
-                related=related,
-            ),
-            content_type=content_type,
-            kind=kind,
-            source=source,
-            tags=names,
-            facts=facts,
-            recorded_at=recorded_at,
+            metadata_hash=metadata_hash(**described),
             created_at=str(get("created_at", "")) or str(get("at", "")),
             version=int(get("version", 1)),
-            priority=priority,
-            expires_at=expires_at,
-            related=related,
             state="retired" if retired else "current",
             retired_at=retired,
             author=str(get("author", "")),
+            **described,
         )
     except (KeyError, TypeError, ValueError, IndexError):
         return None

@@ -34,7 +34,7 @@ from dm_memory.errors import StoreError, system_reason
 from dm_memory.store.entries import to_json
 from dm_memory.store.files import is_file, make_private_folder, open_own, read_own, sync_folder, write_atomic
 
-__all__ = ["JOURNAL", "Journal", "Tail"]
+__all__ = ["JOURNAL", "Journal"]
 
 JOURNAL = "journal.jsonl"
 
@@ -51,19 +51,17 @@ Record = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Tail:
+class _Tail:
     """What stands in the journal from a place on.
 
     Attributes:
         identity: The file's id; "" if there is no journal, or its first line can't be read.
         end: The place behind the last record.
-        skipped: Lines that can't be read: torn by a crash, or damaged.
     """
 
     identity: str
     end: int
     records: Sequence[Record]
-    skipped: int = 0
 
 
 class Journal:
@@ -101,25 +99,24 @@ class Journal:
                 sync_folder(self.path.parent)
         return identity, end
 
-    def read(self, start: int = 0) -> Tail:
-        """Return the records from a place on, without waiting for anybody."""
+    def read(self, start: int = 0) -> _Tail:
+        """Return the records from a place on, without waiting for anybody; torn and damaged lines are left out."""
         if not os.path.lexists(self.path):
-            return Tail("", 0, ())
+            return _Tail("", 0, ())
         with self._errors(), os.fdopen(open_own(self.path), "rb") as file:
             identity = self._identity(file)
             file.seek(start)
             data = file.read(_MOST_BYTES + 1)
         if len(data) > _MOST_BYTES:
             raise self._unusable(f"{self.path.name} is larger than {_MOST_BYTES:,} bytes", _MOVE_AWAY)
-        records: list[Record] = []
-        skipped = 0
-        for line in data.split(b"\n"):
-            record = _record(line)
-            if record is not None:
-                records.append(record)
-            elif line.strip(b"\0 \r\t"):
-                skipped += 1
-        return Tail(identity, start + len(data), records, skipped)
+        records = [record for line in data.split(b"\n") if (record := _record(line)) is not None]
+        return _Tail(identity, start + len(data), records)
+
+    def after(self, place: str) -> _Tail:
+        """Return the records behind a place, ``identity:end`` as it was noted; all of them if it is of another file."""
+        identity, _, end = place.partition(":")
+        tail = self.read(int(end or 0))
+        return tail if tail.identity == identity else self.read()
 
     def size(self) -> int:
         """Return the file's size in bytes, 0 if there is none."""

@@ -56,7 +56,12 @@ async def brand_lock(
 
 
 def _leave_note(memory_dir: Path, clock: Clock) -> None:
-    note = {"pid": os.getpid(), "host": socket.gethostname(), "since": to_iso(clock()), "program": _program()}
+    note = {
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "since": to_iso(clock()),
+        "program": Path(sys.argv[0]).name if sys.argv and sys.argv[0] else "python",
+    }
     try:
         write_atomic(memory_dir / _NOTE, orjson.dumps(note), durable=False)
     except OSError as error:
@@ -114,10 +119,6 @@ def is_locked(memory_dir: Path) -> bool:
         return True
     lock.release()
     return False
-
-
-def _program() -> str:
-    return Path(sys.argv[0]).name if sys.argv and sys.argv[0] else "python"
 
 
 def _unwritable(memory_dir: Path, error: OSError) -> HomeError:

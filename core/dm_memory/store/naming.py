@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Sequence
 
 from dm_memory.errors import InputError
 
@@ -37,12 +36,16 @@ def full_key(connection: sqlite3.Connection, name: str) -> str | None:
     ).fetchone()
     if whole:
         return str(whole[0])
-    fitting = _by_id(connection, name) or _by_key(connection, name)
+    start = name.casefold()
+    fitting: list[tuple[str, str, int]] = []
+    if _SHORT_ID.fullmatch(start):
+        sql = f"{_ROWS} id >= ? AND id < ? ORDER BY seq"
+        fitting = connection.execute(sql, (start, start + _AFTER)).fetchall()
+    fitting = fitting or _by_key(connection, name)
     if len({entry for _, _, entry in fitting}) > 1:
-        raise InputError(
-            f"{name[:200]!r} fits {len(fitting)} entries: {_named([content for _, content, _ in fitting])}.",
-            "Pass more of the key or of the id.",
-        )
+        texts = [f"\u201c{' '.join(content.split())[:_NAMED_CHARS]}\u201d" for _, content, _ in fitting[:_NAMED]]
+        named = ", ".join(texts) + (", \u2026" if len(fitting) > _NAMED else "")
+        raise InputError(f"{name[:200]!r} fits {len(fitting)} entries: {named}.", "Pass more of the key or of the id.")
     return fitting[0][0] if fitting else None
 
 
@@ -60,13 +63,6 @@ def full_id(connection: sqlite3.Connection, name: str) -> str | None:
 _ROWS = "SELECT key, content, coalesce(duplicate_of, seq) FROM entries WHERE"
 
 
-def _by_id(connection: sqlite3.Connection, name: str) -> list[tuple[str, str, int]]:
-    start = name.casefold()
-    if not _SHORT_ID.fullmatch(start):
-        return []
-    return connection.execute(f"{_ROWS} id >= ? AND id < ? ORDER BY seq", (start, start + _AFTER)).fetchall()
-
-
 def _by_key(connection: sqlite3.Connection, name: str) -> list[tuple[str, str, int]]:
     parts = _CUT.split(name)
     if len(parts) == 1 and _CUT_HASH.search(name):
@@ -76,8 +72,3 @@ def _by_key(connection: sqlite3.Connection, name: str) -> list[tuple[str, str, i
     pattern = re.compile(".*".join(map(re.escape, parts)), re.DOTALL)
     rows = connection.execute(f"{_ROWS} key >= ? AND key < ? ORDER BY seq", (parts[0], parts[0] + _AFTER))
     return [row for row in rows if pattern.fullmatch(row[0])]
-
-
-def _named(contents: Sequence[str]) -> str:
-    texts = [f"\u201c{' '.join(content.split())[:_NAMED_CHARS]}\u201d" for content in contents[:_NAMED]]
-    return ", ".join(texts) + (", \u2026" if len(contents) > _NAMED else "")

@@ -11,7 +11,7 @@ import contextlib
 import os
 import sqlite3
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from itertools import chain
@@ -24,7 +24,7 @@ from dm_memory.items import storage_id
 from dm_memory.store import entries as table
 from dm_memory.store.database import FILE_NAME, Store, connect_to_read, is_present, open_store, store_errors
 from dm_memory.store.entries import SELECT_ENTRIES, EntryRow, Tag
-from dm_memory.store.files import remove_leftovers, sqlite_uri, sync_folder
+from dm_memory.store.files import is_file, remove_leftovers, sqlite_uri, sync_folder
 from dm_memory.store.forgetting import (
     PENDING,
     Forgotten,
@@ -33,17 +33,18 @@ from dm_memory.store.forgetting import (
     replay_decisions,
     texts_with_macs,
 )
-from dm_memory.store.from_0_2.home import is_home_0_2
+from dm_memory.store.from_0_2.files import is_home_0_2
 from dm_memory.store.importing import Imported, import_entries, imported_of_record, record_of_entry
 from dm_memory.store.journal import Journal
 from dm_memory.text.hashing import content_hash
 from dm_memory.text.timestamps import Clock, from_iso, to_iso
 
-__all__ = ["REBUILT", "damage_of", "journal_records", "open_or_rebuild", "rebuild_next_time", "rewrite_journal"]
+__all__ = ["REBUILT", "damage_of", "journal_records", "missing_memory", "open_or_rebuild", "rebuild_next_time"]
 
 REBUILT = "rebuilt"
 """The stored fact that connected services have yet to be asked for what only they still have."""
 
+_CHECKPOINT = "sync-state.json"
 _REBUILT_NAME = f"{FILE_NAME}.rebuilt"
 _CHECKED = "checked_at"
 _DAMAGED = "damaged"
@@ -84,7 +85,7 @@ def open_or_rebuild(
         with contextlib.suppress(DamagedStoreError):
             new = not is_present(memory_dir)
             if new and any(record.get("op") == "store" for record in journal.read().records):
-                store, found = _rebuild(memory_dir, brand, journal, now, damaged=False)
+                store, found = _rebuild(memory_dir, brand, journal, now, languages, damaged=False)
                 return store, [*taken, *found]
             store = open_store(memory_dir, brand)
             try:
@@ -95,7 +96,7 @@ def open_or_rebuild(
             except BaseException:
                 store.close()
                 raise
-    store, found = _rebuild(memory_dir, brand, journal, now, damaged=True)
+    store, found = _rebuild(memory_dir, brand, journal, now, languages, damaged=True)
     return store, [*taken, *found]
 
 
@@ -130,6 +131,20 @@ def rebuild_next_time(store: Store) -> None:
     store.set_meta(_CHECKED, _DAMAGED)
 
 
+def missing_memory(memory_dir: Path) -> list[Finding]:
+    """Say of a memory that is not there that there was one: a checkpoint, or a journal that began with it, is left."""
+    try:
+        had = is_file(memory_dir / _CHECKPOINT)
+        had = had or any(record.get("op") == "store" for record in Journal(memory_dir).read().records)
+    except (OSError, StoreError):
+        return []
+    if not had:
+        return []
+    message = f"The memory {FILE_NAME} is gone; what was in it can't be shown."
+    remedy = "Sync: it builds the memory again from its journal, the brand's files and connected services."
+    return [Finding("memory-gone", Severity.ERROR, message, remedy)]
+
+
 def _set_aside(path: Path) -> Path:
     """Rename a damaged file, whatever it is, with its log; nothing is followed. Raises ``HomeError``."""
     number = 1
@@ -146,7 +161,9 @@ def _set_aside(path: Path) -> Path:
     return aside
 
 
-def _rebuild(memory_dir: Path, brand: str, journal: Journal, now: str, *, damaged: bool) -> tuple[Store, list[Finding]]:
+def _rebuild(
+    memory_dir: Path, brand: str, journal: Journal, now: str, languages: tuple[str, ...], *, damaged: bool
+) -> tuple[Store, list[Finding]]:
     """Fill a new memory from what the damaged file and the journal still give, then put it in the place of the old one.
 
     Until it is whole it has another name: a process that is killed on the way leaves everything to the next one.
@@ -154,9 +171,15 @@ def _rebuild(memory_dir: Path, brand: str, journal: Journal, now: str, *, damage
     path = memory_dir / FILE_NAME
     store = open_store(memory_dir, brand, name=_REBUILT_NAME)
     try:
+        store.set_meta("languages", " ".join(languages))  # by which the words of what comes back are analysed
         saved = _salvage(store, path, now) if damaged else 0
         replayed = _replay(store, journal, now)
-        _forget_again(store, now)
+        # Remove what a damaged file still had of texts that were forgotten.
+        forgotten = Forgotten.load(store.connection)
+        texts = texts_with_macs(store.connection, forgotten) if forgotten else []
+        if texts:
+            with store.transaction():
+                remove_texts(store, texts, {}, now, 0)
         with store.transaction():
             store.set_meta(REBUILT, now)
             store.set_meta(_CHECKED, now)
@@ -346,7 +369,9 @@ def _replay(store: Store, journal: Journal, now: str) -> int:
     chunk: list[Imported] = []
     twins: list[Imported] = []
     for each in lacking:
-        owner = owners.setdefault(each.payload.content_hash, each.payload.key) if _is_current(each) else ""
+        owner = (
+            owners.setdefault(each.payload.content_hash, each.payload.key) if each.payload.state == "current" else ""
+        )
         if owner and owner != each.payload.key:
             twins.append(replace(each, duplicate_of=owner))
             continue
@@ -363,10 +388,6 @@ def _replay(store: Store, journal: Journal, now: str) -> int:
     return came
 
 
-def _is_current(each: Imported) -> bool:
-    return each.payload.state == "current"
-
-
 def _lacking(store: Store, records: Iterable[Mapping[str, Any]]) -> list[Imported]:
     """Return the entries of a journal, as they were last, that are neither in memory nor forgotten."""
     forgotten = Forgotten.load(store.connection)
@@ -377,7 +398,8 @@ def _lacking(store: Store, records: Iterable[Mapping[str, Any]]) -> list[Importe
         if op in {"entry", "retired"}:
             imported = imported_of_record(store.brand, record)
             if imported is not None:
-                latest[key] = imported
+                first = latest.get(key, imported).payload.author  # who hands the same text in later is not its author
+                latest[key] = replace(imported, payload=replace(imported.payload, author=first))
         elif op == "replaced" and isinstance(text := record.get("content"), str):
             if forgotten.has(content_hash(text)):
                 continue
@@ -391,15 +413,6 @@ def _lacking(store: Store, records: Iterable[Mapping[str, Any]]) -> list[Importe
     ]
 
 
-def _forget_again(store: Store, now: str) -> None:
-    """Remove what a damaged file still had of texts that were forgotten."""
-    forgotten = Forgotten.load(store.connection)
-    texts = texts_with_macs(store.connection, forgotten) if forgotten else []
-    if texts:
-        with store.transaction():
-            remove_texts(store, texts, {}, now, 0)
-
-
 def _follow_journal(store: Store, journal: Journal, now: str) -> list[Finding]:
     """Write the journal again if it is gone or shorter than it was; return a finding that says so."""
     identity, _, end = store.meta("journal").partition(":")
@@ -408,19 +421,14 @@ def _follow_journal(store: Store, journal: Journal, now: str) -> list[Finding]:
     tail = journal.read(max(0, int(end or 0)))
     if tail.identity == identity and journal.size() >= int(end or 0):
         return []
-    _replay_entries_of(store, journal, now)
-    rewrite_journal(store, journal, now)
+    with contextlib.suppress(DamagedStoreError):
+        _replay(store, journal, now)
+    _rewrite_journal(store, journal, now)
     message = "The journal was gone, or shorter than it had been; it was written again from memory."
     return [Finding("journal-rewritten", Severity.WARNING, message, path="memory/journal.jsonl")]
 
 
-def _replay_entries_of(store: Store, journal: Journal, now: str) -> None:
-    """Take what a damaged journal still has and memory has not, before it is written again."""
-    with contextlib.suppress(DamagedStoreError):
-        _replay(store, journal, now)
-
-
-def rewrite_journal(store: Store, journal: Journal, now: str) -> None:
+def _rewrite_journal(store: Store, journal: Journal, now: str) -> None:
     """Write the journal from memory: what files can't give back. Others wait for that moment with their hand-ins."""
     with journal.exclusively():
         waiting = [record for record in journal.read().records if _is_waiting(store, record)]
@@ -456,18 +464,14 @@ def journal_records(store: Store, now: str) -> Iterator[Mapping[str, object]]:
         after = page[-1].seq
         seqs = [row.seq for row in page]
         tags = table.tags_of(store.connection, seqs)
-        yield from _revision_records(store, seqs)
+        with store_errors(store.path):
+            rows = store.connection.execute(
+                "SELECT e.key, r.content, r.replaced_at, r.reason FROM revisions r JOIN entries e ON e.seq = r.seq"
+                " WHERE r.seq IN (SELECT value FROM json_each(?)) ORDER BY r.seq, r.number",
+                (table.in_json(seqs),),
+            ).fetchall()
+        for key, content, replaced_at, reason in rows:
+            yield {"op": "replaced", "at": replaced_at, "key": key, "content": content, "reason": reason}
         for row in page:
             op = "retired" if row.state == "retired" else "entry"
             yield record_of_entry(row, tags.get(row.seq, ()), op, row.retired_at or row.created_at or now)
-
-
-def _revision_records(store: Store, seqs: Sequence[int]) -> Iterator[dict[str, object]]:
-    with store_errors(store.path):
-        rows = store.connection.execute(
-            "SELECT e.key, r.content, r.replaced_at, r.reason FROM revisions r JOIN entries e ON e.seq = r.seq"
-            " WHERE r.seq IN (SELECT value FROM json_each(?)) ORDER BY r.seq, r.number",
-            (table.in_json(seqs),),
-        ).fetchall()
-    for key, content, replaced_at, reason in rows:
-        yield {"op": "replaced", "at": replaced_at, "key": key, "content": content, "reason": reason}

@@ -23,12 +23,12 @@ Views ``episodes``, ``embeddings`` and ``dm_memory_meta`` give the file the shap
 
 from __future__ import annotations
 
-__all__ = ["APPLICATION_ID", "DURABLE_VERSION", "MIGRATIONS", "SCHEMA_VERSION"]
+__all__ = ["APPLICATION_ID", "MIGRATIONS", "SCHEMA_VERSION"]
 
 APPLICATION_ID = 0x444D4D31
 """``DMM1`` in the file's header."""
 
-DURABLE_VERSION = 2
+_DURABLE_VERSION = 2
 """The version of the durable store's schema whose rows the views return."""
 
 _VERSION_1 = f"""
@@ -127,7 +127,7 @@ CREATE VIEW embeddings AS SELECT
     FROM vectors v JOIN entries e ON e.seq = v.seq;
 CREATE VIEW dm_memory_meta AS
     SELECT name, CAST(value AS INTEGER) AS value FROM meta WHERE name IN ('schema_version', 'clock');
-INSERT INTO meta VALUES ('schema_version', '{DURABLE_VERSION}'), ('clock', '0');
+INSERT INTO meta VALUES ('schema_version', '{_DURABLE_VERSION}'), ('clock', '0');
 """
 
 MIGRATIONS = (_VERSION_1,)

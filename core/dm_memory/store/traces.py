@@ -7,6 +7,7 @@ that SQLite has on it in the whole process, and another process would then delet
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import stat
@@ -27,7 +28,7 @@ from dm_memory.store.journal import JOURNAL, Journal
 from dm_memory.text.hashing import content_hash
 from dm_memory.text.words import analyse
 
-__all__ = ["BACKUPS", "Traces", "clean_files", "files_below", "find_in_files", "finish_pending", "needles_of", "prove"]
+__all__ = ["BACKUPS", "Traces", "clean_files", "find_in_files", "finish_pending", "needles_of", "prove"]
 
 BACKUPS = "backups"
 """Where backups are made unless another place is named."""
@@ -151,7 +152,7 @@ def finish_pending(store: Store, memory_dir: Path) -> bool:
     if not store.meta(PENDING):
         return False
     clean_files(store, memory_dir)
-    for path in files_below(memory_dir):
+    for path in _files_below(memory_dir):
         if _is_aside(path.relative_to(memory_dir).as_posix()):
             path.unlink(missing_ok=True)
     scrub(store)
@@ -209,13 +210,7 @@ def _json_text(text: str) -> bytes:
 
 def _encodings(text: str) -> set[bytes]:
     """Return a text as databases, JSON and ASCII-only JSON have it."""
-    escaped = "".join(character if character.isascii() else _escape(character) for character in text)
-    return {text.encode("utf-8", "surrogatepass"), _json_text(text), _json_text(escaped).replace(b"\\\\u", b"\\u")}
-
-
-def _escape(character: str) -> str:
-    units = character.encode("utf-16-be", "surrogatepass")
-    return "".join(f"\\u{int.from_bytes(units[at : at + 2], 'big'):04x}" for at in range(0, len(units), 2))
+    return {text.encode("utf-8", "surrogatepass"), _json_text(text), json.dumps(text)[1:-1].encode()}
 
 
 def _cut(data: bytes) -> Iterator[bytes]:
@@ -233,7 +228,7 @@ def prove(store: Store, memory_dir: Path, needles: Sequence[bytes], short: int) 
     The database is written again whole if it contains one; what was set aside is deleted; files that are not ours stay,
     and are named.
     """
-    outside = [path for backup in _backups(store, memory_dir) for path in files_below(backup)]
+    outside = [path for backup in _backups(store, memory_dir) for path in _files_below(backup)]
     found = find_in_files(memory_dir, needles, outside)
     traces = Traces(short=short)
     if any(name.partition("-")[0] == FILE_NAME for name in found.hits):
@@ -254,7 +249,7 @@ def prove(store: Store, memory_dir: Path, needles: Sequence[bytes], short: int) 
     return traces
 
 
-def files_below(folder: Path) -> Iterator[Path]:
+def _files_below(folder: Path) -> Iterator[Path]:
     """Yield the regular files below a folder; links are not followed, and nothing special is opened."""
     for parent, folders, names in os.walk(folder):
         folders.sort()
@@ -280,7 +275,7 @@ def find_in_files(folder: Path, needles: Sequence[bytes], more: Iterable[Path] =
     Raises:
         StoreError: That can't be found out.
     """
-    paths = dict.fromkeys(str(path) for path in (*files_below(folder), *more))
+    paths = dict.fromkeys(str(path) for path in (*_files_below(folder), *more))
     question = orjson.dumps({"needles": [needle.hex() for needle in needles], "paths": [*paths]})
     try:
         answer = subprocess.run(  # noqa: S603  # our own file, our own interpreter

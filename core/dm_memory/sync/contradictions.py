@@ -15,7 +15,7 @@ from dm_memory.findings import Finding, Severity
 from dm_memory.results import Contradiction
 from dm_memory.store.database import Store
 from dm_memory.store.entries import SELECT_ENTRIES, EntryRow, effective, in_json, payload_of_row, tags_of
-from dm_memory.sync.outcomes import title_of
+from dm_memory.sync.run import title_of
 
 __all__ = ["contradiction_findings", "contradictions"]
 

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import orjson
 
-from dm_memory.embedding.chunking import in_batches
+from dm_memory.embedding.batch import in_batches
 from dm_memory.errors import DmMemoryError, ErrorClass, ServiceError
 from dm_memory.findings import Finding, Severity, count_of_entries
 from dm_memory.items import Payload
@@ -25,10 +25,9 @@ from dm_memory.services.protocol import Capacity, Outcome, Service, StoredRecord
 from dm_memory.store import outbox
 from dm_memory.store.database import Store
 from dm_memory.store.entries import payloads, version_of
+from dm_memory.store.indexes import vectors_of
 from dm_memory.store.outbox import Delivery
-from dm_memory.store.vectors import vectors_of
-from dm_memory.sync.outcomes import Outcomes
-from dm_memory.sync.run import Delivered
+from dm_memory.sync.run import Delivered, Outcomes
 from dm_memory.text.timestamps import Clock, from_iso, to_iso
 from dm_memory.worker import Worker
 
@@ -43,7 +42,7 @@ _LOOKED_AT = 256
 _ELSEWHERE = frozenset({Action.LEARNED, Action.ADDED, Action.MISSING})
 """Why something is due that the service may have all the same."""
 
-Verdict = tuple[Delivery, ServiceError | None]
+_Verdict = tuple[Delivery, ServiceError | None]
 """A delivery, and why the service refused it (None: done)."""
 
 
@@ -267,8 +266,16 @@ class Delivering:
         if metadata:
             texts += await self._update_metadata(metadata, loaded)
         heaviest = self.service.capabilities.batch_bytes or math.inf
-        for batch in in_batches(texts, lambda due: _bytes(loaded[due.id].content), math.inf, heaviest):
-            await self._store(batch, loaded)
+        sizes = {due.id: len(loaded[due.id].content.encode("utf-8", "surrogatepass")) for due in texts}
+        for batch in in_batches(texts, lambda due: sizes[due.id], math.inf, heaviest):
+            fitting = self._fitting(batch, loaded)
+            if fitting:
+                verdicts, failure = await self._verdicts(batch[:fitting], loaded, self.service.upsert)
+                await self.worker.run(self._commit, verdicts, loaded)
+                if failure:
+                    raise failure
+            if fitting < len(batch):
+                raise self._full(len(batch) - fitting)
 
     def _payloads(self, ids: Sequence[str]) -> dict[str, Payload]:
         with self.store.snapshot() as connection:
@@ -304,16 +311,6 @@ class Delivering:
             )
             for id_, record in records.items()
         }
-
-    async def _store(self, batch: Sequence[Delivery], loaded: Mapping[str, Payload]) -> None:
-        fitting = self._fitting(batch, loaded)
-        if fitting:
-            verdicts, failure = await self._verdicts(batch[:fitting], loaded, self.service.upsert)
-            await self.worker.run(self._commit, verdicts, loaded)
-            if failure:
-                raise failure
-        if fitting < len(batch):
-            raise self._full(len(batch) - fitting)
 
     def _fitting(self, batch: Sequence[Delivery], loaded: Mapping[str, Payload]) -> int:
         """Return how many of a batch fit, from its beginning, and count them as stored.
@@ -364,12 +361,12 @@ class Delivering:
         page: Sequence[Delivery],
         loaded: Mapping[str, Payload],
         call: Callable[[Sequence[Payload]], Awaitable[list[Outcome]]],
-    ) -> tuple[list[Verdict], ServiceError | None]:
+    ) -> tuple[list[_Verdict], ServiceError | None]:
         """Return the service's word on each entry and, if it stopped answering before the last one, why.
 
         A batch that fails is halved until the bad entry stands alone.
         """
-        verdicts: list[Verdict] = []
+        verdicts: list[_Verdict] = []
         parts = [page]
         while parts:
             part = parts.pop(0)
@@ -410,7 +407,7 @@ class Delivering:
 
     # The outbox ------------------------------------------------------------------------------------------------------
 
-    def _commit(self, verdicts: Sequence[Verdict], loaded: Mapping[str, Payload]) -> None:
+    def _commit(self, verdicts: Sequence[_Verdict], loaded: Mapping[str, Payload]) -> None:
         """Record the verdicts on a batch in one transaction, then count them."""
         now = to_iso(self.clock())
         done = [due for due, error in verdicts if error is None]
@@ -420,7 +417,15 @@ class Delivering:
             outbox.fail(
                 connection,
                 self.service.name,
-                [(due.id, failure.attempts, failure.next_attempt_at, _packed(failure)) for due, _, failure in failed],
+                [
+                    (
+                        due.id,
+                        failure.attempts,
+                        failure.next_attempt_at,
+                        orjson.dumps([failure.error_class, failure.message, failure.remedy, failure.code]).decode(),
+                    )
+                    for due, _, failure in failed
+                ],
                 self.options.run,
             )
         self.result.stored += sum(bool(due.wanted) for due in done)
@@ -450,10 +455,6 @@ class Delivering:
         )
 
 
-def _packed(failure: Failure) -> str:
-    return orjson.dumps([failure.error_class, failure.message, failure.remedy, failure.code]).decode()
-
-
 def _text(version: str) -> str:
     """Return which text a version is of."""
     return version.partition(":")[0]
@@ -467,7 +468,7 @@ def _configuration(error: DmMemoryError) -> ServiceError:
     return ServiceError(error.problem, error.remedy, error_class=ErrorClass.UNAVAILABLE, code="configuration")
 
 
-def _paired(page: Sequence[Delivery], outcomes: Sequence[Outcome], engine: str) -> list[Verdict]:
+def _paired(page: Sequence[Delivery], outcomes: Sequence[Outcome], engine: str) -> list[_Verdict]:
     if len(outcomes) != len(page):
         raise ServiceError(
             f"{engine} answered for {len(outcomes)} of {len(page)} entries: a malformed response.",
@@ -476,10 +477,6 @@ def _paired(page: Sequence[Delivery], outcomes: Sequence[Outcome], engine: str) 
             code="outcome-count",
         )
     return [(due, outcome.error) for due, outcome in zip(page, outcomes, strict=True)]
-
-
-def _bytes(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
 _UNREADABLE = ServiceError(

@@ -13,10 +13,10 @@ from dm_memory.findings import Finding, Severity
 from dm_memory.items import Item
 from dm_memory.text.tags import normalise_tag
 
-__all__ = ["MAX_PATTERNS", "MAX_PATTERN_CHARS", "Excluder"]
+__all__ = ["Excluder"]
 
-MAX_PATTERNS = 50
-MAX_PATTERN_CHARS = 200
+_MAX_PATTERNS = 50
+_MAX_PATTERN_CHARS = 200
 _PREFIXES = ("type", "status", "source", "tag")
 _GLOB_SIGNS = frozenset("*?[")
 _MAX_VALUES = 200
@@ -102,10 +102,10 @@ class Excluder:
 
     def __init__(self, patterns: Iterable[str] = (), statuses: Mapping[str, str] | None = None) -> None:
         given = tuple(patterns)
-        if len(given) > MAX_PATTERNS:
+        if len(given) > _MAX_PATTERNS:
             raise InputError(
                 f"{len(given)} exclude patterns are too many.",
-                f"Give at most {MAX_PATTERNS}; a glob can stand for several.",
+                f"Give at most {_MAX_PATTERNS}; a glob can stand for several.",
             )
         self._rules = tuple((pattern, _compile(pattern)) for pattern in given)
         self._statuses = dict(statuses or {})
@@ -126,6 +126,12 @@ class Excluder:
                 self._hit.add(pattern)
                 return pattern
         return None
+
+    def note(self, other: Excluder) -> None:
+        """Count what another excluder of the same patterns met: what was handed in is looked at before a run begins."""
+        self._hit |= other._hit
+        for prefix, seen in self._seen.items():
+            seen.update(other._seen[prefix])
 
     def _status(self, item: Item) -> str:
         """Return the status of the item's campaign; a snapshot has that of the campaign it measures."""
@@ -155,10 +161,10 @@ def _compile(pattern: str) -> _Field | _Glob | _Word:
     text = pattern.strip()
     if not text:
         raise InputError("An exclude pattern is empty.", "Leave it out, or name what to exclude, as in *draft*.")
-    if len(text) > MAX_PATTERN_CHARS:
+    if len(text) > _MAX_PATTERN_CHARS:
         raise InputError(
             f"The exclude pattern that starts with {text[:20]!r} is too long.",
-            f"Use at most {MAX_PATTERN_CHARS} characters.",
+            f"Use at most {_MAX_PATTERN_CHARS} characters.",
         )
     prefix, colon, value = text.partition(":")
     if not colon or prefix.lower() not in _PREFIXES:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -19,7 +19,7 @@ from dm_memory.store.database import Store
 from dm_memory.store.entries import Census, census, in_json
 from dm_memory.store.files import size_of
 from dm_memory.store.history import count_facts
-from dm_memory.store.vectors import count_without
+from dm_memory.store.indexes import count_without
 from dm_memory.sync.contradictions import contradiction_findings
 from dm_memory.sync.exports import (
     CHECKPOINT,
@@ -68,7 +68,7 @@ def store_result(store: Store, model: str, counted: Census, before: tuple[int, i
         counted: The entries there are.
         before: Entities and facts before the run.
     """
-    entities, facts, _ = count_facts(store.connection)
+    entities, facts = count_facts(store.connection)
     return StoreResult(
         entries=counted.current,
         retired=counted.retired,
@@ -227,17 +227,16 @@ def _state(
             "failed": checkpoint.failed,
         },
         "failed_hashes": failed,
-        "services": {service.name: _service_state(service) for service in services},
-    }
-
-
-def _service_state(result: ServiceResult) -> Mapping[str, Any]:
-    return {
-        "entries": result.entries,
-        "counted": result.counted,
-        "queued": result.queued,
-        "failed": result.failed,
-        "error": result.failure.message if result.failure else "",
+        "services": {
+            service.name: {
+                "entries": service.entries,
+                "counted": service.counted,
+                "queued": service.queued,
+                "failed": service.failed,
+                "error": service.failure.message if service.failure else "",
+            }
+            for service in services
+        },
     }
 
 
@@ -272,6 +271,8 @@ def _next(run: Run, checkpoint: CheckpointState) -> NextSync:
         advice = "The sync was cancelled; the next one resumes where it stopped."
     elif counts.failed or counts.queued:
         advice = "Fix what failed (see there), then sync again: only what is missing is stored."
+    elif counts.held_back:
+        advice = "Decide about what was not retired (see there), then sync again: everything else is safe."
     elif run.broken:
         advice = "Repair the files named above, then sync again: everything else is safe."
     else:

@@ -36,7 +36,7 @@ from dm_memory.sync.feed import place_of, place_text
 from dm_memory.sync.run import Delivered, Run
 from dm_memory.text.hashing import content_hash, content_mac
 
-__all__ = ["agree_on_key", "keep_forgotten", "purge", "settle"]
+__all__ = ["agree_on_key", "buried_at", "keep_forgotten", "purge", "settle"]
 
 _log = logging.getLogger(__name__)
 
@@ -67,8 +67,7 @@ def _finish(run: Run) -> None:
     forgotten = Forgotten.load(run.store.connection)
     if not forgotten:
         return
-    _, _, place = run.store.meta("journal_read").partition(":")
-    texts = (record.get("content") for record in run.journal.read(int(place or 0)).records)
+    texts = (record.get("content") for record in run.journal.after(run.store.meta("journal_read")).records)
     again = {digest for text in texts if isinstance(text, str) and forgotten.has(digest := content_hash(text))}
     if again:  # handed in where nobody could know that it had been forgotten
         purge_journal(run.store, run.journal, (), again)
@@ -129,9 +128,14 @@ def _adopt(run: Run, key: bytes) -> None:
         adopt_key(run.store, key)
 
 
+def buried_at(service: str) -> str:
+    """Return the name of the stored fact that says up to where a shared store's tombstones were read."""
+    return f"buried:{service}"
+
+
 async def _read_tombstones(run: Run, service: Service) -> None:
     """Forget what other machines had forgotten since the last look."""
-    name = f"buried:{service.name}"
+    name = buried_at(service.name)
     place = place_of(await run.worker.run(run.store.meta, name))
     stones: list[Any] = []
     while True:

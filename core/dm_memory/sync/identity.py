@@ -38,7 +38,7 @@ __all__ = ["ROLLING_LIMIT", "identified"]
 ROLLING_LIMIT = 200
 """The plugin's scripts keep this many insights; a file with fewer has lost none."""
 
-TextHash = Callable[[Item], str]
+_TextHash = Callable[[Item], str]
 Digest = Callable[[Item], str]
 
 
@@ -46,7 +46,7 @@ def identified(
     connection: sqlite3.Connection,
     path: str,
     items: Sequence[Item],
-    text_hash: TextHash,
+    text_hash: _TextHash,
     digest: Digest,
     met: dict[str, Known],
     *,
@@ -71,7 +71,7 @@ def identified(
 
 
 def _ties(
-    connection: sqlite3.Connection, items: Sequence[Item], text_hash: TextHash, *, may_have_rolled: bool
+    connection: sqlite3.Connection, items: Sequence[Item], text_hash: _TextHash, *, may_have_rolled: bool
 ) -> list[Item]:
     groups: dict[str, list[int]] = {}
     for index, item in enumerate(items):
@@ -123,7 +123,7 @@ def _free_key(base: str, taken: set[str]) -> str:
 def _lists(
     connection: sqlite3.Connection,
     items: Sequence[Item],
-    text_hash: TextHash,
+    text_hash: _TextHash,
     digest: Digest,
     met: dict[str, Known],
 ) -> list[Item]:
@@ -148,7 +148,7 @@ def _lists(
 
 
 def _matched(
-    connection: sqlite3.Connection, items: Sequence[Item], known: Iterable[Known], text_hash: TextHash, digest: Digest
+    connection: sqlite3.Connection, items: Sequence[Item], known: Iterable[Known], text_hash: _TextHash, digest: Digest
 ) -> dict[int, str]:
     """Return the keys of known entries by the positions of the items that are these entries."""
     found, free = _unchanged(items, list(known), digest)
@@ -191,7 +191,7 @@ def _unchanged(items: Sequence[Item], known: list[Known], digest: Digest) -> tup
 
 
 def _headings(
-    connection: sqlite3.Connection, path: str, items: Sequence[Item], text_hash: TextHash, digest: Digest
+    connection: sqlite3.Connection, path: str, items: Sequence[Item], text_hash: _TextHash, digest: Digest
 ) -> list[Item]:
     sections = [item for item in items if item.kind is Kind.GUIDELINE and not item.list_key]
     if not sections or not path:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from dm_memory import results
 from dm_memory.findings import Finding
 from dm_memory.items import Facts, Item, Kind, Value
+from dm_memory.text.authors import clean_author
 from dm_memory.text.flags import FLAGS_VERSION, Flags
 from dm_memory.text.guard import GUARD_VERSION, MARKS, Guard, GuardHit, Hits, Policy, merge_hits
 from dm_memory.text.hashing import HASH_VERSION, content_hash
@@ -75,6 +76,8 @@ class Preparer:
 
     def prepare(self, item: Item) -> Prepared:
         """Return ``item`` as it may be stored. Raises nothing: what must not be stored has ``refused`` set."""
+        if item.author:
+            item = replace(item, author=self.clean_author(item.author))
         words = words_of(item.content)
         guarded = self._guard.apply(item.content, words)
         facts, hits = self._guarded_facts(item.facts, guarded.hits)
@@ -118,6 +121,11 @@ class Preparer:
             else:
                 kept[name] = result.value
         return (facts if kept is None else kept), hits
+
+    def clean_author(self, name: str) -> str:
+        """Return the name of who handed something in as it may be stored; "" if it is none."""
+        guarded = self._guard.apply(clean_author(name))
+        return "" if guarded.refused else clean_author(guarded.text)
 
     def clean_tags(self, given: tuple[str, ...]) -> tuple[tuple[str, ...], Hits]:
         """Normalise given tags; a tag that contains personal data or a credential is left out and counted."""

@@ -21,26 +21,32 @@ from dm_memory.store import outbox
 from dm_memory.store.database import Store, open_copy, store_errors
 from dm_memory.store.files import remove_leftovers
 from dm_memory.store.forgetting import Forgotten
-from dm_memory.store.from_0_2.home import is_home_0_2
+from dm_memory.store.from_0_2.files import is_home_0_2
 from dm_memory.store.importing import restate_facts
+from dm_memory.store.indexes import are_words_current, count_without, refresh_words
 from dm_memory.store.journal import Journal
 from dm_memory.store.locks import brand_lock
 from dm_memory.store.opening import open_or_rebuild
-from dm_memory.store.vectors import count_without
-from dm_memory.store.words import are_words_current, refresh_words
 from dm_memory.sync.deliver import Delivering, DeliveryOptions
 from dm_memory.sync.exclude import Excluder
 from dm_memory.sync.feed import pull_feed, push_patterns, reclaim
 from dm_memory.sync.finish import finish
 from dm_memory.sync.forgotten import keep_forgotten
 from dm_memory.sync.handin.correcting import take_unread_corrections
-from dm_memory.sync.handin.learnings import FORGOTTEN, hand_in, learnings_as_items, mark_read, unread
+from dm_memory.sync.handin.learnings import (
+    FOLDER,
+    FORGOTTEN,
+    hand_in,
+    learnings_as_items,
+    mark_read,
+    take_unassigned,
+    unassigned,
+    unread,
+)
 from dm_memory.sync.handin.pending import past_items, waiting_items
-from dm_memory.sync.handin.unassigned import FOLDER, take_unassigned, unassigned
 from dm_memory.sync.payloads import Preparer
 from dm_memory.sync.preview import preview_deliveries
-from dm_memory.sync.reading import Chunk, Reading
-from dm_memory.sync.retiring import forget_files, reread, retire
+from dm_memory.sync.reading import Chunk, Reading, forget_files, reread, retire
 from dm_memory.sync.run import Delivered, Environment, Run
 from dm_memory.sync.storing import SourceItems, Storing
 from dm_memory.text.tags import checked_tags
@@ -95,6 +101,7 @@ class _Brought:
         self.items: list[Item] = []
         self.findings: list[Finding] = []
         self.hits: list[GuardHit] = []
+        self.excluder = Excluder()
         self.excluded = 0
         self.forgotten = 0
 
@@ -105,13 +112,15 @@ def _hand_in(env: Environment, request: SyncRequest, brand: str, context: BrandC
     if not request.session_learnings:
         return brought
     now = to_iso(env.clock())
-    brought.items, brought.findings = learnings_as_items(request.session_learnings, now, env.limits, request.author)
+    preparer = Preparer.of(brand, context, env.policy)
+    author = preparer.clean_author(request.author)
+    brought.items, brought.findings = learnings_as_items(request.session_learnings, now, env.limits, author)
     if request.dry_run:
         return brought
     journal = Journal(env.home.memory_dir(brand))
-    preparer = Preparer.of(brand, context, env.policy)
+    brought.excluder = Excluder(request.exclude)
     findings, brought.hits, brought.excluded = hand_in(
-        journal, preparer, Excluder(request.exclude), brought.items, now, Forgotten.of(journal.path.parent, brand)
+        journal, preparer, brought.excluder, brought.items, now, Forgotten.of(journal.path.parent, brand)
     )
     brought.forgotten = sum(finding.code == FORGOTTEN for finding in findings)
     brought.findings += findings
@@ -139,13 +148,10 @@ def _take_unassigned(env: Environment, request: SyncRequest, brand: str, brought
     except StoreError as error:  # this brand's memory is not concerned
         brought.findings.append(Finding("unassigned", Severity.WARNING, error.problem, error.remedy))
         return
-    message = f"{_learnings(waiting)} handed in while no brand was active; they wait for a brand."
+    learnings = "1 learning was" if waiting == 1 else f"{waiting} learnings were"
+    message = f"{learnings} handed in while no brand was active; they wait for a brand."
     remedy = "Sync once with the name of the brand they belong to."
     brought.findings.append(Finding("unassigned", Severity.WARNING, message, remedy))
-
-
-def _learnings(count: int) -> str:
-    return "1 learning was" if count == 1 else f"{count} learnings were"
 
 
 @contextlib.asynccontextmanager
@@ -190,6 +196,7 @@ def _copy(env: Environment, brand: str, memory_dir: Path, languages: tuple[str, 
 
 async def _run(run: Run, brought: _Brought, started: float) -> SyncResult:
     run.outcomes.add_findings(brought.findings)
+    run.excluder.note(brought.excluder)
     run.outcomes.guard_hits += brought.hits
     run.outcomes.counts.excluded += brought.excluded
     run.outcomes.counts.forgotten += brought.forgotten

@@ -170,7 +170,8 @@ class _Planner:
             return made
         made.action = self._action(made, row)
         if self.wishes.tags and not self.wishes.retag and made.action in _STORING:
-            self._add_batch_tags(made)
+            made.tags = merged_tags(made.tags, self.wishes.tags, "user")
+            made.metadata_hash = made.hashed()
         return made
 
     def _described(self, entry: Prepared, row: Known | None) -> Planned:
@@ -186,10 +187,6 @@ class _Planner:
             made.tags = tuple(removed.get(tag.tag, tag) for tag in made.tags)
         made.metadata_hash = made.hashed()
         return made
-
-    def _add_batch_tags(self, made: Planned) -> None:
-        made.tags = merged_tags(made.tags, self.wishes.tags, "user")
-        made.metadata_hash = made.hashed()
 
     def _type(self, entry: Prepared, row: Known | None) -> tuple[str, str]:
         asked = self.wishes.content_type

@@ -1,11 +1,11 @@
-"""What a run needs, is asked and knows: one object that travels through all its stages."""
+"""What a run needs, is asked, knows and did: one object that travels through all its stages."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -18,21 +18,21 @@ from dm_memory.brand.home import Home
 from dm_memory.embedding.protocol import Embedder
 from dm_memory.errors import ServiceError
 from dm_memory.findings import Finding, Severity
-from dm_memory.items import Kind
+from dm_memory.items import Kind, Payload, storage_id
 from dm_memory.requests import Progress, Scope, SyncRequest
-from dm_memory.results import Counts
+from dm_memory.results import Action, Counts, Failure, GuardHit, ItemOutcome
 from dm_memory.services.protocol import Capacity, Service
 from dm_memory.store.database import Store
-from dm_memory.store.entries import Census, census
+from dm_memory.store.entries import Census, Known, census, effective
 from dm_memory.store.history import count_facts
 from dm_memory.store.journal import Journal
 from dm_memory.sync.exclude import Excluder
-from dm_memory.sync.outcomes import Outcomes
-from dm_memory.sync.payloads import Preparer
+from dm_memory.sync.payloads import Preparer, guard_hits
+from dm_memory.sync.plan import WRITTEN, Planned
 from dm_memory.text.timestamps import Clock, from_iso, to_iso
 from dm_memory.worker import Worker
 
-__all__ = ["KINDS", "Delivered", "Environment", "Run", "count_entries"]
+__all__ = ["KINDS", "Delivered", "Environment", "Outcomes", "Run", "count_entries", "title_of"]
 
 Policy = Literal["mask", "keep"]
 
@@ -180,7 +180,7 @@ class Run:
             started_at=to_iso(now),
             waited=waited,
             before=census(store.connection),
-            facts_before=count_facts(store.connection)[:2],
+            facts_before=count_facts(store.connection),
         )
 
     @property
@@ -243,3 +243,140 @@ def _statuses(store: Store) -> dict[str, str]:
         " WHERE kind = 'campaign' AND state = 'current' AND json_extract(facts, '$.campaign_status') IS NOT NULL"
     )
     return {str(campaign): str(status) for campaign, status in store.rows(sql)}
+
+
+_TITLE_CHARS = 100
+_MAX_FINDINGS = 500
+
+
+def title_of(content: str) -> str:
+    """Return the first words of a text on one line, unescaped."""
+    line = " ".join(content[: 4 * _TITLE_CHARS].split())
+    return line if len(line) <= _TITLE_CHARS else line[: _TITLE_CHARS - 1] + "…"
+
+
+class Outcomes:
+    """Everything a report will state about items.
+
+    Args:
+        brand: For storage ids.
+        limit: Outcomes kept in each of three groups (failed, stored, skipped); the rest is only counted.
+        dry_run: Whether items are merely planned.
+    """
+
+    def __init__(self, brand: str, limit: int, *, dry_run: bool) -> None:
+        self.counts = Counts()
+        self.findings: list[Finding] = []
+        self.guard_hits: list[GuardHit] = []
+        self._brand = brand
+        self._limit = limit
+        self._dry_run = dry_run
+        self._failed: dict[str, ItemOutcome] = {}
+        self._stored: list[ItemOutcome] = []
+        self._skipped: list[ItemOutcome] = []
+        self._omitted = 0
+
+    def add_findings(self, findings: Iterable[Finding]) -> None:
+        """Keep findings, up to a bound that no healthy brand meets."""
+        self.findings.extend(findings)
+        del self.findings[_MAX_FINDINGS:]
+
+    def planned(
+        self, entries: Iterable[Planned], before: Mapping[str, Mapping[str, str]], batch: frozenset[str]
+    ) -> None:
+        """Count planned items and keep those that are not simply unchanged.
+
+        Args:
+            entries: Of one chunk, after it was committed.
+            before: By key, what changed entries were before.
+            batch: The tags that the caller gave.
+        """
+        counts = self.counts
+        for entry in entries:
+            action = entry.action
+            setattr(counts, action.value, getattr(counts, action.value) + 1)
+            if entry.prepared.findings and action is not Action.UNCHANGED:
+                self.add_findings(entry.prepared.findings)
+            if entry.prepared.guard_hits and len(self.guard_hits) < self._limit:
+                self.guard_hits += guard_hits(entry.prepared)
+            if action is Action.UNCHANGED:
+                continue
+            if action in WRITTEN:
+                counts.stored += not self._dry_run
+                self._keep(self._stored, entry, before, batch)
+            else:
+                self._keep(self._skipped, entry, before, batch)
+
+    def _keep(
+        self, group: list[ItemOutcome], entry: Planned, before: Mapping[str, Mapping[str, str]], batch: frozenset[str]
+    ) -> None:
+        if len(group) >= self._limit:
+            self._omitted += 1
+            return
+        prepared = entry.prepared
+        tags = effective(entry.tags)
+        skipped = entry.action not in WRITTEN
+        group.append(
+            ItemOutcome(
+                key=entry.key,
+                title=title_of(prepared.content),
+                content_hash=prepared.content_hash,
+                action=entry.action,
+                content_type=entry.content_type,
+                tags=tags,
+                batch_tags=tuple(tag for tag in tags if tag in batch),
+                storage_id=storage_id(self._brand, entry.owner_key or entry.key),
+                stored=not skipped and not self._dry_run,
+                planned=not skipped and self._dry_run,
+                reason=f"same text as {entry.owner_key}" if entry.action is Action.DUPLICATE else entry.reason,
+                before=before.get(entry.key, {}),
+                author=entry.known.author if entry.known else prepared.item.author,
+            )
+        )
+
+    def retired(self, rows: Iterable[Known], texts: Mapping[int, str]) -> None:
+        """Count and keep entries that were retired."""
+        for row in rows:
+            self.counts.retired += 1
+            if len(self._stored) >= self._limit:
+                self._omitted += 1
+                continue
+            self._stored.append(
+                ItemOutcome(
+                    key=row.key,
+                    title=title_of(texts.get(row.seq, "")),
+                    content_hash=row.content_hash,
+                    action=Action.RETIRED,
+                    content_type=row.content_type,
+                    storage_id=row.id,
+                    stored=not self._dry_run,
+                    planned=self._dry_run,
+                    reason="no file states it any more",
+                )
+            )
+
+    def promoted(self) -> None:
+        """Count a duplicate that stands for its text from now on, because the entry it pointed at changed."""
+        self.counts.new += 1
+        self.counts.stored += not self._dry_run
+
+    def failed(self, payload: Payload, action: Action, failure: Failure) -> None:
+        """Note that a connected service refused an entry."""
+        if len(self._failed) < self._limit:
+            outcome = ItemOutcome(
+                key=payload.key,
+                title=title_of(payload.content),
+                content_hash=payload.content_hash,
+                action=action,
+                content_type=payload.content_type,
+                tags=payload.tags,
+                storage_id=payload.id,
+                failure=failure,
+                author=payload.author,
+            )
+            self._failed.setdefault(payload.id, outcome)
+
+    def listed(self) -> tuple[tuple[ItemOutcome, ...], int]:
+        """Return the outcomes to list, failures first, and how many were left out."""
+        every = (*self._failed.values(), *self._stored, *self._skipped)
+        return every[: self._limit], self._omitted + max(0, len(every) - self._limit)

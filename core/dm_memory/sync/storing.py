@@ -8,6 +8,7 @@ transaction, because embedding takes time; if somebody else wrote in between, it
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import md5
@@ -15,20 +16,19 @@ from typing import Any
 
 import orjson
 
-from dm_memory.brand.conflicts import original_of
+from dm_memory.brand.files import original_of
 from dm_memory.embedding.batch import EmbeddingError, embedded_each
-from dm_memory.findings import Finding, Severity
+from dm_memory.findings import Finding, Severity, count_of_entries
 from dm_memory.items import ContentType, Item, Kind, Source
 from dm_memory.results import Action
 from dm_memory.store import entries as table
 from dm_memory.store.entries import EntryRow, Known, effective
 from dm_memory.store.forgetting import Forgotten, corrected_texts
-from dm_memory.store.vectors import Embedded, put_vectors, without_vectors
+from dm_memory.store.indexes import Embedded, put_vectors, without_vectors
 from dm_memory.sync.identity import identified
-from dm_memory.sync.outcomes import title_of
 from dm_memory.sync.payloads import Prepared
 from dm_memory.sync.plan import WRITTEN, Planned, Surroundings, Wishes, merged_tags, plan
-from dm_memory.sync.run import KINDS, Run
+from dm_memory.sync.run import KINDS, Run, title_of
 from dm_memory.sync.writing import Writing
 from dm_memory.text.tags import normalise_tags
 
@@ -50,6 +50,7 @@ class SourceItems:
         may_have_rolled: Whether older entries may have left the file.
         whole: Whether all of the file was read: only then is an entry that is missing in it gone.
         unchanged: Whether its bytes are as they were: it is no newer word than another machine's that retired an entry.
+        conflict_copy: Whether a cloud drive made it beside the file that counts.
     """
 
     path: str
@@ -58,6 +59,7 @@ class SourceItems:
     may_have_rolled: bool = False
     whole: bool = False
     unchanged: bool = False
+    conflict_copy: bool = False
 
 
 @dataclass(slots=True)
@@ -106,7 +108,13 @@ class Storing:
             self._run.note_journal(place)
             if self._store.meta("clock") != clock:  # another process stored a payload meanwhile
                 self._plan(chunk)
-            self._write(connection, chunk, vectors)
+            writing = Writing(self._run, connection, vectors, self._digest)
+            writing.entries(chunk.planned)
+            if any(entry.action in WRITTEN or entry.action is Action.DUPLICATE for entry in chunk.planned):
+                self._run.note_change(connection)
+            self._put_vectors(connection, writing.vector_rows)
+            self._record_files(connection, chunk)
+        self._run.outcomes.add_findings(_only_in_copies(chunk))
         self._run.outcomes.planned(chunk.planned, before, frozenset(self._wishes.tags))
         self._run.outcomes.counts.unchanged += chunk.unchanged
         self._digests.clear()
@@ -368,7 +376,7 @@ class Storing:
             The journal's new end; see ``Run.append``.
         """
         records: list[Mapping[str, Any]] = [
-            record_of(entry.prepared, effective_origins(entry), self._run.now)
+            record_of(entry.prepared, _effective_origins(entry), self._run.now)
             for entry in planned
             if entry.action in _JOURNALED
             and entry.prepared.item.rolling
@@ -396,14 +404,6 @@ class Storing:
         return self._run.append(records)
 
     # The transaction -------------------------------------------------------------------------------------------------
-
-    def _write(self, connection: sqlite3.Connection, chunk: _Chunk, vectors: Mapping[str, Embedded]) -> None:
-        writing = Writing(self._run, connection, vectors, self._digest)
-        writing.entries(chunk.planned)
-        if any(entry.action in WRITTEN or entry.action is Action.DUPLICATE for entry in chunk.planned):
-            self._run.note_change(connection)
-        self._put_vectors(connection, writing.vector_rows)
-        self._record_files(connection, chunk)
 
     def _record_files(self, connection: sqlite3.Connection, chunk: _Chunk) -> None:
         unsettled = {entry.prepared.item.origin for entry in chunk.planned if entry.action in _UNSETTLED}
@@ -472,13 +472,31 @@ class Storing:
         return found
 
 
+def _only_in_copies(chunk: _Chunk) -> list[Finding]:
+    """Say which conflict copies added entries that the files beside them do not have."""
+    copies = {source.path for source in chunk.sources if source.conflict_copy}
+    new = [entry.prepared.item.origin for entry in chunk.planned if entry.action is Action.NEW] if copies else []
+    remedy = "Take over into the original what is right, delete the copy, and forget what is wrong."
+    return [
+        Finding(
+            "conflict-copy",
+            Severity.WARNING,
+            f"The conflict copy {path} has {count_of_entries(count)} that {original_of(path)} has not: added as well.",
+            remedy,
+            path=path,
+        )
+        for path, count in Counter(new).items()
+        if path in copies
+    ]
+
+
 def _comes_before(item: Item, moment: str, origin: str) -> bool:
     """Return whether an item counts before what another file states: the newer one, and a conflict copy last."""
     mine, others = not original_of(item.origin), not original_of(origin)
     return (item.source_updated_at, mine, origin) > (moment, others, item.origin)
 
 
-def effective_origins(entry: Planned) -> list[list[str]]:
+def _effective_origins(entry: Planned) -> list[list[str]]:
     """Return the tags that count, each with its origin, as the journal has them."""
     return [[tag.tag, tag.origin] for tag in entry.tags if not tag.removed]
 

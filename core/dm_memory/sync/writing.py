@@ -22,9 +22,8 @@ from dm_memory.store import outbox
 from dm_memory.store.entries import EntryRow, Known, effective, payload_of_row, to_json, version_of
 from dm_memory.store.facts import Stated, remove_facts, store_facts
 from dm_memory.store.importing import statement_hash
+from dm_memory.store.indexes import Embedded, put_words, remove_words
 from dm_memory.store.patterns import update_patterns
-from dm_memory.store.vectors import Embedded
-from dm_memory.store.words import put_words, remove_words
 from dm_memory.sync.plan import WRITTEN, Planned, merged_tags
 from dm_memory.sync.run import Run
 from dm_memory.text.hashing import metadata_hash
@@ -63,7 +62,9 @@ class Writing:
         }
         if changed:
             lost = table.add_revisions(self.connection, sorted(changed), self.run.now, self.run.reason)
-            self._note_lost_revisions(lost)
+            if lost > 0:
+                message = f"{lost} of the oldest revisions had to go: an entry keeps {table.KEPT_REVISIONS}."
+                self.run.outcomes.add_findings([Finding("revisions-dropped", Severity.INFO, message)])
         fresh = [entry for entry in written if entry.known is None]
         old = [entry for entry in written if entry.known is not None]
         texts = table.texts_of(self.connection, [entry.known.seq for entry in old if entry.known])
@@ -142,7 +143,7 @@ class Writing:
             self.digest(item),
             item.prepared_hash or (known.prepared_hash if known else ""),
             language_of(prepared.content, self.run.context.languages),
-            item.author,
+            known.author if known else item.author,
             embedded,
             self.run.number,
             tick,
@@ -194,20 +195,9 @@ class Writing:
             ids = [rows[entry.key].id for entry in written if entry.owner_key and entry.known is not None]
             remove_facts(self.connection, pointing)
             outbox.remove(self.connection, ids, self.run.number, Action.DUPLICATE)
-        forced = [e for e in standing if e.action is Action.FORCED]
-        versions = {
-            e.key: (rows[e.key].id, version_of(rows[e.key].content_hash, rows[e.key].metadata_hash), e.action.value)
-            for e in standing
-        }
-        names = self.run.service_names
-        if names:
-            outbox.want(
-                self.connection,
-                names,
-                [versions[e.key] for e in standing if e.action is not Action.FORCED],
-                self.run.number,
-            )
-            outbox.want(self.connection, names, [versions[e.key] for e in forced], self.run.number, again=True)
+        wanted = [(rows[entry.key], "current", entry.action) for entry in standing]
+        self.want([each for each in wanted if each[2] is not Action.FORCED])
+        self.want([each for each in wanted if each[2] is Action.FORCED], again=True)
         update_patterns(self.connection, self.run.brand, [rows[e.key].seq for e in written], self.run.store.ticks)
 
     def _gain_tags(self, planned: Sequence[Planned], seqs: Mapping[str, int]) -> None:
@@ -310,11 +300,6 @@ class Writing:
         self.connection.executemany(
             "UPDATE entries SET source_digest = ?, origin = ?, source_updated_at = ? WHERE seq = ?", renewed
         )
-
-    def _note_lost_revisions(self, lost: int) -> None:
-        if lost > 0:
-            message = f"{lost} of the oldest revisions had to go: an entry keeps {table.KEPT_REVISIONS}."
-            self.run.outcomes.add_findings([Finding("revisions-dropped", Severity.INFO, message)])
 
 
 def versions_for(service: Service, rows: Sequence[tuple[Known | EntryRow, str, Action]]) -> list[tuple[str, str, str]]:

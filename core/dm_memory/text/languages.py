@@ -39,7 +39,7 @@ _NAMES = {
     "uk": "ukrainian ukrainisch українська",
     "he": "hebrew hebräisch עברית",
 }
-_BY_NAME = {name: code for code, names in _NAMES.items() for name in (code, *names.split())}
+_LANGUAGES = {name: code for code, names in _NAMES.items() for name in (code, *names.split())}
 
 
 def language_codes(names: Iterable[str]) -> tuple[str, ...]:
@@ -52,7 +52,7 @@ def _code(name: str) -> str:
     text = name.strip().casefold()
     first = text.replace("_", "-").partition("-")[0].strip()
     for candidate in (text, first, *text.replace("(", " ").replace(",", " ").replace("/", " ").split()):
-        if code := _BY_NAME.get(candidate):
+        if code := _LANGUAGES.get(candidate):
             return code
     return ""
 

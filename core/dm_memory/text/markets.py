@@ -1,4 +1,4 @@
-"""Markets: the names they go by, and the privacy laws that apply in them.
+"""Markets and their languages: the names they go by, and the privacy laws that apply in them.
 
 Codes are ISO 3166-1 (countries) and 3166-2 (parts of the US). The laws are named as marketers meet them; this is a
 reminder, not legal advice.

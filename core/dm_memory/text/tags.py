@@ -252,15 +252,12 @@ class Tagger:
         if campaign := _text(get("campaign_id")):
             tags.append(_tag("campaign", campaign))
         if name := _text(get("campaign_name")):
-            tags += self._markets_in(name)
+            tags += self._markets.find(name, words_of(name))
         channels = get("channels")
         if isinstance(channels, list):
             for channel in channels:
                 tags += _channel_tags(channel)
         return tags
-
-    def _markets_in(self, name: str) -> list[str]:
-        return self._markets.find(name, words_of(name))
 
 
 def _type_tag(kind: Kind, facts: Facts) -> str | None:

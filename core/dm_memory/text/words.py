@@ -77,9 +77,13 @@ class QueryWords:
     phrases: tuple[str, ...] = ()
 
 
+_DEFAULT = ("en",)
+"""The languages of a brand that names none, and has no market that does: of its texts as of the questions."""
+
+
 def words_version(languages: Sequence[str]) -> str:
     """Return what the index depends on besides its texts: analysis, stemmer, the brand's languages in their order."""
-    return f"{WORDS_VERSION} {','.join(languages)}"
+    return f"{WORDS_VERSION} {','.join(languages or _DEFAULT)}"
 
 
 def analyse(text: str, language: str) -> str:
@@ -105,7 +109,7 @@ def query_words(text: str, languages: Sequence[str]) -> QueryWords:
         text: The question.
         languages: Codes of the languages the brand's texts are in, the most likely first.
     """
-    languages = languages or ("en",)
+    languages = languages or _DEFAULT
     asked_in = (language_of(text, languages),)
     phrases = tuple(" ".join(next(filter(None, found)).split()) for found in _PHRASE.findall(text))
     everything: dict[str, QueryWord] = {}
@@ -123,8 +127,7 @@ def query_words(text: str, languages: Sequence[str]) -> QueryWords:
 
 def language_of(text: str, languages: Sequence[str]) -> str:
     """Return which of ``languages`` a text is in: by its script, then by its stop words; the first one in doubt."""
-    if not languages:
-        return ""
+    languages = languages or _DEFAULT
     unspaced = len(_UNSPACED.findall(text[:2000]))
     if unspaced * 3 > len(text[:2000].split()) and unspaced > 1:
         return _unspaced_language(text, languages)

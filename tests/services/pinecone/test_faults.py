@@ -72,7 +72,7 @@ FAULTS: dict[str, tuple[Fault, ErrorClass]] = {
     "no text": (reply(200, b'{"name":"\xff\xfe","result":"\xff'), ErrorClass.MALFORMED_REPLY),
     "no gzip": (reply(200, b"not compressed", content_encoding="gzip"), ErrorClass.MALFORMED_REPLY),
 }
-RIGHTS = {"401 of the control plane", "401 of the data plane", "401 in plain text", "403"}
+RIGHTS = ("401 of the control plane", "401 of the data plane", "401 in plain text", "403")
 
 
 PAIRS = [

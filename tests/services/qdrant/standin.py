@@ -14,8 +14,7 @@ from array import array
 from collections.abc import Sequence
 from pathlib import Path
 
-from dm_memory.embedding.model_names import MINILM
-from dm_memory.embedding.protocol import EmbeddingSpec
+from dm_memory.embedding.protocol import MINILM, EmbeddingSpec
 
 __all__ = ["WINDOW", "StandIn", "write_cache", "write_model"]
 

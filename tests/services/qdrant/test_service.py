@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dm_memory.embedding.chunking import CHUNKING_VERSION, chunk
+from dm_memory.embedding.batch import CHUNKING_VERSION, chunk
 from dm_memory.embedding.protocol import Embedder
 from dm_memory.errors import ConfigurationError, ErrorClass, ServiceError
 from dm_memory.items import Payload, storage_id

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, precondition, rule
 
 from dm_memory.errors import ErrorClass, ServiceError
-from dm_memory.services.breaker import Breaker, Call
+from dm_memory.services.resilience import Breaker, Call
 from tests.services.resilience.scripted import ALL, HANGS, Scene, failure, play
 
 WHOLE_SERVICE = [error_class for error_class in ErrorClass if failure(error_class).concerns_whole_service]

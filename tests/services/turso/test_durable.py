@@ -26,7 +26,7 @@ from dm_memory.services.turso.rows import (
     row_checksum,
 )
 from dm_memory.services.turso.writing import SharedStore
-from dm_memory.store.vectors import vector_id
+from dm_memory.store.indexes import vector_id
 from tests.cache.conftest import Database
 from tests.services.payloads import payload
 from tests.support.patterns import find_patterns

@@ -53,7 +53,11 @@ def html_to_markdown(text: str, *, page: bool = False, jsx: bool = False) -> str
         jsx: Its code (imports, expressions in braces) goes as well.
     """
     if jsx:
-        text = _returned(text)
+        # What a component shows is the mark-up behind its last ``return (``.
+        starts = list(_RETURN.finditer(text))
+        end = text.rfind(")")
+        if starts and end > starts[-1].end():
+            text = text[starts[-1].end() : end]
         text = _JSX_CODE.sub(lambda match: match[1] or "", text)
     parts = [text] if page else _FENCED.split(text)
     found = []
@@ -66,13 +70,6 @@ def html_to_markdown(text: str, *, page: bool = False, jsx: bool = False) -> str
         converter.close()
         found.append(converter.text())
     return _BLANK_LINES.sub("\n\n", "".join(found)).strip()
-
-
-def _returned(text: str) -> str:
-    """Return what a component shows: the mark-up behind its last ``return (``; a text that is none stays."""
-    starts = list(_RETURN.finditer(text))
-    end = text.rfind(")")
-    return text[starts[-1].end() : end] if starts and end > starts[-1].end() else text
 
 
 class _Converter(HTMLParser):

@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dm_memory.brand.conflicts import original_of, placeholder_of
 from dm_memory.brand.context import BrandContext
-from dm_memory.brand.files import Limits, read_inside, read_outside, stays_inside
+from dm_memory.brand.files import Limits, original_of, placeholder_of, read_inside, read_outside, stays_inside
 from dm_memory.brand.formats.pages import Target
 from dm_memory.brand.home import Home
 from dm_memory.brand.parsed import Collector, ParsedFile, SourceFile, SourceKind
@@ -343,7 +342,11 @@ def _listed(root: Path, folder: Path, below: str, found: _Found) -> list[tuple[s
         if below and not stays_inside(root, folder):
             raise PermissionError  # a link out is like a folder that can't be listed
         with os.scandir(folder) as entries:
-            return sorted((_text(entry.name), entry.is_dir()) for entry in entries)
+            # A name that isn't UTF-8 can't be stored, nor found under its new one: a finding.
+            return sorted(
+                (entry.name.encode("utf-8", "surrogateescape").decode("utf-8", "replace"), entry.is_dir())
+                for entry in entries
+            )
     except OSError:
         found.protected.add(below)
         if place := _place_of(below.rstrip("/") + "/x.json"):
@@ -451,8 +454,3 @@ def _unread(key: tuple[str, str, str], paths: list[str]) -> Finding:
     more = f" and {len(paths) - _MAX_NAMED} more" if len(paths) > _MAX_NAMED else ""
     message = f"{folder or 'The brand'}: {len(paths)} files are not read, each {what}: {names}{more}."
     return Finding("not-read", Severity.INFO, message, remedy, path=f"{folder}/" if folder else paths[0])
-
-
-def _text(name: str) -> str:
-    """Return a file name that can be stored. One that isn't UTF-8 can't be found under its new name: a finding."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

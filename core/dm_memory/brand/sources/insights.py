@@ -89,13 +89,9 @@ def lists_of(value: object) -> list[object] | None:
             found += entry
         elif isinstance(entry, dict):
             dated = read_date(name) is not None and not any(read in fields_of(entry) for read in _DATES)
-            inner = lists_of(entry) if not _is_insight(entry) else None
+            inner = lists_of(entry) if not any(name in fields_of(entry) for name in _TEXTS) else None
             found += inner if inner is not None else [{**entry, "date": name} if dated else entry]
     return found
-
-
-def _is_insight(entry: dict[str, object]) -> bool:
-    return any(name in fields_of(entry) for name in _TEXTS)
 
 
 def _add_insight(collector: Collector, entry: dict[str, object], position: int, order: str) -> None:
@@ -110,9 +106,12 @@ def _add_insight(collector: Collector, entry: dict[str, object], position: int, 
         collector.empty(f"position {position}")
         return
     date_name = next((name for name in _DATES if raw_stamp(fields.get(name))), "")
-    raw, written = raw_stamp(fields.get(date_name)), read_date(_hashable(fields.get(date_name)), order)
+    date = fields.get(date_name)
+    raw, written = raw_stamp(date), read_date(date if isinstance(date, str | int | float) else None, order)
     facts, tags = _facts(fields)
-    content = _headed(fields, text) + _context(fields) + _rest(fields, {name, date_name})
+    title = label(fields["title"]) if "title" in fields else ""
+    content = f"{title}: {text}" if title and title.casefold() not in text.casefold() else text
+    content += _context(fields) + _rest(fields, {name, date_name})
     if raw and (written is None or not written.exact):
         content += f"\n\nDate: {raw}"
     collector.add(
@@ -128,15 +127,6 @@ def _add_insight(collector: Collector, entry: dict[str, object], position: int, 
 
 def _undated(text: str) -> str:
     return f"undated-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}"
-
-
-def _hashable(value: object) -> object:
-    return value if isinstance(value, str | int | float) else None
-
-
-def _headed(fields: dict[str, object], text: str) -> str:
-    title = label(fields["title"]) if "title" in fields else ""
-    return f"{title}: {text}" if title and title.casefold() not in text.casefold() else text
 
 
 _FACTS = {

@@ -15,6 +15,7 @@ from dm_memory.brand.formats.text import is_empty, label, labels, stamp
 from dm_memory.brand.parsed import ParsedFile
 from dm_memory.findings import Finding, Severity
 from dm_memory.items import ContentType, Item, Kind, Priority, Source, Value
+from dm_memory.text.authors import clean_author
 
 __all__ = ["GRAPH_PREFIX", "PendingFiles", "parse_pending", "parse_stored", "pending_files", "stored_files"]
 
@@ -98,6 +99,7 @@ def _parsed(path: str, name: str, document: object, limits: Limits) -> ParsedFil
         related=tuple(labels(document.get("related"))),
         created_at=stamp(document.get("created_at")),
         prepared_hash=PurePosixPath(name).stem,
+        author=clean_author(label(document.get("author"))),
     )
     return ParsedFile([item], findings, 1)
 

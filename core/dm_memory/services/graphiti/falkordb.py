@@ -227,7 +227,7 @@ def _with_parameters(statement: Statement) -> str:
 def literal(value: Value) -> str:
     """Return a value as a Cypher literal."""
     if isinstance(value, str):
-        return _quoted(value)
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
     if value is None or isinstance(value, bool):
         return _WORDS[value]
     if isinstance(value, (int, float)):
@@ -238,10 +238,6 @@ def literal(value: Value) -> str:
 
 
 _WORDS = {None: "null", True: "true", False: "false"}
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _rows(reply: object) -> list[list[Any]]:

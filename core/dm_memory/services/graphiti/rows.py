@@ -103,7 +103,9 @@ def written(payload: Payload, known: Known | None, ids: Ids, now: str) -> Writte
         TypeError, UnicodeEncodeError: It contains something no database stores: half a character pair, a number of more
             than 64 bits.
     """
-    details = _details(payload)
+    values: dict[str, Any] = {name: getattr(payload, name) for name in _PLAIN_FIELDS}
+    values |= {"tags": payload.tags, "facts": dict(payload.facts), "related": payload.related}
+    details = orjson.dumps(values).decode()
     payload.content.encode()
     piece = facts_of(payload)
     moment = piece.facts[0].valid_at
@@ -217,13 +219,6 @@ _PLAIN_FIELDS = (
     *("key", "kind", "content_type", "source", "recorded_at", "created_at", "version", "updated_from"),
     *("priority", "expires_at", "state", "retired_at", "author"),
 )
-
-
-def _details(payload: Payload) -> str:
-    """Return everything else in a payload, as JSON."""
-    values: dict[str, Any] = {name: getattr(payload, name) for name in _PLAIN_FIELDS}
-    values |= {"tags": payload.tags, "facts": dict(payload.facts), "related": payload.related}
-    return orjson.dumps(values).decode()
 
 
 def payload_of(brand: str, content: str, content_hash: str, metadata_hash: str, details: str) -> Payload:

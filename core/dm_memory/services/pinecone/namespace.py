@@ -13,7 +13,7 @@ import orjson
 from pinecone import NotFoundError, Vector
 from pinecone.models.vectors.search import Hit
 
-from dm_memory.embedding.chunking import in_batches
+from dm_memory.embedding.batch import in_batches
 from dm_memory.errors import ErrorClass, ServiceError
 from dm_memory.services.entries import days_of
 from dm_memory.services.faults import Faults

@@ -17,7 +17,7 @@ from typing import Any
 
 import orjson
 
-from dm_memory.embedding.chunking import chunk
+from dm_memory.embedding.batch import chunk
 from dm_memory.errors import ServiceError
 from dm_memory.items import Payload, Value
 from dm_memory.services.entries import OURS, is_entry_id, metadata_of, payload_of

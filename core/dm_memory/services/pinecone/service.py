@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from dm_memory.embedding.chunking import CHUNKING_VERSION
+from dm_memory.embedding.batch import CHUNKING_VERSION
 from dm_memory.errors import ConfigurationError, ServiceError
+from dm_memory.extras import how_to_install_vector
 from dm_memory.items import Payload
 from dm_memory.services.entries import days_of, is_entry_id, searchable
 from dm_memory.services.faults import NOT_STORED, Faults
@@ -131,9 +132,7 @@ class PineconeService(ServiceBase):
             from dm_memory.services.pinecone import index, namespace  # noqa: F401, PLC0415  # they import the SDK
         except ImportError as error:
             raise ConfigurationError(
-                "Pinecone's package is not installed; there is none for Windows on ARM.",
-                "Use a Python for x86-64 there, elsewhere install it (pip install pinecone), or use another vector"
-                " database: DM_MEMORY_VECTOR_DB.",
+                "Pinecone is configured, but its package is not installed.", how_to_install_vector("pinecone")
             ) from error
         control = index.open_control(self._key.get_secret_value(), self._host, self._timeout, self.faults)
         return index.PineconeIndex(control, self._plan, self.faults, self._timeout)

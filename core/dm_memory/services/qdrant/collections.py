@@ -21,9 +21,8 @@ from typing import Any
 
 from qdrant_client import AsyncQdrantClient, models
 
-from dm_memory.embedding.chunking import CHUNKING_VERSION
-from dm_memory.embedding.model_names import describe, qdrant_vector_name
-from dm_memory.embedding.protocol import EmbeddingSpec
+from dm_memory.embedding.batch import CHUNKING_VERSION
+from dm_memory.embedding.protocol import EmbeddingSpec, describe, qdrant_vector_name
 from dm_memory.errors import ErrorClass, ServiceError
 from dm_memory.services.faults import Faults
 from dm_memory.services.qdrant.errors import TAKEN, translated

@@ -16,9 +16,8 @@ from typing import Any
 
 import orjson
 
-from dm_memory.embedding.chunking import batch_chars_of, chunk, chunk_chars_of
-from dm_memory.embedding.model_names import qdrant_vector_name
-from dm_memory.embedding.protocol import Embedder
+from dm_memory.embedding.batch import batch_chars_of, chunk, chunk_chars_of
+from dm_memory.embedding.protocol import Embedder, qdrant_vector_name
 from dm_memory.errors import DmMemoryError, ErrorClass, ServiceError
 from dm_memory.items import Payload
 from dm_memory.services.entries import chunk_id, is_entry_id, metadata_of, payload_of

@@ -118,7 +118,8 @@ class Rebuild:
                 await self._collections.rename(await self._gathered(target))
                 if await self._is_in_use(collection):
                     return
-            await self._drop(collection)
+            with translated(self._faults):
+                await self._client.delete_collection(collection)
             if collection == self._names.shared:
                 await self._collections.rename(await self._gathered(target))
         except ServiceError as error:
@@ -144,7 +145,3 @@ class Rebuild:
     async def _clear(self, collection: str) -> None:
         with translated(self._faults):
             await Requests(self._client, collection, self._brand, self._faults).clear()
-
-    async def _drop(self, collection: str) -> None:
-        with translated(self._faults):
-            await self._client.delete_collection(collection)

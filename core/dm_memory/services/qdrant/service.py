@@ -14,10 +14,17 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from dm_memory.embedding.chunking import batch_items_of, chunking_of
-from dm_memory.embedding.model_names import MINILM, describe, is_searched_by_the_qdrant_server, qdrant_vector_name
-from dm_memory.embedding.protocol import Embedder, EmbeddingSpec
+from dm_memory.embedding.batch import batch_items_of, chunking_of
+from dm_memory.embedding.protocol import (
+    MINILM,
+    Embedder,
+    EmbeddingSpec,
+    describe,
+    is_searched_by_the_qdrant_server,
+    qdrant_vector_name,
+)
 from dm_memory.errors import ConfigurationError, DmMemoryError, ErrorClass, ServiceError
+from dm_memory.extras import how_to_install_vector
 from dm_memory.items import Payload
 from dm_memory.services.entries import days_of, searchable
 from dm_memory.services.faults import NOT_STORED, Faults
@@ -131,9 +138,7 @@ class QdrantService(ServiceBase):
             from dm_memory.services.qdrant import collections, rebuild, requests  # noqa: PLC0415
         except ImportError as error:
             raise ConfigurationError(
-                "The package qdrant-client is not installed; what it needs has no package for Windows on ARM.",
-                "Use a Python for x86-64 there, elsewhere install it (pip install qdrant-client), or use another vector"
-                " database: DM_MEMORY_VECTOR_DB.",
+                "Qdrant is configured, but its package is not installed.", how_to_install_vector("qdrant")
             ) from error
 
         make = self._client_factory

@@ -34,17 +34,13 @@ def document_of(payload: Payload) -> dict[str, Any]:
     """Return what is sent for a payload, but for its id: content, metadata and, if it is known, the date."""
     metadata = {**metadata_of(payload), _ID: payload.id, _BRAND: payload.brand}
     document: dict[str, Any] = {
-        "content": _content(payload.content),
+        # What is an address and nothing else, Supermemory fetches and stores the page instead.
+        "content": _without_nul(f"Link: {payload.content}" if _ADDRESS.fullmatch(payload.content) else payload.content),
         "metadata": {name: _storable(value) for name, value in metadata.items()},
     }
     if _is_date(payload.recorded_at):
         document["date"] = payload.recorded_at
     return document
-
-
-def _content(text: str) -> str:
-    # What is an address and nothing else, Supermemory fetches and stores the page instead.
-    return _without_nul(f"Link: {text}" if _ADDRESS.fullmatch(text) else text)
 
 
 def _storable(value: Any) -> Any:  # noqa: ANN401  # a value of metadata, of the type it came in

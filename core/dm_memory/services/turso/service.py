@@ -35,7 +35,7 @@ from dm_memory.services.turso.store import DurableStore, integer
 from dm_memory.services.turso.wire import faults_of
 from dm_memory.services.turso.writing import SharedStore
 from dm_memory.settings import Settings
-from dm_memory.store.vectors import vector_id
+from dm_memory.store.indexes import vector_id
 from dm_memory.text.hashing import content_mac
 
 __all__ = ["Digest", "Revision", "Tombstone", "TursoService", "open_durable", "turso_service"]
@@ -102,7 +102,8 @@ class TursoService(ServiceBase):
     capabilities = Capabilities(batch_items=_BATCH, counts=True, lists=True, shared=True, keeps_retired=True)
 
     def __init__(self, url: str, token: SecretStr | None, brand: str, timeout: float = 30.0) -> None:
-        place = _place(url)
+        parts = urlsplit(url)  # without a password: what distinguishes one database from another
+        place = f"{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
         self.name = f"durable@turso:{place}"
         self.engine = f"Turso ({place})"
         self.faults = faults_of(place)
@@ -353,12 +354,6 @@ def _shared_store(url: str, token: SecretStr | None, brand: str, timeout: float)
     from dm_memory.services.turso.hrana import Timeouts, open_turso_store  # noqa: PLC0415  # a tenth of a second
 
     return open_turso_store(url, token, brand, timeouts=Timeouts(read=min(timeout, 15.0), overall=timeout))
-
-
-def _place(url: str) -> str:
-    """Return host, port and path of a URL: what distinguishes one database from another, without a password in it."""
-    parts = urlsplit(url)
-    return f"{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
 
 
 async def _in_pages(make: Callable[[_Item], _Made], items: Sequence[_Item]) -> list[_Made]:

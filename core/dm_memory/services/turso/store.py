@@ -143,7 +143,8 @@ class DurableStore:
             rows.extend(part.rows)
             if len(part.rows) < asked:
                 break
-            after = _key_of(part.rows[-1])
+            row = part.rows[-1]
+            after = integer(row[1]), str(row[0])
         return Page(columns, rows)
 
     async def _page(self, table: Table, after: Key, through: Key | None, limit: int) -> Page:
@@ -228,10 +229,6 @@ def integer(value: SqlValue) -> int:
     if not isinstance(value, int):
         raise _damaged_key()
     return value
-
-
-def _key_of(row: Row) -> Key:
-    return integer(row[1]), str(row[0])
 
 
 def _keys(rows: Sequence[Row]) -> list[Key]:

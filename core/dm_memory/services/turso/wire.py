@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -77,13 +77,9 @@ def read_rows(result: Any) -> list[Row]:  # noqa: ANN401  # whatever a server se
         rows = [tuple([_decode(cell) for cell in row]) for row in result["rows"]]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise MalformedReply from error
-    if not _all_have(rows, width):
+    if not all(len(row) == width for row in rows):
         raise MalformedReply
     return rows
-
-
-def _all_have(rows: Sequence[Row], width: int) -> bool:
-    return all(len(row) == width for row in rows)
 
 
 def _decode(cell: Any) -> SqlValue:  # noqa: ANN401  # as above
@@ -91,13 +87,18 @@ def _decode(cell: Any) -> SqlValue:  # noqa: ANN401  # as above
     if kind == "text":
         return _text(cell["value"])
     if kind == "integer":
-        return _integer(cell["value"])
+        # int() alone would take underscores, blanks and thousands of digits, slowly.
+        digits = _text(cell["value"])
+        if len(digits) > len("-9223372036854775808") or not digits.removeprefix("-").isdecimal():
+            raise MalformedReply
+        return int(digits)
     if kind == "null":
         return None
     if kind == "float":
         return _float(cell["value"])
     if kind == "blob":
-        return _blob(cell["base64"])
+        text = _text(cell["base64"])
+        return b64decode(text + "=" * (-len(text) % 4), validate=True)
     raise MalformedReply
 
 
@@ -107,14 +108,6 @@ def _text(value: Any) -> str:  # noqa: ANN401  # as above
     return value
 
 
-def _integer(value: Any) -> int:  # noqa: ANN401  # as above
-    """Read an integer; int() alone would take underscores, blanks and thousands of digits, slowly."""
-    digits = _text(value)
-    if len(digits) > len("-9223372036854775808") or not digits.removeprefix("-").isdecimal():
-        raise MalformedReply
-    return int(digits)
-
-
 def _float(value: Any) -> float | None:  # noqa: ANN401  # as above
     """Read a float. JSON has no infinity, so servers send null for it; as a value of ours it counts as none."""
     if value is None:
@@ -122,11 +115,6 @@ def _float(value: Any) -> float | None:  # noqa: ANN401  # as above
     if type(value) not in {float, int}:
         raise MalformedReply
     return float(value)
-
-
-def _blob(value: Any) -> bytes:  # noqa: ANN401  # as above
-    text = _text(value)
-    return b64decode(text + "=" * (-len(text) % 4), validate=True)
 
 
 _STATEMENTS_REFUSED = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, 422})

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from dm_memory.embedding.chunking import in_batches
+from dm_memory.embedding.batch import in_batches
 from dm_memory.errors import ErrorClass, ServiceError
 from dm_memory.services.turso import sql
 from dm_memory.services.turso.protocol import START, Key, WritingEngine

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from dm_memory.embedding.chunking import CHUNK_CHARS, CHUNKING_VERSION, chunk
+from dm_memory.embedding.batch import CHUNK_CHARS, CHUNKING_VERSION, chunk
 from dm_memory.facts.draft import statement_text
 from dm_memory.facts.extract import EXTRACTION_VERSION
 from dm_memory.facts.model import Entity, EntityType, Fact, Relation, entry_slot

@@ -1,4 +1,7 @@
-"""SQLite files of version 0.2, read as far as they can be, damaged or not. Nothing is written into their folder."""
+"""The files of version 0.2: whether they are there, and their rows as far as they can be read, damaged or not.
+
+Nothing is written into their folder.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,32 @@ from pathlib import Path
 from typing import Any
 
 from dm_memory.store.files import sqlite_uri
+from dm_memory.store.schema import APPLICATION_ID
 
-__all__ = ["OldFile", "Row", "is_file", "nothing", "opened"]
+__all__ = [
+    "DURABLE",
+    "GRAPH",
+    "REGISTRY",
+    "UNFINISHED",
+    "OldFile",
+    "Row",
+    "is_file",
+    "is_home_0_2",
+    "is_registry_of_newer_version",
+    "nothing",
+    "opened",
+]
+
+UNFINISHED = "memory.db.new"
+"""The store that a takeover builds; complete as soon as ``registry.db`` says that a newer version was here."""
+
+REGISTRY = "registry.db"
+DURABLE = "memory.db"
+GRAPH = "graph.db"
+
+_NEWER = 2
+_HEADER_BYTES = 100
+_SQLITE = b"SQLite format 3\0"
 
 Row = dict[str, Any]
 """A row by the names of its columns; ``rowid`` is among them."""
@@ -155,3 +182,51 @@ def is_file(path: Path) -> bool:
         return stat.S_ISREG(path.lstat().st_mode)
     except FileNotFoundError:
         return False
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """What the first bytes of a regular file say (SQLite's documentation, "Database File Format", section 1.3)."""
+
+    application: int = 0
+    version: int = 0
+    pages: int = 0
+
+    @classmethod
+    def of(cls, path: Path) -> _Header | None:
+        """Return the header; an empty one for a file that is no database or can't be read; None without a file."""
+        if not is_file(path):
+            return None
+        try:
+            with path.open("rb") as file:
+                data = file.read(_HEADER_BYTES)
+        except OSError:
+            return cls()  # whoever opens it finds out why
+        if len(data) < _HEADER_BYTES or not data.startswith(_SQLITE):
+            return cls()
+        return cls(*(int.from_bytes(data[start : start + 4], "big") for start in (68, 60, 28)))
+
+
+def is_home_0_2(memory_dir: Path) -> bool:
+    """Return whether 0.2's files wait to be taken over, or a takeover to be finished. Reads a few headers.
+
+    memory.db is opened only if other files of 0.2 stand beside it: in a home of ours that would drop SQLite's locks on
+    it in the whole process (see ``database``).
+    """
+    registry = _Header.of(memory_dir / REGISTRY)
+    if registry is not None and registry.version >= _NEWER:
+        return is_file(memory_dir / UNFINISHED)
+    graph = _Header.of(memory_dir / GRAPH)
+    if registry is None and graph is None and not (memory_dir / "vector").is_dir():
+        return False
+    durable = _Header.of(memory_dir / DURABLE)
+    if durable is not None and durable.application == APPLICATION_ID:
+        return False
+    is_old = durable is not None and durable.version == 0 and durable.pages > 1  # ours has one before it has tables
+    return registry is not None or graph is not None or is_old
+
+
+def is_registry_of_newer_version(memory_dir: Path) -> bool:
+    """Return whether ``registry.db`` makes 0.2 stop, as it stands there since a takeover had built its store."""
+    registry = _Header.of(memory_dir / REGISTRY)
+    return registry is not None and registry.version >= _NEWER

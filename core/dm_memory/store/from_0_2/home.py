@@ -19,36 +19,19 @@ from typing import Any, TypeVar
 from unicodedata import normalize
 from uuid import UUID, uuid5
 
-from dm_memory.store.from_0_2.files import OldFile, Row, is_file, nothing, opened
-from dm_memory.store.schema import APPLICATION_ID
+from dm_memory.store.from_0_2.files import DURABLE, GRAPH, REGISTRY, OldFile, Row, is_file, nothing, opened
 
 __all__ = [
-    "UNFINISHED",
-    "OldCheckpoint",
-    "OldDelivery",
-    "OldEntity",
     "OldEntry",
     "OldFact",
     "OldHome",
-    "OldRun",
     "OldService",
-    "OldTag",
-    "OldVector",
-    "is_home_0_2",
-    "is_registry_of_newer_version",
     "read_home_0_2",
 ]
 
-UNFINISHED = "memory.db.new"
-"""The store that a takeover builds; complete as soon as ``registry.db`` says that a newer version was here."""
-
-_REGISTRY = "registry.db"
-_DURABLE = "memory.db"
-_GRAPH = "graph.db"
-
 
 @dataclass(frozen=True, slots=True)
-class OldTag:
+class _OldTag:
     """A tag.
 
     Attributes:
@@ -61,7 +44,7 @@ class OldTag:
 
 
 @dataclass(frozen=True, slots=True)
-class OldVector:
+class _OldVector:
     """The vector of one chunk: 32-bit floats, little-endian. ``model`` is its name, ``@``, 12 digits of its weights."""
 
     model: str
@@ -95,7 +78,7 @@ class OldEntry:
     content_type: str
     kind: str
     source: str
-    tags: tuple[OldTag, ...]
+    tags: tuple[_OldTag, ...]
     details: Mapping[str, Any]
     recorded_at: str
     created_at: str
@@ -109,13 +92,13 @@ class OldEntry:
     prepared_hash: str = ""
     previous: str = ""
     duplicate_of: str = ""
-    vectors: tuple[OldVector, ...] = ()
+    vectors: tuple[_OldVector, ...] = ()
     number: int = 0
     changed_at: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class OldEntity:
+class _OldEntity:
     """A node of the graph."""
 
     id: str
@@ -151,7 +134,7 @@ class OldFact:
 
 
 @dataclass(frozen=True, slots=True)
-class OldDelivery:
+class _OldDelivery:
     """What a service confirmed last of an entry.
 
     Attributes:
@@ -181,11 +164,11 @@ class OldService:
     fingerprint: str
     rebuilding: str
     seen: tuple[int, str] | None
-    deliveries: tuple[OldDelivery, ...]
+    deliveries: tuple[_OldDelivery, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class OldRun:
+class _OldRun:
     """A run of 0.2's. ``counts`` is JSON; ``status`` ``running`` means that it was killed."""
 
     number: int
@@ -198,7 +181,7 @@ class OldRun:
 
 
 @dataclass(frozen=True, slots=True)
-class OldCheckpoint:
+class _OldCheckpoint:
     """The last sync after which nothing was missing."""
 
     at: str
@@ -225,73 +208,17 @@ class OldHome:
     """
 
     entries: tuple[OldEntry, ...]
-    entities: tuple[OldEntity, ...]
+    entities: tuple[_OldEntity, ...]
     facts: tuple[OldFact, ...]
     services: tuple[OldService, ...]
     fingerprints: Mapping[str, str]
-    checkpoint: OldCheckpoint | None
+    checkpoint: _OldCheckpoint | None
     foreign_index: tuple[str, ...]
     damaged: tuple[str, ...]
-    runs: tuple[OldRun, ...]
+    runs: tuple[_OldRun, ...]
     clock: int
     graph_texts: Mapping[str, str]
 
-
-# Whose files are there -----------------------------------------------------------------------------------------------
-
-_HEADER_BYTES = 100
-_SQLITE = b"SQLite format 3\0"
-
-
-@dataclass(frozen=True, slots=True)
-class _Header:
-    """What the first bytes of a regular file say (SQLite's documentation, "Database File Format", section 1.3)."""
-
-    application: int = 0
-    version: int = 0
-    pages: int = 0
-
-    @classmethod
-    def of(cls, path: Path) -> _Header | None:
-        """Return the header; an empty one for a file that is no database or can't be read; None without a file."""
-        if not is_file(path):
-            return None
-        try:
-            with path.open("rb") as file:
-                data = file.read(_HEADER_BYTES)
-        except OSError:
-            return cls()  # whoever opens it finds out why
-        if len(data) < _HEADER_BYTES or not data.startswith(_SQLITE):
-            return cls()
-        return cls(*(int.from_bytes(data[start : start + 4], "big") for start in (68, 60, 28)))
-
-
-def is_home_0_2(memory_dir: Path) -> bool:
-    """Return whether 0.2's files wait to be taken over, or a takeover to be finished. Reads a few headers.
-
-    memory.db is opened only if other files of 0.2 stand beside it: in a home of ours that would drop SQLite's locks on
-    it in the whole process (see ``database``).
-    """
-    registry = _Header.of(memory_dir / _REGISTRY)
-    if registry is not None and registry.version >= _NEWER:
-        return is_file(memory_dir / UNFINISHED)
-    graph = _Header.of(memory_dir / _GRAPH)
-    if registry is None and graph is None and not (memory_dir / "vector").is_dir():
-        return False
-    durable = _Header.of(memory_dir / _DURABLE)
-    if durable is not None and durable.application == APPLICATION_ID:
-        return False
-    is_old = durable is not None and durable.version == 0 and durable.pages > 1  # ours has one before it has tables
-    return registry is not None or graph is not None or is_old
-
-
-def is_registry_of_newer_version(memory_dir: Path) -> bool:
-    """Return whether ``registry.db`` makes 0.2 stop, as it stands there since a takeover had built its store."""
-    registry = _Header.of(memory_dir / _REGISTRY)
-    return registry is not None and registry.version >= _NEWER
-
-
-_NEWER = 2
 
 # Everything in them --------------------------------------------------------------------------------------------------
 
@@ -305,16 +232,16 @@ def read_home_0_2(memory_dir: Path) -> OldHome | None:
         OSError: A file is there and can't be read; nothing may be concluded from that.
     """
     with ExitStack() as stack:
-        registry = stack.enter_context(opened(memory_dir / _REGISTRY))
-        durable = stack.enter_context(opened(memory_dir / _DURABLE))
-        graph = stack.enter_context(opened(memory_dir / _GRAPH))
+        registry = stack.enter_context(opened(memory_dir / REGISTRY))
+        durable = stack.enter_context(opened(memory_dir / DURABLE))
+        graph = stack.enter_context(opened(memory_dir / GRAPH))
         if registry is not None and not registry.has_format(1):
             registry = None
         if graph is not None and not graph.has_format(1):
             graph = None
         if durable is not None and not _is_durable_store(durable, beside_others=bool(registry or graph)):
             durable = None
-        found = {_REGISTRY: registry, _DURABLE: durable, _GRAPH: graph}
+        found = {REGISTRY: registry, DURABLE: durable, GRAPH: graph}
         if not any(database and database.tables for database in found.values()):
             return None  # nothing there says that it is 0.2's
         home = _Reading(
@@ -375,7 +302,7 @@ class _Reading:
         items = self.registry.rows("items", _ITEMS)
         keys = {row["rowid"]: row["key"] for row in items if _are_texts(row, ("key",))}
         entities = {row["rowid"]: entity for row in self.graph.rows("entities", _ENTITIES) for entity in _entity(row)}
-        runs = tuple(OldRun(*row) for row in self.registry.table("runs", _RUNS))
+        runs = tuple(_OldRun(*row) for row in self.registry.table("runs", _RUNS))
         stated = {row["rowid"]: row for row in _sound(self.graph, self.graph.rows("entries", _GRAPH_ENTRIES))}
         facts = tuple(self._facts(entities, stated))
         moved = {fact.entry for fact in facts if fact.ended_at or fact.stated_at != fact.valid_at}
@@ -417,7 +344,7 @@ class _Reading:
             found.append(replace(entry, previous=previous, vectors=own) if own or previous else entry)
         return tuple(found)
 
-    def _facts(self, entities: Mapping[int, OldEntity], stated: Mapping[int, Row]) -> Iterator[OldFact]:
+    def _facts(self, entities: Mapping[int, _OldEntity], stated: Mapping[int, Row]) -> Iterator[OldFact]:
         names = ("id", "relation", "stated_at", "valid_at", "ended_at", "invalid_at")
         for row in self.graph.rows("facts", _FACTS):
             entry, subject, thing = stated.get(row["entry"]), entities.get(row["subject"]), entities.get(row["object"])
@@ -432,14 +359,14 @@ class _Reading:
                 )
 
     def _services(self, meta: Mapping[str, str], keys: Mapping[int, str]) -> Iterator[OldService]:
-        deliveries: dict[str, list[OldDelivery]] = {}
+        deliveries: dict[str, list[_OldDelivery]] = {}
         for name in meta:
             prefix, _, service = name.partition(":")
             if prefix == "generation" and "@" in service:
                 deliveries[service] = []
         for service, seq, *confirmed in self.registry.table("deliveries", _DELIVERIES):
             if seq in keys:
-                deliveries.setdefault(service, []).append(OldDelivery(keys[seq], *confirmed))
+                deliveries.setdefault(service, []).append(_OldDelivery(keys[seq], *confirmed))
         for service, known in sorted(deliveries.items()):
             fingerprint = meta.get(f"generation:{service}", "")
             rebuilding = meta.get(f"rebuilding:{service}", "")
@@ -532,7 +459,7 @@ def _entry(row: Row, origins: Mapping[str, str] | None = None, **more: Any) -> O
     origins = origins or {}
     return OldEntry(
         **{name: row[name] for name in names},
-        tags=tuple(OldTag(name, origins.get(name, "")) for name in tags),
+        tags=tuple(_OldTag(name, origins.get(name, "")) for name in tags),
         details=dict(row["facts"]),
         related=tuple(related),
         version=int(row["version"]),
@@ -540,9 +467,9 @@ def _entry(row: Row, origins: Mapping[str, str] | None = None, **more: Any) -> O
     )
 
 
-def _entity(row: Row) -> Iterator[OldEntity]:
+def _entity(row: Row) -> Iterator[_OldEntity]:
     if _are_texts(row, ("id", "type", "name")):
-        yield OldEntity(row["id"], row["type"], row["name"])
+        yield _OldEntity(row["id"], row["type"], row["name"])
 
 
 def _are_texts(row: Row, names: Iterable[str]) -> bool:
@@ -564,7 +491,7 @@ def _content_hash(text: str) -> str:
     return sha256(" ".join(text.split()).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _vectors(rows: Sequence[Row]) -> dict[str, tuple[OldVector, ...]]:
+def _vectors(rows: Sequence[Row]) -> dict[str, tuple[_OldVector, ...]]:
     """Return vectors by the hash of the text that they were made from; those of a model with a gap are left out."""
     found: dict[tuple[str, str], dict[int, bytes]] = {}
     for row in rows:
@@ -572,10 +499,10 @@ def _vectors(rows: Sequence[Row]) -> dict[str, tuple[OldVector, ...]]:
         is_whole = isinstance(data, bytes) and len(data) == 4 * row["dimension"] > 0 and isinstance(chunk, int)
         if is_whole and row["item_type"] == "episode" and _are_texts(row, ("content_hash", "model")):
             found.setdefault((row["content_hash"], row["model"]), {})[chunk] = data
-    vectors: dict[str, tuple[OldVector, ...]] = {}
+    vectors: dict[str, tuple[_OldVector, ...]] = {}
     for (content_hash, model), chunks in sorted(found.items()):
         if sorted(chunks) == list(range(len(chunks))):
-            made = tuple(OldVector(model, chunk, chunks[chunk]) for chunk in sorted(chunks))
+            made = tuple(_OldVector(model, chunk, chunks[chunk]) for chunk in sorted(chunks))
             vectors[content_hash] = vectors.get(content_hash, ()) + made
     return vectors
 
@@ -588,10 +515,10 @@ def _place(text: str) -> tuple[int, str] | None:
         return None
 
 
-def _checkpoint(text: str, export: Path) -> OldCheckpoint | None:
+def _checkpoint(text: str, export: Path) -> _OldCheckpoint | None:
     """Return the registry's checkpoint, or the one in the file that was exported for people."""
     try:
         known = json.loads(text) if text or not is_file(export) else json.loads(export.read_bytes())["checkpoint"]
-        return OldCheckpoint(known["at"], known["run_id"], int(known["items"]), dict(known["by_content_type"]))
+        return _OldCheckpoint(known["at"], known["run_id"], int(known["items"]), dict(known["by_content_type"]))
     except _NOT_AS_WRITTEN:
         return None

@@ -28,13 +28,8 @@ from dm_memory.findings import Finding, Severity
 from dm_memory.store.database import FILE_NAME, Store, open_store, read_store, store_errors
 from dm_memory.store.files import make_private_folder, sync_folder, write_atomic
 from dm_memory.store.from_0_2.entries import TAKEN_OVER, fill_from_0_2
-from dm_memory.store.from_0_2.home import (
-    UNFINISHED,
-    OldHome,
-    is_home_0_2,
-    is_registry_of_newer_version,
-    read_home_0_2,
-)
+from dm_memory.store.from_0_2.files import REGISTRY, UNFINISHED, is_home_0_2, is_registry_of_newer_version
+from dm_memory.store.from_0_2.home import OldHome, read_home_0_2
 from dm_memory.store.journal import Journal, Record
 from dm_memory.store.opening import journal_records
 
@@ -43,7 +38,6 @@ __all__ = ["LEFTOVERS", "remove_leftovers_of_0_2", "take_over", "taken_over_copy
 LEFTOVERS = "from-0.2"
 """Where 0.2's files are until a verification finds nothing missing."""
 
-_REGISTRY = "registry.db"
 _INDEX = "_index.json"
 _SUFFIXES = ("", "-wal", "-shm")
 
@@ -181,7 +175,7 @@ def _remove_unfinished(memory_dir: Path) -> None:
 
 def _stop_0_2(memory_dir: Path) -> None:
     """Put in the place of 0.2's registry one of a newer format, which 0.2 neither reads nor writes."""
-    registry = memory_dir / _REGISTRY
+    registry = memory_dir / REGISTRY
     if registry.is_file() and not registry.is_symlink():  # its log must not be read as the new one's
         with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(registry, timeout=5)) as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -195,7 +189,7 @@ def _newer_registry() -> bytes:
     Without a table ``meta`` 0.2's readers would report an empty memory; without WAL 0.2 would write into it.
     """
     with tempfile.TemporaryDirectory(prefix="dm-memory-") as folder:
-        path = Path(folder) / _REGISTRY
+        path = Path(folder) / REGISTRY
         with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
             connection.execute("PRAGMA page_size = 8192")
             connection.execute("PRAGMA journal_mode = WAL").fetchall()
@@ -206,7 +200,7 @@ def _newer_registry() -> bytes:
 
 def _replace_files(memory_dir: Path) -> None:
     """Move 0.2's files away, and put the new store in the place of its durable one; does again what was not done."""
-    for name in (*(f"{_REGISTRY}{suffix}" for suffix in _SUFFIXES[1:]), *map("graph.db{}".format, _SUFFIXES), "vector"):
+    for name in (*(f"{REGISTRY}{suffix}" for suffix in _SUFFIXES[1:]), *map("graph.db{}".format, _SUFFIXES), "vector"):
         _move(memory_dir / name)
     durable = memory_dir / FILE_NAME
     _keep(durable)

@@ -1,8 +1,8 @@
 """Correcting: an entry gets the text that a user gives it, whatever its source goes on stating.
 
-The old text becomes a revision with the reason ``CORRECTED``, by which later syncs know it again. Duplicates state the
-same wrong text under other keys; they are corrected with it. The journal has the new text before the transaction, with
-the hash of the text that it replaces: what a killed process did not come to is done by the next sync.
+The old text becomes a revision with a reason that says so and by whom, by which later syncs know it again. Duplicates
+state the same wrong text under other keys; they are corrected with it. The journal has the new text before the
+transaction, with the hash of the text that it replaces: what a killed process did not come to is done by the next sync.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from dm_memory.errors import InputError
 from dm_memory.items import ContentType, Item, Kind, Priority, Source
 from dm_memory.requests import PrepareRequest
 from dm_memory.store import entries as table
-from dm_memory.store.entries import EntryRow, Known
-from dm_memory.store.forgetting import CORRECTED, note_correction
+from dm_memory.store.entries import EntryRow
+from dm_memory.store.forgetting import note_correction, reason_of
 from dm_memory.store.journal import Record
 from dm_memory.store.naming import full_key
 from dm_memory.sync.run import Run
 from dm_memory.sync.storing import SourceItems, Storing, record_of
 from dm_memory.text.hashing import content_hash, script_hash
 
-__all__ = ["Correction", "correct", "correction_record", "take_unread_corrections", "to_correct"]
+__all__ = ["correct", "correction_record", "take_unread_corrections", "to_correct"]
 
 
-class Correction:
+class _Correction:
     """An entry that is to say something else, with its duplicates.
 
     Args:
@@ -64,7 +64,7 @@ class Correction:
         ]
 
 
-def to_correct(run: Run, name: str) -> Correction:
+def to_correct(run: Run, name: str) -> _Correction:
     """Return the entry that is meant: by key or id, whole or short. Raises ``InputError``."""
     connection = run.store.connection
     key = full_key(connection, name)
@@ -75,14 +75,14 @@ def to_correct(run: Run, name: str) -> Correction:
         )
     seqs = [found[0][0], *(row.seq for row in table.duplicates_of(connection, [found[0][0]]))]
     rows = {row.seq: row for row in map(EntryRow._make, run.store.rows(table.SELECT_ROWS, (table.in_json(seqs),)))}
-    return Correction([rows[seq] for seq in seqs])
+    return _Correction([rows[seq] for seq in seqs])
 
 
-def correct(run: Run, storing: Storing, correction: Correction, items: Sequence[Item]) -> None:
-    """Give an entry its new text."""
+def correct(run: Run, storing: Storing, correction: _Correction, items: Sequence[Item], author: str) -> None:
+    """Give an entry its new text. Its author stays; the revision says who corrected it."""
     with run.store.transaction():
         note_correction(run.store)
-    run.reason = CORRECTED
+    run.reason = reason_of(author)
     try:
         storing.take([SourceItems("", items)])
     finally:
@@ -92,10 +92,12 @@ def correct(run: Run, storing: Storing, correction: Correction, items: Sequence[
         (run.memory_dir / "stored" / f"{old}.json").unlink(missing_ok=True)
 
 
-def correction_record(run: Run, correction: Correction, item: Item, tags: Sequence[Sequence[str]]) -> dict[str, Any]:
+def correction_record(
+    run: Run, correction: _Correction, item: Item, tags: Sequence[Sequence[str]], author: str
+) -> dict[str, Any]:
     """Return what the journal says of a correction."""
-    prepared = run.preparer.prepare(item)
-    return {**record_of(prepared, tags, run.now), "replaces": correction.entry.content_hash}
+    record = {**record_of(run.preparer.prepare(item), tags, run.now), "replaces": correction.entry.content_hash}
+    return {**record, "corrected_by": author} if author else record
 
 
 def take_unread_corrections(run: Run, storing: Storing, records: Iterable[Record]) -> None:
@@ -103,15 +105,9 @@ def take_unread_corrections(run: Run, storing: Storing, records: Iterable[Record
     for record in records:
         known = table.known_by_key(run.store.connection, [str(record.get("key", ""))])
         for row in known.values():
-            if _is_open(record, row):
+            content = record.get("content")
+            is_open = isinstance(content, str) and content_hash(content) != row.content_hash == record["replaces"]
+            if is_open:
                 correction = to_correct(run, row.key)
-                correct(run, storing, correction, correction.items(run, str(record["content"])))
-
-
-def _is_open(record: Record, row: Known) -> bool:
-    content = record.get("content")
-    return (
-        row.content_hash == record["replaces"]
-        and isinstance(content, str)
-        and content_hash(content) != row.content_hash
-    )
+                items = correction.items(run, str(content))
+                correct(run, storing, correction, items, str(record.get("corrected_by", "")))

@@ -2,37 +2,47 @@
 
 So a call that is refused, cancelled or killed while it waits loses nothing: the next sync finds the records behind the
 place up to which the journal was read. Session learnings handed in while there is no brand wait in the home's
-``dm-memory/unassigned.jsonl`` (``brand.home``).
+``dm-memory/unassigned.jsonl``, under no brand's lock, until one is made or named. That file has the form of a journal.
+What was taken over into a brand's journal leaves it; a process killed in between hands the same texts in twice, which
+is once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from dm_memory.brand.context import BrandContext
 from dm_memory.brand.files import Limits
+from dm_memory.errors import StoreError
 from dm_memory.findings import Finding, Severity
 from dm_memory.items import ContentType, Item, Kind, Priority, Source
 from dm_memory.requests import SessionLearning
 from dm_memory.results import GuardHit
 from dm_memory.store.database import Store
 from dm_memory.store.entries import known_by_key
+from dm_memory.store.files import make_own_folder
 from dm_memory.store.forgetting import Forgotten
 from dm_memory.store.journal import Journal, Record
 from dm_memory.sync.exclude import Excluder
 from dm_memory.sync.payloads import Preparer, guard_hits
 from dm_memory.sync.storing import record_of
 from dm_memory.text.folding import is_blank
+from dm_memory.text.guard import Policy
 from dm_memory.text.hashing import content_hash
 
 __all__ = [
+    "FOLDER",
     "FORGOTTEN",
     "clean_text",
     "forgotten_finding",
     "hand_in",
-    "item_of_record",
+    "keep_unassigned",
     "learnings_as_items",
     "mark_read",
+    "take_unassigned",
+    "unassigned",
     "unread",
 ]
 
@@ -138,15 +148,16 @@ def unread(store: Store, journal: Journal) -> tuple[list[Item], list[Record], st
 
     That is what was handed in with this call, and what an earlier call handed in and was killed before it was stored.
     """
-    identity, _, place = store.meta("journal_read").partition(":")
-    tail = journal.read(int(place or 0))
-    goes_on = tail.identity == identity
-    if not goes_on:
-        tail = journal.read()
+    place = store.meta("journal_read")
+    tail = journal.after(place)
+    goes_on = tail.identity == place.partition(":")[0]
     entries = [record for record in tail.records if record.get("op") == "entry"]
     records = {str(record.get("key", "")): record for record in entries}
+    for record in reversed(entries):  # who hands the same text in first is its author
+        key = str(record.get("key", ""))
+        records[key] = {**records[key], "author": record.get("author", "")}
     known = known_by_key(store.connection, records)
-    items = [item for key, record in records.items() if key and key not in known if (item := item_of_record(record))]
+    items = [item for key, record in records.items() if key and key not in known if (item := _item_of_record(record))]
     corrections = [record for record in entries if record.get("replaces")] if goes_on else []
     return items, corrections, f"{tail.identity}:{tail.end}"
 
@@ -157,7 +168,7 @@ def mark_read(store: Store, place: str) -> None:
         store.set_meta("journal_read", place)
 
 
-def item_of_record(record: Mapping[str, Any]) -> Item | None:
+def _item_of_record(record: Mapping[str, Any]) -> Item | None:
     """Return an entry of the journal as an item; None if it is no entry that this program understands."""
     get = record.get
     try:
@@ -188,3 +199,56 @@ def _names(tags: Iterable[Any]) -> Iterable[str]:
         name, origin = (tag[0], tag[1]) if isinstance(tag, list) and len(tag) > 1 else (tag, "source")
         if origin != "detected":
             yield str(name)
+
+
+FOLDER = "dm-memory"
+_NAME = "unassigned.jsonl"
+
+
+def _journal(root: Path) -> Journal:
+    return Journal(root / FOLDER, _NAME)
+
+
+def keep_unassigned(
+    root: Path, learnings: Sequence[SessionLearning], policy: Policy, limits: Limits, now: str, author: str = ""
+) -> tuple[int, list[Finding]]:
+    """Guard and keep learnings; return how many were kept, and what was wrong with the others.
+
+    Raises:
+        OSError, StoreError: They can't be written.
+    """
+    preparer = Preparer.of("", BrandContext(slug="", name=""), policy)
+    items, findings = learnings_as_items(learnings, now, limits, preparer.clean_author(author))
+    records: list[dict[str, Any]] = []
+    for item in items:
+        prepared = preparer.prepare(item)
+        findings += prepared.findings
+        if not prepared.refused:
+            records.append(record_of(prepared, [[tag, "source"] for tag in prepared.given], now))
+    if records:
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_own_folder(root / FOLDER)
+        _journal(root).append(records)
+    return len(records), findings
+
+
+def unassigned(root: Path) -> int:
+    """Return how many learnings wait for a brand. Raises ``StoreError``."""
+    if (root / FOLDER).is_symlink():
+        message = f"The folder {root / FOLDER} is a link, so what may wait there was not read."
+        raise StoreError(message, "Move the real folder there, then sync again.")
+    journal = _journal(root)
+    return sum(record.get("op") == "entry" for record in journal.read().records) if journal.size() else 0
+
+
+def take_unassigned(root: Path, brand: Journal) -> int:
+    """Move what waits into a brand's journal; return how many learnings that were. Raises ``StoreError``."""
+    waiting = _journal(root)
+    if not waiting.size():
+        return 0
+    with waiting.exclusively():
+        records = [record for record in waiting.read().records if record.get("op") == "entry"]
+        if records:
+            brand.append(records)
+        waiting.path.unlink(missing_ok=True)
+    return len(records)

@@ -21,10 +21,10 @@ from dm_memory.store.files import make_own_folder, read_own, write_atomic
 from dm_memory.sync.run import Run
 from dm_memory.text.timestamps import to_local_iso
 
-__all__ = ["PENDING", "STORED", "export_prepared", "move_stored", "past_items", "waiting_items"]
+__all__ = ["PENDING", "export_prepared", "move_stored", "past_items", "waiting_items"]
 
 PENDING = "pending"
-STORED = "stored"
+_STORED = "stored"
 
 
 def waiting_items(run: Run) -> tuple[list[Item], list[str], list[Finding]]:
@@ -81,7 +81,7 @@ def past_items(run: Run) -> tuple[list[Item], list[Finding]]:
     findings: list[Finding] = []
     for name in names.values():
         try:
-            data = read_brand_file(brand_dir, f"memory/{STORED}/{name}", run.env.limits)
+            data = read_brand_file(brand_dir, f"memory/{_STORED}/{name}", run.env.limits)
             parsed = parse_stored(name, data, run.env.limits, partial(_is_ours, run.store))
         except BrandFileError as error:
             findings.append(error.finding)
@@ -101,13 +101,13 @@ def export_prepared(store: Store, memory_dir: Path, since: int, vector_db: str) 
 
     The plugin's script searches these files. Raises ``OSError``.
     """
-    for hash16, content, content_type, source, tags, storage, created_at, priority, expires_at in store.rows(
+    for hash16, content, content_type, source, tags, storage, created_at, priority, expires_at, author in store.rows(
         "SELECT prepared_hash, content, content_type, source, (SELECT json_group_array(tag) FROM (SELECT tag FROM tags"
-        " WHERE tags.seq = entries.seq AND removed = 0 ORDER BY tag)), id, created_at, priority, expires_at"
+        " WHERE tags.seq = entries.seq AND removed = 0 ORDER BY tag)), id, created_at, priority, expires_at, author"
         " FROM entries WHERE kind = 'prepared' AND prepared_hash <> '' AND state = 'current' AND updated_at > ?",
         (since,),
     ):
-        path = memory_dir / STORED / f"{hash16}.json"
+        path = memory_dir / _STORED / f"{hash16}.json"
         if path.exists() or (memory_dir / PENDING / path.name).exists():
             continue
         make_own_folder(path.parent)
@@ -127,6 +127,7 @@ def export_prepared(store: Store, memory_dir: Path, since: int, vector_db: str) 
             "storage_id": storage,
             "stored_at": at,
         }
+        document |= {"author": author} if author else {}
         write_atomic(path, orjson.dumps(document, option=orjson.OPT_INDENT_2), durable=False)
 
 
@@ -142,7 +143,7 @@ def move_stored(store: Store, memory_dir: Path, names: Sequence[str], vector_db:
         except FileNotFoundError:
             continue  # somebody else, the plugin's script most likely, has moved it
         except (OSError, BrandFileError, TypeError):  # TypeError: no object any more, or a number beyond JSON's
-            message = f"memory/{PENDING}/{name} is stored, but could not be moved to memory/{STORED}."
+            message = f"memory/{PENDING}/{name} is stored, but could not be moved to memory/{_STORED}."
             remedy = "Check the file and the free space; the next sync moves it."
             findings.append(
                 Finding("export-failed", Severity.WARNING, message, remedy, path=f"memory/{PENDING}/{name}")
@@ -166,6 +167,6 @@ def _move(store: Store, memory_dir: Path, name: str, vector_db: str) -> None:
         "storage_id": storage,
         "stored_at": to_local_iso(stored_at),
     }
-    make_own_folder(memory_dir / STORED)
-    write_atomic(memory_dir / STORED / name, orjson.dumps(content, option=orjson.OPT_INDENT_2))
+    make_own_folder(memory_dir / _STORED)
+    write_atomic(memory_dir / _STORED / name, orjson.dumps(content, option=orjson.OPT_INDENT_2))
     path.unlink()

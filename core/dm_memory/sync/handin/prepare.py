@@ -15,6 +15,7 @@ from pathlib import Path
 
 from dm_memory.brand.context import load_context
 from dm_memory.errors import DamagedStoreError, InputError
+from dm_memory.facts.campaigns import metrics_named
 from dm_memory.items import ContentType, Item, Kind
 from dm_memory.requests import PrepareRequest, SyncRequest, no_progress
 from dm_memory.results import Action, GuardHit, PrepareResult, Suggestion
@@ -22,17 +23,15 @@ from dm_memory.store import entries as table
 from dm_memory.store.database import Store, is_present, open_store, store_errors
 from dm_memory.store.entries import Known
 from dm_memory.store.forgetting import Forgotten
-from dm_memory.store.from_0_2.home import is_home_0_2
+from dm_memory.store.from_0_2.files import is_home_0_2
 from dm_memory.store.journal import Journal
 from dm_memory.store.locks import brand_lock
 from dm_memory.store.opening import open_or_rebuild
 from dm_memory.sync.handin.correcting import correct, correction_record, to_correct
 from dm_memory.sync.handin.learnings import clean_text, forgotten_finding
-from dm_memory.sync.handin.suggesting import suggestions
-from dm_memory.sync.outcomes import title_of
 from dm_memory.sync.payloads import Prepared, Preparer, guard_hits
 from dm_memory.sync.pipeline import model_in_use
-from dm_memory.sync.run import Environment, Run
+from dm_memory.sync.run import Environment, Run, title_of
 from dm_memory.sync.storing import SourceItems, Storing, record_of
 from dm_memory.sync.writing import Writing
 from dm_memory.text.hashing import script_hash
@@ -77,7 +76,7 @@ async def prepare_payload(env: Environment, request: PrepareRequest, brand: str,
             if request.replaces
             else SyncRequest(tags=prepared.given, retag=True)  # beside those that another call gives at this moment
         )
-        async with _memory(env, brand, worker, stop) as store:
+        async with _memory(env, brand, context.languages, worker, stop) as store:
             with store_errors(store.path):
                 run = await worker.run(
                     partial(Run.begin, env, wishes, brand, context, store, worker, no_progress, stop, 0.0)
@@ -130,10 +129,11 @@ def _prepared(preparer: Preparer, request: PrepareRequest, now: str) -> tuple[Pr
         expires_at=request.expires_at,
         related=tuple(clean_text(entry) for entry in request.related),
         created_at=now,
+        author=preparer.clean_author(request.author),
     )
     prepared = preparer.prepare(item)
     name = script_hash(prepared.content)
-    suggested = suggestions(preparer, prepared, request)
+    suggested = _suggestions(preparer, prepared, request)
     types = [ContentType(each.value) for each in suggested if each.what == "content type"]
     key = f"{Kind.PREPARED}/{prepared.content_hash}"
     named = replace(item, key=key, prepared_hash=name, content_type=types[0] if types else item.content_type)
@@ -141,7 +141,9 @@ def _prepared(preparer: Preparer, request: PrepareRequest, now: str) -> tuple[Pr
 
 
 @contextlib.asynccontextmanager
-async def _memory(env: Environment, brand: str, worker: Worker, stop: asyncio.Event) -> AsyncIterator[Store]:
+async def _memory(
+    env: Environment, brand: str, languages: tuple[str, ...], worker: Worker, stop: asyncio.Event
+) -> AsyncIterator[Store]:
     """Provide the memory without the brand's lock, unless it has to be made, built again, or taken over."""
     memory_dir = env.home.memory_dir(brand)
     opened = await worker.run(_opened, memory_dir, brand)
@@ -152,7 +154,7 @@ async def _memory(env: Environment, brand: str, worker: Worker, stop: asyncio.Ev
             await worker.run(opened.close)
         return
     async with brand_lock(memory_dir, env.lock_timeout, env.clock, no_progress, stop):
-        store, _ = await worker.run(partial(open_or_rebuild, memory_dir, brand, env.clock))
+        store, _ = await worker.run(partial(open_or_rebuild, memory_dir, brand, env.clock, languages=languages))
         try:
             yield store
         finally:
@@ -188,9 +190,10 @@ def _correct(run: Run, request: PrepareRequest, prepared: Prepared, hits: tuple[
         known = table.known_by_key(run.store.connection, [entry.key])[entry.key]
         return _duplicate(run, request, prepared, known, hits)
     items = correction.items(run, prepared.content, request)
-    record = correction_record(run, correction, items[0], [[tag, "user"] for tag in prepared.given])
+    author = prepared.item.author
+    record = correction_record(run, correction, items[0], [[tag, "user"] for tag in prepared.given], author)
     run.journal.append([record])
-    correct(run, Storing(run, model_in_use(run)), correction, items)
+    correct(run, Storing(run, model_in_use(run)), correction, items, author)
     stands = table.owners_by_hash(run.store.connection, [prepared.content_hash])[prepared.content_hash]
     tags = table.tags_of(run.store.connection, [stands.seq]).get(stands.seq, ())
     return replace(
@@ -251,4 +254,29 @@ def _result(brand: str, prepared: Prepared, status: str, hits: Sequence[GuardHit
         expires_at=prepared.item.expires_at,
         guard_hits=tuple(hits),
         findings=prepared.findings,
+        author=prepared.item.author,
     )
+
+
+_COMPETITOR = "competitor:"
+
+
+def _suggestions(preparer: Preparer, prepared: Prepared, request: PrepareRequest) -> tuple[Suggestion, ...]:
+    """Return the type first, then the tags: of each only if the caller gave none. None for what is refused."""
+    if prepared.refused or request.replaces:
+        return ()
+    reasons = preparer.reasons(prepared)
+    rivals = tuple(word for tag in prepared.detected if tag.startswith(_COMPETITOR) for word in reasons[tag][1])
+    found = [] if request.content_type else [_type(rivals, tuple(metrics_named(prepared.content.casefold())))]
+    if not request.tags:
+        found += [Suggestion("tag", tag, *reasons[tag]) for tag in prepared.detected if tag in reasons]
+    return tuple(found)
+
+
+def _type(rivals: tuple[str, ...], metrics: tuple[str, ...]) -> Suggestion:
+    name = "content type"
+    if rivals:
+        return Suggestion(name, ContentType.COMPETITIVE_INTEL.value, "the text names a competitor", rivals)
+    if metrics:
+        return Suggestion(name, ContentType.PERFORMANCE_INSIGHT.value, "the text names a metric", metrics)
+    return Suggestion(name, ContentType.CAMPAIGN_LEARNING.value, "the text names no competitor and no metric")
