@@ -20,6 +20,7 @@ import typer
 
 from dm_memory.settings import Settings
 from dm_memory_server.cli import app
+from dm_memory_server.http.settings import HttpSettings
 from dm_memory_tools.catalog import OPERATIONS
 from dm_memory_tools.tool import tool_of
 
@@ -85,7 +86,7 @@ def tools_page() -> str:
 def settings_page() -> str:
     """Return the reference of the environment variables."""
     rows = []
-    for name, field in Settings.model_fields.items():
+    for name, field in (Settings.model_fields | HttpSettings.model_fields).items():
         choices = [choice for choice in getattr(field.validation_alias, "choices", ()) if str(choice).isupper()]
         variables = " or ".join(f"`{variable}`" for variable in choices or [f"DM_MEMORY_{name.upper()}"])
         default = f"{field.default:g}" if isinstance(field.default, float) else field.default

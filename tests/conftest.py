@@ -33,6 +33,7 @@ _PACKAGES = {
     "graphiti": ("falkordb", "neo4j"),
     "otel": ("opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http"),
     "docs": ("rust-just", "zensical"),
+    "wordllama": ("wordllama",),
 }
 
 

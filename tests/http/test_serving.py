@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import socket
 import subprocess
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import filelock
 import httpx
 import pytest
 
@@ -254,13 +256,16 @@ def test_connections_beyond_the_limit_are_refused_and_nothing_breaks(home: Path,
 @pytest.fixture
 def quick(home: Path, tmp_path: Path) -> Iterator[Served]:
     """A server whose patience is a second."""
-    patch = tmp_path / "patch"
-    patch.mkdir()
-    (patch / "sitecustomize.py").write_text(
-        "from dm_memory_server.http.limits import DeadlineProtocol as P\nP.HEAD_SECONDS = P.BODY_SECONDS = 1.0\n"
-    )
-    with served(home, PYTHONPATH=str(patch)) as server:
+    program = "from dm_memory_server.http.limits import DeadlineProtocol as P\nP.HEAD_SECONDS = P.BODY_SECONDS = 1.0\n"
+    with served(home, PYTHONPATH=patched(tmp_path, program)) as server:
         yield server
+
+
+def patched(folder: Path, program: str) -> str:
+    """Return a folder from which Python takes a program that runs before any other."""
+    (folder / "patch").mkdir()
+    (folder / "patch" / "sitecustomize.py").write_text(program)
+    return str(folder / "patch")
 
 
 # Its end -------------------------------------------------------------------------------------------------------------
@@ -280,18 +285,32 @@ def test_a_running_call_is_answered_before_the_server_ends(home: Path, era: str,
         assert "Traceback" not in server.log()
 
 
-def test_an_idle_server_and_one_with_a_listener_end_at_once(home: Path) -> None:
-    with served(home) as server:
+@pytest.mark.parametrize("era", ERAS)
+def test_a_call_that_takes_too_long_is_cut_and_what_was_handed_in_stays(home: Path, tmp_path: Path, era: str) -> None:
+    memory = home / "brands" / "acme" / "memory"
+    memory.mkdir(mode=0o700)
+    learned = ["Kites sell in March."]
+    patience = patched(tmp_path, "import dm_memory_server.http.serve as s\ns.GRACE = 1\n")
+    with (
+        filelock.FileLock(memory / ".sync.lock"),  # the call waits for it
+        served(home, PYTHONPATH=patience) as server,
+        ThreadPoolExecutor(1) as pool,
+        httpx.Client(timeout=60, trust_env=False) as other,
+    ):
+        running = pool.submit(call, other, server.url, "sync_memory", era=era, session_learnings=learned)
+        waiting_until((memory / "journal.jsonl").is_file)
         server.process.terminate()
         assert server.process.wait(30) == 0
-    listen = message(MODERN, "subscriptions/listen", {"notifications": {"toolsListChanged": True}})
-    sent = headers(MODERN, "", "subscriptions/listen")
-    with served(home) as server, httpx.Client(timeout=60, trust_env=False) as listener:
-        with listener.stream("POST", server.url, json=listen, headers=sent) as stream:
-            assert stream.status_code == 200
-            server.process.terminate()
-            for _ in stream.iter_bytes():
-                pass
+        with contextlib.suppress(httpx.TransportError):
+            assert "Memory now has" not in running.result().text
+        assert "Traceback" not in server.log()
+    with served(home) as server, httpx.Client(timeout=60, trust_env=False) as other:
+        assert "Kites sell in March." in text_of(call(other, server.url, "sync_memory", era=era))
+
+
+def test_an_idle_server_ends_at_once(home: Path) -> None:
+    with served(home) as server:
+        server.process.terminate()
         assert server.process.wait(30) == 0
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from dm_memory import on_demand
 
 HEAVY = ("dm_memory.api", "dm_memory.report", "numpy", "orjson", "pinecone", "pydantic_settings", "qdrant_client")
-HEAVY += ("rich.progress", "typer", "wordllama")
+HEAVY += ("dm_memory_server.http", "rich.progress", "typer", "wordllama")
 SDKS = ("falkordb", "fastembed", "neo4j", "onnxruntime", "pinecone", "qdrant_client", "redis", "supermemory")
 EVERYTHING = {
     "QDRANT_URL": "http://127.0.0.1:9",

@@ -22,6 +22,7 @@ from dm_memory import __version__
 from dm_memory.services.connect import connections
 from dm_memory.settings import Settings
 from dm_memory_server.app import build_server
+from dm_memory_server.http.settings import HttpSettings
 from dm_memory_server.serve import serve_parser
 from dm_memory_tools.catalog import OPERATIONS
 from dm_memory_tools.runtime import Runtime
@@ -57,7 +58,7 @@ def load(path: str) -> Any:
 def environment_names() -> set[str]:
     """Return the variable to set for each setting: its own, or the first name of another kind it answers to."""
     names = set()
-    for name, field in Settings.model_fields.items():
+    for name, field in (Settings.model_fields | HttpSettings.model_fields).items():
         alias = field.validation_alias
         choices = getattr(alias, "choices", [])
         own = [choice for choice in choices if isinstance(choice, str) and choice.isupper()]

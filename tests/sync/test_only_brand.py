@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 
 from dm_memory.errors import BrandNotFoundError
 from dm_memory.requests import SessionLearning, SyncRequest
+from dm_memory.results import Capacity
 from dm_memory.search.results import SearchRequest
+from dm_memory.sync.finish import seen_capacity
 from tests.sync.conftest import Bench
 
 OTHER = "rival"
@@ -83,3 +86,13 @@ def test_what_is_locked_stays_locked(two: Bench) -> None:
             await locked.only(OTHER).search(SearchRequest("reels", OTHER))
 
     asyncio.run(ask())
+
+
+def test_how_full_a_shared_service_is_says_nothing_of_the_others(two: Bench) -> None:
+    shared = Capacity(9_876, 10_000, "points", 12, "DM_MEMORY_QDRANT_LIMIT")
+    environment = two.memory._environment("acme")
+    locked = two.memory.only("acme")._environment("acme")
+    assert seen_capacity(environment, shared) == shared
+    assert seen_capacity(locked, shared) == Capacity(12, None, "entries", 12)
+    assert seen_capacity(locked, replace(shared, entries=None)) is None
+    assert seen_capacity(locked, None) is None

@@ -31,7 +31,6 @@ __all__ = [
     "damaged_value",
     "orphan",
     "quarantine",
-    "special",
     "unavailable",
 ]
 
@@ -76,13 +75,13 @@ class CacheFiles:
         """
         try:
             if stat.S_ISLNK(self._mode(self.folder)):
-                raise special(self, self.folder, "is a link")
+                raise _special(self, self.folder, "is a link")
             for folder in (self.folder.parent, self.folder):
                 folder.mkdir(mode=0o700, exist_ok=True)
             for path in (*self.all(), self.turn, self._lock, self._note, self._making, self._request):
                 mode = self._mode(path)
                 if mode and not stat.S_ISREG(mode):
-                    raise special(self, path, "is a link" if stat.S_ISLNK(mode) else "is no file")
+                    raise _special(self, path, "is a link" if stat.S_ISLNK(mode) else "is no file")
         except OSError as error:
             raise unavailable(self, error.strerror or type(error).__name__) from None
 
@@ -290,7 +289,7 @@ def unavailable(files: CacheFiles, why: str) -> CacheUnavailableError:
     )
 
 
-def special(files: CacheFiles, path: Path, what: str) -> CacheUnavailableError:
+def _special(files: CacheFiles, path: Path, what: str) -> CacheUnavailableError:
     """Return the error for something in the place of a file that is none of ours."""
     return CacheUnavailableError(
         f"The local cache {files.path} can't be used: {path.name} {what}.",

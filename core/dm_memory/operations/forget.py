@@ -39,7 +39,6 @@ from dm_memory.store.forgetting import (
 )
 from dm_memory.store.journal import Journal
 from dm_memory.store.naming import cut_key, full_id, full_key
-from dm_memory.store.traces import Traces
 from dm_memory.sync.finish import failure_of
 from dm_memory.sync.forgotten import agree_on_key, keep_forgotten, purge, settle
 from dm_memory.sync.pipeline import model_in_use
@@ -337,12 +336,7 @@ async def _forget(run: Run, texts: Sequence[Text], preview: ForgetResult) -> For
     again = [*dict.fromkeys(text.id for text in texts if text.number and text.id not in ids)]
     services = [await _delete_in(run, service, ids, again) for service in run.env.services]
     parked = await run.worker.run(_parked, run)
-    proof = _proof(traces, services, parked)
-    return replace(preview, status="forgotten" if proof.is_complete else "partial", proof=proof)
-
-
-def _proof(traces: Traces, services: Sequence[ServiceProof], parked: Sequence[str]) -> ForgetProof:
-    return ForgetProof(
+    proof = ForgetProof(
         files=traces.files,
         bytes=traces.bytes,
         left=tuple(traces.left),
@@ -351,6 +345,7 @@ def _proof(traces: Traces, services: Sequence[ServiceProof], parked: Sequence[st
         services=tuple(services),
         parked=tuple(parked),
     )
+    return replace(preview, status="forgotten" if proof.is_complete else "partial", proof=proof)
 
 
 async def _delete_in(run: Run, service: Service, ids: Sequence[str], again: Sequence[str]) -> ServiceProof:

@@ -19,7 +19,7 @@ from dm_memory.store.database import Store, reading
 from dm_memory.store.entries import census
 from dm_memory.store.locks import is_locked, lock_holder
 from dm_memory.store.opening import missing_memory
-from dm_memory.sync.finish import LAST_COMPLETE, capacity_on_record, store_result
+from dm_memory.sync.finish import LAST_COMPLETE, capacity_on_record, seen_capacity, store_result
 from dm_memory.sync.run import Environment, title_of
 from dm_memory.text.timestamps import from_iso
 from dm_memory.worker import worker_thread
@@ -162,7 +162,7 @@ class _View:
             pending=due - failed,
             failed=failed,
             health=each.health,
-            capacity=each.capacity or (capacity_on_record(store, name) if store else None),
+            capacity=seen_capacity(self.env, each.capacity or (capacity_on_record(store, name) if store else None)),
             shared=service.capabilities.shared,
         )
 

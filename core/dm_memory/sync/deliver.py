@@ -330,13 +330,12 @@ class Delivering:
         return len(batch)
 
     def _full(self, waiting: int) -> ServiceError:
-        capacity = self._room.after(self._room.capacity)
-        used, limit, unit = (capacity.used, capacity.limit, capacity.unit) if capacity else (0, 0, "")
-        setting = capacity.setting if capacity else ""
+        # How full it is, stands under Storage capacity, for those who may see what all brands use together.
+        setting = self._room.capacity.setting if self._room.capacity else ""
         way = "Delete there what is not needed, or change the plan"
         way += f" and set {setting} to what fits." if setting else "."
         return ServiceError(
-            f"{self.service.engine} is too full for {waiting} more entries: {used:,} of {limit:,} {unit} are used.",
+            f"{self.service.engine} is too full for {waiting} more entries.",
             f"{way} What does not fit is queued.",
             error_class=ErrorClass.QUOTA,
             code="no-room",

@@ -17,8 +17,8 @@ from dm_memory.services.protocol import Capacity, Service
 from dm_memory.store import outbox
 from dm_memory.store.database import Store
 from dm_memory.store.entries import Census, census, in_json
+from dm_memory.store.facts import count_facts
 from dm_memory.store.files import size_of
-from dm_memory.store.history import count_facts
 from dm_memory.store.indexes import count_without
 from dm_memory.sync.contradictions import contradiction_findings
 from dm_memory.sync.exports import (
@@ -31,10 +31,10 @@ from dm_memory.sync.exports import (
     write_last_sync,
 )
 from dm_memory.sync.handin.pending import export_prepared, move_stored
-from dm_memory.sync.run import Delivered, Run
+from dm_memory.sync.run import Delivered, Environment, Run
 from dm_memory.text.flags import compliance_note
 
-__all__ = ["LAST_COMPLETE", "capacity_on_record", "failure_of", "finish", "store_result"]
+__all__ = ["LAST_COMPLETE", "capacity_on_record", "failure_of", "finish", "seen_capacity", "store_result"]
 
 LAST_COMPLETE = "last_complete_sync"
 """The stored fact that says when everything was last known to be stored everywhere."""
@@ -51,6 +51,13 @@ def failure_of(error: DmMemoryError, service: str) -> Failure:
         str(getattr(error, "code", "")),
         service,
     )
+
+
+def seen_capacity(env: Environment, capacity: Capacity | None) -> Capacity | None:
+    """Return a capacity as it may be shown: what all brands use together says something of the others."""
+    if capacity is None or not env.home.only:
+        return capacity
+    return None if capacity.entries is None else Capacity(capacity.entries, None, "entries", capacity.entries)
 
 
 def capacity_on_record(store: Store, service: str) -> Capacity | None:
@@ -255,7 +262,7 @@ def _service(run: Run, service: Service) -> ServiceResult:
         counted=delivered.counted,
         missing=delivered.missing,
         asked=delivered.asked,
-        capacity=delivered.capacity or capacity_on_record(run.store, service.name),
+        capacity=seen_capacity(run.env, delivered.capacity or capacity_on_record(run.store, service.name)),
         failure=failure_of(delivered.failure, service.name) if delivered.failure else None,
         needed=delivered.needed,
         preview=delivered.preview,

@@ -73,7 +73,6 @@ class _Running:
     """A request that is being answered."""
 
     digest: str
-    is_stream: bool
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
 
 
@@ -190,7 +189,7 @@ class Door:
         # The SDK binds what it hands out between two rounds of a call to this user.
         token = AccessToken(token="", client_id=access.name, scopes=[], claims={"iss": caller.issuer})
         request.scope["user"] = AuthenticatedUser(token)
-        running = _Running(caller.digest, is_stream=request.headers.get("mcp-method") == "subscriptions/listen")
+        running = _Running(caller.digest)
         started = False
 
         async def sending(message: Message) -> None:
@@ -226,17 +225,11 @@ class Door:
                 if each.digest and each.digest not in live:
                     each.scope.cancel()
 
-    def end_streams(self) -> None:
-        """End what never ends by itself: those who listen for changes."""
-        for each in self._running:
-            if each.is_stream:
-                each.scope.cancel()
-
 
 def build_app(
     server: MCPServer[Runtime], runtime: Runtime, settings: HttpSettings, tokens: TokenFile | None, *, public: bool
-) -> tuple[Starlette, Door]:
-    """Return the application and its door.
+) -> Starlette:
+    """Return the application.
 
     Args:
         server: The one server of all transports.
@@ -275,7 +268,7 @@ def build_app(
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False
-    return app, door
+    return app
 
 
 class _Endpoint:

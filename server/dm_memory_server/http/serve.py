@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import os
 import signal
 import socket
 import sys
@@ -17,7 +19,7 @@ from sse_starlette.sse import AppStatus
 
 from dm_memory.errors import ConfigurationError, DmMemoryError
 from dm_memory_server.app import build_server
-from dm_memory_server.http.app import Door, build_app
+from dm_memory_server.http.app import build_app
 from dm_memory_server.http.limits import DeadlineProtocol
 from dm_memory_server.http.settings import load_http_settings
 from dm_memory_server.http.telemetry import traced
@@ -57,14 +59,22 @@ def serve_http(address: str, runtime: Runtime, home: Path, *, require_token: boo
                     f"{reason}, and there is no token yet.",
                     "Make one first: dm-memory token add NAME --brand BRAND (see docs/http.md), then start again.",
                 )
+            _quieten()
             with traced():
                 server = build_server(runtime)
-                app, door = build_app(server, runtime, settings, tokens if needed else None, public=public)
-                asyncio.run(_run(_Server(_config(app, settings.http_connections), door, needed=needed), listening))
+                app = build_app(server, runtime, settings, tokens if needed else None, public=public)
+                asyncio.run(_run(_Server(_config(app, settings.http_connections), needed=needed), listening))
     except DmMemoryError as error:
         print(f"{error.problem}\n{error.remedy}", file=sys.stderr)  # noqa: T201  # nobody's protocol here
         return 2
     return 0
+
+
+def _quieten() -> None:
+    """Keep what clients send out of the log: the SDK and uvicorn quote it. Tools log their own errors."""
+    if os.environ.get("DM_MEMORY_LOG_LEVEL", "").upper() != "DEBUG":
+        for name in ("mcp", "uvicorn.error"):
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
 def parse_address(text: str) -> tuple[str, int]:
@@ -106,9 +116,9 @@ def _config(app: object, connections: int) -> uvicorn.Config:
 class _Server(uvicorn.Server):
     """uvicorn's, which says where it listens, and ends in time whatever its calls do."""
 
-    def __init__(self, config: uvicorn.Config, door: Door, *, needed: bool) -> None:
+    def __init__(self, config: uvicorn.Config, *, needed: bool) -> None:
         super().__init__(config)
-        self._door, self._needed = door, needed
+        self._needed = needed
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and say where."""
@@ -126,11 +136,6 @@ class _Server(uvicorn.Server):
             timer.daemon = True
             timer.start()
         super().handle_exit(sig, frame)
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Let running calls finish, but not those that never do."""
-        self._door.end_streams()
-        await super().shutdown(sockets)
 
 
 async def _run(server: _Server, listening: socket.socket) -> None:
