@@ -176,7 +176,9 @@ def model_words_for(machine: Machine, prefix: Path, record: str) -> str:
 
 def _launched_model_words(model: str) -> str:
     if model == _MODEL:
-        return "Restart the client while there is a network: the next start installs the model."
+        return (
+            "The model comes by itself while there is a network: restart the client some minutes after its first start."
+        )
     return (
         f"The bundled model is not built for this computer. Set DM_MEMORY_EMBEDDER={model} for the server, and restart"
         " the client while there is a network: the next start installs it."
