@@ -82,7 +82,7 @@ class TestFaults:
         async def act() -> ServiceError:
             async with stubbed(answer(200)) as server:
                 url = server.url
-            return await caught(url)
+            return await caught(url, Timeouts())
 
         error = asyncio.run(act())
         assert (error.error_class, error.code) == (ErrorClass.UNAVAILABLE, "ConnectError")
