@@ -251,19 +251,15 @@ def quarantine(files: CacheFiles, identity: int, deadline: float) -> Finding:
                 for path in files.all():
                     with contextlib.suppress(FileNotFoundError):
                         path.rename(place.with_name(place.name + path.name.removeprefix(files.path.name)))
-                _prune(files)
+                kept = sorted(files.folder.glob(f"{files.path.name}.damaged-*Z"))
+                for old in kept[:-_KEPT]:
+                    for path in files.folder.glob(f"{old.name}*"):
+                        path.unlink(missing_ok=True)
     except filelock.Timeout:
         raise busy(files) from None
     except OSError as error:
         raise unavailable(files, error.strerror or type(error).__name__) from None
     return _quarantined(place.name)
-
-
-def _prune(files: CacheFiles) -> None:
-    kept = sorted(files.folder.glob(f"{files.path.name}.damaged-*Z"))
-    for old in kept[:-_KEPT]:
-        for path in files.folder.glob(f"{old.name}*"):
-            path.unlink(missing_ok=True)
 
 
 def busy(files: CacheFiles) -> CacheBusyError:

@@ -26,7 +26,7 @@ SECRET = "the-key-nobody-sees"  # noqa: S105  # not one
 
 def make(url: str, **options: Any) -> QdrantService:
     key = SecretStr(SECRET)
-    return QdrantService(url, key, "dm-memory", BRAND, HashEmbedder(), timeout=1, **options)
+    return QdrantService(url, key, "dm-memory", BRAND, HashEmbedder(), timeout=3, **options)
 
 
 def play(faults: dict[str, Answer], scenario: Callable[[QdrantService, Stub], Awaitable[Any]]) -> Any:
