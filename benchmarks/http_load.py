@@ -88,19 +88,25 @@ async def _timing(server: Served, secret: str) -> None:
 
 
 async def _for(server: Served, secret: str, clients: int, seconds: float, pace: float | None) -> list[float]:
-    """Let clients search for some seconds; return what each search took."""
-    end = time.monotonic() + seconds
+    """Let clients search for some seconds; return what each search took from the moment when it was due.
+
+    A machine that stands still for a second delays one request of a client that waits for its answer, and ten of fifty
+    clients. Counted from when they were due, both see the same standstill (coordinated omission).
+    """
+    end = time.perf_counter() + seconds
 
     async def work() -> list[float]:
         taken: list[float] = []
+        due = time.perf_counter()
         async with _client() as client:
             while True:
-                pause = 0.0 if pace is None else random.uniform(0.0, 2 * pace)
-                if time.monotonic() + pause >= end:
+                due = time.perf_counter() if pace is None else due + random.uniform(0.0, 2 * pace)
+                if due >= end:
                     return taken
-                await asyncio.sleep(pause)
+                await asyncio.sleep(max(0.0, due - time.perf_counter()))
                 query = " ".join(random.sample(_WORDS, 3))
-                taken.append(await _once(client, server, secret, "search_memory", {"query": query}))
+                await _once(client, server, secret, "search_memory", {"query": query})
+                taken.append(time.perf_counter() - due)
 
     return [each for found in await asyncio.gather(*(work() for _ in range(clients))) for each in found]
 

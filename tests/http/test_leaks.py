@@ -82,6 +82,7 @@ def _attempts(place: Place, other: str) -> list[tuple[str, dict[str, Any]]]:
         ("search_memory", {"history_of": key, **named}),
         ("search_memory", {"query": "boxes", "tags": ["source:session"], **named}),
         ("search_memory", {"query": "boxes", "response_format": "json", **named}),
+        ("search_memory", {"query": "boxes", "author": other}),
         ("search_memory", {"query": "x", "brand": f"../{other}"}),
         ("search_memory", {"query": "x", other: "unknown argument"}),
         ("search_memory", {"query": "x", "mode": other}),
@@ -179,6 +180,20 @@ def test_no_other_request_says_anything_of_another_brand(place: Place, client: h
         first, second = _bare(one, THEIRS), _bare(two, ABSENT)
         assert first == second, (method, theirs)
         assert _foreign(first) == [], (method, theirs)
+
+
+def test_no_resource_template_says_anything_of_another_brand(place: Place, client: httpx.Client) -> None:
+    secret = place.secrets[MINE]
+    listed = answer(ask(client, place.server.url, "resources/templates/list", secret=secret))["result"]
+    templates = [each["uriTemplate"] for each in listed["resourceTemplates"]]
+    assert "dm-memory://{brand}/status" in templates
+    for template in templates:
+        texts = []
+        for brand in (THEIRS, ABSENT):
+            uri = re.sub(r"\{[^}]*\}", "x", template.replace("{brand}", brand))
+            texts.append(_bare(ask(client, place.server.url, "resources/read", {"uri": uri}, secret=secret), brand))
+            assert _foreign(texts[-1]) == [], template
+        assert texts[0] == texts[1], template
 
 
 def test_the_address_of_another_brand_is_as_that_of_none(place: Place, client: httpx.Client) -> None:

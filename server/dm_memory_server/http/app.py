@@ -13,7 +13,7 @@ import contextlib
 import unicodedata
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, NoReturn
 
 import anyio
 from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
@@ -103,8 +103,9 @@ class Door:
         try:
             caller = await self._caller(request)
             access = await self._access(request, caller)
-            self._take_turn(request, caller)
-            with self._counted(access.name):
+            name = f"{caller.issuer} {access.name}"
+            self._take_turn(request, name)
+            with self._counted(name):
                 await self._answer(request, caller, access, receive, send)
         except _RefusedError as refused:
             await refused.response(scope, receive, send)
@@ -120,12 +121,13 @@ class Door:
         try:
             found = await self._callers.verify(secret.strip()) if scheme.lower() == "bearer" and secret else None
         except DmMemoryError:
-            raise _RefusedError(503, "The server can't read its tokens. Look into its log.") from None
+            text = "The server can't read its tokens: `dm-memory token list`, run there, says why."
+            raise _RefusedError(503, text) from None
         if found is None:
             self._refuse_unknown(request, has_token=bool(secret))
-        return cast("Caller", found)
+        return found
 
-    def _refuse_unknown(self, request: Request, *, has_token: bool) -> None:
+    def _refuse_unknown(self, request: Request, *, has_token: bool) -> NoReturn:
         # Only failures count: whoever has a good token is let in, even from an address that sends bad ones.
         seconds = self._failures.take(request.client.host if request.client else "")
         if seconds:
@@ -161,9 +163,8 @@ class Door:
         except DmMemoryError:
             return False
 
-    def _take_turn(self, request: Request, caller: Caller) -> None:
-        """Count the request against its token's limits; raises ``_RefusedError``."""
-        name = f"{caller.issuer} {caller.access.name}"
+    def _take_turn(self, request: Request, name: str) -> None:
+        """Count the request against the limits of its token; raises ``_RefusedError``."""
         if request.method != "POST":
             raise _RefusedError(405, "Only POST is answered here: the server keeps no sessions.", {"allow": "POST"})
         if self._callers is None:
@@ -171,7 +172,7 @@ class Door:
         if seconds := self._rate.take(name):
             text = f"This token makes too many requests. Try again in {seconds} s."
             raise _RefusedError(429, text, {"retry-after": str(seconds)})
-        if self._calls.get(caller.access.name, 0) >= _MOST_CALLS:
+        if self._calls.get(name, 0) >= _MOST_CALLS:
             text = f"{_MOST_CALLS} requests of this token are being answered. Try again in 1 s."
             raise _RefusedError(429, text, {"retry-after": "1"})
 
