@@ -8,7 +8,9 @@ resolver nor a network. Nothing is written to DIR.
 
 A client waits 30 seconds for ``serve``. So that comes first, and the embedding model (44 % of all) while it serves.
 ``--if-installed`` in front of a command ends silently, with 0, if something has to be installed before: a hook never
-waits for a download.
+waits for a download. A hook can't choose the environment either, so it may run with any Python and is handed on:
+
+    uv run --quiet --no-project DIR/server/launch.py --if-installed COMMAND
 """
 
 from __future__ import annotations
@@ -126,12 +128,26 @@ def ready(*, may_install: bool, at_once: bool) -> bool:
     return True
 
 
+def hand_on() -> int:
+    """Run this again with the Python of the plugin's environment, if there is one; return the exit code."""
+    venv = Path(os.environ["CLAUDE_PLUGIN_DATA"]) / "venv"
+    python = venv / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    if not (venv / _RECORD).is_file():
+        return 0
+    command = [str(python), __file__, *sys.argv[1:]]
+    if sys.platform != "win32":
+        os.execv(python, command)  # noqa: S606  # no shell
+    return subprocess.run(command, check=False).returncode  # noqa: S603  # this file
+
+
 def main() -> int:
     """Run the command; return the exit code if it could not be started."""
     arguments = sys.argv[1:]
     if arguments == [_THE_REST]:
         return 0 if ready(may_install=True, at_once=False) else 1
     only_if_installed = arguments[:1] == ["--if-installed"]
+    if only_if_installed and "CLAUDE_PLUGIN_DATA" in os.environ and not (Path(sys.prefix) / _RECORD).is_file():
+        return hand_on()
     arguments = arguments[only_if_installed:]
     if not ready(may_install=not only_if_installed, at_once=arguments[:1] == ["serve"]):
         return 0 if only_if_installed else 1

@@ -159,6 +159,18 @@ def test_a_hook_never_waits_for_a_download(plugin: Plugin, started: Plugin) -> N
     assert run_in(started.environment, *started.command, "--if-installed", "--version").startswith("dm-memory ")
 
 
+def test_a_hook_finds_the_plugins_environment_from_any_folder_with_any_python(
+    source: Path, plugin: Plugin, started: Plugin, tmp_path: Path
+) -> None:
+    hook = [uv(), "run", "--quiet", "--no-project", source / "server" / "launch.py", "--if-installed", "--version"]
+    for each, expected in ((started, "dm-memory "), (plugin, "")):
+        environment = each.offline(tmp_path / "no cache") | {"CLAUDE_PLUGIN_DATA": str(each.data)}
+        del environment["UV_PROJECT_ENVIRONMENT"]
+        found = run_in(environment, *WITHOUT_NETWORK, *hook, cwd=tmp_path)
+        assert found.startswith(expected)
+        assert bool(found) is bool(expected)
+
+
 def test_what_the_server_starts_finds_the_source_too(started: Plugin) -> None:
     bare = {"PATH": os.environ["PATH"]}
     assert run_in(bare, script(started.venv, "python"), "-m", "dm_memory_server.main", "--version").startswith("dm-mem")
