@@ -16,6 +16,7 @@ _PROGRAMS = {
     "npm": "DM_MEMORY_NPM",
     "shared": "DM_MEMORY_SHARED",
     "slow": "DM_MEMORY_SLOW",
+    "clients": "DM_MEMORY_CLIENTS",
 }
 _PACKAGES = {
     "redb": ("dm-memory-redb",),
