@@ -25,6 +25,7 @@ _PROGRAMS = {
     "artefact": "DM_MEMORY_ARTEFACTS",
     "shared": "DM_MEMORY_SHARED",
     "slow": "DM_MEMORY_SLOW",
+    "clients": "DM_MEMORY_CLIENTS",
 }
 _PACKAGES = {
     "redb": ("dm-memory-redb",),
