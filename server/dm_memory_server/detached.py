@@ -1,7 +1,8 @@
-"""A sync without a terminal, which a hook started: ``python -m dm_memory_server.detached HOME BRAND EVENT [SECONDS]``.
+"""A sync without a terminal, which a hook started: ``python -m dm_memory_server.detached HOME EVENT CLAIM [SECONDS]``.
 
 Of one brand one runs and one waits; further ones leave at once, because the one that waits will see what is there now.
-It lives for ``LIFETIME`` seconds at most: what it stored until then is stored. Its log says how it ended.
+While one waits it keeps the claim, a file, alive: hooks that see it start nothing. It lives for ``LIFETIME`` seconds at
+most: what it stored until then is stored. Its log says how it ended.
 """
 
 from __future__ import annotations
@@ -19,76 +20,59 @@ from typing import TYPE_CHECKING
 import filelock
 
 from dm_memory.store.files import is_file
+from dm_memory_server.hooks import brand_of_session
 from dm_memory_server.log_files import append_line, hook_log, open_log, own_folder, rotate
 
 if TYPE_CHECKING:
     from dm_memory.results import SyncResult
 
-__all__ = ["LIFETIME", "claim", "is_waiting", "main"]
+__all__ = ["LIFETIME", "main"]
 
 LIFETIME = 600.0
 """Seconds, those it waits for another one included."""
 
-_CLAIMED = 20.0
-"""Seconds within which a process that was started has to wait in its place; then the claim was a dead one's."""
-
-_FOLDER = "hooks"
+_RENEWED = 5.0
+_POLL = 0.1
 _NICE = 10
 
 
-def is_waiting(home: Path, brand: str) -> bool:
-    """Return whether a process waits for its turn with this brand. Raises ``OSError``."""
-    lock = _lock(home, brand, "waiting")
-    try:
-        lock.acquire(blocking=False)
-    except filelock.Timeout:
-        return True
-    lock.release()
-    return False
-
-
-def claim(home: Path, brand: str) -> bool:
-    """Claim the start of a process for this brand; False if somebody starts one just now. Raises ``OSError``."""
-    path = _path(home, brand, "claim")
-    with contextlib.suppress(FileNotFoundError):
-        if time.time() - path.stat().st_mtime > _CLAIMED:
-            path.unlink()
-    try:
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    except FileExistsError:
-        return False
-    return True
-
-
-def _path(home: Path, brand: str, kind: str) -> Path:
-    """Return a file of ours for a brand, whose name may be too long for a longer one."""
-    name = hashlib.sha256(brand.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-    return own_folder(home, _FOLDER) / f"{name}.{kind}"
-
-
 def _lock(home: Path, brand: str, kind: str) -> filelock.FileLock:
-    path = _path(home, brand, kind)
+    # A brand's name may be too long for a longer one.
+    name = hashlib.sha256(brand.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    path = own_folder(home, "hooks") / f"{name}.{kind}"
     is_file(path)  # a pipe or a device is never opened
     return filelock.FileLock(path, mode=0o600, thread_local=False)
 
 
 @contextlib.contextmanager
-def _turn(home: Path, brand: str) -> Iterator[bool]:
+def _turn(home: Path, brand: str, claim: Path) -> Iterator[bool]:
     """Wait until this process may sync the brand; False at once if another one waits."""
     waiting, running = _lock(home, brand, "waiting"), _lock(home, brand, "running")
-    try:
-        waiting.acquire(blocking=False)
-    except filelock.Timeout:
+    if not _taken(waiting):
         yield False
         return
-    _path(home, brand, "claim").unlink(missing_ok=True)
     _follow_rotated(hook_log(home))
-    running.acquire()  # the watchdog ends it
+    renewed = time.monotonic()
+    while not _taken(running):  # the watchdog ends it
+        time.sleep(_POLL)
+        if time.monotonic() - renewed > _RENEWED:
+            renewed = time.monotonic()
+            with contextlib.suppress(OSError):
+                os.utime(claim)
     try:
+        claim.unlink(missing_ok=True)
         waiting.release()
         yield True
     finally:
         running.release()
+
+
+def _taken(lock: filelock.FileLock) -> bool:
+    try:
+        lock.acquire(blocking=False)
+    except filelock.Timeout:
+        return False
+    return True
 
 
 def _follow_rotated(log: Path) -> None:
@@ -103,19 +87,23 @@ def _follow_rotated(log: Path) -> None:
 
 def main() -> None:
     """Sync, write how that ended to the log, and end the process; never raises."""
-    home, brand, event, *rest = sys.argv[1:]
-    lifetime = float(rest[0]) if rest else LIFETIME
-    record = _Record(Path(home), f"{brand} {event}")
-    _die_after(lifetime, record)
+    root, event, claim, *rest = sys.argv[1:]
+    found = brand_of_session(Path(root))
+    if found is None:
+        Path(claim).unlink(missing_ok=True)
+        os._exit(0)
+    home, brand = found[0].root, found[1]
+    record = _Record(home, f"{brand} {event}")
+    _die_after(float(rest[0]) if rest else LIFETIME, record)
     if hasattr(os, "nice"):
         os.nice(_NICE)
     code = 0
     try:
-        with _turn(Path(home), brand) as mine:
+        with _turn(home, brand, Path(claim)) as mine:
             if mine:
                 record(f"started, process {os.getpid()}")
                 started = time.monotonic()
-                words = _synced(Path(home), brand)
+                words = _synced(home, brand)
                 record(f"{words}, {time.monotonic() - started:.1f} s")
     except BaseException as error:  # noqa: BLE001  # the log is all there is
         record(_words(error))

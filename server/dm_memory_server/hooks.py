@@ -2,15 +2,16 @@
 
 Each process here lives for ``_LIMIT`` seconds at most and ends with code 0. ``session-start`` prints what matters now;
 ``pre-compact`` and ``session-end`` hand a sync to a process of its own (``dm_memory_server.detached``) and leave. Where
-there is no brand, nothing is printed and nothing is made. Settings are read from the environment here: the module that
-reads them otherwise costs as much as all of this.
+there is no brand, nothing is printed and nothing is made.
+
+Many sessions can end at once, on a machine that is busy: handing over imports nothing but the standard library, finds
+out no more than whether there can be a brand, and reads its settings from the environment.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
 import sys
 import threading
 from collections.abc import Sequence
@@ -20,11 +21,11 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from dm_memory.brand.home import Home
 
-__all__ = ["EVENTS", "hook"]
+__all__ = ["EVENTS", "brand_of_session", "hook"]
 
 EVENTS = ("session-start", "pre-compact", "session-end")
 
-_LIMIT = 1.5
+_LIMIT = 1.7
 """Seconds: an assistant waits for its hooks."""
 
 _DRAIN = 0.2
@@ -77,26 +78,22 @@ def _is_on(event: str) -> bool:
 
 
 def _run(event: str) -> None:
-    found = _brand()
-    if found is None:
-        return
-    home, brand = found
-    if event == "session-start":
-        _write(_context(home, brand))
-    else:
-        _hand_over(home.root, brand, event)
+    if event != "session-start":
+        _hand_over(event)
+    elif found := brand_of_session():
+        _write(_context(*found))
 
 
-def _brand() -> tuple[Home, str] | None:
-    """Return the home and the brand that is meant, None if there is none."""
+def brand_of_session(root: Path | None = None) -> tuple[Home, str] | None:
+    """Return the home and the brand that is meant, None if there is none; ``root``: the home's folder, if known."""
     from dm_memory.brand.home import Home  # noqa: PLC0415  # a hook that is turned off imports nothing
     from dm_memory.errors import BrandNotFoundError, HomeError  # noqa: PLC0415  # as above
 
-    home = Home(_root(), _setting("DM_MEMORY_ONLY_BRAND"))
+    home, named = Home(root or _root(), _setting("DM_MEMORY_ONLY_BRAND")), _setting("DM_MEMORY_BRAND")
     try:
-        return home, home.resolve(None, _setting("DM_MEMORY_BRAND"))
+        return home, home.resolve(None, named)
     except BrandNotFoundError as error:
-        return (home, error.brands[0]) if len(error.brands) == 1 else None
+        return (home, error.brands[0]) if len(error.brands) == 1 and not named else None
     except HomeError:
         return None
 
@@ -138,25 +135,82 @@ def _write(data: bytes) -> None:
 # The end of one ------------------------------------------------------------------------------------------------------
 
 
-def _hand_over(root: Path, brand: str, event: str) -> None:
+def _hand_over(event: str) -> None:
     """Start a sync in a process of its own, unless one waits already that will see what is there now."""
-    from dm_memory_server.detached import claim, is_waiting  # noqa: PLC0415  # only these events need it
-    from dm_memory_server.log_files import hook_log, open_log, own_folder  # noqa: PLC0415  # as above
-
-    own_folder(root, "logs")
-    if is_waiting(root, brand) or not claim(root, brand):
+    root = _root()
+    if not _may_have_brand(root):
         return
-    log = open_log(hook_log(root))
+    own = root / "dm-memory"
+    for folder in (own, own / "hooks", own / "logs"):
+        if folder.is_symlink():
+            return
+        folder.mkdir(mode=0o700, exist_ok=True)
+    claim = own / "hooks" / f"{_meant(root):08x}.claim"
+    if not _claim(claim):
+        return
+    log = os.open(own / "logs" / "hooks.log", _APPENDING, 0o600)
+    import subprocess  # noqa: PLC0415  # only who starts a process needs it
+
+    windows = getattr(subprocess, "CREATE_NO_WINDOW", 0) | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
     subprocess.Popen(  # noqa: S603  # this program itself
         # -P: a file in the home, which is its folder, is never taken for a module.
-        [sys.executable, "-P", "-m", "dm_memory_server.detached", str(root.absolute()), brand, event],
+        [sys.executable, "-P", "-m", "dm_memory_server.detached", str(root.absolute()), event, str(claim.absolute())],
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,
         cwd=root,
         start_new_session=True,
-        creationflags=_WINDOWS_FLAGS,
+        creationflags=windows,
     )
 
 
-_WINDOWS_FLAGS = getattr(subprocess, "CREATE_NO_WINDOW", 0) | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
+_APPENDING = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+for _flag in ("O_NOFOLLOW", "O_NONBLOCK"):  # a link is not followed, a pipe not waited for; no system has all flags
+    _APPENDING |= getattr(os, _flag, 0)
+
+
+def _may_have_brand(root: Path) -> bool:
+    """Return whether there is a brand that can be meant: the one that is named, an active one, or the only one."""
+    from unicodedata import normalize  # noqa: PLC0415  # only these events need it
+
+    try:
+        with os.scandir(root / "brands") as entries:
+            brands = {normalize("NFC", entry.name) for entry in entries if entry.name[0] not in "._" and entry.is_dir()}
+    except OSError:
+        return False
+    named = normalize("NFC", _setting("DM_MEMORY_ONLY_BRAND") or _setting("DM_MEMORY_BRAND"))
+    return named in brands if named else len(brands) == 1 or (bool(brands) and (root / "brands" / _ACTIVE).is_file())
+
+
+_ACTIVE = "_active-brand.json"
+_ACTIVE_BYTES = 4096
+
+
+def _meant(root: Path) -> int:
+    """Return a number for the brand that is meant, without finding out which one that is."""
+    import zlib  # noqa: PLC0415  # only these events need it
+
+    said = f"{_setting('DM_MEMORY_ONLY_BRAND')}/{_setting('DM_MEMORY_BRAND')}/".encode("utf-8", "surrogateescape")
+    path = root / "brands" / _ACTIVE
+    if path.is_file():  # a pipe is never opened
+        with path.open("rb") as file:
+            said += file.read(_ACTIVE_BYTES)
+    return zlib.crc32(said)
+
+
+_CLAIMED = 20.0
+"""Seconds after which a claim that nobody renewed was a dead process's; one that waits renews its own."""
+
+
+def _claim(path: Path) -> bool:
+    """Claim the start of a process; False if one was started and has not begun to sync."""
+    import time  # noqa: PLC0415  # as above
+
+    with contextlib.suppress(FileNotFoundError):
+        if abs(time.time() - path.stat().st_mtime) > _CLAIMED:
+            path.unlink()
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        return False
+    return True

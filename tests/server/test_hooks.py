@@ -5,6 +5,7 @@ Times are bounds on "ends at all": a loaded machine is slow, and ``benchmarks/ho
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
@@ -21,8 +22,8 @@ import filelock
 import pytest
 
 from dm_memory.settings import Settings
-from dm_memory_server.detached import _lock, claim
-from dm_memory_server.hooks import EVENTS
+from dm_memory_server.detached import _lock
+from dm_memory_server.hooks import EVENTS, _claim
 from tests.support import processes
 from tests.support.brands import BrandHome, make_home
 
@@ -142,7 +143,10 @@ def test_without_a_brand_nothing_is_said_and_nothing_is_made(tmp_path: Path, hom
         before = files_below(root)
         assert run(root, event) == ""
         assert files_below(root) == before
-    assert run(home.root, event, env={"DM_MEMORY_ONLY_BRAND": "nobody"}) == ""
+    before = files_below(home.root)
+    for name in ("DM_MEMORY_ONLY_BRAND", "DM_MEMORY_BRAND"):
+        assert run(home.root, event, env={name: "nobody"}) == ""
+    assert files_below(home.root) == before
     assert not (tmp_path / "missing").exists()
 
 
@@ -188,7 +192,7 @@ def test_input_that_never_ends_is_not_waited_for(home: BrandHome, event: str) ->
 def test_a_reader_that_never_reads_is_not_waited_for(home: BrandHome) -> None:
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
-    with pytest.raises(BlockingIOError):
+    with contextlib.suppress(BlockingIOError):
         while True:
             os.write(writing, b"x" * 4096)
     os.set_blocking(writing, True)
@@ -224,7 +228,7 @@ def test_a_service_that_never_answers_is_not_asked_when_a_session_starts(
     address = f"http://127.0.0.1:{silent.getsockname()[1]}"
     env = {"QDRANT_URL": address, "TURSO_DATABASE_URL": address}
     assert home.slug in context(run(home.root, "session-start", env=env))
-    silent.setblocking(False)
+    silent.settimeout(0)
     with pytest.raises(BlockingIOError):
         silent.accept()
 
@@ -233,7 +237,15 @@ def test_a_run_over_a_service_that_never_answers_ends_at_its_time(home: BrandHom
     address = f"http://127.0.0.1:{silent.getsockname()[1]}"
     env = processes.command_environment({"TURSO_DATABASE_URL": address, "DM_MEMORY_STORAGE_TIMEOUT": "600"})
     (home.root / "dm-memory" / "logs").mkdir(parents=True)
-    command = [sys.executable, "-m", "dm_memory_server.detached", str(home.root), home.slug, "session-end", "6"]
+    command = [
+        sys.executable,
+        "-m",
+        "dm_memory_server.detached",
+        str(home.root),
+        "session-end",
+        str(home.root / "claim"),
+        "6",
+    ]
     done = subprocess.run(command, env=env, cwd=processes.REPOSITORY, timeout=DEADLINE, check=False)
     assert done.returncode == 1
     assert "stopped after 6 s" in log(home.root)[-1]
@@ -285,11 +297,12 @@ def _made(folder: Path) -> Path:
 
 
 def test_a_claim_of_a_process_that_never_came_is_given_up(tmp_path: Path) -> None:
-    assert claim(tmp_path, "acme")
-    assert not claim(tmp_path, "acme")
-    left = next(tmp_path.rglob("*.claim"))
-    os.utime(left, (time.time() - 60, time.time() - 60))
-    assert claim(tmp_path, "acme")
+    path = tmp_path / "one.claim"
+    assert _claim(path)
+    assert not _claim(path)
+    for moment in (time.time() - 60, time.time() + 3600):  # a clock that was put back
+        os.utime(path, (moment, moment))
+        assert _claim(path)
 
 
 def test_a_hook_that_is_killed_leaves_nothing_that_keeps_others_out(home: BrandHome) -> None:
