@@ -23,6 +23,7 @@ _PACKAGES = {
     "fastembed": ("fastembed",),
     "graphiti": ("falkordb", "neo4j"),
     "docs": ("rust-just", "zensical"),
+    "wordllama": ("wordllama",),
 }
 
 
