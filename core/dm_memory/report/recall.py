@@ -23,9 +23,10 @@ _ESTIMATED = 1100
 """What it is filled up to: a tenth is left for words that no vocabulary has."""
 
 _WORD_CHARS = 60
-_CHARS = (260, 160, 100, 60, 40)
+_CHARS = (260, 160, 100, 60, 40, 24)
 """How much of a text is shown: the most that keeps its line below ``_LINE_TOKENS``."""
 _LINE_TOKENS = 90
+_LIST_TOKENS = 70
 
 _PIECES = re.compile(r"[a-z]+|[A-Z][a-z]*|\s+|[^\x00-\x7f]+|.", re.DOTALL)
 _CHARS_A_TOKEN = 3
@@ -141,7 +142,7 @@ def _quoted(words: Iterable[str]) -> list[str]:
 
 def _cut(parts: Sequence[str]) -> str:
     """Return a list in a line of bounded length, and how many parts are not in it."""
-    left = _LINE_TOKENS
+    left = _LIST_TOKENS
     shown = 0
     for part in parts:
         left -= estimated_tokens(part) + 1
