@@ -1,7 +1,7 @@
 """The plugin's hooks beside a bare interpreter and beside one that imports what the start of a session needs.
 
-The client is this script: JSON on standard input, as Claude Code writes it. Goal: a hook ends within 2 s of wall time on a
-machine that does something else as well, so its processor time matters most.
+The client is this script: JSON on standard input, as Claude Code writes it. Goal: a hook ends within 2 s of wall time,
+on a machine that does something else as well, so its processor time matters most.
 """
 
 from __future__ import annotations
@@ -62,8 +62,10 @@ def compare(rounds: int) -> list[Line]:
         shutil.rmtree(folder, ignore_errors=True)
     lines = []
     for event in _EVENTS:
-        for control in ("bare", "imports"):
-            lines.append(_line(f"{event}, CPU beside {control}", runs[event], runs[control], "cpu"))
+        lines += [
+            _line(f"{event}, CPU beside {control}", runs[event], runs[control], "cpu")
+            for control in ("bare", "imports")
+        ]
         lines.append(_line(f"{event}, wall beside bare", runs[event], runs["bare"], "wall"))
     worst = max(each.wall for event in _EVENTS for each in runs[event])
     return [*lines, Line("the slowest hook, wall", f"{worst:.3f} s", "", "", "< 2 s")]

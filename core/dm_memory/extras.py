@@ -6,10 +6,7 @@ import json
 import platform
 import sys
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 __all__ = ["Machine", "how_to_get_the_model", "how_to_install", "model_words_for", "words_for"]
 
@@ -22,6 +19,8 @@ def how_to_install(extra: str) -> str:
 
 
 def _record() -> str:
+    from importlib.metadata import PackageNotFoundError, distribution  # noqa: PLC0415  # only a missing extra needs it
+
     try:
         return distribution(_NAME).read_text("direct_url.json") or ""
     except PackageNotFoundError:
@@ -54,6 +53,9 @@ _UVX_FOLDERS = ("archive-v", "environments-v")
 
 def _source(record: str) -> tuple[str, bool]:
     """Return the folder that was installed ("" for a package of an index), and whether it is used where it lies."""
+    from urllib.parse import urlsplit  # noqa: PLC0415  # as above
+    from urllib.request import url2pathname  # noqa: PLC0415  # as above
+
     try:
         found = json.loads(record or "{}")
         url = urlsplit(found.get("url", ""))
