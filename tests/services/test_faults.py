@@ -74,7 +74,7 @@ def test_a_server_that_hangs_is_a_timeout() -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
-        error = of_request(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout=0.05)
+        error = of_request(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout=0.5)
     assert (error.error_class, error.code) == (ErrorClass.TIMEOUT, "ReadTimeout")
 
 
