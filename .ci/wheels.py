@@ -74,7 +74,7 @@ def main(wanted: Sequence[str]) -> int:
         if wanted and not any(part.lower() in platform.name.lower() for part in wanted):
             continue
         for python in PYTHONS:
-            needed = list(requirements(project["project"]["dependencies"], platform, python))
+            needed = list(requirements(wanted_of(project["project"]), platform, python))
             pinned = list(requirements(pins, platform, python))
             problems = {what: missing(needed, kept, platform, python) for what, kept in (("", []), (" (pins)", pinned))}
             names = {Requirement(text).name for text in needed}
@@ -87,6 +87,12 @@ def main(wanted: Sequence[str]) -> int:
                     print(f"  no wheel{what}: {problem}", flush=True)
     print("Some dependencies have no wheel: give them a marker." if wrong else "Everything has a wheel.")
     return 1 if wrong else 0
+
+
+def wanted_of(project: dict[str, Any]) -> list[str]:
+    """Return what a plain installation needs, and the vector databases' extras, which come as wheels as well."""
+    extras = project["optional-dependencies"]
+    return [*project["dependencies"], *extras["qdrant"], *extras["pinecone"]]
 
 
 def requirements(texts: Sequence[str], platform: Platform, python: str) -> Iterator[str]:

@@ -11,7 +11,7 @@ import asyncio
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -21,8 +21,9 @@ from measure import REPOSITORY, environment, median, table
 
 from dm_memory.items import Payload
 from dm_memory.services.protocol import Service
+from dm_memory.services.resilience import GuardPolicy, guard
 
-__all__ = ["Answer", "Pairs", "ours", "run", "show"]
+__all__ = ["Answer", "Pairs", "gained", "ours", "run", "show"]
 
 Answer = Callable[[str, str, Any], object]
 """Returns a reply, given method, path and what the request's JSON says."""
@@ -94,6 +95,33 @@ async def ours(service: Service, batch: Sequence[Payload]) -> float:
     seconds = time.perf_counter() - before
     assert all(outcome.error is None for outcome in outcomes)
     return seconds
+
+
+async def gained(
+    service: Service,
+    fresh: Callable[[int], Sequence[Payload]],
+    items: int,
+    batch: int,
+    alone: Callable[[Payload], Awaitable[float]],
+) -> list[tuple[str, str]]:
+    """Store many entries as a sync does, and a hundredth of them one at a time; return what to print.
+
+    Args:
+        service: Is guarded here, as a sync's is.
+        fresh: Makes entries nobody has seen.
+        items: How many are stored.
+        batch: How many a sync sends at once.
+        alone: Stores one with the SDK, and returns the seconds.
+    """
+    guarded = guard(service, GuardPolicy())
+    every = fresh(items)
+    before = time.perf_counter()
+    for start in range(0, items, batch):
+        await ours(guarded, every[start : start + batch])
+    seconds = time.perf_counter() - before
+    single = median([await alone(one) for one in fresh(max(items // 100, 1))]) * items
+    took = f"{seconds:.2f} s; one at a time {single:.0f} s, {single / seconds:.0f} times as long"
+    return [(f"{items:,} items", took)]
 
 
 def run(

@@ -18,14 +18,12 @@ from collections.abc import Sequence
 from itertools import count, islice
 from typing import TYPE_CHECKING
 
-from measure import median
-from services_fake import Answer, ours, run, show
+from services_fake import Answer, gained, ours, run, show
 
 from dm_memory.embedding.protocol import EmbeddingSpec, qdrant_vector_name
 from dm_memory.items import Payload
 from dm_memory.services.entries import metadata_of
 from dm_memory.services.qdrant.service import QdrantService
-from dm_memory.services.resilience import GuardPolicy, guard
 from tests.services.payloads import payload
 
 if TYPE_CHECKING:
@@ -138,22 +136,13 @@ async def measured(url: str, options: argparse.Namespace) -> None:
         batch = fresh(_BATCH)
         ready.append((await bare.store(batch, bare.points(batch)), await ours(service, fresh(_BATCH))))
         made.append((await bare.store(fresh(_BATCH)), await ours(service, fresh(_BATCH))))
-    more = await gained(service, bare, options.items) if options.single else []
+    more = (
+        await gained(service, fresh, options.items, _BATCH, lambda one: bare.store([one], bare.points([one])))
+        if options.single
+        else []
+    )
     show(f"Qdrant, batches of {_BATCH}", {"ready": ready, "made": made}, more)
     await service.close()
-
-
-async def gained(service: QdrantService, bare: Bare, items: int) -> list[tuple[str, str]]:
-    """Store many entries as a sync does, and a hundredth of them one at a time; return what to print."""
-    guarded = guard(service, GuardPolicy())
-    every = fresh(items)
-    before = time.perf_counter()
-    for start in range(0, items, _BATCH):
-        await ours(guarded, every[start : start + _BATCH])
-    seconds = time.perf_counter() - before
-    few = fresh(max(items // 100, 1))
-    alone = median([await bare.store([one], bare.points([one])) for one in few]) * items
-    return [(f"{items:,} items", f"{seconds:.2f} s; one at a time {alone:.0f} s, {alone / seconds:.0f} times as long")]
 
 
 if __name__ == "__main__":

@@ -19,13 +19,11 @@ from collections.abc import Sequence
 from itertools import count, islice
 from typing import TYPE_CHECKING, Any, cast
 
-from measure import median
 from pydantic import SecretStr
-from services_fake import Answer, ours, run, show
+from services_fake import Answer, gained, ours, run, show
 
 from dm_memory.items import Payload
 from dm_memory.services.entries import metadata_of
-from dm_memory.services.resilience import GuardPolicy, guard
 from dm_memory.services.supermemory.service import SupermemoryService
 from tests.services.payloads import payload
 
@@ -102,22 +100,10 @@ async def measured(url: str, options: argparse.Namespace) -> None:
     for _ in range(options.rounds):
         for name, control in (("ready", ready), ("made", made)):
             pairs[name].append((await control(sdk, fresh(_BATCH)), await ours(service, fresh(_BATCH))))
-    more = await gained(service, sdk, options.items) if options.single else []
+    more = await gained(service, fresh, options.items, _BATCH, lambda one: ready(sdk, [one])) if options.single else []
     show(f"Supermemory, batches of {_BATCH}", pairs, more)
     await service.close()
     await sdk.close()
-
-
-async def gained(service: SupermemoryService, sdk: AsyncSupermemory, items: int) -> list[tuple[str, str]]:
-    """Store many entries as a sync does, and a hundredth of them one at a time; return what to print."""
-    guarded = guard(service, GuardPolicy())
-    every = fresh(items)
-    before = time.perf_counter()
-    for start in range(0, items, _BATCH):
-        await ours(guarded, every[start : start + _BATCH])
-    seconds = time.perf_counter() - before
-    alone = median([await ready(sdk, [one]) for one in fresh(max(items // 100, 1))]) * items
-    return [(f"{items:,} items", f"{seconds:.2f} s; one at a time {alone:.0f} s, {alone / seconds:.0f} times as long")]
 
 
 if __name__ == "__main__":

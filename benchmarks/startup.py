@@ -1,7 +1,7 @@
 """From spawn to the answer of ``tools/list``: the CPU of ``dm-memory serve`` against an empty server of the same SDK.
 
-The client is this script: newline-delimited JSON over pipes, the 2025-06-18 handshake. Goal: at most 1.15 times, also for
-the plugin, whose command starts uv and its launcher first; its control is started by the plugin's interpreter directly.
+The client is this script: newline-delimited JSON over pipes, the 2025-06-18 handshake. Goal: at most 1.15 times, also
+for the plugin, whose command starts uv and its launcher; its control is started by the plugin's interpreter directly.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def _plugin(data: Path) -> tuple[list[str], dict[str, str], str]:
 
     command = [os.environ.get("UV", "uv"), *map(filled, started["args"])]
     settings = {name: filled(value) for name, value in started["env"].items()}
-    start_up(command, settings)
+    subprocess.run([*command[:-1], "--version"], env=environment() | settings, check=True, stdout=subprocess.DEVNULL)
     interpreter = "Scripts/python.exe" if sys.platform == "win32" else "bin/python"
     return command, settings, str(Path(settings["UV_PROJECT_ENVIRONMENT"]) / interpreter)
 

@@ -4,8 +4,13 @@
 
 uv makes an empty environment if there is none, and starts this file with its Python. What is missing there is installed
 once: what the package needs, and what the services need that are configured. Every later start asks neither uv's
-resolver nor a network. Nothing is written to DIR. ``--if-installed`` in front of the command ends silently, with 0,
-if something would have to be installed: a hook never waits for a download.
+resolver nor a network. Nothing is written to DIR.
+
+A client waits 30 seconds for ``serve``. So that comes first, and the embedding model (44 % of all) while it serves.
+``--if-installed`` in front of a command ends silently, with 0, if something has to be installed before: a hook never
+waits for a download. A hook can't choose the environment either, so it may run with any Python and is handed on:
+
+    uv run --quiet --no-project DIR/server/launch.py --if-installed COMMAND
 """
 
 from __future__ import annotations
@@ -34,6 +39,8 @@ EXTRAS = {
 _RECORD = "dm-memory-launched"
 """States what was installed, in the environment's folder; by it the package knows this way of being installed."""
 
+_THE_REST = "--install-the-rest"
+
 _PATHS = "dm-memory-source.pth"
 """Names the source's folders for processes that the server starts."""
 
@@ -53,10 +60,15 @@ def wanted_extras() -> set[str]:
     return extras
 
 
-def record_of(extras: set[str]) -> str:
-    """Return what the record says when the package of this folder is installed with these extras."""
+def record_of(extras: set[str], model: str) -> str:
+    """Return what the record says when the package of this folder is installed with these extras.
+
+    Args:
+        extras: The extras.
+        model: Whether the embedding model is ``here`` as well or still ``coming``.
+    """
     needs = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
-    return f"extras: {' '.join(sorted(extras))}\nneeds: {needs}\nsource: {ROOT}\n"
+    return f"extras: {' '.join(sorted(extras))}\nneeds: {needs}\nsource: {ROOT}\nmodel: {model}\n"
 
 
 def extras_in(record: str) -> set[str]:
@@ -64,52 +76,85 @@ def extras_in(record: str) -> set[str]:
     return set(record.partition("\n")[0].removeprefix("extras:").split())
 
 
-def install(extras: set[str]) -> bool:
+def install(extras: set[str], *, model: bool) -> bool:
     """Install what the package and the extras need, in the versions that were tested; return whether it worked."""
     sys.stderr.write("dm-memory: installing what is missing, once.\n")
     command = [os.environ.get("UV", "uv"), "pip", "install", "--quiet", "--python", sys.executable]
     command += ["--requirements", "pyproject.toml", *(part for each in sorted(extras) for part in ("--extra", each))]
+    packages = Path(sysconfig.get_path("purelib"))
     try:
+        if not model:
+            without = Path(sys.prefix) / "without-model.txt"
+            without.write_text("wordllama; python_version < '3'\n", "utf-8")
+            command += ["--overrides", str(without)]
         # Standard input and output belong to the client; pyproject.toml has the pins, which uv reads in its folder.
         done = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False)  # noqa: S603  # our own command
+        if done.returncode != 0:
+            return False
+        (packages / _PATHS).write_text("\n".join([*SOURCES, ""]), locale.getencoding())
+        (Path(sys.prefix) / _RECORD).write_text(record_of(extras, "here" if model else "coming"), "utf-8")
     except OSError:
         return False
-    return done.returncode == 0
+    site.addsitedir(str(packages))  # what was just installed can have such files as well
+    return True
 
 
-def ready(*, may_install: bool) -> bool:
-    """Return whether the package can run, after installing what is missing if that is allowed."""
-    record = Path(sys.prefix) / _RECORD
+def ready(*, may_install: bool, at_once: bool) -> bool:
+    """Return whether the package can run, after installing what is missing.
+
+    Args:
+        may_install: Else nothing is installed.
+        at_once: A client waits: the model comes while the package runs.
+    """
     try:
-        before = record.read_text("utf-8")
+        before = (Path(sys.prefix) / _RECORD).read_text("utf-8")
     except (OSError, ValueError):
         before = ""
     extras = wanted_extras() | extras_in(before)
-    if before == record_of(extras):
-        return True
-    if not may_install:
-        return False
-    if not install(extras):
+    if before == record_of(extras, "here") or not may_install:
+        return before in {record_of(extras, "here"), record_of(extras, "coming")}
+    if not (at_once and before == record_of(extras, "coming")) and not install(extras, model=not at_once):
         sys.stderr.write("dm-memory: that failed; is there a network? The next start tries again.\n")
         return bool(before)  # what an earlier start installed may do; whatever needs a missing extra names it
-    packages = Path(sysconfig.get_path("purelib"))
-    with contextlib.suppress(OSError):
-        (packages / _PATHS).write_text("\n".join([*SOURCES, ""]), locale.getencoding())
-        record.write_text(record_of(extras), "utf-8")
-    site.addsitedir(str(packages))  # what was just installed can have such files as well
+    if at_once:
+        with contextlib.suppress(OSError):
+            subprocess.Popen(  # noqa: S603  # this file
+                [sys.executable, __file__, _THE_REST],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,  # a client ends the server's whole group
+            )
     return True
+
+
+def hand_on() -> int:
+    """Run this again with the Python of the plugin's environment, if there is one; return the exit code."""
+    venv = Path(os.environ["CLAUDE_PLUGIN_DATA"]) / "venv"
+    python = venv / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    if not (venv / _RECORD).is_file():
+        return 0
+    command = [str(python), __file__, *sys.argv[1:]]
+    if sys.platform != "win32":
+        os.execv(python, command)  # noqa: S606  # no shell
+    return subprocess.run(command, check=False).returncode  # noqa: S603  # this file
 
 
 def main() -> int:
     """Run the command; return the exit code if it could not be started."""
     arguments = sys.argv[1:]
+    if arguments == [_THE_REST]:
+        return 0 if ready(may_install=True, at_once=False) else 1
     only_if_installed = arguments[:1] == ["--if-installed"]
-    if not ready(may_install=not only_if_installed):
+    if only_if_installed and "CLAUDE_PLUGIN_DATA" in os.environ and not (Path(sys.prefix) / _RECORD).is_file():
+        return hand_on()
+    arguments = arguments[only_if_installed:]
+    if not ready(may_install=not only_if_installed, at_once=arguments[:1] == ["serve"]):
         return 0 if only_if_installed else 1
     sys.path[:0] = SOURCES
     if not os.access(ROOT, os.W_OK):  # else every start would compile everything
         sys.pycache_prefix = str(Path(sys.prefix) / "pycache")
-    sys.argv = ["dm-memory", *arguments[only_if_installed:]]
+    sys.argv = ["dm-memory", *arguments]
     from dm_memory_server.main import main as run  # noqa: PLC0415  # importable from here on
 
     run()

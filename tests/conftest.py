@@ -25,6 +25,7 @@ _PROGRAMS = {
     "artefact": "DM_MEMORY_ARTEFACTS",
     "shared": "DM_MEMORY_SHARED",
     "slow": "DM_MEMORY_SLOW",
+    "clients": "DM_MEMORY_CLIENTS",
 }
 _PACKAGES = {
     "redb": ("dm-memory-redb",),
@@ -33,6 +34,7 @@ _PACKAGES = {
     "graphiti": ("falkordb", "neo4j"),
     "otel": ("opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http"),
     "docs": ("rust-just", "zensical"),
+    "wordllama": ("wordllama",),
 }
 
 
@@ -50,6 +52,7 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Return how many processes run the tests: one more than there are processors, since many tests wait for others.
 

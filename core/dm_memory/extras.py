@@ -6,11 +6,8 @@ import json
 import platform
 import sys
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 __all__ = [
     "LAUNCHED",
@@ -43,6 +40,8 @@ def how_to_install_vector(extra: str) -> str:
 
 
 def _record() -> str:
+    from importlib.metadata import PackageNotFoundError, distribution  # noqa: PLC0415  # only a missing extra needs it
+
     try:
         return distribution(_NAME).read_text("direct_url.json") or ""
     except PackageNotFoundError:
@@ -77,6 +76,9 @@ _UVX_FOLDERS = ("archive-v", "environments-v")
 
 def _source(record: str) -> tuple[str, bool]:
     """Return the folder that was installed ("" for a package of an index), and whether it is used where it lies."""
+    from urllib.parse import urlsplit  # noqa: PLC0415  # as above
+    from urllib.request import url2pathname  # noqa: PLC0415  # as above
+
     try:
         found = json.loads(record or "{}")
         url = urlsplit(found.get("url", ""))
@@ -174,7 +176,9 @@ def model_words_for(machine: Machine, prefix: Path, record: str) -> str:
 
 def _launched_model_words(model: str) -> str:
     if model == _MODEL:
-        return "Restart the client while there is a network: the next start installs the model."
+        return (
+            "The model comes by itself while there is a network: restart the client some minutes after its first start."
+        )
     return (
         f"The bundled model is not built for this computer. Set DM_MEMORY_EMBEDDER={model} for the server, and restart"
         " the client while there is a network: the next start installs it."

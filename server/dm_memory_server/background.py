@@ -38,7 +38,7 @@ _REST = 60.0
 _AGAIN_AFTER = 900.0
 """Seconds until the core is tried again where it can't be opened; the settings, which say it otherwise, are in it."""
 
-_FIRST_SEARCH = ("dm_memory.search.search", "dm_memory.search.waiting", "dm_memory.report")
+_FIRST_SEARCH = ("dm_memory.search.search", "dm_memory.search.waiting", "dm_memory.report.search")
 """What the first search would import: about 70 ms of processor time."""
 
 

@@ -88,23 +88,20 @@ def _follow_rotated(log: Path) -> None:
 def main() -> None:
     """Sync, write how that ended to the log, and end the process; never raises."""
     root, event, claim, *rest = sys.argv[1:]
-    found = brand_of_session(Path(root))
-    if found is None:
-        Path(claim).unlink(missing_ok=True)
-        os._exit(0)
-    home, brand = found[0].root, found[1]
-    record = _Record(home, f"{brand} {event}")
+    home = Path(root)
+    record = _Record(home, event)
     _die_after(float(rest[0]) if rest else LIFETIME, record)
     if hasattr(os, "nice"):
         os.nice(_NICE)
     code = 0
     try:
-        with _turn(home, brand, Path(claim)) as mine:
-            if mine:
-                record(f"started, process {os.getpid()}")
-                started = time.monotonic()
-                words = _synced(home, brand)
-                record(f"{words}, {time.monotonic() - started:.1f} s")
+        found = brand_of_session(home)
+        if found is None:
+            Path(claim).unlink(missing_ok=True)
+        else:
+            _, brand = found
+            record.who = f"{brand} {event}"
+            _run(home, brand, Path(claim), record)
     except BaseException as error:  # noqa: BLE001  # the log is all there is
         record(_words(error))
         code = 1
@@ -112,17 +109,27 @@ def main() -> None:
         os._exit(code)
 
 
+def _run(home: Path, brand: str, claim: Path, record: _Record) -> None:
+    """Sync when it is this process's turn."""
+    with _turn(home, brand, claim) as mine:
+        if mine:
+            record(f"started, process {os.getpid()}")
+            started = time.monotonic()
+            words = _synced(home, brand)
+            record(f"{words}, {time.monotonic() - started:.1f} s")
+
+
 class _Record:
     """Writes lines to the log; a disk that is full is no reason to stop."""
 
     def __init__(self, home: Path, who: str) -> None:
         self._log = hook_log(home)
-        self._who = who
+        self.who = who
 
     def __call__(self, words: str) -> None:
         moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         with contextlib.suppress(OSError):
-            append_line(self._log, f"{moment} {self._who}: {words}")
+            append_line(self._log, f"{moment} {self.who}: {words}")
 
 
 def _die_after(seconds: float, record: _Record) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,13 @@ class Plugin:
         self.environment = empty_environment(folder) | settings
         self.venv = self.data / "venv"
 
+    def wait_for_the_model(self) -> None:
+        """Wait until what a first start installs in the background is there."""
+        end = time.monotonic() + 600
+        while "model: here" not in (self.venv / "dm-memory-launched").read_text("utf-8"):
+            assert time.monotonic() < end
+            time.sleep(0.2)
+
     def offline(self, empty: Path) -> dict[str, str]:
         """Return the environment without a network, and with nothing that uv could know from earlier."""
         return self.environment | {"UV_OFFLINE": "1", "UV_CACHE_DIR": str(empty)}
@@ -77,7 +85,9 @@ def test_the_second_start_needs_no_network_no_index_and_no_cache(started: Plugin
     assert answers == {"tools": NAMES, "new": SAMPLE_ENTRIES}
 
 
-def test_the_first_start_installs_from_a_folder_that_can_not_be_written(source: Path, tmp_path: Path) -> None:
+def test_the_first_start_serves_before_the_model_is_there_from_a_folder_that_can_not_be_written(
+    source: Path, tmp_path: Path
+) -> None:
     root = tmp_path / "root"
     shutil.copytree(source, root, ignore=shutil.ignore_patterns("__pycache__", "target", "dist"))
     for path in [root, *root.rglob("*")]:
@@ -85,11 +95,11 @@ def test_the_first_start_installs_from_a_folder_that_can_not_be_written(source: 
     plugin = Plugin(root, tmp_path)
     home = brands_folder(tmp_path)
     environment = plugin.environment | {"CLAUDE_MARKETING_HOME": str(home)}
-    try:
-        answers = asyncio.run(sync_and_list([*UNPRIVILEGED, *plugin.command, "serve"], environment))
-    finally:
-        root.chmod(0o755)
+    answers = asyncio.run(sync_and_list([*UNPRIVILEGED, *plugin.command, "serve"], environment))
     assert answers == {"tools": NAMES, "new": SAMPLE_ENTRIES}
+    plugin.wait_for_the_model()
+    run_in(environment, *UNPRIVILEGED, *plugin.command, "sync")
+    assert "every entry has them" in run_in(environment, *UNPRIVILEGED, *plugin.command, "status")
     assert not [*root.rglob("__pycache__"), *root.rglob("uv.lock"), *root.rglob(".venv")]
 
 
@@ -147,6 +157,18 @@ def test_a_hook_never_waits_for_a_download(plugin: Plugin, started: Plugin) -> N
     assert run_in(plugin.environment, *plugin.command, "--if-installed", "--version") == ""
     assert not (plugin.venv / "dm-memory-launched").exists()
     assert run_in(started.environment, *started.command, "--if-installed", "--version").startswith("dm-memory ")
+
+
+def test_a_hook_finds_the_plugins_environment_from_any_folder_with_any_python(
+    source: Path, plugin: Plugin, started: Plugin, tmp_path: Path
+) -> None:
+    hook = [uv(), "run", "--quiet", "--no-project", source / "server" / "launch.py", "--if-installed", "--version"]
+    for each, expected in ((started, "dm-memory "), (plugin, "")):
+        environment = each.offline(tmp_path / "no cache") | {"CLAUDE_PLUGIN_DATA": str(each.data)}
+        del environment["UV_PROJECT_ENVIRONMENT"]
+        found = run_in(environment, *WITHOUT_NETWORK, *hook, cwd=tmp_path)
+        assert found.startswith(expected)
+        assert bool(found) is bool(expected)
 
 
 def test_what_the_server_starts_finds_the_source_too(started: Plugin) -> None:

@@ -17,7 +17,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 DECISIONS = ROOT / "docs" / "decisions"
 FOR_ENGINEERS = ("CONTRIBUTING.md", "SECURITY.md", "docs/architecture.md", "docs/glossary.md")
-FOR_EVERYBODY = ("docs/index.md", "docs/troubleshooting.md", "docs/tutorials/first-sync.md")
+FOR_EVERYBODY = ("docs/hooks.md", "docs/index.md", "docs/troubleshooting.md", "docs/tutorials/first-sync.md")
 DOCUMENTS = (*FOR_ENGINEERS, *FOR_EVERYBODY, "docs/decisions/README.md", ".github/pull_request_template.md")
 
 _CODE = re.compile(r"`([^`\n]+)`")

@@ -301,6 +301,21 @@ async def test_restore_lets_a_text_in_again_by_key_or_by_the_text(bench: Bench) 
     assert len(bench.texts()) == 3, "the journal has the restoring too"
 
 
+@pytest.mark.parametrize("written", ["session/{:.8}\u2026", "`session/{:.8}...`", "session/{:.8}", "session/{:.20}..."])
+async def test_restore_takes_a_key_as_the_report_printed_it(bench: Bench, written: str) -> None:
+    learnings = ("Zeppelinska wrote to us.", "Zeppelinska wrote again.")
+    await bench.sync(session_learnings=tuple(map(SessionLearning, learnings)))
+    digest = content_hash(learnings[0])
+    await forget(bench, query="Zeppelinska")
+    assert digest[:8].encode() not in (bench.memory_dir / "memory.db").read_bytes()
+    assert (await preview(bench, restore=("session/00000000\u2026",))).restored == 0
+    result = await preview(bench, restore=(written.format(digest),))
+    assert (result.status, result.restored, result.unknown) == ("restored", 1, ())
+    counts = (await bench.sync(session_learnings=tuple(map(SessionLearning, learnings)))).counts
+    assert (counts.new, counts.forgotten) == (1, 1)
+    assert list(bench.texts().values()) == [learnings[0]]
+
+
 async def test_a_process_that_goes_on_finds_it_no_more(bench: Bench) -> None:
     bench.insights(JANE, OTHER)
     await bench.sync()

@@ -383,16 +383,17 @@ def plugin(path: str) -> Any:
     return json.loads((processes.REPOSITORY / path).read_text(encoding="utf-8"))
 
 
-def test_the_plugin_starts_its_hooks_as_it_starts_its_server() -> None:
+def test_the_plugin_starts_its_hooks_by_the_file_that_starts_its_server() -> None:
+    """A hook has no environment of its own to name, as the server's entry has: the launcher finds it."""
     server = plugin(".claude-plugin/plugin.json")["mcpServers"]["dm-memory"]
-    assert server["args"][-1] == "serve"
-    words = [server["command"], *server["args"][:-1]]
-    launcher = " ".join(f'"{word}"' if "$" in word else word for word in words)
+    launcher, command = server["args"][-2:]
+    assert command == "serve"
     hooks = plugin("hooks/hooks.json")["hooks"]
     assert list(hooks) == ["SessionStart", "PreCompact", "SessionEnd"]
+    start = f'{server["command"]} run --quiet --no-project "{launcher}" --if-installed'
     for event, groups in zip(EVENTS, hooks.values(), strict=True):
         (only,) = groups[0]["hooks"]
-        assert only == {"type": "command", "command": f"{launcher} hook {event}", "timeout": 5}
+        assert only == {"type": "command", "command": f"{start} hook {event}", "timeout": 5}
 
 
 def test_the_hooks_read_the_settings_that_everything_else_reads() -> None:

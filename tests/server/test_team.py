@@ -145,8 +145,8 @@ def test_two_computers_with_one_turso_find_each_other_s_texts_within_a_minute(
             seconds = {}
             prepared = await ask(mara, "prepare_store", content=TEXT, brand="acme")
             assert [engine.partition(" ")[0] for engine in prepared["delivering"]] == ["Turso"]
-            seconds["prepared"] = await finds(tom, TEXT, author="Mara")
             await ask(mara, "sync_memory", session_learnings=[LEARNING], brand="acme")
+            seconds["prepared"] = await finds(tom, TEXT, author="Mara")
             seconds["learned"] = await finds(tom, LEARNING, author="mara")
             fifth = TEXT.replace("tenth", "fifth")
             await ask(tom, "prepare_store", content=fifth, replaces=prepared["key"], brand="acme")

@@ -25,10 +25,9 @@ from dm_memory.facts.model import (
     succession,
 )
 from dm_memory.items import Payload
-from dm_memory.store.facts import Stated, entities_named, import_facts, store_facts
+from dm_memory.store.facts import Stated, count_facts, entities_named, import_facts, store_facts
 from dm_memory.store.history import (
     changes_about,
-    count_facts,
     facts_about,
     facts_of_entry,
 )

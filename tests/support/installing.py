@@ -52,7 +52,10 @@ _TEXT: dict[str, Any] = {"capture_output": True, "encoding": "utf-8"}
 def python_of(version: str) -> str:
     """Return the path of an interpreter that is here, "" if there is none."""
     command = [uv(), "python", "find", "--no-project", "--no-python-downloads", version]
-    return subprocess.run(command, check=False, **_TEXT).stdout.strip()
+    found = subprocess.run(command, check=False, **_TEXT).stdout.strip()
+    # pyenv's that are not selected are not on the PATH.
+    versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    return found or next((str(path) for path in sorted(versions.glob(f"{version}.*/bin/python{version}"))), "")
 
 
 @cache

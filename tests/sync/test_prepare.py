@@ -261,6 +261,6 @@ async def test_questions_are_those_that_find_the_text_without_what_was_masked(be
 async def test_a_text_that_no_question_finds_among_many_alike_has_none(bench: Bench) -> None:
     bench.insights(*("Posters were cheap" + "!" * number for number in range(1, 30)))
     await bench.sync()
-    result = await suggest(bench, "Posters were cheap and here are many more words " * 20)
+    result = await suggest(bench, "Posters were cheap. " * 40)
     assert (result.status, result.questions) == ("prepared", ())
     assert (await suggest(bench, "?!")).questions == ()

@@ -85,22 +85,8 @@ def tool_of(operation: Operation) -> MemoryTool:
             report = await operation.run(call, arguments)
             return to_result(report, arguments.response_format, whole=bool(values.get("report_items")))
 
-    # The SDK reads a tool's arguments off its signature; these come from the operation's class.
-    hints = get_type_hints(operation.arguments, include_extras=True)
-    members = operation.arguments.model_fields
-    parameters = [
-        inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=Context),
-        inspect.Parameter("chosen", inspect.Parameter.KEYWORD_ONLY, annotation=ChosenBrand),
-        *(
-            inspect.Parameter(
-                name,
-                inspect.Parameter.KEYWORD_ONLY,
-                default=inspect.Parameter.empty if field.is_required() else field.default,
-                annotation=hints[name],
-            )
-            for name, field in members.items()
-        ),
-    ]
+    # The SDK reads a tool's arguments off its signature.
+    parameters = _parameters(operation)
     tool.__signature__ = inspect.Signature(parameters, return_annotation=CallToolResult)  # type: ignore[attr-defined]
     tool.__annotations__ = {each.name: each.annotation for each in parameters} | {"return": CallToolResult}
     made = MemoryTool.from_function(
@@ -119,6 +105,19 @@ def tool_of(operation: Operation) -> MemoryTool:
     if not isinstance(made, MemoryTool):
         raise TypeError("Tool.from_function no longer builds the class it is called on")
     return made.model_copy(update={"parameters": clean_schema(made.parameters)})
+
+
+def _parameters(operation: Operation) -> list[inspect.Parameter]:
+    """Return what a tool takes: the context, the brand, and what the operation's class names."""
+    parameter = partial(inspect.Parameter, kind=inspect.Parameter.KEYWORD_ONLY)
+    hints = get_type_hints(operation.arguments, include_extras=True)
+    named = [
+        parameter(
+            name, default=inspect.Parameter.empty if field.is_required() else field.default, annotation=hints[name]
+        )
+        for name, field in operation.arguments.model_fields.items()
+    ]
+    return [parameter("ctx", annotation=Context), parameter("chosen", annotation=ChosenBrand), *named]
 
 
 def _interval(runtime: Runtime, memory: Memory, brand: str) -> float | None:

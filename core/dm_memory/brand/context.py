@@ -30,8 +30,7 @@ from dm_memory.brand.home import Home
 from dm_memory.brand.parsed import SourceFile, SourceKind
 from dm_memory.brand.restrictions import Restrictions, read_restrictions, restrictions_in_value
 from dm_memory.findings import Finding, Severity
-from dm_memory.text.languages import language_codes, languages_of_markets
-from dm_memory.text.markets import is_month_first
+from dm_memory.text.markets import is_month_first, language_codes, languages_of_markets
 
 __all__ = ["BrandContext", "Profile", "load_context"]
 

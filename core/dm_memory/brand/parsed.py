@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import PurePosixPath
 
-from dm_memory.brand.files import Limits
+from dm_memory.brand.files import Limits, original_of
 from dm_memory.brand.formats.text import bounded_key, is_empty
 from dm_memory.findings import Finding, Severity
 from dm_memory.items import ContentType, Facts, Item, Kind
@@ -66,11 +66,7 @@ class SourceFile:
     def name(self) -> str:
         """The path below the kind's folder by which keys name the file, without the marks of a conflict copy."""
         name = self.path.partition(":/")[2] or self.path
-        if not self.conflict_copy:
-            return name
-        from dm_memory.brand.files import original_of  # noqa: PLC0415  # a rare file; conflicts needs nothing of this
-
-        return original_of(name) or name
+        return (original_of(name) or name) if self.conflict_copy else name
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,12 +26,13 @@ from dm_memory.cache.pages import Batch, Range, as_fetched, batches, packed_ahea
 from dm_memory.cache.plan import CacheState, Mark, asked_for, expected, mark_of, source_name
 from dm_memory.cache.records import Page, Record, Watermark, key_of, records_of
 from dm_memory.cache.results import Moved, StorageSyncRequest
+from dm_memory.lazy import np
 from dm_memory.services.turso.protocol import START, Key, Survey
 from dm_memory.services.turso.schema import EMPTY, Table
 from dm_memory.services.turso.store import DurableStore
 from dm_memory.worker import Worker
 
-__all__ = ["Applier", "Changes", "Tell", "apply_full"]
+__all__ = ["Applier", "Tell", "apply_full"]
 
 Tell = Callable[[str, int, int], Awaitable[None]]
 
@@ -43,7 +44,7 @@ _KEYS_AT_ONCE = 5000
 """Keys of 60 bytes that are asked for in one answer; beyond, the floor is found in another way."""
 
 
-class Changes(NamedTuple):
+class _Changes(NamedTuple):
     """What one transaction changes in the cache; the last two are what ``apply_page`` takes."""
 
     records: Mapping[Table, list[Record]] = MappingProxyType({})
@@ -150,7 +151,7 @@ class Applier:
             cached = self.cache.get_many(table, moments)
             deletions[table] = [key for key, record in cached.items() if record.recorded_at < moments[key]]
             self.removed[table] += len(deletions[table])
-        self.commit(Changes(deletions=deletions), marks)
+        self.commit(_Changes(deletions=deletions), marks)
 
     async def follow_episodes(self) -> None:
         """Read what is new, fill up what is missing below, evict what is too much."""
@@ -182,7 +183,7 @@ class Applier:
             after = max(floor, reached)
         self._opening[Mark.BACKFILL_FROM] = mark_of(floor)
         await self._read(Range(Table.EPISODES, after, low, missing), Mark.BACKFILL)
-        await self.worker.run(self.commit, Changes(), {Mark.LOW: mark_of(floor)})
+        await self.worker.run(self.commit, _Changes(), {Mark.LOW: mark_of(floor)})
 
     def write_anywhere(self) -> None:
         """Say with the first page that episodes are cached that need not belong to the stretch."""
@@ -210,7 +211,7 @@ class Applier:
     async def end(self) -> None:
         """Keep what would have gone along with the first page, if there was none."""
         if self._opening:
-            await self.worker.run(self.commit, Changes(), {})
+            await self.worker.run(self.commit, _Changes(), {})
 
     async def floor(self) -> Key:
         """Return above which key the episodes are that the cache should have."""
@@ -268,15 +269,15 @@ class Applier:
             if len(touched) > 2 * _REMEMBERED:  # memory does not grow with the store
                 self.touched[part] = dict([*touched.items()][-_REMEMBERED:])
 
-    def differing(self, table: Table, batch: Batch) -> Changes:
+    def differing(self, table: Table, batch: Batch) -> _Changes:
         """Return the records that the cache does not have just so, and the embeddings that the store has no more."""
         if batch.packed:
-            return Changes(batch.records, packed=batch.packed)
+            return _Changes(batch.records, packed=batch.packed)
         found = {table: records_of(table, batch.page)}
         if batch.embeddings.rows:
             found[Table.EMBEDDINGS] = records_of(Table.EMBEDDINGS, batch.embeddings)
         if self._blank:
-            return Changes(found)
+            return _Changes(found)
         deletions: dict[Table, Sequence[str]] = {}
         if self.request.sync_embeddings:
             owners = {record.parent or record.key for record in found[table]}
@@ -288,14 +289,14 @@ class Applier:
             part: [record for record in records if known[part].get(record.key) != record]
             for part, records in found.items()
         }
-        return Changes(changed, deletions, known=known)
+        return _Changes(changed, deletions, known=known)
 
     def _with_parents(self, records: list[Record]) -> list[Record]:
         owners = {record.parent for record in records}
         known = self.cache.get_many(Table.EPISODES, owners).keys() | self.cache.get_many(Table.PATTERNS, owners).keys()
         return [record for record in records if record.parent in known]
 
-    def commit(self, changes: Changes, marks: Mapping[Mark, Watermark]) -> None:
+    def commit(self, changes: _Changes, marks: Mapping[Mark, Watermark]) -> None:
         """Apply changes and the places they stand for in one transaction."""
         everything = {mark.value: place for mark, place in {**self._opening, **marks}.items()}
         page = Page(changes.records, changes.deletions, everything)
@@ -306,9 +307,9 @@ class Applier:
     def _settle(self, floor: Key) -> None:
         """Remove what is cached below the floor and may be old or have holes. As long as it is there, it is marked."""
         self.write_anywhere()  # what an interrupted fill reached counts no more
-        self.commit(Changes(), {})
+        self.commit(_Changes(), {})
         self.evict(None if floor == START else floor)
-        self.commit(Changes(), {Mark.BACKFILL: mark_of(START)})
+        self.commit(_Changes(), {Mark.BACKFILL: mark_of(START)})
 
     def evict(self, floor: Key | None = None) -> None:
         """Evict what is too much, and with a ``floor`` everything up to it; the stretch then begins there."""
@@ -333,8 +334,6 @@ class _Seen:
         self._hashes.extend(map(_hash, keys))
 
     def absent(self, keys: list[str]) -> list[str]:
-        import numpy as np  # noqa: PLC0415  # 0.1 s, and only full runs get here
-
         found = np.frombuffer(self._hashes, np.uint64)
         if self._sorted < len(found):
             found.sort()  # in place
@@ -370,14 +369,14 @@ async def apply_full(run: Applier) -> None:
     elif not request.sync_embeddings:
         marks[Mark.EMBEDDINGS] = START
     if floor > (run.state.key(Mark.LOW) or START):  # what is removed below it must not be claimed meanwhile
-        await run.worker.run(run.commit, Changes(), {Mark.LOW: mark_of(floor)})
+        await run.worker.run(run.commit, _Changes(), {Mark.LOW: mark_of(floor)})
     for table in swept:
         await run.worker.run(_sweep, run, table, seen[table])
     marks |= {Mark.LOW: floor, Mark.BACKFILL: START, Mark.TOMBSTONES: buried}
     places = {mark: mark_of(key) for mark, key in marks.items()}
     if survey.layout != EMPTY.name:
         places[Mark.SOURCE] = Watermark(0, source_name(run.store.engine, survey.layout))
-    await run.worker.run(run.commit, Changes(), places)
+    await run.worker.run(run.commit, _Changes(), places)
     await run.worker.run(run.evict)
 
 
@@ -407,5 +406,5 @@ def _sweep(run: Applier, table: Table, seen: _Seen) -> None:
     for page in run.cache.scan(table, _SCANNED):
         gone = seen.absent([record.key for record in page])
         if gone:
-            run.commit(Changes(deletions={table: gone}), {})
+            run.commit(_Changes(deletions={table: gone}), {})
             run.removed[table] += len(gone)

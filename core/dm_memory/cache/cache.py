@@ -32,7 +32,7 @@ from dm_memory.cache.records import (
 from dm_memory.findings import Finding
 from dm_memory.services.turso.schema import Table
 
-__all__ = ["Cache", "CacheStats", "Packed", "apply_page", "check_engine", "pack"]
+__all__ = ["Cache", "CacheStats", "Packed", "pack"]
 
 _EVICTED_AT_ONCE = 500
 _FINDINGS = 100
@@ -97,9 +97,9 @@ class Cache:
         packed: Mapping[Table, Packed] | None = None,
         known: Mapping[Table, Mapping[str, Record]] | None = None,
     ) -> None:
-        """Store a page of changes and its watermarks in one transaction; see ``apply_page``."""
+        """Store a page of changes and its watermarks in one transaction; see ``_apply_page``."""
         with self._engine.write() as writer:
-            apply_page(writer, page, packed, known)
+            _apply_page(writer, page, packed, known)
 
     def watermark(self, stream: str) -> Watermark | None:
         """Return how far a stream was read, or None: then read it from its beginning."""
@@ -182,7 +182,7 @@ class Cache:
 
     def check(self) -> list[Finding]:
         """Read everything; return what is damaged or does not fit together; repair nothing. Empty: it is intact."""
-        found = check_engine(self._engine)
+        found = _check_engine(self._engine)
         if not found:
             self._engine.vouch()
         return found
@@ -245,7 +245,7 @@ def pack(table: Table, records: Sequence[Record]) -> Packed:
     return Packed([key for key, _ in latest], index, [(key, encode(key, record)) for key, record in latest])
 
 
-def apply_page(
+def _apply_page(
     writer: Writer,
     page: Page,
     packed: Mapping[Table, Packed] | None = None,
@@ -353,7 +353,7 @@ _LISTED = 100
 """Findings of one kind that are listed; the count of all is in the last one."""
 
 
-def check_engine(engine: Engine) -> list[Finding]:
+def _check_engine(engine: Engine) -> list[Finding]:
     """Return what is wrong, one finding each; lists end with a finding that has the count of what is not listed."""
     try:
         if not engine.check_integrity():

@@ -31,7 +31,6 @@ __all__ = [
     "damaged_value",
     "orphan",
     "quarantine",
-    "special",
     "unavailable",
 ]
 
@@ -76,13 +75,13 @@ class CacheFiles:
         """
         try:
             if stat.S_ISLNK(self._mode(self.folder)):
-                raise special(self, self.folder, "is a link")
+                raise _special(self, self.folder, "is a link")
             for folder in (self.folder.parent, self.folder):
                 folder.mkdir(mode=0o700, exist_ok=True)
             for path in (*self.all(), self.turn, self._lock, self._note, self._making, self._request):
                 mode = self._mode(path)
                 if mode and not stat.S_ISREG(mode):
-                    raise special(self, path, "is a link" if stat.S_ISLNK(mode) else "is no file")
+                    raise _special(self, path, "is a link" if stat.S_ISLNK(mode) else "is no file")
         except OSError as error:
             raise unavailable(self, error.strerror or type(error).__name__) from None
 
@@ -252,19 +251,15 @@ def quarantine(files: CacheFiles, identity: int, deadline: float) -> Finding:
                 for path in files.all():
                     with contextlib.suppress(FileNotFoundError):
                         path.rename(place.with_name(place.name + path.name.removeprefix(files.path.name)))
-                _prune(files)
+                kept = sorted(files.folder.glob(f"{files.path.name}.damaged-*Z"))
+                for old in kept[:-_KEPT]:
+                    for path in files.folder.glob(f"{old.name}*"):
+                        path.unlink(missing_ok=True)
     except filelock.Timeout:
         raise busy(files) from None
     except OSError as error:
         raise unavailable(files, error.strerror or type(error).__name__) from None
     return _quarantined(place.name)
-
-
-def _prune(files: CacheFiles) -> None:
-    kept = sorted(files.folder.glob(f"{files.path.name}.damaged-*Z"))
-    for old in kept[:-_KEPT]:
-        for path in files.folder.glob(f"{old.name}*"):
-            path.unlink(missing_ok=True)
 
 
 def busy(files: CacheFiles) -> CacheBusyError:
@@ -290,7 +285,7 @@ def unavailable(files: CacheFiles, why: str) -> CacheUnavailableError:
     )
 
 
-def special(files: CacheFiles, path: Path, what: str) -> CacheUnavailableError:
+def _special(files: CacheFiles, path: Path, what: str) -> CacheUnavailableError:
     """Return the error for something in the place of a file that is none of ours."""
     return CacheUnavailableError(
         f"The local cache {files.path} can't be used: {path.name} {what}.",

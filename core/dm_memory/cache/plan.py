@@ -23,7 +23,6 @@ __all__ = [
     "conclude",
     "expected",
     "forecast",
-    "has_silent_edits",
     "make_plan",
     "mark_of",
     "note_examination",
@@ -34,7 +33,7 @@ __all__ = [
 EXAMINE_EVERY = 100
 """Runs after which the whole cache is read again; so it costs each run a hundredth of that."""
 
-EXAMINE_AFTER = 7 * 24 * 3600 * 1_000_000
+_EXAMINE_AFTER = 7 * 24 * 3600 * 1_000_000
 """Microseconds after which it is in any case."""
 
 
@@ -126,7 +125,7 @@ class CacheState:
         if examined is None:
             return True
         age = now - examined[0]
-        return not 0 <= age <= EXAMINE_AFTER or runs[0] - int(examined[1] or 0) >= EXAMINE_EVERY
+        return not 0 <= age <= _EXAMINE_AFTER or runs[0] - int(examined[1] or 0) >= EXAMINE_EVERY
 
     @property
     def rows(self) -> int:
@@ -243,14 +242,14 @@ def make_plan(request: StorageSyncRequest, state: CacheState, survey: Survey, en
 
 def _due_in_full(request: StorageSyncRequest, state: CacheState, survey: Survey) -> bool:
     """Return whether another program's database has to be compared as a whole: its turn has come, or rows went."""
-    if not has_silent_edits(survey.layout) or Mark.RUNS not in state.marks:
+    if not _has_silent_edits(survey.layout) or Mark.RUNS not in state.marks:
         return False
     gone = state.counts[Table.EPISODES] > survey.counts[Table.EPISODES]
     gone = gone or (request.sync_patterns and state.counts[Table.PATTERNS] > survey.counts[Table.PATTERNS])
     return gone or state.marks[Mark.RUNS].updated_at % FULL_EVERY == FULL_EVERY - 1
 
 
-def has_silent_edits(layout: str) -> bool:
+def _has_silent_edits(layout: str) -> bool:
     """Return whether a database is another program's, whose edits and deletions need not leave a trace in time."""
     return layout not in {NATIVE.name, EMPTY.name}
 

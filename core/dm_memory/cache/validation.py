@@ -76,7 +76,8 @@ async def validate(
         _newest_and_lost(store, newest),
         asyncio.gather(*(store.rows(table, [record.key for record in looked.sample[table]]) for table in tables)),
     )
-    settled = {table: survey.newest[table][0] if _is_followed(table, request) else 0 for table in Table}
+    followed = {Table.PATTERNS: request.sync_patterns, Table.EMBEDDINGS: request.sync_embeddings}
+    settled = {table: survey.newest[table][0] if followed.get(table, True) else 0 for table in Table}
     answers = dict(zip(tables, pages, strict=True))
     compared: list[Finding] = await worker.run(_compare, cache, looked, keys, answers, settled)
     return [*compared, *_lost(*lost, _REMEDIES.get(survey.layout, _OTHERS))]
@@ -84,10 +85,6 @@ async def validate(
 
 async def _newest_and_lost(store: DurableStore, newest: int) -> tuple[list[Key], tuple[int, str]]:
     return await store.newest_episodes(newest), await store.lost_embeddings()
-
-
-def _is_followed(table: Table, request: StorageSyncRequest) -> bool:
-    return {Table.PATTERNS: request.sync_patterns, Table.EMBEDDINGS: request.sync_embeddings}.get(table, True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +128,8 @@ def _missing(cache: Cache, keys: Iterable[tuple[int, str]]) -> list[Finding]:
     wanted = dict((identity, moment) for moment, identity in keys)  # noqa: C402  # turns the pairs round
     cached = cache.get_many(Table.EPISODES, wanted)
     gone = [key for key, moment in wanted.items() if key not in cached or cached[key].recorded_at < moment]
-    return [_absent(key) for key in gone]
+    message = "One of the newest episodes is missing in the cache or old there."
+    return [Finding("cache-newest-missing", Severity.ERROR, message, _REPAIR, key=key) for key in gone]
 
 
 def orphans(cache: Cache) -> list[Finding]:
@@ -145,7 +143,8 @@ def orphans(cache: Cache) -> list[Finding]:
         lost = [record.key for record in page if record.parent not in known]
         count += len(lost)
         first = first or next(iter(lost), "")
-    return [_orphaned(count, first)] if count else []
+    message = f"In the cache {count} embeddings belong to nothing that is there."
+    return [Finding("cache-orphan", Severity.ERROR, message, _REPAIR, key=first)] if count else []
 
 
 def _sample(cache: Cache, table: Table, touched: list[str]) -> list[Record]:
@@ -173,16 +172,6 @@ def _differing(table: Table, sample: list[Record], page: Page, settled: int) -> 
 def _count(table: Table, wanted: int, cached: int) -> Finding:
     message = f"The cache has {cached} {table.value}, but should have {wanted} according to the durable store."
     return Finding("cache-count", Severity.ERROR, message, _REPAIR, key=table.value)
-
-
-def _absent(key: str) -> Finding:
-    message = "One of the newest episodes is missing in the cache or old there."
-    return Finding("cache-newest-missing", Severity.ERROR, message, _REPAIR, key=key)
-
-
-def _orphaned(count: int, first: str) -> Finding:
-    message = f"In the cache {count} embeddings belong to nothing that is there."
-    return Finding("cache-orphan", Severity.ERROR, message, _REPAIR, key=first)
 
 
 def _lost(count: int, first: str, remedy: str) -> list[Finding]:

@@ -22,6 +22,7 @@ from dm_memory.embedding.batch import in_batches
 from dm_memory.embedding.fastembed import FastembedEmbedder
 from dm_memory.embedding.protocol import Embedder, EmbeddingSpec
 from dm_memory.errors import ConfigurationError
+from dm_memory.lazy import np
 
 __all__ = ["WordLlamaEmbedder", "make_embedder"]
 
@@ -121,8 +122,6 @@ class _StaticModel:
     """
 
     def __init__(self) -> None:
-        import numpy as np  # noqa: PLC0415  # numpy is imported on first use only
-
         self.digest = ""
         try:
             found = find_spec("wordllama")
@@ -145,8 +144,6 @@ class _StaticModel:
 
     def embed(self, texts: list[str]) -> Any:  # noqa: ANN401  # an array of numpy's
         """Return the unit vectors of some texts, one a row."""
-        import numpy as np  # noqa: PLC0415  # as above
-
         tokens = [found.ids for found in self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
         counts = np.fromiter(map(len, tokens), np.int64, len(tokens))
         ids = np.fromiter(chain.from_iterable(tokens), np.int64, int(counts.sum()))

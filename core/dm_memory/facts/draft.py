@@ -19,9 +19,9 @@ from dm_memory.facts.model import (
 )
 from dm_memory.items import Payload
 
-__all__ = ["Draft", "TagEntities", "cut", "section_of", "statement_text", "text_of"]
+__all__ = ["Draft", "cut", "section_of", "statement_text", "text_of"]
 
-MAX_FACTS = 64
+_MAX_FACTS = 64
 """Facts one entry may state besides its own text; a file of hundreds of figures is a table, not a graph."""
 
 _MAX_TEXT = 2000
@@ -29,7 +29,7 @@ _MAX_NAME = 120
 
 
 @dataclass(frozen=True, slots=True)
-class TagEntities:
+class _TagEntities:
     """What an entry's tags say it is about."""
 
     campaign: Entity | None
@@ -52,7 +52,7 @@ class Draft:
     payload: Payload
     brand: Entity
     subject: Entity
-    tags: TagEntities
+    tags: _TagEntities
     moment: str
     entities: dict[str, Entity] = field(default_factory=dict)
     facts: list[Fact] = field(default_factory=list)
@@ -82,7 +82,7 @@ class Draft:
         self, subject: Entity, relation: Relation, thing: Entity, text: str, slot: str, valid_at: str = ""
     ) -> None:
         """Add a fact that was read from the entry; ``slot`` is completed with subject and relation."""
-        if len(self.facts) <= MAX_FACTS:
+        if len(self.facts) <= _MAX_FACTS:
             place = f"{subject.id}|{relation._value_}|{slot}"
             self._add(
                 make_fact(self.payload.id, subject, relation, thing, text, valid_at=valid_at or self.moment, slot=place)
@@ -137,7 +137,7 @@ def cut(text: str, length: int) -> str:
 
 
 @lru_cache(maxsize=1024)  # the entries of a campaign have the same tags
-def _entities_of_tags(brand: str, tags: tuple[str, ...]) -> TagEntities:
+def _entities_of_tags(brand: str, tags: tuple[str, ...]) -> _TagEntities:
     """Return the entities in tags of the form ``dimension:value``."""
     found: dict[EntityType, list[Entity]] = {}
     for tag in tags:
@@ -146,7 +146,7 @@ def _entities_of_tags(brand: str, tags: tuple[str, ...]) -> TagEntities:
             found.setdefault(entity.type, []).append(entity)
     get = found.get
     campaigns = get(EntityType.CAMPAIGN, ())
-    return TagEntities(
+    return _TagEntities(
         # One campaign is what the entry is about; several are a list of tags somebody gave.
         campaigns[0] if len(campaigns) == 1 else None,
         tuple(get(EntityType.COMPETITOR, ())),

@@ -75,7 +75,11 @@ def _read_learning(payload: Payload) -> GraphPiece:
     if _state_comparison(draft, folded):
         draft.mention(draft.subject)
     else:
-        _state_learning(draft, folded, metrics, insight_type)
+        relation = Relation.ACHIEVED if metrics and payload.content_type in _FIGURES else Relation.LEARNED
+        if insight_type in _DECISIONS or payload.content_type == ContentType.GUIDELINE:
+            relation = Relation.DECIDED
+        topic = (insight_type or payload.content_type).replace("_", " ").replace("-", " ")
+        draft.state(relation, _about(draft, folded, metrics, relation) or draft.entity(EntityType.TOPIC, topic))
     draft.mention(*tags.competitors, *metrics, *tags.channels, *tags.markets)
     return draft.piece()
 
@@ -93,19 +97,6 @@ def _state_comparison(draft: Draft, folded: str) -> bool:
     return True
 
 
-def _state_learning(draft: Draft, folded: str, metrics: Sequence[Entity], insight_type: str) -> None:
-    payload = draft.payload
-    relation = _relation(payload, insight_type, metrics)
-    about = _about(draft, folded, metrics, relation)
-    draft.state(relation, about or draft.entity(EntityType.TOPIC, _topic(payload, insight_type)))
-
-
-def _relation(payload: Payload, insight_type: str, metrics: Sequence[Entity]) -> Relation:
-    if insight_type in _DECISIONS or payload.content_type == ContentType.GUIDELINE:
-        return Relation.DECIDED
-    return Relation.ACHIEVED if metrics and payload.content_type in _FIGURES else Relation.LEARNED
-
-
 def _about(draft: Draft, folded: str, metrics: Sequence[Entity], relation: Relation) -> Entity | None:
     """Return what a statement is about: what its source says, else the most specific of what it names."""
     if kind := _LIVING_SOURCES.get(text_of(draft.payload, "insight_source")):
@@ -118,7 +109,3 @@ def _about(draft: Draft, folded: str, metrics: Sequence[Entity], relation: Relat
             return named[0]
     # A brand with one market has its tag on everything; it is the subject only of texts that name it.
     return next((market for market in draft.tags.markets if market.name.casefold() in folded), None)
-
-
-def _topic(payload: Payload, insight_type: str) -> str:
-    return (insight_type or payload.content_type).replace("_", " ").replace("-", " ")

@@ -226,7 +226,11 @@ def changes(
     """
     known = {_statement(stood.fact): stood for stood in standing if not stood.fact.invalid_at}
     stated = {_statement(fact) for fact in facts}
-    ending = [_ended(stood, since) for statement, stood in known.items() if statement not in stated]
+    ending = [
+        replace(stood, fact=replace(stood.fact, invalid_at=max(since, stood.fact.valid_at)))
+        for statement, stood in known.items()
+        if statement not in stated
+    ]
     before = [stood for stood in standing if stood.fact.invalid_at] + ending
     made = [Change(stood.seq, stood.fact, stood.stated_at) for stood in ending]
     for fact in facts:
@@ -241,10 +245,6 @@ def changes(
 
 def _statement(fact: Fact) -> tuple[str, str]:
     return fact.slot, fact.text
-
-
-def _ended(stood: Standing, since: str) -> Standing:
-    return replace(stood, fact=replace(stood.fact, invalid_at=max(since, stood.fact.valid_at)))
 
 
 def _kept(fact: Fact, stood: Standing, before: Iterable[Standing]) -> Change:

@@ -293,7 +293,12 @@ def _put_journal_back(store: Store, folder: Path, before: _Before) -> None:
     tail = kept.read()
     unread = len(kept.read(int(place or 0)).records) if tail.identity == identity else 0
     forgotten = Forgotten.load(store.connection)
-    records = [record for record in tail.records if record["op"] != "journal" and not _is_out(record, forgotten)]
+    records = [
+        record
+        for record in tail.records
+        if record["op"] != "journal"
+        and not (forgotten and "content" in record and forgotten.has(content_hash(str(record["content"]))))
+    ]
     read = max(0, len(records) - unread)
     with journal.exclusively():
         # What was handed in since the journal was read: nobody waits for a lock with that.
@@ -306,13 +311,6 @@ def _put_journal_back(store: Store, folder: Path, before: _Before) -> None:
         store.set_meta("journal", f"{identity}:{end}")
         store.set_meta("journal_read", f"{identity}:{place_read}")
         store.set_meta(PENDING, "")
-
-
-def _is_out(record: Record, forgotten: Forgotten) -> bool:
-    content = record.get("content")
-    if not forgotten or not isinstance(content, str):
-        return False
-    return forgotten.has(content_hash(content))
 
 
 def _reconcile(run: Run, before: _Before) -> None:

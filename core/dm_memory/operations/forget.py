@@ -34,17 +34,17 @@ from dm_memory.store.forgetting import (
     decision,
     lift,
     macs_of_entry,
+    own_key,
     same_texts,
 )
 from dm_memory.store.journal import Journal
-from dm_memory.store.naming import full_id, full_key
-from dm_memory.store.traces import Traces
+from dm_memory.store.naming import cut_key, full_id, full_key
 from dm_memory.sync.finish import failure_of
 from dm_memory.sync.forgotten import agree_on_key, keep_forgotten, purge, settle
 from dm_memory.sync.pipeline import model_in_use
 from dm_memory.sync.run import Environment, Run, title_of
 from dm_memory.text.authors import clean_author, is_by
-from dm_memory.text.hashing import content_hash
+from dm_memory.text.hashing import content_hash, content_mac
 from dm_memory.text.tags import normalise_tag
 from dm_memory.text.timestamps import day_of
 from dm_memory.text.words import query_words
@@ -331,16 +331,12 @@ async def _forget(run: Run, texts: Sequence[Text], preview: ForgetResult) -> For
     await run.progress("Forgetting", 0, len(texts))
     await agree_on_key(run)
     traces = await run.worker.run(partial(purge, run, texts))
+    await run.worker.run(_note_cut_keys, run, texts)
     ids = [*dict.fromkeys(text.id for text in texts if not text.number)]
     again = [*dict.fromkeys(text.id for text in texts if text.number and text.id not in ids)]
     services = [await _delete_in(run, service, ids, again) for service in run.env.services]
     parked = await run.worker.run(_parked, run)
-    proof = _proof(traces, services, parked)
-    return replace(preview, status="forgotten" if proof.is_complete else "partial", proof=proof)
-
-
-def _proof(traces: Traces, services: Sequence[ServiceProof], parked: Sequence[str]) -> ForgetProof:
-    return ForgetProof(
+    proof = ForgetProof(
         files=traces.files,
         bytes=traces.bytes,
         left=tuple(traces.left),
@@ -349,6 +345,7 @@ def _proof(traces: Traces, services: Sequence[ServiceProof], parked: Sequence[st
         services=tuple(services),
         parked=tuple(parked),
     )
+    return replace(preview, status="forgotten" if proof.is_complete else "partial", proof=proof)
 
 
 async def _delete_in(run: Run, service: Service, ids: Sequence[str], again: Sequence[str]) -> ServiceProof:
@@ -375,6 +372,22 @@ async def _delete_in(run: Run, service: Service, ids: Sequence[str], again: Sequ
         due=due,
         failure=failure_of(error, service.name) if error else None,
     )
+
+
+def _note_cut_keys(run: Run, texts: Sequence[Text]) -> None:
+    """Note how reports name what was forgotten, to restore it by that: as a MAC, for it has digits of a hash.
+
+    Another machine's tombstones, and a memory that was built again, know the whole key or the id alone.
+    """
+    store = run.store
+    with store.transaction():
+        key = own_key(store)
+        for text in texts:
+            if not text.number and (cut := cut_key(text.key)) != text.key:
+                store.set_meta(f"{_CUT_KEY}{content_mac(key, cut)}", text.id)
+
+
+_CUT_KEY = "cut-key:"
 
 
 async def _left(service: Service, ids: Sequence[str]) -> set[str]:
@@ -432,7 +445,7 @@ async def _restore(
 def _lift(run: Run, names: Sequence[str]) -> tuple[int, tuple[str, ...]]:
     """Lift the tombstones of entries; return how many, and what is unknown.
 
-    They are named by the whole key, the whole or short id, or the text itself: of a key, a tombstone has its hash only.
+    They are named by the key, whole or as reports print it, the whole or short id, or the text itself.
     """
     store = run.store
     forgotten = Forgotten.load(store.connection)
@@ -444,6 +457,8 @@ def _lift(run: Run, names: Sequence[str]) -> tuple[int, tuple[str, ...]]:
             *macs_of_entry(store.connection, full_id(store.connection, name) or name.strip()),
             *forgotten.macs_of(content_hash(name)),
         }
+        for key in () if found else forgotten.keys:
+            found.update(macs_of_entry(store.connection, store.meta(f"{_CUT_KEY}{content_mac(key, cut_key(name))}")))
         macs |= found
         if not found:
             unknown.append(title_of(name))

@@ -1,19 +1,26 @@
-"""Results become Markdown for a marketer and plain data for an agent."""
+"""Results become Markdown for a marketer and plain data for an agent.
+
+Each report is loaded when it is first asked for: a hook needs one of them, and an assistant waits for it.
+"""
 
 from __future__ import annotations
 
-from dm_memory.report.errors import error_report
-from dm_memory.report.files import backup_report, export_report, import_report, restore_report
-from dm_memory.report.forget import forget_report
-from dm_memory.report.knowledge import history_report, patterns_report
-from dm_memory.report.maintenance import doctor_report, migrate_report, verify_report
-from dm_memory.report.model import Reader, Report
-from dm_memory.report.prepare import prepare_report
-from dm_memory.report.recall import last_sync_report, recall_report
-from dm_memory.report.search import search_report
-from dm_memory.report.status import status_report
-from dm_memory.report.storage import storage_report
-from dm_memory.report.sync import sync_report
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dm_memory.report.errors import error_report
+    from dm_memory.report.files import backup_report, export_report, import_report, restore_report
+    from dm_memory.report.forget import forget_report
+    from dm_memory.report.knowledge import history_report, patterns_report
+    from dm_memory.report.maintenance import doctor_report, migrate_report, verify_report
+    from dm_memory.report.model import Reader, Report
+    from dm_memory.report.prepare import prepare_report
+    from dm_memory.report.recall import last_sync_report, recall_report
+    from dm_memory.report.search import search_report
+    from dm_memory.report.status import status_report
+    from dm_memory.report.storage import storage_report
+    from dm_memory.report.sync import sync_report
 
 __all__ = [
     "Reader",
@@ -37,3 +44,32 @@ __all__ = [
     "sync_report",
     "verify_report",
 ]
+
+_MODULES = {
+    "error_report": "errors",
+    "backup_report": "files",
+    "export_report": "files",
+    "import_report": "files",
+    "restore_report": "files",
+    "forget_report": "forget",
+    "history_report": "knowledge",
+    "patterns_report": "knowledge",
+    "doctor_report": "maintenance",
+    "migrate_report": "maintenance",
+    "verify_report": "maintenance",
+    "Reader": "model",
+    "Report": "model",
+    "prepare_report": "prepare",
+    "last_sync_report": "recall",
+    "recall_report": "recall",
+    "search_report": "search",
+    "status_report": "status",
+    "storage_report": "storage",
+    "sync_report": "sync",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401  # a function or a class
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

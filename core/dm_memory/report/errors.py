@@ -17,7 +17,9 @@ _SHOWN_BRANDS = 50
 def error_report(error: DmMemoryError) -> Report:
     """Report that nothing could be done, why, and what to do; exit code 2."""
     details: dict[str, Any] = {
-        "class": _class_name(error),
+        "class": error.error_class.value
+        if isinstance(error, ServiceError)
+        else _NAMES.get(type(error).__name__, "error"),
         "message": visible(error.problem),
         "remedy": visible(error.remedy),
     }
@@ -28,12 +30,6 @@ def error_report(error: DmMemoryError) -> Report:
         if error.brands:
             text += f"\n\nBrands there are: {', '.join(map(code, error.brands[:_SHOWN_BRANDS]))}"
     return Report(f"{text}\n", {"kind": "error", "error": details}, 2)
-
-
-def _class_name(error: DmMemoryError) -> str:
-    if isinstance(error, ServiceError):
-        return error.error_class.value
-    return _NAMES.get(type(error).__name__, "error")
 
 
 _NAMES = {

@@ -143,13 +143,10 @@ def _returning(result: ForgetResult, reader: Reader) -> list[str]:
         more = len(keys) - _SHOWN_KEYS
         shown = listed([key_code(key) for key in keys[:_SHOWN_KEYS]])
         lines.append(f"{code(path)}: {entries(len(keys))}, {shown}" + (f" and {number(more)} more" if more > 0 else ""))
-    return [head, bulleted(lines), f"To restore, by key or by the text itself: {_restore(reader, result.brand)}"]
-
-
-def _restore(reader: Reader, brand: str) -> str:
+    how = f"dm-memory forget --brand {result.brand} --restore KEY"
     if reader is Reader.TOOL:
-        return code(f'forget_memory(brand="{brand}", restore=["KEY"])', 200)
-    return code(f"dm-memory forget --brand {brand} --restore KEY", 200)
+        how = f'forget_memory(brand="{result.brand}", restore=["KEY"])'
+    return [head, bulleted(lines), f"To restore, by key or by the text itself: {code(how, 200)}"]
 
 
 def proof_lines(proof: ForgetProof) -> list[str]:

@@ -7,9 +7,18 @@ from collections.abc import Iterable
 from dm_memory.report.data import data_of
 from dm_memory.report.escape import code, inline, quote
 from dm_memory.report.model import Report
-from dm_memory.report.parts import QUOTED_NOTE, TEXT_BYTES, bulleted, document, fitting, key_code
+from dm_memory.report.parts import (
+    QUOTED_NOTE,
+    TEXT_BYTES,
+    bulleted,
+    document,
+    fact_text,
+    fitting,
+    key_code,
+    version_text,
+)
 from dm_memory.report.words import counted, listed, number, when
-from dm_memory.results import Contradiction, HistoryResult, PatternLine, PatternsResult, Version
+from dm_memory.results import Contradiction, HistoryResult, PatternLine, PatternsResult
 
 __all__ = ["contradiction_lines", "history_report", "pattern_lines", "patterns_report"]
 
@@ -38,11 +47,14 @@ def _history(result: HistoryResult, limit: int, chars: int) -> str:
     about += [f"Stored by {inline(result.author, 100)}"] if result.author else []
     about += [f"Tags: {', '.join(code(tag, 60) for tag in result.tags)}"] if result.tags else []
     hidden = len(result.versions) - limit
-    lines = [f"{version.number}. {_version_text(version, chars)}" for version in result.versions[-limit:]]
+    lines = [
+        version_text(each.number, each.since, each.until, _reason(each.reason), each.content, chars)
+        for each in result.versions[-limit:]
+    ]
     head = [f"{counted(hidden, 'older text', 'older texts')} not shown."] if hidden > 0 else []
     sections = [("What it said", [*head, "\n".join(lines)])]
     if result.facts:
-        facts = bulleted(_fact_text(*fact) for fact in result.facts)
+        facts = bulleted(fact_text(*fact) for fact in result.facts)
         sections.append(("What followed from it", [facts]))
     changes = len(result.versions) - 1
     lead = f"It was changed {counted(changes, 'time')}." if changes > 0 else "It was never changed."
@@ -50,19 +62,12 @@ def _history(result: HistoryResult, limit: int, chars: int) -> str:
     return document(f"# History in {code(result.brand)}", blocks, sections)
 
 
-def _version_text(version: Version, chars: int) -> str:
-    since = f"From {when(version.since)}" if version.since else "From the beginning"
-    until = f" until {when(version.until)}" if version.until else ", the present text"
-    why, by, author = version.reason.partition(" by ")
-    known = _REASONS.get(why, inline(why, 60))
-    reason = f" ({known}{f' by {inline(author, 100)}' if by else ''})" if version.reason else ""
-    return f"{since}{until}{reason}: {quote(version.content, chars)}"
-
-
-def _fact_text(text: str, valid_at: str, invalid_at: str) -> str:
-    times = [f"since {when(valid_at)}"] if valid_at else []
-    times += [f"until {when(invalid_at)}"] if invalid_at else []
-    return quote(text, 200) + (f" ({', '.join(times)})" if times else "")
+def _reason(reason: str) -> str:
+    """Return why a text ended in words, with who corrected it; "" for the present one."""
+    if not reason:
+        return ""
+    why, by, author = reason.partition(" by ")
+    return _REASONS.get(why, inline(why, 60)) + (f" by {inline(author, 100)}" if by else "")
 
 
 def patterns_report(result: PatternsResult, *, max_bytes: int | None = TEXT_BYTES) -> Report:

@@ -130,18 +130,14 @@ def doctor_report(checks: Sequence[Check]) -> Report:
     ranked = sorted(checks, key=lambda check: order.index(check.status))
     failed = sum(check.status == "fail" for check in checks)
     warned = sum(check.status == "warn" for check in checks)
-    text = "\n\n".join(["# Doctor", _lead(len(checks), failed, warned), "\n".join(map(_line, ranked))])
+    found = [f"{counted(failed, 'problem')} to fix"] if failed else []
+    found += [f"{counted(warned, 'thing')} to look at"] if warned else []
+    total = counted(len(checks), "check")
+    lead = f"{total} made: {' and '.join(found)}." if found else f"Healthy: {total} passed."
+    text = "\n\n".join(["# Doctor", lead, "\n".join(map(_line, ranked))])
     status = "fail" if failed else "warn" if warned else "ok"
     data = {"kind": "doctor", "status": status, "checks": data_of(checks)}
     return Report(f"{text}\n", data, 1 if failed else 0, "The Markdown report lists every check.")
-
-
-def _lead(total: int, failed: int, warned: int) -> str:
-    if not failed and not warned:
-        return f"Healthy: {counted(total, 'check')} passed."
-    found = [f"{counted(failed, 'problem')} to fix"] if failed else []
-    found += [f"{counted(warned, 'thing')} to look at"] if warned else []
-    return f"{counted(total, 'check')} made: {' and '.join(found)}."
 
 
 def _line(check: Check) -> str:

@@ -36,6 +36,7 @@ __all__ = [
     "bullets",
     "capacity_text",
     "document",
+    "fact_text",
     "failure_text",
     "finding_text",
     "fitting",
@@ -46,6 +47,7 @@ __all__ = [
     "memory_text",
     "one_or_bulleted",
     "title",
+    "version_text",
     "words_alone",
 ]
 
@@ -149,28 +151,22 @@ def item_text(item: ItemOutcome, *, more: str = "") -> str:
 
 def _tags_text(item: ItemOutcome) -> list[str]:
     """Return an item's tags as parts of its line: those that were detected, and those of this call, apart."""
-    batch = [tag for tag in item.tags if tag in item.batch_tags]
-    found = [tag for tag in item.tags if tag not in item.batch_tags]
-    return [f"{name} {_tag_list(tags)}" for name, tags in (("tags", found), ("batch tags", batch)) if tags]
-
-
-def _tag_list(tags: Sequence[str]) -> str:
-    more = len(tags) - _SHOWN_TAGS
-    return ", ".join(code(tag, 60) for tag in tags[:_SHOWN_TAGS]) + (f" and {more} more" if more > 0 else "")
-
-
-def _error_words(error_class: str) -> str:
-    """Return an error class in plain words with its exact name: ``not available (unavailable)``."""
-    words = _ERROR_WORDS.get(error_class)
-    return f"{words} ({error_class})" if words else inline(error_class, 40)
+    parts = []
+    for name, is_batch in (("tags", False), ("batch tags", True)):
+        tags = [tag for tag in item.tags if (tag in item.batch_tags) == is_batch]
+        more = f" and {len(tags) - _SHOWN_TAGS} more" if len(tags) > _SHOWN_TAGS else ""
+        parts += [f"{name} {', '.join(code(tag, 60) for tag in tags[:_SHOWN_TAGS])}{more}"] if tags else []
+    return parts
 
 
 def failure_text(failure: Failure | ServiceError) -> str:
-    """Return why something failed and what to do about it."""
+    """Return why something failed, as ``not available (unavailable) [code]. ...``, and what to do about it."""
+    words = _ERROR_WORDS.get(failure.error_class)
+    kind = f"{words} ({failure.error_class})" if words else inline(failure.error_class, 40)
     provider_code = f" [{code(failure.code, 40)}]" if failure.code and failure.code != failure.error_class else ""
     message = failure.problem if isinstance(failure, ServiceError) else failure.message
     remedy = f" What to do: {sentence_end(inline(failure.remedy))}" if failure.remedy else ""
-    return f"{_error_words(failure.error_class)}{provider_code}. {sentence_end(inline(message))}{remedy}"
+    return f"{kind}{provider_code}. {sentence_end(inline(message))}{remedy}"
 
 
 def attempts_text(failure: Failure) -> str:
@@ -188,6 +184,21 @@ def finding_text(finding: Finding, *, remedy: str = "") -> str:
     advice = remedy or inline(finding.remedy)
     what = f" What to do: {sentence_end(advice)}" if remedy or finding.remedy else ""
     return f"{_SEVERITY_WORDS[finding.severity]}: {sentence_end(inline(finding.message))}{place}{what}"
+
+
+def version_text(number: int, since: str, until: str, reason: str, content: str, chars: int) -> str:
+    """Return what an entry said from one moment to another, with its number and why that ended."""
+    begin = f"From {when(since)}" if since else "From the beginning"
+    end = f" until {when(until)}" if until else ", the present text"
+    return f"{number}. {begin}{end}{f' ({reason})' if reason else ''}: {quote(content, chars)}"
+
+
+def fact_text(text: str, valid_at: str, invalid_at: str, *, is_retired: bool = False) -> str:
+    """Return a fact with the time in which it is valid."""
+    notes = [f"since {when(valid_at)}"] if valid_at else []
+    notes += [f"until {when(invalid_at)}"] if invalid_at else []
+    notes += ["retired"] if is_retired else []
+    return quote(text, 200) + (f" ({', '.join(notes)})" if notes else "")
 
 
 def guard_text(hit: GuardHit, *, where: bool = True) -> str:

@@ -18,13 +18,18 @@ __all__ = ["RECALL_TOKENS", "estimated_tokens", "last_sync_report", "recall_repo
 RECALL_TOKENS = 1200
 """Most tokens of a recall: it stands in the context of every session."""
 
+_ESTIMATED = 1100
+"""What it is filled up to: a tenth is left for words that no vocabulary has."""
+
 _WORD_CHARS = 60
-_CHARS = (260, 160, 100, 60, 40)
+_CHARS = (260, 160, 100, 60, 40, 24)
 """How much of a text is shown: the most that keeps its line below ``_LINE_TOKENS``."""
-_LINE_TOKENS = 110
+_LINE_TOKENS = 90
+_LIST_TOKENS = 70
 
 _PIECES = re.compile(r"[a-z]+|[A-Z][a-z]*|\s+|[^\x00-\x7f]+|.", re.DOTALL)
 _CHARS_A_TOKEN = 3
+_LONG_WORD = 8
 _WIDE = (0, 1, 1, 2, 3)
 """Tokens of a character that has so many bytes in UTF-8."""
 
@@ -32,8 +37,8 @@ _WIDE = (0, 1, 1, 2, 3)
 def estimated_tokens(text: str) -> int:
     """Return about how many tokens a text has, rather too many than too few.
 
-    A word counts a token for every three letters begun, anything else in ASCII one a character; a character of another
-    script counts by its bytes: the vocabularies of assistants have the common ones whole.
+    A word counts a token for every three letters begun, and what is longer than most words twice; anything else in
+    ASCII one a character; a character of another script counts by its bytes: vocabularies have the common ones whole.
     """
     return sum(map(_tokens, _PIECES.findall(text)))
 
@@ -43,16 +48,16 @@ def _tokens(piece: str) -> int:
         return piece.count("\n")  # a blank belongs to the word after it
     if not piece.isascii():
         return sum(_WIDE[len(character.encode("utf-8", "replace"))] for character in piece)
-    return 1 + (len(piece) - 1) // _CHARS_A_TOKEN
+    return 1 + (len(piece) - 1) // _CHARS_A_TOKEN + max(0, len(piece) - _LONG_WORD) // _CHARS_A_TOKEN
 
 
-def recall_report(result: RecallResult, *, reader: Reader = Reader.TERMINAL, tokens: int = RECALL_TOKENS) -> Report:
+def recall_report(result: RecallResult, *, reader: Reader = Reader.TERMINAL, tokens: int = _ESTIMATED) -> Report:
     """Render what matters now; the exit code is 0 even if memory can't be read.
 
     Args:
         result: The recall.
         reader: Whom the report speaks to.
-        tokens: Most tokens of the text.
+        tokens: Most tokens of the text, estimated.
     """
     lead = [_lead(result), QUOTED_NOTE, _rest(result, reader)]
     heading = title("What memory knows about", result.brand_name, result.brand)
@@ -136,7 +141,7 @@ def _quoted(words: Iterable[str]) -> list[str]:
 
 def _cut(parts: Sequence[str]) -> str:
     """Return a list in a line of bounded length, and how many parts are not in it."""
-    left = _LINE_TOKENS
+    left = _LIST_TOKENS
     shown = 0
     for part in parts:
         left -= estimated_tokens(part) + 1

@@ -6,7 +6,17 @@ from dm_memory.report.data import data_of
 from dm_memory.report.escape import code, inline, quote
 from dm_memory.report.knowledge import pattern_lines
 from dm_memory.report.model import Reader, Report, call
-from dm_memory.report.parts import QUOTED_NOTE, TEXT_BYTES, bullets, document, finding_text, fitting, key_code
+from dm_memory.report.parts import (
+    QUOTED_NOTE,
+    TEXT_BYTES,
+    bullets,
+    document,
+    fact_text,
+    finding_text,
+    fitting,
+    key_code,
+    version_text,
+)
 from dm_memory.report.words import capital, counted, entries, listed, sentence_end, short_id, when
 from dm_memory.search.results import EntityFacts, Explanation, FactLine, Hit, Mode, RevisionLine, SearchResult
 
@@ -43,7 +53,8 @@ def _text(result: SearchResult, limit: int, reader: Reader) -> str:
         lead.append(f"Only entries with: {filters}")
     lead.append(QUOTED_NOTE)
     lead += [f"- {finding_text(finding)}" for finding in result.findings[:_SHOWN_FINDINGS]]
-    if not result.model and result.hits and result.mode is Mode.HYBRID and not _is_explained(result):
+    is_explained = any(finding.code in {"words-alone", "without-vectors"} for finding in result.findings)
+    if not result.model and result.hits and result.mode is Mode.HYBRID and not is_explained:
         lead.append("The search was by words alone: there are no vectors of an embedding model.")
     smaller = "search again with a smaller limit"
     hits = [f"{place}. {_hit_text(hit)}" for place, hit in enumerate(result.hits[:limit], 1)]
@@ -62,10 +73,6 @@ def _text(result: SearchResult, limit: int, reader: Reader) -> str:
     ]
     body = ["\n".join(hits)] if hits else []
     return document("# Memory search", [*lead, *body], [section for section in sections if section[1]])
-
-
-def _is_explained(result: SearchResult) -> bool:
-    return any(finding.code in {"words-alone", "without-vectors"} for finding in result.findings)
 
 
 def _lead(result: SearchResult, reader: Reader) -> str:
@@ -124,15 +131,10 @@ def _entity_text(entity: EntityFacts) -> str:
 
 
 def _fact_text(fact: FactLine) -> str:
-    since = f"since {when(fact.valid_at)}" if fact.valid_at else ""
-    until = f"until {when(fact.invalid_at)}" if fact.invalid_at else ""
-    retired = "retired" if fact.is_retired else ""
-    notes = ", ".join(filter(None, (since, until, retired)))
-    return f"{quote(fact.text, 200)}" + (f" ({notes})" if notes else "")
+    return fact_text(fact.text, fact.valid_at, fact.invalid_at, is_retired=fact.is_retired)
 
 
-def _revision_text(revision: RevisionLine) -> str:
-    until = f" until {when(revision.replaced_at)}" if revision.replaced_at else ", the present text"
-    since = f"From {when(revision.recorded_at)}" if revision.recorded_at else "From the beginning"
-    reason = f" ({inline(revision.reason, 120)})" if revision.reason else ""
-    return sentence_end(f"{revision.number}. {since}{until}{reason}: {quote(revision.content, _TEXT_CHARS)}")
+def _revision_text(each: RevisionLine) -> str:
+    reason = inline(each.reason, 120) if each.reason else ""
+    said = version_text(each.number, each.recorded_at, each.replaced_at, reason, each.content, _TEXT_CHARS)
+    return sentence_end(said)

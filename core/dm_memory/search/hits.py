@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dm_memory.embedding.batch import CHUNK_CHARS, chunk
 from dm_memory.findings import Finding, Severity
+from dm_memory.lazy import np
 from dm_memory.search.ranking import Ranking
 from dm_memory.search.results import Explanation, Hit, Relevance, WordFound
 from dm_memory.search.scoring import COMPARED, Scores, background_of, relevance_of
@@ -15,7 +16,6 @@ from dm_memory.store.candidates import texts
 if TYPE_CHECKING:
     import sqlite3
 
-    import numpy as np
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float32]
@@ -73,8 +73,6 @@ class _Hits:
         self._ranking = ranking
         self._scores = scores
         self._explain = explain
-        import numpy as np  # noqa: PLC0415  # on the first search, not at the start
-
         self.damaged: set[str] = set()
         self._weights = np.fromiter((word.weight for word in ranking.words), np.float32, len(ranking.words))
         rows = np.flatnonzero(scores.candidates)
@@ -112,21 +110,15 @@ class _Hits:
 
     def _shares(self, has: Mask) -> Floats:
         """Return how much of the question's words, weighted by rarity, is in each row."""
-        import numpy as np  # noqa: PLC0415  # as above
-
         total = float(self._weights.sum())
         return self._weights @ has / total if total else np.zeros(has.shape[1], np.float32)
 
     def _fits(self, rows: Rows, shares: Floats) -> Floats:
-        import numpy as np  # noqa: PLC0415  # as above
-
         similarity = self._ranking.similarity
         return shares if similarity is None else shares + np.maximum(similarity[rows], 0)
 
     def _words_in(self, rows: Rows) -> Mask:
         """Return which of the question's words are in which of the rows."""
-        import numpy as np  # noqa: PLC0415  # as above
-
         found = np.zeros((len(self._weights), len(rows)), np.bool_)
         for number, word in enumerate(self._ranking.words):
             if len(word.rows):

@@ -17,6 +17,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dm_memory.embedding.protocol import Embedder
+from dm_memory.lazy import np
 from dm_memory.search.scoring import profile_of
 from dm_memory.store.candidates import (
     EntryFacts,
@@ -37,7 +38,6 @@ from dm_memory.text.words import analyse, language_of
 if TYPE_CHECKING:
     import sqlite3
 
-    import numpy as np
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float32]
@@ -124,8 +124,6 @@ class BrandIndex:
             self._forget_words()
         if len(found) == 1:
             return found[0]
-        import numpy as np  # noqa: PLC0415  # on the first search, not at the start
-
         if not found:
             return Posting(np.empty(0, np.int64), np.empty(0, np.float32))
         counts = np.zeros(self.size, np.float32)
@@ -140,8 +138,6 @@ class BrandIndex:
 
     def word_score(self, posting: Posting, rarity: float) -> Floats:
         """Return what a word adds to the score of each of its rows."""
-        import numpy as np  # noqa: PLC0415  # as above
-
         scores = posting.counts * (rarity * (K1 + 1)) / (posting.counts + self._norm[posting.rows])
         return scores.astype(np.float32, copy=False)
 
@@ -151,8 +147,6 @@ class BrandIndex:
 
     def similarities(self, vector: Floats) -> Floats:
         """Return each row's similarity to a direction (see ``direction``): its best chunk's; -1 for rows without."""
-        import numpy as np  # noqa: PLC0415  # as above
-
         chunks = np.vecdot(self.vectors, vector)  # row by row: a matrix product waits for its threads on a busy machine
         found = np.full(self.size, -1.0, np.float32)
         found[self._first_rows] = chunks[: len(self._first_rows)]
@@ -162,8 +156,6 @@ class BrandIndex:
 
     def direction(self, vector: Sequence[float], language: str) -> Floats:
         """Return a vector as the index compares them: without what all texts of its language share, of length 1."""
-        import numpy as np  # noqa: PLC0415  # as above
-
         return _unit(np.asarray(vector, np.float32) - self._mean_of(language))
 
     def allowed(
@@ -178,8 +170,6 @@ class BrandIndex:
         author: str = "",
     ) -> Mask:
         """Return which rows pass the filters; states and expiry apart."""
-        import numpy as np  # noqa: PLC0415  # as above
-
         mask = np.ones(self.size, np.bool_)
         if content_type is not None:
             mask &= self._types == self._type_numbers.get(content_type, -1)
@@ -236,16 +226,12 @@ class BrandIndex:
 
     def rows_of(self, seqs: Iterable[int]) -> Rows:
         """Return the rows of entries that are in the index."""
-        import numpy as np  # noqa: PLC0415  # as above
-
         number = self._numbers
         return np.fromiter((number[seq] for seq in seqs if seq in number), np.int64)
 
     # Reading -------------------------------------------------------------------------------------------------------
 
     def _read(self, connection: sqlite3.Connection) -> None:
-        import numpy as np  # noqa: PLC0415  # as above
-
         entries = sorted(each for each in entry_facts(connection) if each.duplicate_of is None)
         self._set_entries(entries)
         counts = dict(word_counts(connection))
@@ -256,8 +242,6 @@ class BrandIndex:
 
     def _update(self, connection: sqlite3.Connection, after: int) -> None:
         """Apply what changed."""
-        import numpy as np  # noqa: PLC0415  # as above
-
         changed = {each.seq: each for each in entry_facts(connection, after)}
         vectors = self._sound(vectors_after(connection, self.model, after, changed)) if self.model else {}
         gone = {seq for seq, each in changed.items() if each.duplicate_of is not None}
@@ -275,8 +259,6 @@ class BrandIndex:
         self._set_vectors({seq: self._centred(seq, rows) for seq, rows in vectors.items()} | old)
 
     def _set_entries(self, entries: list[EntryFacts]) -> None:
-        import numpy as np  # noqa: PLC0415  # as above
-
         size = len(entries)
         self.size = size
         self._entries = entries
@@ -309,8 +291,6 @@ class BrandIndex:
 
     def _set_means(self, vectors: Mapping[int, Floats]) -> None:
         """Find the direction that all texts share, and the one that those of each language share."""
-        import numpy as np  # noqa: PLC0415  # as above
-
         groups: dict[str, list[Floats]] = {}
         for seq, chunks in vectors.items():
             if seq in self._numbers:
@@ -336,8 +316,6 @@ class BrandIndex:
 
     def _set_vectors(self, vectors: Mapping[int, Floats]) -> None:
         """Keep vectors, the first of every entry in front, then what longer texts have more of."""
-        import numpy as np  # noqa: PLC0415  # as above
-
         rows = [(self._numbers[seq], chunks) for seq, chunks in vectors.items() if seq in self._numbers]
         first = [chunks[:1] for _, chunks in rows]
         more = [chunks[1:] for _, chunks in rows if len(chunks) > 1]
@@ -350,8 +328,6 @@ class BrandIndex:
 
     def _vectors_by_seq(self, seqs: set[int]) -> dict[int, Floats]:
         """Return the vectors of entries as they are kept."""
-        import numpy as np  # noqa: PLC0415  # as above
-
         found: dict[int, list[int]] = {}
         rows = np.concatenate([self._first_rows, self._more_rows]).tolist()
         for place, seq in enumerate(self.seqs[rows].tolist()):
@@ -361,8 +337,6 @@ class BrandIndex:
 
     def _sound(self, rows: Iterable[tuple[int, int, bytes]]) -> dict[int, Floats]:
         """Return vectors by entry; damaged ones, and ones of another length than the first, are left out."""
-        import numpy as np  # noqa: PLC0415  # as above
-
         found: dict[int, list[bytes]] = {}
         length = self.vectors.shape[1] * 4 if self.moment.clock >= 0 and len(self.vectors) else 0
         for seq, crc, vector in rows:
@@ -375,8 +349,6 @@ class BrandIndex:
         }
 
     def _posting(self, seqs: list[int]) -> Posting:
-        import numpy as np  # noqa: PLC0415  # as above
-
         number = self._numbers
         rows = np.fromiter((number[seq] for seq in seqs if seq in number), np.int64)
         rows.sort()
@@ -396,8 +368,6 @@ class BrandIndex:
         self.words_of_row.clear()
 
     def _tagged(self, connection: sqlite3.Connection, tag: str) -> Mask:
-        import numpy as np  # noqa: PLC0415  # as above
-
         if tag not in self._tags:
             if len(self._tags) >= _MAX_TAGS:
                 self._tags.clear()
@@ -432,8 +402,6 @@ class Indexes:
 
 
 def _unit(vectors: Floats) -> Floats:
-    import numpy as np  # noqa: PLC0415  # as above
-
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
     lengths[lengths == 0] = 1.0
     scaled: Floats = (vectors / lengths).astype(np.float32)
@@ -442,8 +410,6 @@ def _unit(vectors: Floats) -> Floats:
 
 def _neighbours(entries: Sequence[EntryFacts]) -> Rows:
     """Return for each entry those recorded before and after it in the same session; the number of entries for none."""
-    import numpy as np  # noqa: PLC0415  # as above
-
     size = len(entries)
     found = np.full((2, size), size, np.int64)
     recorded = ((_seconds(each.recorded_at), row) for row, each in enumerate(entries) if each.kind in _SESSION_KINDS)

@@ -13,9 +13,9 @@ from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
 from dm_memory.embedding.protocol import Embedder
+from dm_memory.lazy import np
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float32]
@@ -61,8 +61,6 @@ class WordVectors:
 
     def numbers(self, words: Sequence[str]) -> Rows:
         """Return the numbers of words, for ``vectors``."""
-        import numpy as np  # noqa: PLC0415  # on the first search, not at the start
-
         with self._lock:
             if missing := [word for word in dict.fromkeys(words) if word not in self._numbers]:
                 self._add(missing)
@@ -82,8 +80,6 @@ class WordVectors:
                 self.generation += 1
 
     def _add(self, words: Sequence[str]) -> None:
-        import numpy as np  # noqa: PLC0415  # as above
-
         if self._mean is None:
             self._mean = np.asarray(self._embedder.embed_documents(" ".join(_COMMON).split()), np.float32).mean(axis=0)
         new = np.asarray(self._embedder.embed_documents(words), np.float32) - self._mean

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dm_memory.embedding.protocol import Embedder
 from dm_memory.items import Item
+from dm_memory.lazy import np
 from dm_memory.search.index import PRIORITIES, BrandIndex, moment_when_over
 from dm_memory.search.likeness import WordVectors
 from dm_memory.search.phrases import contains
@@ -36,7 +37,6 @@ from dm_memory.text.words import QueryWord, QueryWords, analyse, language_of
 if TYPE_CHECKING:
     import sqlite3
 
-    import numpy as np
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float32]
@@ -200,8 +200,6 @@ class Ranking:
 
     def _mask(self) -> Mask:
         """Return which rows may be found; texts that are not in the index stand behind them."""
-        import numpy as np  # noqa: PLC0415  # as above
-
         index, filters = self.index, self._filters
         mask = index.allowed(
             self._connection,
@@ -239,8 +237,6 @@ class Ranking:
 
     def _beside(self, rows: Mask) -> Mask:
         """Return a mask of the index's rows with the other texts behind them: none of those."""
-        import numpy as np  # noqa: PLC0415  # as above
-
         return np.append(rows, np.zeros(len(self.others), np.bool_)) if self.others else rows
 
     def _with_phrase(self, phrase: str) -> list[int]:
@@ -253,8 +249,6 @@ class Ranking:
 
     def _confirmed(self, seqs: Sequence[int], phrases: Sequence[str], mask: Mask) -> Mask:
         """Return which rows' own texts contain all phrases, or words, as written."""
-        import numpy as np  # noqa: PLC0415  # as above
-
         index = self.index
         rows = index.rows_of(seqs)
         rows = rows[mask[rows]][-_MAX_CHECKED:]
@@ -270,8 +264,6 @@ class Ranking:
 
     def _score_words(self, mask: Mask) -> Floats:
         """Return BM25 of every row. In exact mode ``mask`` loses the rows without all of the words."""
-        import numpy as np  # noqa: PLC0415  # as above
-
         index = self.index
         bm25 = np.zeros(len(mask), np.float32)
         languages = self._question.languages
@@ -290,8 +282,6 @@ class Ranking:
         return bm25
 
     def _keep_exact(self, mask: Mask) -> None:
-        import numpy as np  # noqa: PLC0415  # as above
-
         size = self.index.size
         complete = np.ones(len(mask), np.bool_)
         for word in self.words:
@@ -305,8 +295,6 @@ class Ranking:
         mask &= self._confirmed(self.index.seqs[rows].tolist(), written, complete)
 
     def _score_meaning(self, mask: Mask) -> Floats | None:
-        import numpy as np  # noqa: PLC0415  # as above
-
         if self._vectors is None or self.is_exact:
             return None
         index = self.index
@@ -326,8 +314,6 @@ class Ranking:
 
     def _scored(self, mask: Mask, proposed: Rows, weight: float) -> Scores:
         """Return the scores of the rows in a mask."""
-        import numpy as np  # noqa: PLC0415  # as above
-
         scores = fuse(self.bm25, self.similarity, mask, proposed, weight)
         if self._question.words.phrases:  # what contains them is an answer, whatever else it scores
             scores.candidates[np.flatnonzero(mask)[:CANDIDATES]] = True
@@ -348,8 +334,6 @@ class Ranking:
 
     def _likeness(self, rows: Rows) -> Floats | None:
         """Return how well the single words of texts stand for the question's; None if it has none to compare."""
-        import numpy as np  # noqa: PLC0415  # as above
-
         assert self._vectors is not None  # noqa: S101  # only such profiles compare words
         words = self._vectors.words
         assert words is not None  # noqa: S101  # as above
@@ -384,8 +368,6 @@ class Ranking:
         """Decide whether memory knows the answer: by what is shown."""
         if not mask.any():
             return
-        import numpy as np  # noqa: PLC0415  # as above
-
         first = self.groups[0]
         best_words = float(self.bm25[mask].max())
         standing = 0.0

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
+from dm_memory.lazy import np
 from dm_memory.search.results import Relevance
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float32]
@@ -113,8 +113,6 @@ class Scores:
 
 def top_rows(scores: Floats, mask: Mask, count: int) -> Rows:
     """Return the rows of the highest scores above 0 inside a mask, in no order."""
-    import numpy as np  # noqa: PLC0415  # on the first search, not at the start
-
     rows = np.flatnonzero(mask & (scores > 0))
     if len(rows) > count:
         rows = rows[np.argpartition(scores[rows], len(rows) - count)[-count:]]
@@ -134,8 +132,6 @@ def fuse(bm25: Floats, similarity: Floats | None, mask: Mask, proposed: Rows, we
         proposed: Rows that a connected service proposes: candidates whatever their place.
         weight: Of similarity.
     """
-    import numpy as np  # noqa: PLC0415  # as above
-
     size = len(bm25)
     by_words, by_meaning = np.zeros(size, np.float32), np.zeros(size, np.float32)
     candidates = np.zeros(size, np.bool_)
@@ -163,8 +159,6 @@ def fuse(bm25: Floats, similarity: Floats | None, mask: Mask, proposed: Rows, we
 
 def _either(rows: Rows, others: Rows, size: int) -> Rows:
     """Return the rows of both, each once; numpy's own functions for sets import masked arrays: 80 ms."""
-    import numpy as np  # noqa: PLC0415  # as above
-
     found = np.zeros(size, np.bool_)
     found[rows] = found[others] = True
     return np.flatnonzero(found)
@@ -172,8 +166,6 @@ def _either(rows: Rows, others: Rows, size: int) -> Rows:
 
 def add_likeness(scores: Scores, rows: Rows, likeness: Floats, weight: float) -> None:
     """Order these rows, the best ones, by their likeness as well; all others stay below them, scaled down for that."""
-    import numpy as np  # noqa: PLC0415  # as above
-
     scores.by_single_words = np.zeros(len(scores.fused), np.float32)
     scores.by_single_words[rows] = weight * likeness
     compared = scores.fused[rows] + weight * likeness
@@ -187,8 +179,6 @@ def add_likeness(scores: Scores, rows: Rows, likeness: Floats, weight: float) ->
 
 def add_neighbours(scores: Scores, neighbours: Rows) -> None:
     """Add to each candidate a part of its better neighbour's score."""
-    import numpy as np  # noqa: PLC0415  # as above
-
     rows = np.flatnonzero(scores.candidates)
     with_none = np.append(scores.fused, np.float32(0))
     scores.by_neighbours = np.zeros(len(scores.fused), np.float32)
@@ -205,8 +195,6 @@ def by_likeness(question: Floats, weights: Floats, words: Floats, starts: Rows) 
         words: Vectors of all texts' words, one text after the other; none is empty.
         starts: Where each text begins.
     """
-    import numpy as np  # noqa: PLC0415  # as above
-
     each = np.vecdot(question[:, None], words[None])  # a matrix product waits for its threads on a busy machine
     best = np.maximum(np.maximum.reduceat(each, starts, axis=1), 0)
     found: Floats = weights @ best / weights.sum()
@@ -249,8 +237,6 @@ def standing_out(similarity: Floats, mask: Mask, spread: float) -> float:
     Among many texts one is near any question by chance: what the best of so many independent ones would have is taken
     off. A few texts say little about mean and deviation: they count as beside ten with the usual ones.
     """
-    import numpy as np  # noqa: PLC0415  # as above
-
     known = similarity[similarity > -1]
     inside = similarity[mask]
     inside = inside[inside > -1]

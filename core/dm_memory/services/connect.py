@@ -33,7 +33,7 @@ __all__ = [
 
 _Choice = TypeVar("_Choice", bound=str)
 VectorChoice = Literal["embedded", "qdrant", "pinecone"]
-GraphChoice = Literal["embedded", "falkordb", "neo4j"]
+_GraphChoice = Literal["embedded", "falkordb", "neo4j"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,9 +280,9 @@ def _configured_vectors(settings: Settings) -> list[VectorChoice]:
     return configured
 
 
-def graph_choice(settings: Settings) -> GraphChoice:
+def graph_choice(settings: Settings) -> _GraphChoice:
     """Return the graph database that is configured. Raises as ``vector_choice`` does."""
-    configured: list[GraphChoice] = []
+    configured: list[_GraphChoice] = []
     configured += ["falkordb"] * (settings.falkordb_uri is not None)
     configured += ["neo4j"] * (settings.neo4j_uri is not None)
     return _chosen(settings.graph_db, configured, _GRAPH_VARIABLES, "DM_MEMORY_GRAPH_DB")

@@ -38,7 +38,7 @@ from dm_memory.services.protocol import (
     StoredRecord,
 )
 
-__all__ = ["Breaker", "Call", "GuardPolicy", "Guarded", "Sleep", "ask", "guard"]
+__all__ = ["Breaker", "Call", "GuardPolicy", "Guarded", "ask", "guard"]
 
 _MALFORMED_IN_A_ROW = 12
 """More than a batch of a thousand needs to be split down to one bad item; a service that goes on is none."""
@@ -147,7 +147,7 @@ def _copy(error: ServiceError, error_class: ErrorClass, retry_after: float | Non
 _Answer = TypeVar("_Answer")
 _Service = TypeVar("_Service", bound=Service)
 
-Sleep = Callable[[float], Awaitable[object]]
+_Sleep = Callable[[float], Awaitable[object]]
 
 _MAY_HELP = frozenset({ErrorClass.TIMEOUT, ErrorClass.RATE_LIMIT, ErrorClass.UNAVAILABLE, ErrorClass.MALFORMED_REPLY})
 _FIRST_BOUND = 0.5
@@ -178,7 +178,7 @@ def guard(
     service: _Service,
     policy: GuardPolicy,
     *,
-    sleep: Sleep = asyncio.sleep,
+    sleep: _Sleep = asyncio.sleep,
     random: Callable[[], float] = chance,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Guarded[_Service]:
@@ -210,7 +210,7 @@ class Guarded(ServiceBase, Generic[_Service]):
         self,
         inner: _Service,
         policy: GuardPolicy,
-        sleep: Sleep,
+        sleep: _Sleep,
         random: Callable[[], float],
         monotonic: Callable[[], float],
     ) -> None:

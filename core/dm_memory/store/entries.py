@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import orjson
 
+from dm_memory.brand.sources.insights import statement_of
 from dm_memory.items import Payload
 from dm_memory.text.hashing import content_hash
 
@@ -44,6 +45,7 @@ __all__ = [
     "see",
     "seqs_by_key",
     "seqs_seen_in",
+    "statement_hash",
     "tags_of",
     "texts_of",
     "to_json",
@@ -409,3 +411,11 @@ _DROP = (
     "DELETE FROM revisions WHERE seq IN (SELECT value FROM json_each(?))"
     " AND number <= (SELECT max(number) FROM revisions r WHERE r.seq = revisions.seq) - ?"
 )
+
+
+def statement_hash(kind: str, content: str) -> str:
+    """Return the hash of an insight or a learning without its context; "" for other kinds of entries."""
+    return content_hash(statement_of(content)) if kind in _STATEMENTS else ""
+
+
+_STATEMENTS = frozenset({"insight", "session"})

@@ -17,7 +17,6 @@ __all__ = [
     "FACTS_WHERE",
     "StoredFact",
     "changes_about",
-    "count_facts",
     "facts_about",
     "facts_of_entry",
     "history_of",
@@ -179,9 +178,3 @@ def facts_of_entry(connection: sqlite3.Connection, brand: str, seq: int) -> list
     """Return every fact that an entry states or stated, in the order in which they were recorded."""
     rows = connection.execute(FACTS_WHERE + "f.entry = ? ORDER BY f.seq", (seq,))
     return [stored_fact(brand, row) for row in rows]
-
-
-def count_facts(connection: sqlite3.Connection) -> tuple[int, int]:
-    """Return how many entities and facts there are; each answered by an index: no row is read."""
-    row = connection.execute("SELECT (SELECT count(*) FROM entities), (SELECT count(*) FROM facts)").fetchone()
-    return row[0], row[1]

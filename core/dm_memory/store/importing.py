@@ -14,12 +14,11 @@ from typing import Any
 
 import orjson
 
-from dm_memory.brand.sources.insights import statement_of
 from dm_memory.facts.model import Fact
 from dm_memory.items import Payload, storage_id
 from dm_memory.store import entries as table
 from dm_memory.store.database import Store
-from dm_memory.store.entries import SELECT_ENTRIES, EntryRow, Known, Tag, to_json
+from dm_memory.store.entries import SELECT_ENTRIES, EntryRow, Known, Tag, statement_hash, to_json
 from dm_memory.store.facts import Stated, import_facts, store_facts
 from dm_memory.store.forgetting import is_correction, note_correction
 from dm_memory.store.indexes import Embedded, put_vectors, put_words, remove_words
@@ -35,7 +34,6 @@ __all__ = [
     "list_of",
     "record_of_entry",
     "restate_facts",
-    "statement_hash",
 ]
 
 
@@ -62,14 +60,6 @@ class Imported:
     duplicate_of: str = ""
     facts: tuple[tuple[Fact, str], ...] = ()
     facts_text: str = ""
-
-
-def statement_hash(kind: str, content: str) -> str:
-    """Return the hash of an insight or a learning without its context; "" for other kinds of entries."""
-    return content_hash(statement_of(content)) if kind in _STATEMENTS else ""
-
-
-_STATEMENTS = frozenset({"insight", "session"})
 
 
 def list_of(key: str) -> str:

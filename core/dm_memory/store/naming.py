@@ -7,13 +7,16 @@ import sqlite3
 
 from dm_memory.errors import InputError
 
-__all__ = ["full_id", "full_key"]
+__all__ = ["cut_key", "full_id", "full_key"]
 
 _SHORTEST = 6
 _SHORT_ID = re.compile(rf"[0-9a-f]{{{_SHORTEST},8}}(?:-[0-9a-f-]*)?")
 _CUT = re.compile("\u2026|\\.\\.\\.")
 _CUT_HASH = re.compile(r"[/#][0-9a-f]{8,}$")
 """A key's end whose ellipsis was not copied with it."""
+
+_HASH = re.compile(r"\b([0-9a-f]{8})(?:[0-9a-f]{8,}\b|[0-9a-f]*(?:\u2026|\.\.\.))")
+"""A whole hash, or one that is cut."""
 
 _AFTER = "\U0010ffff"
 _NAMED = 5
@@ -58,6 +61,11 @@ def full_id(connection: sqlite3.Connection, name: str) -> str | None:
         "SELECT id FROM tombstones WHERE item_table = 'episodes' AND id >= ? AND id < ? LIMIT 2", (name, name + _AFTER)
     ).fetchall()
     return str(rows[0][0]) if len(rows) == 1 else None
+
+
+def cut_key(name: str) -> str:
+    """Return a key as reports print it, without the ellipses; the same for a whole key and for one that is cut."""
+    return _CUT.sub("", _HASH.sub(r"\1", name.strip().strip("`")))
 
 
 _ROWS = "SELECT key, content, coalesce(duplicate_of, seq) FROM entries WHERE"

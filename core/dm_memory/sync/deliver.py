@@ -431,12 +431,9 @@ class Delivering:
         self.result.failed += len(failed)
         for due, _, failure in failed:
             if due.id in loaded:
-                self.outcomes.failed(loaded[due.id], self._action(due), failure)
-
-    def _action(self, due: Delivery) -> Action:
-        if due.run == self.options.run:
-            return Action(due.action)
-        return Action.RETRY if due.error else Action.RESUMED
+                earlier = Action.RETRY if due.error else Action.RESUMED
+                action = Action(due.action) if due.run == self.options.run else earlier
+                self.outcomes.failed(loaded[due.id], action, failure)
 
     def _failure(self, due: Delivery, error: ServiceError) -> Failure:
         attempts = due.attempts + 1

@@ -54,6 +54,7 @@ _CLOSING_SECONDS = 2.0
 _MOST_DUE = 256
 """What sessions hand in; more is a sync's work, which shows its progress."""
 
+_MOST_FINDINGS = 20
 _PAUSES = (5.0, 15.0, 30.0)
 _LONGEST_PAUSE = 60.0
 
@@ -77,24 +78,30 @@ class Team:
         self._delivering: dict[str, asyncio.Task[None]] = {}
         self._more: set[str] = set()
         self._looked: dict[str, datetime] = {}
+        self._found: dict[str, list[Finding]] = {}
 
     async def catch_up(self, env: Environment, brand: str) -> tuple[Finding, ...]:
-        """Read what others stored, if the last look is not recent; if that takes too long, say how old the look is."""
-        services = _shared(env)
-        if not services:
-            return ()
+        """Read what others stored, if the last look is not recent; if that takes too long, say how old the look is.
+
+        Returns:
+            That, and what has to be known of what came in since the last call.
+        """
+        behind = await self._catch_up(env, brand) if _shared(env) else ()
+        return (*self._found.pop(brand, ()), *behind)
+
+    async def _catch_up(self, env: Environment, brand: str) -> tuple[Finding, ...]:
         last = self._looked.get(brand)
         if not _is_recent(env, last):
             known = await asyncio.to_thread(_known, env, brand)
             if known is None:
                 return ()  # the first sync reads everything
-            last = _oldest(known)
+            last = max((moment for moment in (last, _oldest(known)) if moment), default=None)
         if _is_recent(env, last):
             return ()
         task = self._exchange(env, brand)
         await asyncio.wait({task}, timeout=WAIT_SECONDS)
         why = task.result() if task.done() and not task.cancelled() else f"did not answer within {WAIT_SECONDS:g} s"
-        return (_behind(services[0], why, last, env),) if why else ()
+        return (_behind(_shared(env)[0], why, last, env),) if why else ()
 
     def hand_over(self, env: Environment, brand: str) -> tuple[str, ...]:
         """Deliver what is due in the shared store, in the background, again and again until it has it; return whose."""
@@ -142,7 +149,7 @@ class Team:
     async def _exchanged(self, env: Environment, brand: str) -> str:
         started = env.clock()
         try:
-            why = await _exchange(env, brand)
+            why = await _exchange(env, brand, self._found.setdefault(brand, []))
         except LockTimeoutError:
             return "was not asked, because a sync of this brand is running"
         except TimeoutError:
@@ -201,7 +208,7 @@ def _age(seconds: float) -> str:
 # One exchange --------------------------------------------------------------------------------------------------------
 
 
-async def _exchange(env: Environment, brand: str) -> str:
+async def _exchange(env: Environment, brand: str, found: list[Finding]) -> str:
     """Look for news and for what is due; only if there is some, lock the brand. Return why it could not be done."""
     known = await asyncio.to_thread(_known, env, brand)
     if known is None:
@@ -214,7 +221,7 @@ async def _exchange(env: Environment, brand: str) -> str:
             return ""
     except ServiceError as error:
         return _failed(error)
-    return await _with_lock(env, brand)
+    return await _with_lock(env, brand, found)
 
 
 def _failed(error: ServiceError) -> str:
@@ -240,16 +247,20 @@ async def _has_news(service: Service, known: _Known) -> bool:
     return bool(stones)
 
 
-async def _with_lock(env: Environment, brand: str) -> str:
+async def _with_lock(env: Environment, brand: str, found: list[Finding]) -> str:
     stop = asyncio.Event()
     lock = brand_lock(env.home.memory_dir(brand), _LOCK_SECONDS, env.clock, no_progress, stop)
     async with worker_thread("dm-memory-team") as worker, lock, _run(env, brand, worker, stop) as run:
-        async with asyncio.timeout(_LONGEST_SECONDS):
-            await keep_forgotten(run)
-            await pull_feed(run)
-            model = await worker.run(model_in_use, run)
-            for service in _shared(env):
-                await _deliver(run, service, model)
+        try:
+            async with asyncio.timeout(_LONGEST_SECONDS):
+                await keep_forgotten(run)
+                await pull_feed(run)
+                model = await worker.run(model_in_use, run)
+                for service in _shared(env):
+                    await _deliver(run, service, model)
+        finally:
+            found += [finding for finding in run.outcomes.findings if finding.severity is not Severity.INFO]
+            del found[_MOST_FINDINGS:]
         failures = [known.failure for known in run.delivered.values() if known.failure]
         return _failed(failures[0]) if failures else ""
 

@@ -17,8 +17,8 @@ from dm_memory.services.protocol import Capacity, Service
 from dm_memory.store import outbox
 from dm_memory.store.database import Store
 from dm_memory.store.entries import Census, census, in_json
+from dm_memory.store.facts import count_facts
 from dm_memory.store.files import size_of
-from dm_memory.store.history import count_facts
 from dm_memory.store.indexes import count_without
 from dm_memory.sync.contradictions import contradiction_findings
 from dm_memory.sync.exports import (

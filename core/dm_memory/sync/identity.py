@@ -28,10 +28,10 @@ from dm_memory.store.entries import (
     known_by_seq,
     owners_by_statement,
     seqs_seen_in,
+    statement_hash,
     texts_of,
 )
 from dm_memory.store.forgetting import Forgotten, stand_ins
-from dm_memory.store.importing import statement_hash
 
 __all__ = ["ROLLING_LIMIT", "identified"]
 

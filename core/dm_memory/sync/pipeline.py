@@ -274,7 +274,8 @@ def _take_handed_in(run: Run, storing: Storing, brought: _Brought) -> None:
     items, corrections, place = unread(run.store, run.journal)
     if items:
         storing.take([SourceItems("", items)])
-    take_unread_corrections(run, storing, corrections)
+    if corrections:
+        take_unread_corrections(run, storing, corrections)
     taken = {item.key for item in items}
     excluded_or_refused = brought.excluded + brought.forgotten + run.outcomes.counts.refused
     run.outcomes.counts.unchanged += max(0, sum(item.key not in taken for item in brought.items) - excluded_or_refused)

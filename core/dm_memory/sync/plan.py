@@ -176,7 +176,12 @@ class _Planner:
 
     def _described(self, entry: Prepared, row: Known | None) -> Planned:
         """Return the item with its type and tags, those of the batch left out unless they go on everything."""
-        content_type, origin = self._type(entry, row)
+        asked = self.wishes.content_type
+        content_type, origin = entry.item.content_type.value, "source"
+        if asked and asked != AUTO:
+            content_type, origin = asked, "user"
+        elif row is not None and row.type_origin == "user" and not asked:
+            content_type, origin = row.content_type, "user"
         before = self.around.tags.get(row.seq, ()) if row is not None else ()
         tags = merged_tags(tuple(_source_tags(entry, before)), (), "detected")
         made = Planned(entry, row, Action.UNCHANGED, content_type, origin, tags, "")
@@ -187,14 +192,6 @@ class _Planner:
             made.tags = tuple(removed.get(tag.tag, tag) for tag in made.tags)
         made.metadata_hash = made.hashed()
         return made
-
-    def _type(self, entry: Prepared, row: Known | None) -> tuple[str, str]:
-        asked = self.wishes.content_type
-        if asked and asked != AUTO:
-            return asked, "user"
-        if row is not None and row.type_origin == "user" and not asked:
-            return row.content_type, "user"
-        return entry.item.content_type.value, "source"
 
     def _skipped(self, entry: Prepared, row: Known | None, action: Action, reason: str) -> Planned:
         return Planned(entry, row, action, entry.item.content_type.value, "source", (), "", reason=reason)

@@ -24,7 +24,7 @@ from dm_memory.results import Action, Counts, Failure, GuardHit, ItemOutcome
 from dm_memory.services.protocol import Capacity, Service
 from dm_memory.store.database import Store
 from dm_memory.store.entries import Census, Known, census, effective
-from dm_memory.store.history import count_facts
+from dm_memory.store.facts import count_facts
 from dm_memory.store.journal import Journal
 from dm_memory.sync.exclude import Excluder
 from dm_memory.sync.payloads import Preparer, guard_hits

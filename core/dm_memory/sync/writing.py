@@ -19,9 +19,8 @@ from dm_memory.results import Action
 from dm_memory.services.protocol import Service
 from dm_memory.store import entries as table
 from dm_memory.store import outbox
-from dm_memory.store.entries import EntryRow, Known, effective, payload_of_row, to_json, version_of
+from dm_memory.store.entries import EntryRow, Known, effective, payload_of_row, statement_hash, to_json, version_of
 from dm_memory.store.facts import Stated, remove_facts, store_facts
-from dm_memory.store.importing import statement_hash
 from dm_memory.store.indexes import Embedded, put_words, remove_words
 from dm_memory.store.patterns import update_patterns
 from dm_memory.sync.plan import WRITTEN, Planned, merged_tags
@@ -264,20 +263,19 @@ class Writing:
                 "UPDATE entries SET duplicate_of = ? WHERE seq = ?", [(heir.seq, row.seq) for row in others]
             )
             if standing is None:
-                self._stand(heir)
-
-    def _stand(self, heir: Known) -> None:
-        self.connection.execute("UPDATE entries SET duplicate_of = NULL, embedded = '' WHERE seq = ?", (heir.seq,))
-        row = EntryRow(*self.connection.execute(table.SELECT_ROWS, (table.in_json([heir.seq]),)).fetchone())
-        tags = effective(table.tags_of(self.connection, [heir.seq]).get(heir.seq, ()))
-        put_words(self.connection, [(row.seq, analyse(row.content, row.language))])
-        payload = payload_of_row(self.run.brand, row, tags)
-        store_facts(self.connection, self.run.brand, [Stated(row.seq, payload)], self.run.now)
-        self.connection.execute(
-            "UPDATE entries SET updated_at = ? WHERE seq = ?", (self.run.store.ticks(1)[0], heir.seq)
-        )
-        self.want([(row, row.state, Action.NEW)])
-        self.run.outcomes.promoted()
+                self.connection.execute(
+                    "UPDATE entries SET duplicate_of = NULL, embedded = '' WHERE seq = ?", (heir.seq,)
+                )
+                fresh = EntryRow(*self.connection.execute(table.SELECT_ROWS, (table.in_json([heir.seq]),)).fetchone())
+                tags = effective(table.tags_of(self.connection, [heir.seq]).get(heir.seq, ()))
+                put_words(self.connection, [(fresh.seq, analyse(fresh.content, fresh.language))])
+                payload = payload_of_row(self.run.brand, fresh, tags)
+                store_facts(self.connection, self.run.brand, [Stated(fresh.seq, payload)], self.run.now)
+                self.connection.execute(
+                    "UPDATE entries SET updated_at = ? WHERE seq = ?", (self.run.store.ticks(1)[0], heir.seq)
+                )
+                self.want([(fresh, fresh.state, Action.NEW)])
+                self.run.outcomes.promoted()
 
     def want(self, rows: Sequence[tuple[Known | EntryRow, str, Action]], *, again: bool = False) -> None:
         """Make versions of entries due in every service; a retired one leaves those that keep only current ones."""

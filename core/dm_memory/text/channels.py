@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from dm_memory.text.terms import Term, TermIndex, words_of
 
-__all__ = ["CHANNEL_TERMS", "channel_terms", "channels_named"]
+__all__ = ["channel_terms", "channels_named"]
 
 _CHANNELS: dict[str, tuple[str, ...]] = {
     "affiliate": ("affiliate", "affiliates", "affiliate marketing", "affiliate program", "affiliate programme"),
@@ -250,7 +250,7 @@ _BY_LANGUAGE: dict[str, dict[str, tuple[str, ...]]] = {
     },
 }
 
-CHANNEL_TERMS: tuple[Term, ...] = (
+_CHANNEL_TERMS: tuple[Term, ...] = (
     *(Term(word, f"channel:{channel}") for channel, words in _CHANNELS.items() for word in words),
     Term("PR", "channel:pr", exact_case=True),
 )
@@ -266,7 +266,7 @@ def channel_terms(languages: tuple[str, ...] = ()) -> tuple[Term, ...]:
         for channel, words in _BY_LANGUAGE.get(language, {}).items()
         for word in words
     )
-    return (*CHANNEL_TERMS, *own)
+    return (*_CHANNEL_TERMS, *own)
 
 
 @lru_cache(maxsize=1)

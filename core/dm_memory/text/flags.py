@@ -15,7 +15,7 @@ from dm_memory.text.markets import laws_of
 from dm_memory.text.tags import TaggingContext
 from dm_memory.text.terms import Term, TermIndex, Words
 
-__all__ = ["FLAGS_VERSION", "Flag", "Flags", "compliance_note", "regulated_terms"]
+__all__ = ["FLAGS_VERSION", "Flag", "Flags", "compliance_note"]
 
 _HEALTH = (
     *(
@@ -80,7 +80,7 @@ _SUBJECTS: tuple[tuple[str, tuple[str, ...]], ...] = (
 _QUOTED = re.compile(r"[\"\u201c\u201e\u00ab]([^\"\u201c\u201d\u201e\u00ab\u00bb]{3,60})[\"\u201d\u201c\u00bb]")
 
 
-def regulated_terms(codes: Iterable[str], notes: str) -> dict[str, str]:
+def _regulated_terms(codes: Iterable[str], notes: str) -> dict[str, str]:
     """Return the words to look for, each with the regulation (or the profile's notes) that it touches."""
     found: dict[str, str] = {}
     for code in codes:
@@ -143,7 +143,7 @@ class Flags:
             ]
             taken |= {word.casefold() for word in words}
         if context.regulated or context.regulation_codes:
-            terms = regulated_terms(context.regulation_codes, context.compliance_notes)
+            terms = _regulated_terms(context.regulation_codes, context.compliance_notes)
             flags += [
                 Flag("regulated", word, rule=rule) for word, rule in terms.items() if word.casefold() not in taken
             ]

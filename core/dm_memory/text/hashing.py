@@ -26,12 +26,12 @@ import orjson
 
 from dm_memory.items import Facts
 
-__all__ = ["HASH_VERSION", "SCRIPT_DIGITS", "content_hash", "content_mac", "metadata_hash", "normalise", "script_hash"]
+__all__ = ["HASH_VERSION", "content_hash", "content_mac", "metadata_hash", "normalise", "script_hash"]
 
 HASH_VERSION = 1
 """Changes when the same text or metadata would hash otherwise: everything known is then looked at again."""
 
-SCRIPT_DIGITS = 16
+_SCRIPT_DIGITS = 16
 """Hex digits of the hashes that name texts in the script's files."""
 
 
@@ -92,4 +92,4 @@ def _canonical_json(fields: dict[str, object]) -> bytes:
 
 def script_hash(text: str) -> str:
     """Return how the plugin's own script names a text's file: the first 16 hex digits of the raw text's SHA-256."""
-    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:SCRIPT_DIGITS]
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_SCRIPT_DIGITS]

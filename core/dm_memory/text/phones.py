@@ -20,10 +20,10 @@ from dm_memory.text.personal import Found, ascii_digits, split_words
 
 __all__ = ["find_phones"]
 
-Regions = tuple[str, ...]
+_Regions = tuple[str, ...]
 """Countries by ISO 3166-1 code."""
 
-_COMMON_REGIONS: Regions = split_words(
+_COMMON_REGIONS: _Regions = split_words(
     "US GB DE FR ES IT NL SE CH BR AT BE DK NO FI PL PT IE CZ GR HU RO BG HR SI SK EE LV LT LU CY IS RS UA RU TR"
     " IL AE SA EG MA NG KE ZA IN PK ID MY SG TH VN PH JP KR CN HK TW AU NZ MX AR CL CO PE"
 )
@@ -124,7 +124,7 @@ _MIN_DIGITS, _MAX_DIGITS = 7, 15
 """ITU-T E.164 allows 15 digits; shorter than 7 is no subscriber number worth masking."""
 
 
-def find_phones(text: str, regions: Regions = ()) -> Iterator[Found]:
+def find_phones(text: str, regions: _Regions = ()) -> Iterator[Found]:
     """Yield the phone numbers of ``text``; in ``regions`` the plans of those countries say more than elsewhere."""
     for match in _LINKED.finditer(text) if "=" in text or "wa.me" in text else ():
         yield Found("phone number", "[phone]", match.start(1), match.end())
@@ -175,7 +175,7 @@ class _Number:
         )
 
 
-def _is_phone(match: re.Match[str], regions: Regions) -> bool:
+def _is_phone(match: re.Match[str], regions: _Regions) -> bool:
     written = match[0] if match[0].isascii() else "".join(ascii_digits(char) or char for char in match[0])
     number = _Number(written, ascii_digits(written))
     if not _MIN_DIGITS <= len(number.digits) <= _MAX_DIGITS or _YEARS.fullmatch(written):
@@ -221,7 +221,7 @@ def _is_international(number: _Number) -> bool:
     return shape in ("valid", "possible")
 
 
-def _is_called(number: _Number, match: re.Match[str], called: re.Match[str], regions: Regions) -> bool:
+def _is_called(number: _Number, match: re.Match[str], called: re.Match[str], regions: _Regions) -> bool:
     """Return whether a number behind a word like "tel" is one: behind "mobile" or "text" counts stand as well."""
     if called["sure"] or called["cjk"] or number.text[0] in "0(":
         return True
@@ -234,7 +234,7 @@ def _is_called(number: _Number, match: re.Match[str], called: re.Match[str], reg
     return _valid_somewhere(number.digits, regions + _COMMON_REGIONS)
 
 
-def _is_national(number: _Number, regions: Regions) -> bool:
+def _is_national(number: _Number, regions: _Regions) -> bool:
     written, digits, groups = number.text, number.digits, number.groups
     if _NORTH_AMERICAN.fullmatch(written) or _TRUNK_GROUPS.fullmatch(written):
         return True
@@ -245,11 +245,11 @@ def _is_national(number: _Number, regions: Regions) -> bool:
     return len(groups) >= _SURE_GROUPS and _written_somewhere(digits, groups, regions)
 
 
-def _valid_somewhere(digits: str, regions: Regions, sort: Literal["", "mobile"] = "") -> bool:
+def _valid_somewhere(digits: str, regions: _Regions, sort: Literal["", "mobile"] = "") -> bool:
     return any(_plan(digits, region) in (("mobile",) if sort else ("mobile", "valid")) for region in regions)
 
 
-def _written_somewhere(digits: str, groups: tuple[str, ...], regions: Regions) -> bool:
+def _written_somewhere(digits: str, groups: tuple[str, ...], regions: _Regions) -> bool:
     """Return whether ``digits`` are a number of one of ``regions``, and grouped as there."""
     return any(
         _plan(digits, region) in ("valid", "mobile") and _grouping(digits, region) == groups for region in regions

@@ -24,15 +24,15 @@ from tests.support.embedders import HashEmbedder
 SECRET = "the-key-nobody-sees"  # noqa: S105  # not one
 
 
-def make(url: str, **options: Any) -> QdrantService:
+def make(url: str, timeout: int = 3, **options: Any) -> QdrantService:
     key = SecretStr(SECRET)
-    return QdrantService(url, key, "dm-memory", BRAND, HashEmbedder(), timeout=1, **options)
+    return QdrantService(url, key, "dm-memory", BRAND, HashEmbedder(), timeout=timeout, **options)
 
 
-def play(faults: dict[str, Answer], scenario: Callable[[QdrantService, Stub], Awaitable[Any]]) -> Any:
+def play(faults: dict[str, Answer], scenario: Callable[[QdrantService, Stub], Awaitable[Any]], timeout: int = 3) -> Any:
     async def act() -> Any:
         async with serving(faults) as server:
-            service = make(server.url)
+            service = make(server.url, timeout)
             try:
                 return await scenario(service, server)
             finally:
@@ -108,7 +108,7 @@ def test_each_fault_has_its_class_and_no_word_of_the_servers(call: str, fault: s
         assert SECRET not in str(caught.value)
         assert caught.value.retry_after == (7.0 if "with a time" in fault else None)
 
-    play({end: answer}, scenario)
+    play({end: answer}, scenario, timeout=1 if fault == "hangs" else 3)
 
 
 def test_a_port_where_nobody_listens_is_unavailable() -> None:

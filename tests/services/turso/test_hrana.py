@@ -30,13 +30,15 @@ from tests.cache.sqld import Server
 from tests.services.payloads import payload
 
 HASTY = Timeouts(connect=2.0, read=0.2, overall=1.0)
+PATIENT = Timeouts()
+"""Of a server that answers: a busy machine is no silent one."""
 TOKEN = "token-that-nobody-may-see"  # noqa: S105  # the point of the tests that use it
 ONE = Statement("SELECT 1")
 FAR = 20.0
 """Seconds in which even a slow machine is done; a hang ends here as a failure."""
 
 
-async def caught(url: str, timeouts: Timeouts = HASTY, token: str | None = TOKEN) -> ServiceError:
+async def caught(url: str, timeouts: Timeouts = PATIENT, token: str | None = TOKEN) -> ServiceError:
     """Return the error of one read, and hold that the error of a write is the same."""
     client = HranaClient(url, SecretStr(token) if token else None, timeouts)
     try:
@@ -52,7 +54,7 @@ async def caught(url: str, timeouts: Timeouts = HASTY, token: str | None = TOKEN
     return errors[0]
 
 
-def error_of(handler: Handler, timeouts: Timeouts = HASTY) -> ServiceError:
+def error_of(handler: Handler, timeouts: Timeouts = PATIENT) -> ServiceError:
     """Return what a server that treats every request like this leads to."""
 
     async def act() -> ServiceError:
@@ -103,14 +105,14 @@ class TestFaults:
         async def hang(_: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
             await asyncio.Event().wait()
 
-        assert error_of(hang).error_class is ErrorClass.TIMEOUT
+        assert error_of(hang, HASTY).error_class is ErrorClass.TIMEOUT
 
     def test_half_an_answer_and_then_silence(self) -> None:
         async def stall(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(b'HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n{"results": [')
             await asyncio.Event().wait()
 
-        assert error_of(stall).error_class is ErrorClass.TIMEOUT
+        assert error_of(stall, HASTY).error_class is ErrorClass.TIMEOUT
 
     def test_half_an_answer_and_then_the_end(self) -> None:
         async def cut(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

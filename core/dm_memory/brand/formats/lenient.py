@@ -14,7 +14,7 @@ import json
 import re
 from dataclasses import dataclass, field
 
-__all__ = ["Lenient", "read_leniently"]
+__all__ = ["read_leniently"]
 
 _MAX_DEPTH = 100
 _MAX_LOST = 50
@@ -64,7 +64,7 @@ class _EndError(Exception):
 
 
 @dataclass(slots=True)
-class Lenient:
+class _Lenient:
     """What was read.
 
     Attributes:
@@ -84,9 +84,9 @@ class Lenient:
         return not self.lost and not self.cut
 
 
-def read_leniently(text: str) -> Lenient | None:
+def read_leniently(text: str) -> _Lenient | None:
     """Return the value of ``text``, or None if it is no JSON in any spelling (or nested too deeply)."""
-    found = Lenient()
+    found = _Lenient()
     start = 0
     if text.lstrip()[:1] not in {"{", "["} and (fence := _FENCE.search(text)):
         found.repairs.append("a code fence")
@@ -111,7 +111,7 @@ def read_leniently(text: str) -> Lenient | None:
 class _Reader:
     """A recursive descent over one text."""
 
-    def __init__(self, text: str, found: Lenient) -> None:
+    def __init__(self, text: str, found: _Lenient) -> None:
         self._text = text
         self._found = found
         self._last_comment = text.rfind("*/")

@@ -32,7 +32,7 @@ __all__ = [
     "words",
 ]
 
-MAX_KEY = 512
+_MAX_KEY = 512
 MAX_DEPTH = 24
 _MAX_LABEL = 200
 _MAX_LABELS = 50
@@ -281,7 +281,7 @@ def slug_of(name: str) -> str:
 
 def bounded_key(key: str) -> str:
     """Return ``key``, shortened to 512 characters with a hash of the whole if it is longer."""
-    if len(key) <= MAX_KEY:
+    if len(key) <= _MAX_KEY:
         return key
     digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-    return f"{key[: MAX_KEY - len(digest) - 1]}~{digest}"
+    return f"{key[: _MAX_KEY - len(digest) - 1]}~{digest}"

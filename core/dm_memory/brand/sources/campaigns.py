@@ -270,9 +270,8 @@ def _is_sentence(text: str) -> bool:
 
 def _walk(campaign: _Campaign, section: str, path: str, name: str, value: object) -> None:
     """Add what ``value``, at ``path``, says; ``name`` is its place in words."""
-    if isinstance(value, dict) and (
-        _is_one_point(fields_of(value)) or (_is_test(fields_of(value)) and path != section)
-    ):
+    fields = fields_of(value) if isinstance(value, dict) else {}
+    if any(isinstance(fields.get(lead), str) for lead in _ONE_POINT) or (_is_test(fields) and path != section):
         _add_point(campaign, section, path, name, value)
     elif isinstance(value, dict):
         _walk_members(campaign, section, path, name, value)
@@ -324,10 +323,6 @@ def _is_list_of_points(section: str, path: str, value: list[object]) -> bool:
     if section in _LESSONS or member in _LESSONS:
         return bool(texts)
     return any(len(text.split()) >= _POINT_WORDS or (says_something(text) and " " not in text) for text in texts)
-
-
-def _is_one_point(fields: dict[str, object]) -> bool:
-    return any(isinstance(fields.get(lead), str) for lead in _ONE_POINT)
 
 
 def _is_test(fields: dict[str, object]) -> bool:
@@ -387,13 +382,10 @@ def _point_text(point: object, order: str) -> tuple[str, str, dict[str, Value], 
     value = fields.get(date)
     written = read_date(value, order) if isinstance(value, str | int | float) else None
     left_out = {lead, "tags"} | ({date} if written and written.exact else set())
-    rest = block({name: entry for name, entry in fields.items() if name not in left_out and not _is_blank(entry)})
+    blank = {name for name, entry in fields.items() if isinstance(entry, str) and is_placeholder(entry)}
+    rest = block({name: fields[name] for name in fields if name not in left_out | blank and not is_empty(fields[name])})
     text = "\n".join(part for part in (inline(fields[lead]) if lead else "", rest) if part)
     own: dict[str, Value] = {}
     if channels := labels(fields.get("channels") or fields.get("channel")):
         own["channels"] = channels
     return text, written.iso if written else "", own, labels(fields.get("tags"))
-
-
-def _is_blank(value: object) -> bool:
-    return is_empty(value) or (isinstance(value, str) and is_placeholder(value))

@@ -25,7 +25,7 @@ from dm_memory.brand.parsed import Collector, ParsedFile, SourceFile
 from dm_memory.items import ContentType, Kind, Value
 from dm_memory.text.dates import read_date
 
-__all__ = ["content_type_of", "lists_of", "parse_insights", "statement_of", "with_contexts"]
+__all__ = ["content_type_of", "parse_insights", "statement_of", "with_contexts"]
 
 _COMPETITIVE = frozenset(
     {"competitor_insight", "competitive_alert", "competitive_insight", "competitive_intel", "competitor", "competition"}
@@ -57,7 +57,7 @@ def parse_insights(file: SourceFile, data: bytes, context: BrandContext, limits:
         BrandFileError: The file can't be read, or is no list in any shape.
     """
     document = read_document(file, data)
-    entries = lists_of(document.value)
+    entries = _lists_of(document.value)
     if entries is None:
         raise broken(file.path, "is not a list of insights")
     collector = Collector(file, Kind.INSIGHT, limits, rolling=True, findings=document.findings, whole=document.whole)
@@ -74,7 +74,7 @@ def parse_insights(file: SourceFile, data: bytes, context: BrandContext, limits:
     return collector.result(len(entries))
 
 
-def lists_of(value: object) -> list[object] | None:
+def _lists_of(value: object) -> list[object] | None:
     """Return the entries of a document: a list, the lists inside an object, or its members by their dates or ids."""
     if isinstance(value, list):
         return value
@@ -89,7 +89,7 @@ def lists_of(value: object) -> list[object] | None:
             found += entry
         elif isinstance(entry, dict):
             dated = read_date(name) is not None and not any(read in fields_of(entry) for read in _DATES)
-            inner = lists_of(entry) if not any(name in fields_of(entry) for name in _TEXTS) else None
+            inner = _lists_of(entry) if not any(name in fields_of(entry) for name in _TEXTS) else None
             found += inner if inner is not None else [{**entry, "date": name} if dated else entry]
     return found
 

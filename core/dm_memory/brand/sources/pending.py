@@ -137,12 +137,8 @@ def parse_stored(name: str, data: bytes, limits: Limits, is_ours: Callable[[str]
     for field, fact in (("vector_db", "stored_in"), ("storage_id", "stored_id"), ("stored_at", "stored_at")):
         if isinstance(document, dict) and (text := label(document.get(field))):
             facts[fact] = text
-    return replace(parsed, items=[replace(item, facts=facts, source=_source(document)) for item in parsed.items])
-
-
-def _source(document: object) -> Source:
-    value = document.get("source") if isinstance(document, dict) else None
-    return _member(Source, value, Source.IMPORT)
+    source = _member(Source, document.get("source") if isinstance(document, dict) else None, Source.IMPORT)
+    return replace(parsed, items=[replace(item, facts=facts, source=source) for item in parsed.items])
 
 
 def _refusal(content: str, path: str, limits: Limits) -> Finding | None:

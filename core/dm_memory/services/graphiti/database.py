@@ -23,9 +23,9 @@ __all__ = [
     "unreachable",
 ]
 
-Scalar: TypeAlias = str | int | float | bool | None
-Row: TypeAlias = Mapping[str, Scalar | Sequence[str]]
-Value: TypeAlias = Scalar | Sequence[str] | Sequence[Row] | Row
+_Scalar: TypeAlias = str | int | float | bool | None
+Row: TypeAlias = Mapping[str, _Scalar | Sequence[str]]
+Value: TypeAlias = _Scalar | Sequence[str] | Sequence[Row] | Row
 """What a parameter can be: a value, texts, or rows to unwind."""
 
 

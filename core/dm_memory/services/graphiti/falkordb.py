@@ -23,7 +23,7 @@ from dm_memory.services.graphiti.database import (
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-__all__ = ["FalkorDatabase", "literal"]
+__all__ = ["FalkorDatabase"]
 
 _PORT = 6379
 _SCHEMES = {"redis": "redis", "rediss": "rediss", "falkor": "redis", "falkors": "rediss"}
@@ -220,11 +220,11 @@ def _with_parameters(statement: Statement) -> str:
     Graphiti stores moments in FalkorDB as texts.
     """
     text = statement.cypher.replace("moment(", "(")
-    named = [f"{name}={literal(value)}" for name, value in statement.parameters.items() if f"${name}" in text]
+    named = [f"{name}={_literal(value)}" for name, value in statement.parameters.items() if f"${name}" in text]
     return f"CYPHER {' '.join(named)} {text}" if named else text
 
 
-def literal(value: Value) -> str:
+def _literal(value: Value) -> str:
     """Return a value as a Cypher literal."""
     if isinstance(value, str):
         return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
@@ -233,8 +233,8 @@ def literal(value: Value) -> str:
     if isinstance(value, (int, float)):
         return repr(value)
     if isinstance(value, Mapping):
-        return "{" + ",".join([f"{name}:{literal(member)}" for name, member in value.items()]) + "}"
-    return "[" + ",".join([literal(member) for member in value]) + "]"
+        return "{" + ",".join([f"{name}:{_literal(member)}" for name, member in value.items()]) + "}"
+    return "[" + ",".join([_literal(member) for member in value]) + "]"
 
 
 _WORDS = {None: "null", True: "true", False: "false"}

@@ -23,7 +23,7 @@ from dm_memory.services.graphiti.rows import Ids, Known, Written, offset, payloa
 from dm_memory.services.protocol import Capabilities, Capacity, Outcome, ServiceBase, StoredRecord
 from dm_memory.settings import Settings
 
-__all__ = ["GraphitiService", "graph_service", "group_of"]
+__all__ = ["GraphitiService", "graph_service"]
 
 _LAYOUT = "graphiti-1"
 _GROUP = re.compile(r"[A-Za-z0-9_-]+")
@@ -36,7 +36,7 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def group_of(brand: str, group_id: str | None) -> str:
+def _group_of(brand: str, group_id: str | None) -> str:
     """Return the Graphiti group of a brand: ``group_id`` if it is given, else one of the brand's name.
 
     Graphiti takes ASCII letters, digits, ``-`` and ``_``; a name with others is spelled with them, and a digest makes
@@ -71,7 +71,7 @@ class GraphitiService(ServiceBase):
         clock: Returns the present moment.
 
     Raises:
-        ConfigurationError: See ``group_of``.
+        ConfigurationError: See ``_group_of``.
     """
 
     role = "graph"
@@ -86,7 +86,7 @@ class GraphitiService(ServiceBase):
         clock: Callable[[], datetime] = _utc_now,
     ) -> None:
         self.brand = brand
-        self.group = group_of(brand, group_id)
+        self.group = _group_of(brand, group_id)
         self.name = f"graph@{database.kind}:{database.place}/{self.group}"
         self.engine = f"Graphiti's {database.faults.name} ({database.place})"
         self.faults = database.faults

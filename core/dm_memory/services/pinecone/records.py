@@ -49,7 +49,7 @@ BATCH_RECORDS = 96
 BATCH_BYTES = 2_000_000
 """Most bytes in one request."""
 
-RECORD_BYTES = 40_000
+_RECORD_BYTES = 40_000
 """Most bytes of one record without its vector; Pinecone says 40 KB."""
 
 _MOST_CHUNKS = 4096
@@ -137,9 +137,9 @@ def _size(record: Record) -> int:
             "The entry contains an unpaired surrogate, which can't be stored.",
             "Correct the entry in its source and sync again.",
         ) from error
-    if size > RECORD_BYTES:
+    if size > _RECORD_BYTES:
         raise refused(
-            f"The entry's metadata has {size:,} bytes; Pinecone takes {RECORD_BYTES:,}.",
+            f"The entry's metadata has {size:,} bytes; Pinecone takes {_RECORD_BYTES:,}.",
             "Shorten its tags and facts in the source and sync again.",
             "metadata-size",
         )

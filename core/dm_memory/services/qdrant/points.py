@@ -20,6 +20,7 @@ from dm_memory.embedding.batch import batch_chars_of, chunk, chunk_chars_of
 from dm_memory.embedding.protocol import Embedder, qdrant_vector_name
 from dm_memory.errors import DmMemoryError, ErrorClass, ServiceError
 from dm_memory.items import Payload
+from dm_memory.lazy import np
 from dm_memory.services.entries import chunk_id, is_entry_id, metadata_of, payload_of
 from dm_memory.services.faults import refused
 
@@ -51,8 +52,6 @@ def bodies_of(
     Raises:
         ServiceError: The model does not work at all, or there is too much to embed in one call.
     """
-    import numpy as np  # noqa: PLC0415  # a tenth of a second, on first use
-
     spec, size = embedder.spec, chunk_chars_of(embedder)
     errors: dict[str, ServiceError] = {}
     entries: list[_Entry] = []
@@ -83,8 +82,6 @@ def _embedded(
 
     A model that raises is asked again for each half, until the text it can't take stands alone.
     """
-    import numpy as np  # noqa: PLC0415  # as above
-
     texts = [text for entry in entries for text in entry.chunks]
     try:
         vectors = np.asarray(embedder.embed_documents(texts) if texts else [], dtype=np.float32)
@@ -114,8 +111,6 @@ def _with_vectors(
     dimension: int,
     errors: dict[str, ServiceError],
 ) -> list[_Entry]:
-    import numpy as np  # noqa: PLC0415  # as above
-
     found, start = [], 0
     for entry in entries:
         own = vectors[start : start + len(entry.chunks)]
@@ -144,8 +139,6 @@ def _grouped(entries: Sequence[_Entry]) -> Iterator[list[_Entry]]:
 
 def _body(brand: str, vector: str, entries: Sequence[_Entry]) -> bytes:
     """Return the request that stores entries' points, then removes chunks that the entries had beyond them."""
-    import numpy as np  # noqa: PLC0415  # as above
-
     points = [
         {
             "id": chunk_id(entry.payload.id, number),

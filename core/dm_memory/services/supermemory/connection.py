@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import httpx
     from supermemory import AsyncSupermemory
 
-__all__ = ["Address", "Connection", "namespace_of", "parse_address"]
+__all__ = ["Connection", "namespace_of", "parse_address"]
 
 _PUBLIC = "https://api.supermemory.ai"
 _NAMESPACE = re.compile(r"[a-zA-Z0-9_:-]{1,100}")
@@ -52,7 +52,7 @@ def namespace_of(brand: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class _Address:
     """Where the interface is. ``place`` is ``host[:port][/path]``, without secrets."""
 
     url: str
@@ -60,7 +60,7 @@ class Address:
     is_public: bool
 
 
-def parse_address(url: str | None) -> Address:
+def parse_address(url: str | None) -> _Address:
     """Return what ``SUPERMEMORY_BASE_URL`` names; None: the public interface.
 
     Raises:
@@ -78,7 +78,7 @@ def parse_address(url: str | None) -> Address:
             "Leave it out for the public service, or write it as https://host; http is for this machine only.",
         )
     place = f"{host}:{port}" if port else host
-    return Address(text, place + parts.path, text == _PUBLIC)
+    return _Address(text, place + parts.path, text == _PUBLIC)
 
 
 class _RefusedError(Exception):
@@ -153,7 +153,7 @@ class Connection:
         faults: For messages.
     """
 
-    def __init__(self, address: Address, api_key: SecretStr, namespace: str, timeout: float, faults: Faults) -> None:
+    def __init__(self, address: _Address, api_key: SecretStr, namespace: str, timeout: float, faults: Faults) -> None:
         self._address = address
         self._key = SecretStr(api_key.get_secret_value().strip())
         self._namespace = namespace

@@ -172,7 +172,8 @@ class TursoService(ServiceBase):
         """Store what can be stored, and return by id why the rest can't."""
         if not payloads:
             return {}
-        macs = await self._macs({payload.id: payload.content_hash for payload in payloads.values()})
+        key = await self.shared_key()
+        macs = {payload.id: content_mac(key, payload.content_hash) for payload in payloads.values()}
         try:
             await self.store.upsert_episodes(await _in_pages(episode_of, [*payloads.values()]), macs)
         except ServiceError as error:
@@ -266,10 +267,6 @@ class TursoService(ServiceBase):
         """
         self._key = self._key or await self.store.shared_key(proposal or secrets.token_bytes(32))
         return self._key
-
-    async def _macs(self, hashes: Mapping[str, str]) -> dict[str, str]:
-        key = await self.shared_key()
-        return {id_: content_mac(key, content_hash) for id_, content_hash in hashes.items()}
 
     async def forget(self, macs: Mapping[str, str]) -> None:
         """Remove entries for good, those also that are not stored here; by id the MAC of what is forgotten."""

@@ -18,15 +18,15 @@ from dm_memory.services.turso.schema import Row, SchemaMismatchError, Statement
 from dm_memory.services.turso.store import DurableStore
 from dm_memory.store.database import FILE_NAME, connect_to_read, store_errors
 
-__all__ = ["MemoryEngine", "open_memory"]
+__all__ = ["open_memory"]
 
 
 def open_memory(memory_dir: Path, brand: str) -> DurableStore:
     """Return the durable store in a brand's memory folder. Nothing is opened before it is used, nothing ever made."""
-    return DurableStore(MemoryEngine(memory_dir / FILE_NAME), brand)
+    return DurableStore(_MemoryEngine(memory_dir / FILE_NAME), brand)
 
 
-class MemoryEngine:
+class _MemoryEngine:
     """Statements on memory.db. A file that is not there reads as empty."""
 
     name = FILE_NAME

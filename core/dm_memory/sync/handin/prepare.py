@@ -36,7 +36,7 @@ from dm_memory.sync.storing import SourceItems, Storing, record_of
 from dm_memory.sync.writing import Writing
 from dm_memory.text.hashing import script_hash
 from dm_memory.text.tags import checked_tags
-from dm_memory.text.timestamps import Clock, from_iso, to_iso
+from dm_memory.text.timestamps import from_iso, to_iso
 from dm_memory.worker import Worker, worker_thread
 
 __all__ = ["prepare_payload"]
@@ -94,22 +94,17 @@ def _check(request: PrepareRequest, env: Environment) -> None:
     if len(text) > limit:
         message = f"The content is {len(text):,} characters long; at most {limit:,} can be stored."
         raise InputError(message, "Shorten it, or split it into several payloads.")
-    _check_expiry(request.expires_at, env.clock)
+    if request.expires_at:
+        moment = from_iso(request.expires_at)
+        if moment is None:
+            raise InputError("expires_at is not a date.", "Pass it as ISO-8601, for example 2026-12-31.")
+        if moment <= env.clock():
+            raise InputError(
+                "expires_at is in the past, so no search would ever find this.", "Pass a later date, or leave it out."
+            )
     checked_tags(request.tags)
     if len(request.related) > _MAX_RELATED:
         raise InputError(f"related has more than {_MAX_RELATED} entries.", "Pass the most important ones.")
-
-
-def _check_expiry(expires_at: str, clock: Clock) -> None:
-    if not expires_at:
-        return
-    moment = from_iso(expires_at)
-    if moment is None:
-        raise InputError("expires_at is not a date.", "Pass it as ISO-8601, for example 2026-12-31.")
-    if moment <= clock():
-        raise InputError(
-            "expires_at is in the past, so no search would ever find this.", "Pass a later date, or leave it out."
-        )
 
 
 def _prepared(preparer: Preparer, request: PrepareRequest, now: str) -> tuple[Prepared, tuple[Suggestion, ...]]:
