@@ -171,7 +171,7 @@ CLIENTS = (
         dialect="json",
         more_traces=lambda computer: computer.named("CLAUDE_CONFIG_DIR", computer.home / ".claude"),
         variables="It passes all of its own on; `env` of the entry adds to them, where `${NAME}` is replaced.",
-        after="Start a new session; `/mcp` shows the server.",
+        after="Start a new session; `/mcp` shows the server. A project's entry has to be approved first.",
     ),
     Client(
         name="claude-desktop",
@@ -193,7 +193,7 @@ CLIENTS = (
         project=".codex/config.toml",
         dialect="toml",
         variables='It passes few on (HOME, PATH, language): name others in the entry, `env_vars = ["QDRANT_API_KEY"]`.',
-        after="Start a new session; `codex mcp list` shows the server.",
+        after="Start a new session; `codex mcp list` shows the server. A project's entry counts once it is trusted.",
     ),
     Client(
         name="gemini",
@@ -207,7 +207,7 @@ CLIENTS = (
             "It holds back what looks like a key or a token: name it in `env` of the entry, "
             '`"QDRANT_API_KEY": "$QDRANT_API_KEY"`.'
         ),
-        after="Start a new session; `/mcp` shows the server.",
+        after="Start a new session; `/mcp` shows the server. A project's entry counts once its folder is trusted.",
     ),
     Client(
         name="opencode",
@@ -228,8 +228,8 @@ CLIENTS = (
         entry=_copilot,
         programs=("copilot",),
         project=".github/mcp.json",
-        variables="`env` of the entry adds variables, where `${NAME}` is replaced.",
-        after="Start a new session; `/mcp show` shows the server.",
+        variables="It passes all of its own on; `env` of the entry adds to them.",
+        after="Start a new session; `/mcp show` shows the server. A project's entry counts once its folder is trusted.",
     ),
     Client(
         name="vscode",
@@ -271,7 +271,7 @@ CLIENTS = (
         table=("mcpServers",),
         entry=lambda launch: {**_plain(launch), "timeout": _MOST_SECONDS},
         programs=("cline",),
-        variables="`env` of the entry adds variables. Inside VS Code it has those that VS Code has.",
+        variables="The command line passes its own on, VS Code those that it has; `env` of the entry adds to them.",
         after="It reads the file by itself; the MCP servers' list shows the server.",
     ),
     Client(
