@@ -86,7 +86,7 @@ def test_the_plugin_brings_its_skills_and_its_server(modules: Path, tmp_path: Pa
         packages=CLAUDE_CODE.packages,
         program=CLAUDE_CODE.program,
         arguments=("--plugin-dir", str(ROOT), "-p", "sync", "--allowedTools", "mcp__plugin_dm_dm-memory__sync_memory"),
-        variables={**CLAUDE_CODE.variables, **offline(tmp_path)},
+        variables={**CLAUDE_CODE.variables, **offline(modules, home)},
         stand_in=CLAUDE_CODE.stand_in,
         tool="mcp__plugin_dm_dm-memory__sync_memory",
     )
@@ -97,12 +97,15 @@ def test_the_plugin_brings_its_skills_and_its_server(modules: Path, tmp_path: Pa
     assert_it_is_the_whole_report(the_one([t for t in everything if "Memory sync for" in t], "the report"), plugin)
 
 
-def offline(folder: Path) -> dict[str, str]:
-    """Start the plugin's server once with a network, as its first session does; return what needs none from then on."""
-    server = json.loads((ROOT / ".claude-plugin" / "plugin.json").read_text())["mcpServers"]["dm-memory"]
-    command = [part.replace("${CLAUDE_PLUGIN_ROOT}", str(ROOT)) for part in (server["command"], *server["args"])]
-    variables = {"UV_CACHE_DIR": str(folder / "uv")}
-    subprocess.run(command, env={**outside(folder), **variables}, stdin=subprocess.DEVNULL, check=True, timeout=300)
+def offline(modules: Path, home: Path) -> dict[str, str]:
+    """Let the plugin's server start once with a network, as in a first session; return what needs none from then on."""
+    variables = {"UV_CACHE_DIR": str(home.parent / "uv")}
+    done = subprocess.run(
+        [str(modules / CLAUDE_CODE.program), "--plugin-dir", str(ROOT), "mcp", "list"],
+        env={**outside(home), **CLAUDE_CODE.variables, **variables, "MCP_TIMEOUT": "120000"},
+        cwd=home / "project", capture_output=True, text=True, check=False, timeout=200,
+    )  # fmt: skip
+    assert "Connected" in done.stdout, done.stdout + done.stderr
     return {**variables, "UV_OFFLINE": "1"}
 
 
