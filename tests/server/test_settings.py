@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from dm_memory.errors import ConfigurationError
+from dm_memory.errors import BrandNotFoundError, ConfigurationError
 from dm_memory.services.connect import connections
-from dm_memory_tools.runtime import load_settings
+from dm_memory_tools.runtime import load_settings, open_memory, resolve_brand
 
 
 @pytest.fixture(autouse=True)
@@ -31,6 +31,13 @@ def test_the_home_can_be_set_under_both_names(monkeypatch: pytest.MonkeyPatch, t
 def test_an_option_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CLAUDE_MARKETING_HOME", "/elsewhere")
     assert load_settings(home=tmp_path).home == tmp_path
+
+
+def test_a_configured_brand_that_is_not_there_is_never_replaced_by_the_only_one(tmp_path: Path) -> None:
+    (tmp_path / "brands" / "acme").mkdir(parents=True)
+    assert resolve_brand(open_memory(home=tmp_path), None) == "acme"
+    with pytest.raises(BrandNotFoundError, match="acne"):
+        resolve_brand(open_memory(home=tmp_path, brand="acne"), None)
 
 
 def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def resolve_brand(memory: Memory, name: str | None) -> str:
     try:
         return memory.resolve_brand(name)
     except BrandNotFoundError as error:
-        if name or len(error.brands) != 1:
+        if name or memory.settings.brand or len(error.brands) != 1:
             raise
         return error.brands[0]
 
