@@ -61,7 +61,7 @@ def hook_command(
     ],
 ) -> int:
     """Run the plugin's hook of an event: print what matters now, or hand a sync over; an assistant starts this."""
-    from dm_memory_server.hooks import hook  # noqa: PLC0415  # only this command needs it
+    from dm_memory_server.hooks.events import hook  # noqa: PLC0415  # only this command needs it
 
     hook([event])
 
@@ -79,7 +79,7 @@ def logs_command(
 def _show_logs(home: Path | None, lines: int, *, as_json: bool) -> int:
     from dm_memory.report import Report  # noqa: PLC0415  # only this command needs them
     from dm_memory.report.escape import code, visible  # noqa: PLC0415  # as above
-    from dm_memory_server.log_files import files_of, hook_log, last_lines  # noqa: PLC0415  # as above
+    from dm_memory_server.hooks.log_files import files_of, hook_log, last_lines  # noqa: PLC0415  # as above
 
     settings = load_settings(home=home)
     root = settings.home.expanduser()

@@ -18,7 +18,7 @@ def main() -> None:
 
         sys.exit(serve(arguments[1:]))
     if arguments[:1] == ["hook"] and not {"--help", "-h"} & set(arguments):
-        from dm_memory_server.hooks import hook  # noqa: PLC0415  # an assistant waits for it
+        from dm_memory_server.hooks.events import hook  # noqa: PLC0415  # an assistant waits for it
 
         hook(arguments[1:])
     # A command lives for seconds and makes few cycles: looking for them while modules load costs 6 % of a sync.

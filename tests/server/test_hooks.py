@@ -22,8 +22,8 @@ import filelock
 import pytest
 
 from dm_memory.settings import Settings
-from dm_memory_server.detached import _lock
-from dm_memory_server.hooks import EVENTS, _claim
+from dm_memory_server.hooks.detached import _lock
+from dm_memory_server.hooks.events import EVENTS, _claim
 from tests.support import processes
 from tests.support.brands import BrandHome, make_home
 
@@ -85,7 +85,7 @@ def wait_for_end(root: Path) -> None:
 def living(root: Path) -> list[str]:
     """Return the processes that were handed a sync of this home."""
     listed = subprocess.run(["ps", "-axww", "-o", "command="], capture_output=True, text=True, check=True).stdout
-    return [line for line in listed.splitlines() if "dm_memory_server.detached" in line and str(root) in line]
+    return [line for line in listed.splitlines() if "dm_memory_server.hooks.detached" in line and str(root) in line]
 
 
 def files_below(root: Path) -> set[Path]:
@@ -240,7 +240,7 @@ def test_a_run_over_a_service_that_never_answers_ends_at_its_time(home: BrandHom
     command = [
         sys.executable,
         "-m",
-        "dm_memory_server.detached",
+        "dm_memory_server.hooks.detached",
         str(home.root),
         "session-end",
         str(home.root / "claim"),

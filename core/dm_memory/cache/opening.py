@@ -70,8 +70,7 @@ def open_cache(
         folder: The brand's memory folder or one in it; made (0700) if missing.
         engine: ``auto`` takes redb if its package is installed, else SQLite.
         deadline: Seconds to wait for another process, here and in later writes.
-        verify: Read the whole file and check it; None: if it was not closed in order, or was changed since.
-            Without it damage shows when it is met.
+        verify: Read and check the whole file; None: only if it was not closed in order, or was changed since.
         set_aside: False: a damaged file stays where it is, and is an error.
         share: Let other processes in between, if the engine admits only one; for whoever keeps the cache for long.
 

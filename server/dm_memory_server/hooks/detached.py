@@ -1,4 +1,6 @@
-"""A sync without a terminal, which a hook started: ``python -m dm_memory_server.detached HOME EVENT CLAIM [SECONDS]``.
+"""A sync without a terminal, which a hook started.
+
+    python -m dm_memory_server.hooks.detached HOME EVENT CLAIM [SECONDS]
 
 Of one brand one runs and one waits; further ones leave at once, because the one that waits will see what is there now.
 While one waits it keeps the claim, a file, alive: hooks that see it start nothing. It lives for ``LIFETIME`` seconds at
@@ -20,8 +22,8 @@ from typing import TYPE_CHECKING
 import filelock
 
 from dm_memory.store.files import is_file
-from dm_memory_server.hooks import brand_of_session
-from dm_memory_server.log_files import append_line, hook_log, open_log, own_folder, rotate
+from dm_memory_server.hooks.events import brand_of_session
+from dm_memory_server.hooks.log_files import append_line, hook_log, open_log, own_folder, rotate
 
 if TYPE_CHECKING:
     from dm_memory.results import SyncResult

@@ -1,8 +1,8 @@
 """``dm-memory hook EVENT``: what the plugin's hooks run. It never blocks a session, whatever happens.
 
 Each process here lives for ``_LIMIT`` seconds at most and ends with code 0. ``session-start`` prints what matters now;
-``pre-compact`` and ``session-end`` hand a sync to a process of its own (``dm_memory_server.detached``) and leave. Where
-there is no brand, nothing is printed and nothing is made.
+``pre-compact`` and ``session-end`` hand a sync to a process of its own (``hooks.detached``) and leave. Where there is
+no brand, nothing is printed and nothing is made.
 
 Many sessions can end at once, on a machine that is busy: handing over imports nothing but the standard library, finds
 out no more than whether there can be a brand, and reads its settings from the environment.
@@ -58,7 +58,7 @@ def hook(arguments: Sequence[str]) -> NoReturn:
 def _note(words: str) -> None:
     """Write a line to the log, if there is one: a hook that fails makes nothing."""
     with contextlib.suppress(Exception):
-        from dm_memory_server.log_files import append_line, hook_log  # noqa: PLC0415  # only if something went wrong
+        from dm_memory_server.hooks.log_files import append_line, hook_log  # noqa: PLC0415  # only if something went wrong
 
         log = hook_log(_root())
         if log.is_file():
@@ -154,7 +154,15 @@ def _hand_over(event: str) -> None:
     windows = getattr(subprocess, "CREATE_NO_WINDOW", 0) | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
     subprocess.Popen(  # noqa: S603  # this program itself
         # -P: a file in the home, which is its folder, is never taken for a module.
-        [sys.executable, "-P", "-m", "dm_memory_server.detached", str(root.absolute()), event, str(claim.absolute())],
+        [
+            sys.executable,
+            "-P",
+            "-m",
+            "dm_memory_server.hooks.detached",
+            str(root.absolute()),
+            event,
+            str(claim.absolute()),
+        ],
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,
