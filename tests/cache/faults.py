@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
-import time
+import threading
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from typing import Any
+
+import pytest
 
 from dm_memory.errors import ErrorClass
+from dm_memory.services.turso import hrana
 from tests.cache.proxy import Handler, answer, listening, request_of
 
-__all__ = ["FAULTS", "FaultyProxy", "Watched", "faulty", "watched"]
+__all__ = ["FAULTS", "FaultyProxy", "Large", "faulty", "watched"]
 
 
 async def reset(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -122,32 +125,37 @@ async def faulty(target: int) -> AsyncIterator[FaultyProxy]:
 
 
 @dataclass
-class Watched:
-    """The longest that one callback kept the event loop, in seconds of its thread's own CPU.
+class Large:
+    """How often large JSON was written or read: on the event loop's thread, which keeps all others, and aside."""
 
-    Not of the clock on the wall, which on a busy machine measures the machine. What blocks without using the CPU is
-    shown by the tests in which a server hangs while others are answered.
-    """
-
-    longest: float = 0.0
+    on_the_loop: int = 0
+    aside: int = 0
 
 
 @contextlib.contextmanager
-def watched() -> Iterator[Watched]:
-    """Watch every callback of this thread's event loops."""
-    found = Watched()
-    run = asyncio.Handle._run
+def watched() -> Iterator[Large]:
+    """Watch where the client's JSON of more bytes than a turn of the event loop may take is written and read."""
+    found = Large()
 
-    def timed(handle: asyncio.Handle) -> None:
-        started = time.thread_time()
-        run(handle)
-        found.longest = max(found.longest, time.thread_time() - started)
+    def note(data: bytes) -> None:
+        if len(data) > 2 * hrana._OFF_THE_LOOP:  # what is written is weighed by its texts, before they are escaped
+            if threading.current_thread() is threading.main_thread():
+                found.on_the_loop += 1
+            else:
+                found.aside += 1
 
-    asyncio.Handle._run = timed  # type: ignore[method-assign,assignment]
-    gc.collect()
-    gc.freeze()  # what pytest holds is not ours to walk through
-    try:
+    dump, load = hrana._dump, hrana._load
+
+    def noted_dump(requests: list[dict[str, Any]]) -> bytes:
+        data = dump(requests)
+        note(data)
+        return data
+
+    def noted_load(faults: Any, reply: bytes) -> Any:
+        note(reply)
+        return load(faults, reply)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hrana, "_dump", noted_dump)
+        patch.setattr(hrana, "_load", noted_load)
         yield found
-    finally:
-        gc.unfreeze()
-        asyncio.Handle._run = run  # type: ignore[method-assign]

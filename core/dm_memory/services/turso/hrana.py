@@ -39,6 +39,9 @@ _Result = TypeVar("_Result")
 
 _MAX_REPLY = 10 * 1024 * 1024
 _MAX_ERROR = 64 * 1024
+_FRAME = 32
+"""Bytes of JSON around a value, about."""
+
 _OFF_THE_LOOP = 64 * 1024
 """Replies and requests from this size on are read and written on a thread, so that the event loop goes on."""
 
@@ -318,7 +321,9 @@ async def _off_the_loop(
 
 def _weight(statements: Sequence[Statement]) -> int:
     return sum(
-        len(value) for statement in statements for value in statement.arguments if isinstance(value, str | bytes)
+        _FRAME + (len(value) if isinstance(value, str | bytes) else 0)
+        for statement in statements
+        for value in statement.arguments
     )
 
 
