@@ -58,6 +58,14 @@ def run(root: Path, event: str, *prefix: str, **more: Any) -> str:
     return str(out)
 
 
+def recalled(root: Path, *prefix: str, **more: Any) -> str:
+    """Return what a session starts with. A machine that is too busy costs a session that: then the next one counts."""
+    for _ in range(20):
+        if out := run(root, "session-start", *prefix, **more):
+            break
+    return context(out)
+
+
 def context(out: str) -> str:
     output = json.loads(out)["hookSpecificOutput"]
     assert output["hookEventName"] == "SessionStart"
@@ -97,7 +105,7 @@ def files_below(root: Path) -> set[Path]:
 
 def test_a_session_starts_with_what_matters(home: BrandHome) -> None:
     processes.run_json("sync", "--home", str(home.root))
-    said = context(run(home.root, "session-start"))
+    said = recalled(home.root)
     assert home.slug in said
     assert "## Latest learnings" in said
     assert "search_memory(" in said
@@ -215,7 +223,7 @@ def test_a_reader_that_is_gone_is_no_failure(home: BrandHome) -> None:
 def test_a_brand_that_somebody_syncs_is_waited_for_by_the_run_and_by_no_hook(home: BrandHome) -> None:
     processes.run_json("sync", "--home", str(home.root))
     with filelock.FileLock(home.memory / ".sync.lock"):
-        assert "## Latest learnings" in context(run(home.root, "session-start"))
+        assert "## Latest learnings" in recalled(home.root)
         run(home.root, "session-end", env={"DM_MEMORY_LOCK_TIMEOUT": "1"})
         wait_for_end(home.root)
     assert "nothing was done." in log(home.root)[-1]
@@ -227,7 +235,7 @@ def test_a_service_that_never_answers_is_not_asked_when_a_session_starts(
 ) -> None:
     address = f"http://127.0.0.1:{silent.getsockname()[1]}"
     env = {"QDRANT_URL": address, "TURSO_DATABASE_URL": address}
-    assert home.slug in context(run(home.root, "session-start", env=env))
+    assert home.slug in recalled(home.root, env=env)
     silent.settimeout(0)
     with pytest.raises(BlockingIOError):
         silent.accept()
@@ -253,7 +261,7 @@ def test_a_run_over_a_service_that_never_answers_ends_at_its_time(home: BrandHom
 
 def test_without_a_network_everything_ends_and_the_log_says_what_waits(home: BrandHome) -> None:
     env = {"QDRANT_URL": "http://127.0.0.1:9", "DM_MEMORY_LAYER_ATTEMPTS": "1"}
-    assert home.slug in context(run(home.root, "session-start", env=env))
+    assert home.slug in recalled(home.root, env=env)
     run(home.root, "session-end", env=env)
     wait_for_end(home.root)
     assert "partial: " in log(home.root)[-1]
@@ -325,7 +333,7 @@ def test_a_home_that_may_not_be_written_is_read(home: BrandHome) -> None:
     for path in folders:
         path.chmod(0o500)
     try:
-        said = context(run(home.root, "session-start", *processes.UNPRIVILEGED))
+        said = recalled(home.root, *processes.UNPRIVILEGED)
         for event in HANDING_OVER:
             assert run(home.root, event, *processes.UNPRIVILEGED) == ""
     finally:
@@ -346,7 +354,7 @@ def test_a_damaged_memory_is_a_sentence_and_no_failure(home: BrandHome, damage: 
         database.mkdir()
     elif damage != "gone":
         database.write_bytes({"emptied": b"", "overwritten": b"x" * len(data), "cut": data[: len(data) // 2]}[damage])
-    said = context(run(home.root, "session-start"))
+    said = recalled(home.root)
     assert home.slug in said
     assert ("can't be" in said or "The memory" in said) == (damage in {"overwritten", "folder", "cut"})
 
