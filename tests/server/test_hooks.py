@@ -369,8 +369,13 @@ def test_a_full_disk_is_no_failure(tmp_path: Path, home: BrandHome) -> None:
         mount -t tmpfs -o size=8m none {disk} && cp -r {home.root} {disk}/home && rm -rf {disk}/home/dm-memory
         cat /dev/zero > {disk}/full 2> {tmp_path}/cat
         for event in {" ".join(EVENTS)}; do
-            CLAUDE_MARKETING_HOME={disk}/home {hook} $event < /dev/null || exit 3
+            CLAUDE_MARKETING_HOME={disk}/home {hook} $event < /dev/null > {tmp_path}/said.$event || exit 3
         done
+        for _ in 1 2 3 4 5 6 7 8 9; do
+            test -s {tmp_path}/said.session-start && break # see recalled
+            CLAUDE_MARKETING_HOME={disk}/home {hook} session-start < /dev/null > {tmp_path}/said.session-start || exit 3
+        done
+        cat {tmp_path}/said.*
         sleep 3
     """
     env = processes.command_environment()
