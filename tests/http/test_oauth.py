@@ -23,7 +23,8 @@ from dm_memory_server.http.access import Caller
 from dm_memory_server.http.oauth import KeySet, OAuth
 from dm_memory_server.http.settings import HttpSettings
 from dm_memory_tools.runtime import Access
-from tests.http.serving import answer, ask, call, served, text_of, token
+from tests.http.serving import MODERN, answer, ask, call, headers, message, served, text_of, token
+from tests.server.server_homes import write_json
 
 ISSUER = "https://login.example"
 AUDIENCE = "https://memory.example/mcp"
@@ -88,6 +89,8 @@ def test_a_token_says_who_what_and_which_brand(key: Any, algorithm: str, kid: st
         ({"dm_memory_brand": ["acme"]}, Access("ada", "acme"), set()),
         ({"dm_memory_brand": "*"}, Access("ada", ""), set()),
         ({"dm_memory_brand": ["acme", "bolt"]}, Access("ada", ""), {"acme", "bolt"}),
+        ({"dm_memory_brand": "cafe\u0301"}, Access("ada", "caf\u00e9"), set()),
+        ({"sub": "ada\u202e\ud800root"}, Access("ada root", "acme"), set()),
         ({"sub": "ada\nroot" + "x" * 100}, Access(("ada root" + "x" * 100)[:64], "acme"), set()),
     ],
 )
@@ -173,6 +176,18 @@ def test_keys_are_fetched_when_they_change_and_not_for_every_made_up_name() -> N
     asyncio.run(look())
 
 
+def test_keys_that_never_arrive_whole_keep_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(KeySet, "PATIENCE", 0.05)
+
+    async def fetch(_: str) -> Any:
+        await asyncio.sleep(3600)
+
+    async def look() -> None:
+        assert await KeySet("", fetch).find("one") is None
+
+    asyncio.run(asyncio.wait_for(look(), 60))
+
+
 @contextmanager
 def authorization_server() -> Iterator[str]:
     """Publish the keys on this computer."""
@@ -226,3 +241,31 @@ def test_a_client_finds_the_authorization_server_and_comes_back_with_a_token(hom
         assert ask(client, server.url, "tools/list", secret=made(OTHER)).status_code == 401
         assert ask(client, server.url, "tools/list", secret=mine).status_code == 200
         assert 'token="ada" method=tools/call' in server.log()
+
+
+def test_two_people_of_one_name_are_two(home: Path, client: httpx.Client) -> None:
+    write_json(home / "brands" / "_active-brand.json", {})  # so that the server asks which brand is meant
+    with (
+        authorization_server() as issuer,
+        served(
+            home,
+            DM_MEMORY_OAUTH_ISSUER=ISSUER,
+            DM_MEMORY_OAUTH_AUDIENCE=AUDIENCE,
+            DM_MEMORY_OAUTH_JWKS_URL=f"{issuer}/keys",
+            DM_MEMORY_OAUTH_NAME_CLAIM="name",
+            DM_MEMORY_HTTP_RATE="1",
+        ) as server,
+    ):
+        one, two = (made(sub=sub, name="Ada", dm_memory_brand="*") for sub in ("one", "two"))
+        asked = message(MODERN, "tools/call", {"name": "get_memory_status", "arguments": {}})
+        asked["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"] = {"elicitation": {"form": {}}}
+        sent = headers(MODERN, one, "tools/call", "get_memory_status")
+        question = client.post(server.url, json=asked, headers=sent).json()["result"]
+        again = {"requestState": question["requestState"], "inputResponses": {}}
+        for secret, words in ((one, "inputRequests"), (two, "Invalid or expired requestState")):
+            body = asked | {"params": asked["params"] | again}
+            sent = headers(MODERN, secret, "tools/call", "get_memory_status")
+            assert words in client.post(server.url, json=body, headers=sent).text
+        while call(client, server.url, "get_memory_status", secret=one).status_code != 429:
+            pass
+        assert call(client, server.url, "get_memory_status", secret=two).status_code == 200

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import re
 import signal
 import socket
 import subprocess
@@ -16,7 +18,7 @@ import httpx
 import pytest
 
 from dm_memory.errors import ConfigurationError
-from dm_memory_server.http.serve import parse_address
+from dm_memory_server.http.serve import _listen, parse_address
 from dm_memory_server.http.tokens import TokenFile
 from tests.http.serving import ERAS, LEGACY, MODERN, Served, answer, ask, call, headers, message, served, text_of, token
 from tests.server.server_homes import COMMAND, many
@@ -120,9 +122,13 @@ def test_other_hosts_and_other_pages_are_refused(home: Path, client: httpx.Clien
             ("host", "memory.example", 200),
             ("origin", "https://evil.example", 403),
             ("origin", "null", 403),
+            ("origin", "http://[", 403),
+            ("origin", f"ftp://{ours}", 403),
             ("origin", f"http://{ours}", 200),
             ("origin", "https://app.example", 200),
             ("x-forwarded-for", "192.0.2.1", 403),
+            ("x-forwarded-proto", "https", 403),
+            ("via", "1.1 proxy.example", 403),
         ):
             sent = headers(MODERN, "", "tools/list") | {name: value}
             assert client.post(server.url, json=message(MODERN, "tools/list"), headers=sent).status_code == status, (
@@ -130,6 +136,62 @@ def test_other_hosts_and_other_pages_are_refused(home: Path, client: httpx.Clien
             )
         evil = client.get(server.url.replace("/mcp", "/healthz"), headers={"host": "anything"})
         assert (evil.status_code, evil.text) == (200, "ok\n")
+
+
+def raw(server: Served, sent: bytes) -> str:
+    """Send bytes over one connection and return all that comes back until the server closes it."""
+    with socket.create_connection(server.address, timeout=60) as connection:
+        connection.sendall(sent)
+        received = b""
+        while part := connection.recv(65536):
+            received += part
+    return received.decode()
+
+
+def post(path: str, secret: str, *more: str) -> bytes:
+    """Return a request for the list of brands as bytes."""
+    body = json.dumps(message(LEGACY, "resources/read", {"uri": "dm-memory://brands"})).encode()
+    sent = headers(LEGACY, secret) | {"host": "127.0.0.1", "content-type": "application/json"}
+    lines = [f"POST {path} HTTP/1.1", *(f"{name}: {value}" for name, value in sent.items()), *more]
+    return "\r\n".join([*lines, f"content-length: {len(body)}", "", ""]).encode() + body
+
+
+def test_requests_of_several_tokens_over_one_connection_have_each_their_own_access(home: Path) -> None:
+    ada, everybody = token(home, "ada", "acme"), token(home, "everybody")
+    with served(home, "--require-token") as server:
+        behind = [("/mcp", ada), ("/mcp/bolt", everybody), ("/mcp/bolt", ada), ("/mcp", everybody)]
+        sent = b"".join(post(*each) for each in behind)
+        received = raw(server, sent + post("/mcp/acme", everybody, "connection: close"))
+    assert re.findall(r"HTTP/1.1 (\d+)", received) == ["200", "200", "404", "200", "200"]
+    assert re.findall(r'"text":"(.*?\])"', received) == [
+        each.replace('"', '\\"') for each in ('["acme"]', '["bolt"]', '["acme","bolt"]', '["acme"]')
+    ]
+
+
+def test_a_request_that_two_servers_may_read_differently_is_refused(home: Path) -> None:
+    secret, other = token(home, "ada", "acme"), token(home, "everybody")
+    hidden = b"0\r\n\r\n" + post("/mcp", secret)
+    both = f"POST /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: {len(hidden)}\r\n"
+    with served(home, "--require-token") as server:
+        received = raw(server, f"{both}transfer-encoding: chunked\r\n\r\n".encode() + hidden)
+        assert re.findall(r"HTTP/1.1 (\d+)", received) == ["400"]
+        for first, second in ((secret, other), (other, secret)):
+            received = raw(server, post("/mcp", first, f"authorization: Bearer {second}", "connection: close"))
+            assert received.startswith("HTTP/1.1 401")
+
+
+def test_what_is_refused_counts_as_a_request_of_the_token(home: Path, client: httpx.Client) -> None:
+    secret = token(home, "ada", "acme")
+    with served(home, "--require-token", DM_MEMORY_HTTP_RATE="1") as server:
+        url = server.url + "/bolt"
+        codes = [call(client, url, "get_memory_status", secret=secret).status_code for _ in range(25)]
+    assert codes == [404] * 20 + [429] * 5
+
+
+@pytest.mark.parametrize("host", ["a" * 70, "a..b", "\0"])
+def test_a_host_that_can_not_be_a_name_is_said(host: str) -> None:
+    with pytest.raises(ConfigurationError, match="can't listen"):
+        _listen(host, 0)
 
 
 @pytest.mark.parametrize("address", ["", "x", "70000", "::1:80", "[::1:80", "1.2.3.4", "127.0.0.1:-1", "127.0.0.1:٣"])
@@ -226,6 +288,12 @@ def test_a_client_that_is_slow_on_purpose_is_cut(quick: Served, sent: bytes) -> 
             pass
 
 
+def test_half_a_body_that_came_with_the_request_before_is_cut_as_well(quick: Served) -> None:
+    whole, half = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", b"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+    with contextlib.suppress(ConnectionResetError):
+        raw(quick, whole + half + b"Content-Length: 99\r\n\r\n{")  # ends as soon as the connection does
+
+
 def test_slow_clients_keep_nobody_out(quick: Served, client: httpx.Client) -> None:
     slow = [socket.create_connection(quick.address, timeout=60) for _ in range(100)]
     try:
@@ -237,20 +305,28 @@ def test_slow_clients_keep_nobody_out(quick: Served, client: httpx.Client) -> No
             connection.close()
 
 
-def test_connections_beyond_the_limit_are_refused_and_nothing_breaks(home: Path, client: httpx.Client) -> None:
+def test_connections_that_ask_nothing_give_way_to_those_that_do(home: Path, client: httpx.Client) -> None:
     with served(home, DM_MEMORY_HTTP_CONNECTIONS="5") as server:
         idle = [socket.create_connection(server.address, timeout=60) for _ in range(130)]
-        with httpx.Client(timeout=60, trust_env=False) as late:
-            try:
-                code = ask(late, server.url, "tools/list").status_code
-            except httpx.TransportError:
-                code = 503
-        assert code == 503
-        for connection in idle:
+        try:
+            assert ask(client, server.url, "tools/list").status_code == 200
+        finally:
+            for connection in idle:
+                connection.close()
+
+
+def test_connections_beyond_the_limit_are_refused_if_all_are_in_use_and_nothing_breaks(
+    home: Path, client: httpx.Client
+) -> None:
+    begun = b"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 99\r\n\r\n{"
+    with served(home, DM_MEMORY_HTTP_CONNECTIONS="5") as server:
+        busy = [socket.create_connection(server.address, timeout=60) for _ in range(4)]
+        for connection in busy:
+            connection.sendall(begun)
+        waiting_until(lambda: ask(client, server.url, "tools/list").status_code == 503)
+        for connection in busy:
             connection.close()
-        deadline = time.monotonic() + 60
-        while ask(client, server.url, "tools/list").status_code != 200:
-            assert time.monotonic() < deadline
+        waiting_until(lambda: ask(client, server.url, "tools/list").status_code == 200)
 
 
 @pytest.fixture

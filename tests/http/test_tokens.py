@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import stat
 import subprocess
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -101,3 +103,29 @@ def test_odd_secrets_are_no_tokens(home: Path) -> None:
     tokens.add("ada", "acme", "")
     for secret in ("", "dmm_", "\ud800", "x" * 100_000, json.dumps({})):
         assert tokens.find(secret) is None
+
+
+@pytest.mark.parametrize("change", [{"brand": None}, {"read_only": None}, {"brnad": "acme"}, {"expires_at": "2027"}])
+def test_a_file_that_does_not_say_what_narrows_a_token_opens_nothing(home: Path, change: dict[str, str | None]) -> None:
+    tokens = TokenFile(home)
+    secret = tokens.add("ada", "acme", "2026-11-26T00:00:00Z", read_only=True)
+    document = json.loads(tokens.path.read_text())
+    document["tokens"][0] |= change
+    document["tokens"][0] = {name: value for name, value in document["tokens"][0].items() if value is not None}
+    tokens.path.write_text(json.dumps(document))
+    with pytest.raises(HomeError, match="damaged, or of a newer version"):
+        tokens.find(secret)
+
+
+def test_a_change_in_place_that_keeps_size_and_moment_is_noticed(home: Path) -> None:
+    tokens = TokenFile(home)
+    secret = tokens.add("ada", "acme", "2026-11-26T00:00:00Z")
+    assert tokens.find(secret) is not None
+    before = tokens.path.stat()
+    text = tokens.path.read_text()
+    time.sleep(0.05)  # the file system's clock has a grain
+    tokens.path.write_text(text.replace('"brand": "acme"', '"brand": "bolt"'))
+    os.utime(tokens.path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    found = tokens.find(secret)
+    assert found is not None
+    assert found.brand == "bolt"

@@ -11,7 +11,8 @@ from dm_memory_tools.runtime import Access
 
 __all__ = ["Caller", "Callers", "Keeper", "label"]
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+# Beside control characters: what turns the direction of a line around, and half characters.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +24,14 @@ class Caller:
         digest: The hash of a token of the home, by which it can be revoked; "" for others.
         brands: The brands they may choose from by the address; empty if ``access`` says it all.
         issuer: Who made the token; "" for tokens of the home.
+        subject: Whom the issuer made it for, in full; names can be alike, and are cut.
     """
 
     access: Access
     digest: str = ""
     brands: frozenset[str] = frozenset()
     issuer: str = ""
+    subject: str = ""
 
 
 class Keeper(Protocol):

@@ -52,7 +52,8 @@ _MOST_CALLS = 64
 _REVOKED_AFTER = 0.5
 """Seconds after which a running call notices that its token is gone; the next request notices it at once."""
 
-_FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+_FORWARDED = frozenset({"forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip"})
+"""What proxies add, beside ``X-Forwarded-...``."""
 
 _NO_SUCH_ADDRESS = "There is nothing at this address for this token."
 """The same for a brand that is another token's and for one that does not exist."""
@@ -102,10 +103,13 @@ class Door:
         request = Request(scope)
         try:
             caller = await self._caller(request)
-            access = await self._access(request, caller)
-            name = f"{caller.issuer} {access.name}"
-            self._take_turn(request, name)
-            with self._counted(name):
+            note = NOTE.get()
+            if note is not None:
+                note.name = caller.access.name
+            who = f"{caller.issuer} {caller.subject or caller.access.name}"
+            self._take_turn(request, who)
+            with self._counted(who):
+                access = await self._access(request, caller)
                 await self._answer(request, caller, access, receive, send)
         except _RefusedError as refused:
             await refused.response(scope, receive, send)
@@ -113,11 +117,13 @@ class Door:
     async def _caller(self, request: Request) -> Caller:
         """Return who asks; raises ``_RefusedError``."""
         if self._callers is None:
-            if any(name in request.headers for name in _FORWARDED):
+            if any(name in _FORWARDED or name.startswith("x-forwarded-") for name in request.headers):
                 text = "Requests that come through a proxy need a token: start the server with --require-token."
                 raise _RefusedError(403, text)
             return Caller(Access())
-        scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+        sent = request.headers.getlist("authorization")
+        # Of two, a proxy in front may have looked at the other one.
+        scheme, _, secret = (sent[0] if len(sent) == 1 else "").partition(" ")
         try:
             found = await self._callers.verify(secret.strip()) if scheme.lower() == "bearer" and secret else None
         except DmMemoryError:
@@ -140,9 +146,6 @@ class Door:
     async def _access(self, request: Request, caller: Caller) -> Access:
         """Return what the caller may do at this address; raises ``_RefusedError``."""
         access, wanted = caller.access, unicodedata.normalize("NFC", request.path_params.get("brand", ""))
-        note = NOTE.get()
-        if note is not None:
-            note.name = access.name
         if caller.brands:
             brand = wanted if wanted in caller.brands else ""
         elif access.brand or not wanted:
@@ -163,32 +166,33 @@ class Door:
         except DmMemoryError:
             return False
 
-    def _take_turn(self, request: Request, name: str) -> None:
+    def _take_turn(self, request: Request, who: str) -> None:
         """Count the request against the limits of its token; raises ``_RefusedError``."""
         if request.method != "POST":
             raise _RefusedError(405, "Only POST is answered here: the server keeps no sessions.", {"allow": "POST"})
         if self._callers is None:
             return
-        if seconds := self._rate.take(name):
+        if seconds := self._rate.take(who):
             text = f"This token makes too many requests. Try again in {seconds} s."
             raise _RefusedError(429, text, {"retry-after": str(seconds)})
-        if self._calls.get(name, 0) >= _MOST_CALLS:
+        if self._calls.get(who, 0) >= _MOST_CALLS:
             text = f"{_MOST_CALLS} requests of this token are being answered. Try again in 1 s."
             raise _RefusedError(429, text, {"retry-after": "1"})
 
     @contextlib.contextmanager
-    def _counted(self, name: str) -> Iterator[None]:
-        self._calls[name] = self._calls.get(name, 0) + 1
+    def _counted(self, who: str) -> Iterator[None]:
+        self._calls[who] = self._calls.get(who, 0) + 1
         try:
             yield
         finally:
-            self._calls[name] -= 1
-            if not self._calls[name]:
-                del self._calls[name]
+            self._calls[who] -= 1
+            if not self._calls[who]:
+                del self._calls[who]
 
     async def _answer(self, request: Request, caller: Caller, access: Access, receive: Receive, send: Send) -> None:
         # The SDK binds what it hands out between two rounds of a call to this user.
-        token = AccessToken(token="", client_id=access.name, scopes=[], claims={"iss": caller.issuer})
+        whose = {"iss": caller.issuer, "sub": caller.subject or caller.digest}
+        token = AccessToken(token="", client_id=access.name, scopes=[], subject=whose["sub"], claims=whose)
         request.scope["user"] = AuthenticatedUser(token)
         running = _Running(caller.digest)
         started = False
@@ -283,14 +287,23 @@ class _Endpoint:
 
 
 class _HostCheck:
-    """Refuses what was not meant for this server. Not ``/healthz``: what asks there often knows an address alone."""
+    """Refuses what was not meant for this server, and what two servers may read as different requests.
+
+    At ``/healthz`` every host is ours: what asks there often knows an address alone.
+    """
 
     def __init__(self, app: ASGIApp, hosts: Hosts) -> None:
         self._app, self._hosts = app, hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] != "/healthz":
-            refusal = self._hosts.refusal(Request(scope).headers)
+        if scope["type"] == "http":
+            headers = Request(scope).headers
+            if "transfer-encoding" in headers and "content-length" in headers:
+                # A proxy may have believed the length: what it took for a body would be a request of its own here.
+                text = "A request has either a length or a transfer coding."
+                await _RefusedError(400, text, {"connection": "close"}).response(scope, receive, send)
+                return
+            refusal = self._hosts.refusal(headers) if scope["path"] != "/healthz" else None
             if refusal is not None:
                 await _RefusedError(*refusal).response(scope, receive, send)
                 return

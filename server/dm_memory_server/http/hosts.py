@@ -52,7 +52,8 @@ class Hosts:
         return self._public or address.is_loopback
 
     def _may_call(self, origin: str, host: str) -> bool:
-        return origin in self.origins or urlsplit(origin).netloc.lower() == host.lower()
+        scheme, _, place = origin.partition("://")
+        return origin in self.origins or (scheme in {"http", "https"} and place.lower() == host.lower())
 
 
 def _name_of(host: str) -> str:

@@ -50,7 +50,8 @@ class DeadlineProtocol(H11Protocol):
 
     From its first byte, or from the connection's first instant, a request has ``HEAD_SECONDS`` until its head is here
     and ``BODY_SECONDS`` more for its body, however slowly it drips. A client that does not read what was sent for
-    ``READ_SECONDS`` is cut. Between two requests uvicorn's own limit counts.
+    ``READ_SECONDS`` is cut. Between two requests uvicorn's own limit counts, and if there are too many connections the
+    one that has been idle the longest gives way to a new one.
     """
 
     HEAD_SECONDS = 10.0
@@ -60,19 +61,45 @@ class DeadlineProtocol(H11Protocol):
     _incoming: asyncio.TimerHandle | None = None
     _outgoing: asyncio.TimerHandle | None = None
     _in_body = False
+    _since = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the clock of the first request."""
         super().connection_made(transport)  # type: ignore[arg-type]  # uvicorn's signature is narrower
-        if self.limit_concurrency is not None and len(self.connections) > self.limit_concurrency + _REFUSABLE:
-            self.transport.abort()  # uvicorn refuses requests; connections that never make one count as well
+        self._since = self.loop.time()
+        if self.limit_concurrency is not None and len(self.connections) >= self.limit_concurrency:
+            self._make_room(self.limit_concurrency + _REFUSABLE)
         self._start(self.HEAD_SECONDS)
 
+    def on_response_complete(self) -> None:
+        """Note since when the connection waits."""
+        self._since = self.loop.time()
+        super().on_response_complete()
+
+    def _make_room(self, most: int) -> None:
+        """Cut the connection that has been idle the longest: else whoever opens enough of them locks all others out."""
+        waiting = [
+            each
+            for each in self.connections
+            if isinstance(each, DeadlineProtocol)
+            and each is not self
+            and (each.cycle is None or each.cycle.response_complete)
+            and not each.transport.is_closing()
+        ]
+        if waiting:
+            min(waiting, key=lambda each: each._since).transport.abort()  # noqa: SLF001  # of this class
+        elif len(self.connections) > most:
+            self.transport.abort()  # uvicorn refuses requests; connections that never make one count as well
+
     def data_received(self, data: bytes) -> None:
-        """Read on, and start or stop the clock as the request has begun or is whole."""
+        """Start the clock of a request that begins, and read on."""
         if self._incoming is None and self.conn.their_state in {h11.IDLE, h11.DONE}:
             self._start(self.HEAD_SECONDS)
         super().data_received(data)
+
+    def handle_events(self) -> None:
+        """Read what has arrived, also what came with the request before, and run the clock of what is missing."""
+        super().handle_events()
         if self.conn.their_state is h11.SEND_BODY:
             if not self._in_body:
                 self._in_body = True

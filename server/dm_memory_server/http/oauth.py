@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+import unicodedata
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +53,8 @@ class KeySet:
     """The public keys of the authorization server.
 
     An unknown key id is looked up there, but whoever sends tokens with made-up ids does not make us ask more often than
-    every ``REST`` seconds. What was fetched counts for ``LIFE`` seconds, and while the server does not answer.
+    every ``REST`` seconds. What was fetched counts for ``LIFE`` seconds, and while the server does not answer within
+    ``PATIENCE`` seconds, however slowly it drips.
 
     Args:
         url: Where they are.
@@ -60,6 +62,7 @@ class KeySet:
         clock: Seconds that only grow.
     """
 
+    PATIENCE = 10.0
     REST = 30.0
     LIFE = 3600.0
 
@@ -90,12 +93,14 @@ class KeySet:
             return
         self._asked = now
         try:
-            keys = jwt.PyJWKSet.from_dict(await self._fetch(self._url)).keys
+            async with asyncio.timeout(self.PATIENCE):
+                document = await self._fetch(self._url)
+            keys = jwt.PyJWKSet.from_dict(document).keys
+            found = {key.key_id: key for key in keys if key.public_key_use in {None, "sig"}}
         except Exception as error:  # noqa: BLE001  # a server of somebody else's: whatever it answers, old keys go on
             _log.warning("the authorization server's keys can't be fetched: %s", type(error).__name__)
             return
-        self._keys = {key.key_id: key for key in keys if key.public_key_use in {None, "sig"}}
-        self._fetched = now
+        self._keys, self._fetched = found, now
 
 
 class OAuth:
@@ -128,13 +133,14 @@ class OAuth:
                 leeway=_LEEWAY,
                 options={"require": ["exp", "iss", "aud"]},
             )
-        except (jwt.PyJWTError, ValueError, TypeError):
+        except (jwt.PyJWTError, ValueError, TypeError, ArithmeticError, RecursionError):
             return None
         return self._caller(claims)
 
     def _caller(self, claims: Mapping[str, Any]) -> Caller | None:
         scopes = _words(claims.get("scope")) | _words(claims.get("scp"))
-        brands = _words(claims.get(self._settings.oauth_brand_claim), separated=False)
+        named = _words(claims.get(self._settings.oauth_brand_claim), separated=False)
+        brands = frozenset(unicodedata.normalize("NFC", each) for each in named)
         name = label(str(claims.get(self._settings.oauth_name_claim) or claims.get("sub") or "oauth"))
         if not brands or scopes.isdisjoint({READ, WRITE}):
             return None
@@ -142,7 +148,7 @@ class OAuth:
         only = next(iter(brands)) if len(brands) == 1 and not everything else ""
         access = Access(name, only, read_only=WRITE not in scopes)
         several = frozenset() if everything or only else brands
-        return Caller(access, brands=several, issuer=self._settings.oauth_issuer)
+        return Caller(access, brands=several, issuer=self._settings.oauth_issuer, subject=str(claims.get("sub") or ""))
 
 
 def _words(value: object, *, separated: bool = True) -> frozenset[str]:

@@ -91,9 +91,10 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         family, _, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         return socket.create_server(place[:2], family=family, backlog=_BACKLOG)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # the second for a host that can't be a name
+        reason = (isinstance(error, OSError) and error.strerror) or type(error).__name__
         raise ConfigurationError(
-            f"The server can't listen at {host} port {port} ({error.strerror or type(error).__name__}).",
+            f"The server can't listen at {host[:80]} port {port} ({reason}).",
             "Choose an address of this computer and a free port.",
         ) from None
 
@@ -110,6 +111,8 @@ def _config(app: object, connections: int) -> uvicorn.Config:
         limit_concurrency=connections,
         timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=GRACE,
+        # Else a request that a connection delivers behind another one starts with the other one's access.
+        reset_contextvars=True,
     )
 
 

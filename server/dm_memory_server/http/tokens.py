@@ -42,12 +42,14 @@ class Token(BaseModel):
         created_at: When it was made, ISO 8601.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    # What narrows a token has no default, and a field that is not known may be one that does: a file with a misspelt
+    # "brand", or of a newer version, must not open every brand.
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(pattern=NAME_PATTERN)
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    brand: str = ""
-    read_only: bool = False
+    brand: str
+    read_only: bool
     created_at: str = ""
 
 
@@ -60,7 +62,7 @@ class _Document(BaseModel):
 class _Seen:
     """What was read, and how the file looked then: every write is a rename, so another file has another identity."""
 
-    identity: tuple[int, int, int] | None
+    identity: tuple[int, ...] | None
     tokens: tuple[Token, ...]
 
 
@@ -135,14 +137,14 @@ class TokenFile:
             self._write(tuple(token for token in tokens if token is not gone))
         return gone
 
-    def _identity(self) -> tuple[int, int, int] | None:
+    def _identity(self) -> tuple[int, ...] | None:
         try:
             found = self.path.lstat()
         except FileNotFoundError:
             return None
         except OSError as error:
             raise self._unusable(error) from None
-        return (found.st_ino, found.st_mtime_ns, found.st_size)
+        return (found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size)
 
     def _read(self) -> tuple[Token, ...]:
         try:
