@@ -118,6 +118,8 @@ def _requests(other: str) -> list[tuple[str, dict[str, Any]]]:
         ("tools/list", {}),
         ("prompts/list", {}),
         ("prompts/get", prompt),
+        ("prompts/get", {"name": "recall_memory"}),
+        ("prompts/get", {"name": "recall_memory", "arguments": {"brand": other}}),
         ("prompts/get", {"name": other}),
         ("resources/list", {}),
         ("resources/templates/list", {}),

@@ -288,10 +288,56 @@ def test_a_client_that_is_slow_on_purpose_is_cut(quick: Served, sent: bytes) -> 
             pass
 
 
+def test_a_body_without_end_is_cut_soon_after_the_answer(home: Path, tmp_path: Path) -> None:
+    program = "from dm_memory_server.http.limits import DeadlineProtocol as P\nP.LINGER_SECONDS = 0.5\n"
+    head = b"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    token(home, "ada")
+    with (
+        served(home, "--require-token", PYTHONPATH=patched(tmp_path, program)) as server,
+        socket.create_connection(server.address, timeout=60) as connection,
+    ):
+        connection.sendall(head)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 401")
+        deadline = time.monotonic() + 30  # without the cut it would be read for a minute
+        with contextlib.suppress(OSError):
+            while time.monotonic() < deadline:
+                connection.sendall(b"4\r\nabcd\r\n")
+                time.sleep(0.01)
+        assert time.monotonic() < deadline
+
+
+def test_a_body_that_follows_its_answer_costs_the_client_no_connection(home: Path, tmp_path: Path) -> None:
+    program = (
+        "from dm_memory_server.http.limits import DeadlineProtocol as P\nP.LINGER_SECONDS = P.BODY_SECONDS = 1.0\n"
+    )
+    whole = b"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 4\r\n\r\nabcd"
+    token(home, "ada")
+    with (
+        served(home, "--require-token", PYTHONPATH=patched(tmp_path, program)) as server,
+        socket.create_connection(server.address, timeout=60) as connection,
+    ):
+        connection.sendall(whole[:-4])
+        assert refusal(connection).startswith(b"HTTP/1.1 401")
+        connection.sendall(whole[-4:])
+        time.sleep(1.5)  # longer than its body may take
+        connection.sendall(whole)
+        assert refusal(connection).startswith(b"HTTP/1.1 401")
+
+
+def refusal(connection: socket.socket) -> bytes:
+    """Return one refusal, whole."""
+    received = b""
+    while not received.endswith(b"}}"):
+        part = connection.recv(65536)
+        assert part, "the connection was cut"
+        received += part
+    return received
+
+
 def test_half_a_body_that_came_with_the_request_before_is_cut_as_well(quick: Served) -> None:
-    whole, half = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", b"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+    whole = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
     with contextlib.suppress(ConnectionResetError):
-        raw(quick, whole + half + b"Content-Length: 99\r\n\r\n{")  # ends as soon as the connection does
+        raw(quick, whole + post("/mcp", "")[:-1])  # ends as soon as the connection does
 
 
 def test_slow_clients_keep_nobody_out(quick: Served, client: httpx.Client) -> None:
@@ -318,11 +364,12 @@ def test_connections_that_ask_nothing_give_way_to_those_that_do(home: Path, clie
 def test_connections_beyond_the_limit_are_refused_if_all_are_in_use_and_nothing_breaks(
     home: Path, client: httpx.Client
 ) -> None:
-    begun = b"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 99\r\n\r\n{"
+    begun = post("/mcp", "")[:-1]  # it is read, as long as the rest is on its way
     with served(home, DM_MEMORY_HTTP_CONNECTIONS="5") as server:
         busy = [socket.create_connection(server.address, timeout=60) for _ in range(4)]
         for connection in busy:
             connection.sendall(begun)
+        time.sleep(1)  # until their heads are read they count as idle
         waiting_until(lambda: ask(client, server.url, "tools/list").status_code == 503)
         for connection in busy:
             connection.close()

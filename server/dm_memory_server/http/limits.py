@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 import h11
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 __all__ = ["Buckets", "DeadlineProtocol"]
 
@@ -49,18 +49,20 @@ class DeadlineProtocol(H11Protocol):
     """uvicorn's HTTP/1.1, which waits for ever for the rest of a request and for a client that reads nothing.
 
     From its first byte, or from the connection's first instant, a request has ``HEAD_SECONDS`` until its head is here
-    and ``BODY_SECONDS`` more for its body, however slowly it drips. A client that does not read what was sent for
+    and ``BODY_SECONDS`` more for its body, however slowly it drips; one that was answered before, ``LINGER_SECONDS``,
+    so that its client can read the answer. A client that does not read what was sent for
     ``READ_SECONDS`` is cut. Between two requests uvicorn's own limit counts, and if there are too many connections the
     one that has been idle the longest gives way to a new one.
     """
 
     HEAD_SECONDS = 10.0
     BODY_SECONDS = 60.0
+    LINGER_SECONDS = 5.0
     READ_SECONDS = 60.0
 
     _incoming: asyncio.TimerHandle | None = None
     _outgoing: asyncio.TimerHandle | None = None
-    _in_body = False
+    _in_body: RequestResponseCycle | None = None
     _since = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -72,9 +74,11 @@ class DeadlineProtocol(H11Protocol):
         self._start(self.HEAD_SECONDS)
 
     def on_response_complete(self) -> None:
-        """Note since when the connection waits."""
+        """Note since when the connection waits, and wait no longer for a body that nobody reads any more."""
         self._since = self.loop.time()
         super().on_response_complete()
+        if self.cycle.response_complete and self.conn.their_state is h11.SEND_BODY:
+            self._start(self.LINGER_SECONDS)
 
     def _make_room(self, most: int) -> None:
         """Cut the connection that has been idle the longest: else whoever opens enough of them locks all others out."""
@@ -101,13 +105,17 @@ class DeadlineProtocol(H11Protocol):
         """Read what has arrived, also what came with the request before, and run the clock of what is missing."""
         super().handle_events()
         if self.conn.their_state is h11.SEND_BODY:
-            if not self._in_body:
-                self._in_body = True
+            if self._in_body is not self.cycle:
+                self._in_body = self.cycle
                 self._start(self.BODY_SECONDS)
-        elif self.conn.their_state is h11.IDLE:
-            self._in_body = False
-        else:
+        elif self.conn.their_state is not h11.IDLE:
             self._stop()
+        elif self._in_body is not None:
+            self._stop()
+            self._unset_keepalive_if_required()  # uvicorn's limit, which it forgets if a body follows its answer
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the clocks."""
@@ -133,7 +141,7 @@ class DeadlineProtocol(H11Protocol):
         self._incoming = self.loop.call_later(seconds, self._cut)
 
     def _stop(self) -> None:
-        self._in_body = False
+        self._in_body = None
         self._stop_timer()
 
     def _stop_timer(self) -> None:
