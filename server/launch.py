@@ -10,7 +10,9 @@ A client waits 30 seconds for ``serve``. So that comes first, and the embedding 
 ``--if-installed`` in front of a command ends silently, with 0, if something has to be installed before: a hook never
 waits for a download. A hook can't choose the environment either, so it may run with any Python and is handed on:
 
-    uv run --quiet --no-project DIR/server/launch.py --if-installed COMMAND
+    uv run --quiet --no-project --no-python-downloads --directory DIR DIR/server/launch.py --if-installed COMMAND
+
+``--directory``, because uv would take the Python of a ``.venv`` in the folder of the session, whoever made that.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import contextlib
 import hashlib
 import locale
 import os
+import re
 import site
 import subprocess
 import sys
@@ -67,8 +70,14 @@ def record_of(extras: set[str], model: str) -> str:
         extras: The extras.
         model: Whether the embedding model is ``here`` as well or still ``coming``.
     """
-    needs = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
-    return f"extras: {' '.join(sorted(extras))}\nneeds: {needs}\nsource: {ROOT}\nmodel: {model}\n"
+    stated = re.sub(rb"(?m)^version = .*$", b"", (ROOT / "pyproject.toml").read_bytes(), count=1)
+    needs = hashlib.sha256(stated).hexdigest()
+    return f"extras: {' '.join(sorted(extras))}\nneeds: {needs}\nmodel: {model}\nsource: {ROOT}\n"
+
+
+def satisfies(before: str, record: str) -> bool:
+    """Return whether what was installed will do for a record; another version's source is no difference to a hook."""
+    return before.partition("source:")[0] == record.partition("source:")[0]
 
 
 def extras_in(record: str) -> set[str]:
@@ -88,8 +97,14 @@ def install(extras: set[str], *, model: bool) -> bool:
             without.write_text("wordllama; python_version < '3'\n", "utf-8")
             command += ["--overrides", str(without)]
         # Standard input and output belong to the client; pyproject.toml has the pins, which uv reads in its folder.
-        done = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False)  # noqa: S603  # our own command
-        if done.returncode != 0:
+        done = _run(command)
+        if damaged := half_installed(packages):
+            import shutil  # noqa: PLC0415  # as above
+
+            for each in damaged:
+                shutil.rmtree(each)
+            done = _run(command)
+        if done != 0:
             return False
         (packages / _PATHS).write_text("\n".join([*SOURCES, ""]), locale.getencoding())
         (Path(sys.prefix) / _RECORD).write_text(record_of(extras, "here" if model else "coming"), "utf-8")
@@ -97,6 +112,27 @@ def install(extras: set[str], *, model: bool) -> bool:
         return False
     site.addsitedir(str(packages))  # what was just installed can have such files as well
     return True
+
+
+def _run(command: list[str]) -> int:
+    return subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False).returncode  # noqa: S603  # our own command
+
+
+def half_installed(packages: Path) -> list[Path]:
+    """Return the descriptions of packages that an install left incomplete when it was killed.
+
+    uv takes such a package for installed, or fails over it, at every start; without its description it installs it.
+    """
+    import csv  # noqa: PLC0415  # only who installs needs it
+
+    def is_whole(described: Path) -> bool:
+        try:
+            rows = csv.reader((described / "RECORD").read_text("utf-8").splitlines())
+            return (described / "METADATA").is_file() and all((packages / row[0]).exists() for row in rows if row)
+        except (OSError, ValueError):
+            return False
+
+    return [each for each in packages.glob("*.dist-info") if not is_whole(each)]
 
 
 def ready(*, may_install: bool, at_once: bool) -> bool:
@@ -111,10 +147,14 @@ def ready(*, may_install: bool, at_once: bool) -> bool:
     except (OSError, ValueError):
         before = ""
     extras = wanted_extras() | extras_in(before)
-    if before == record_of(extras, "here") or not may_install:
-        return before in {record_of(extras, "here"), record_of(extras, "coming")}
+    if not may_install:
+        return any(satisfies(before, record_of(extras, model)) for model in ("here", "coming"))
+    if before == record_of(extras, "here"):
+        return True
     if not (at_once and before == record_of(extras, "coming")) and not install(extras, model=not at_once):
-        sys.stderr.write("dm-memory: that failed; is there a network? The next start tries again.\n")
+        sys.stderr.write(
+            "dm-memory: that failed; is there a network, and space on the disk? The next start tries again.\n"
+        )
         return bool(before)  # what an earlier start installed may do; whatever needs a missing extra names it
     if at_once:
         with contextlib.suppress(OSError):
@@ -135,9 +175,11 @@ def hand_on() -> int:
     if not (venv / _RECORD).is_file():
         return 0
     command = [str(python), __file__, *sys.argv[1:]]
-    if sys.platform != "win32":
-        os.execv(python, command)  # noqa: S606  # no shell
-    return subprocess.run(command, check=False).returncode  # noqa: S603  # this file
+    with contextlib.suppress(OSError):  # the Python it was made with is gone: the server's next start makes another one
+        if sys.platform != "win32":
+            os.execv(python, command)  # noqa: S606  # no shell
+        return subprocess.run(command, check=False).returncode  # noqa: S603  # this file
+    return 0
 
 
 def main() -> int:
@@ -146,7 +188,7 @@ def main() -> int:
     if arguments == [_THE_REST]:
         return 0 if ready(may_install=True, at_once=False) else 1
     only_if_installed = arguments[:1] == ["--if-installed"]
-    if only_if_installed and "CLAUDE_PLUGIN_DATA" in os.environ and not (Path(sys.prefix) / _RECORD).is_file():
+    if only_if_installed and os.environ.get("CLAUDE_PLUGIN_DATA") and not (Path(sys.prefix) / _RECORD).is_file():
         return hand_on()
     arguments = arguments[only_if_installed:]
     if not ready(may_install=not only_if_installed, at_once=arguments[:1] == ["serve"]):

@@ -98,7 +98,7 @@ def _read(path: Path) -> tuple[str, str]:
     return description[1] if description else "", re.sub(r"`/dm:([\w-]+)`", r"the prompt `\1`", text).strip()
 
 
-def _text_of(skill: Skill, text: str, **given: Any) -> str:  # noqa: ANN401  # whatever a client sends
+def _text_of(skill: Skill, text: str, /, **given: Any) -> str:  # noqa: ANN401  # whatever a client sends
     """Return the text of a skill, with what the user chose."""
     names = [name for name, _ in skill.arguments]
     chosen = {name: str(given[name]) for name in names if str(given.get(name) or "").strip()}

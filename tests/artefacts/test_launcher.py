@@ -7,11 +7,13 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from dm_memory import __version__
 from dm_memory_tools.catalog import OPERATIONS
 from tests.support.installing import SAMPLE_ENTRIES, brands_folder, empty_environment, run_in, script, sync_and_list, uv
 from tests.support.processes import UNPRIVILEGED
@@ -149,7 +151,7 @@ def test_a_first_start_without_a_network_ends_in_a_sentence(plugin: Plugin, tmp_
         env=plugin.offline(tmp_path / "no cache"),
     )
     assert (done.returncode, done.stdout) == (1, "")
-    assert "is there a network?" in done.stderr
+    assert "is there a network, and space on the disk?" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -162,13 +164,76 @@ def test_a_hook_never_waits_for_a_download(plugin: Plugin, started: Plugin) -> N
 def test_a_hook_finds_the_plugins_environment_from_any_folder_with_any_python(
     source: Path, plugin: Plugin, started: Plugin, tmp_path: Path
 ) -> None:
-    hook = [uv(), "run", "--quiet", "--no-project", source / "server" / "launch.py", "--if-installed", "--version"]
     for each, expected in ((started, "dm-memory "), (plugin, "")):
-        environment = each.offline(tmp_path / "no cache") | {"CLAUDE_PLUGIN_DATA": str(each.data)}
-        del environment["UV_PROJECT_ENVIRONMENT"]
-        found = run_in(environment, *WITHOUT_NETWORK, *hook, cwd=tmp_path)
+        found = hooked(each, source, tmp_path)
         assert found.startswith(expected)
         assert bool(found) is bool(expected)
+
+
+def hooked(plugin: Plugin, source: Path, folder: Path) -> str:
+    """Run --version as hooks.json runs its hooks, in a session's folder; return what it printed, with code 0."""
+    group = json.loads((source / "hooks" / "hooks.json").read_text("utf-8"))["hooks"]["SessionStart"][0]
+    command = group["hooks"][0]["command"].replace("hook session-start; exit 0", "--version")
+    environment = plugin.offline(folder / "no cache")
+    environment |= {"CLAUDE_PLUGIN_DATA": str(plugin.data), "CLAUDE_PLUGIN_ROOT": str(source)}
+    del environment["UV_PROJECT_ENVIRONMENT"]
+    return run_in(environment, *WITHOUT_NETWORK, "sh", "-c", command, cwd=folder)
+
+
+def test_a_hook_runs_no_program_out_of_the_folder_of_the_session(source: Path, started: Plugin, tmp_path: Path) -> None:
+    """By itself uv takes the Python of a .venv there: in a cloned repository, anybody's program."""
+    programs = tmp_path / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    (tmp_path / ".venv" / "pyvenv.cfg").write_text("home = /usr/bin\n")
+    (programs / "python").write_text(f'#!/bin/sh\ntouch {tmp_path}/ran\nexec {sys.executable} "$@"\n')
+    (programs / "python").chmod(0o755)
+    assert hooked(started, source, tmp_path).startswith("dm-memory ")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_hook_says_nothing_when_the_python_of_the_environment_is_gone(
+    source: Path, plugin: Plugin, tmp_path: Path
+) -> None:
+    python = script(plugin.venv, "python")
+    python.parent.mkdir(parents=True)
+    (plugin.venv / "dm-memory-launched").touch()
+    python.symlink_to(tmp_path / "nothing")
+    assert hooked(plugin, source, tmp_path) == ""
+
+
+def test_a_package_that_a_killed_install_left_incomplete_is_installed_again(plugin: Plugin) -> None:
+    """Kills leave both forms: uv fails over the one for ever, and takes the other for installed."""
+    run_in(plugin.environment, *plugin.command, "--version")
+    packages = next(plugin.venv.glob("lib/python*/site-packages"))
+    (numpy,) = packages.glob("numpy-*.dist-info")
+    (numpy / "METADATA").unlink()
+    shutil.rmtree(packages / "orjson")
+    (plugin.venv / "dm-memory-launched").unlink()
+    assert run_in(plugin.environment, *plugin.command, "--version").startswith("dm-memory ")
+    run_in(plugin.environment, script(plugin.venv, "python"), "-c", "import numpy, orjson")
+
+
+def test_another_version_of_the_plugin_has_its_hooks_at_once_and_its_server_needs_no_network(
+    source: Path, plugin: Plugin, tmp_path: Path
+) -> None:
+    run_in(plugin.environment, *plugin.command, "--version")
+    newer = tmp_path / "newer"
+    shutil.copytree(source, newer, ignore=shutil.ignore_patterns("__pycache__", "target", "dist"))
+    for path in (newer / "pyproject.toml", newer / "core" / "dm_memory" / "__init__.py"):
+        text = path.read_text("utf-8")
+        path.write_text(text.replace(f'= "{__version__}"', '= "99.0"', 1), "utf-8")
+    assert hooked(plugin, newer, tmp_path) == "dm-memory 99.0\n"
+    command = [each.replace(str(source), str(newer)) for each in plugin.command]
+    environment = plugin.offline(tmp_path / "no cache")
+    assert run_in(environment, *WITHOUT_NETWORK, *command, "--version") == "dm-memory 99.0\n"
+    bare = {"PATH": os.environ["PATH"]}
+    python = script(plugin.venv, "python")
+    assert run_in(bare, python, "-m", "dm_memory_server.main", "--version") == "dm-memory 99.0\n"
+    # Needs that differ are the server's to install, and no hook runs before.
+    with (newer / "pyproject.toml").open("a") as file:
+        file.write("# other needs\n")
+    assert hooked(plugin, newer, tmp_path) == ""
+    assert hooked(plugin, source, tmp_path) == f"dm-memory {__version__}\n"
 
 
 def test_what_the_server_starts_finds_the_source_too(started: Plugin) -> None:

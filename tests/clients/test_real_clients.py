@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import sqlite3
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -79,29 +81,93 @@ def assert_it_is_the_whole_report(text: str, client: RealClient) -> None:
     assert "run `/dm:sync-memory` at the end of each session." in text
 
 
-def test_the_plugin_brings_its_skills_and_its_server(modules: Path, tmp_path: Path) -> None:
+def test_the_plugin_is_one_piece(modules: Path, tmp_path: Path) -> None:
+    """A copy of the tree: skills, server and hooks; the first session has a network, the others none."""
     home = home_with_a_brand(tmp_path / "home")
-    plugin = RealClient(
-        name="plugin",
-        packages=CLAUDE_CODE.packages,
-        program=CLAUDE_CODE.program,
-        arguments=("--plugin-dir", str(ROOT), "-p", "sync", "--allowedTools", "mcp__plugin_dm_dm-memory__sync_memory"),
-        variables={**CLAUDE_CODE.variables, **offline(modules, home)},
-        stand_in=CLAUDE_CODE.stand_in,
-        tool="mcp__plugin_dm_dm-memory__sync_memory",
-    )
-    sent = shown(plugin, modules, home, {"dry_run": True})
-    everything = [text for body in sent for text in texts(body)]
+    tree = copy_of_the_tree(tmp_path / "a plugin")
+    variables = offline(modules, home, tree)
+
+    def session(*arguments: str) -> list[str]:
+        plugin = RealClient(
+            name="plugin",
+            packages=CLAUDE_CODE.packages,
+            program=until_hooks_end(modules, home),
+            arguments=("--plugin-dir", str(tree), *arguments, "--allowedTools", _PLUGIN_TOOL),
+            variables={**CLAUDE_CODE.variables, **variables},
+            stand_in=CLAUDE_CODE.stand_in,
+            tool=_PLUGIN_TOOL,
+        )
+        return [text for body in shown(plugin, modules, home, {"dry_run": True}) for text in texts(body)]
+
+    learn(home, "Zebra mugs outsold plain ones in Utrecht.")
+    everything = session("-p", "sync")
     for skill in ("sync-memory", "save-knowledge", "search-knowledge", "memory-status", "forget"):
         assert any(f"dm:{skill}: " in text for text in everything)
-    assert_it_is_the_whole_report(the_one([t for t in everything if "Memory sync for" in t], "the report"), plugin)
+    assert_it_is_the_whole_report(the_one([t for t in everything if "Memory sync for" in t], "the report"), CLAUDE_CODE)
+    the_one([t for t in everything if "# What memory knows about “Ember & Oak Coffee”" in t], "the recall")
+    assert hooks_logged(home) == ["session-end: started", "session-end: complete"]
+    learn(home, "Quokka stickers doubled referrals in Perth.")
+    session("--continue", "-p", "/compact")
+    assert hooks_logged(home)[2:] == [
+        f"{event}: {word}" for event in ("pre-compact", "session-end") for word in ("started", "complete")
+    ]
+    with sqlite3.connect(home / ".claude-marketing/brands/ember-and-oak/memory/memory.db") as memory:
+        found = memory.execute("SELECT count(*) FROM entries WHERE content LIKE 'Zebra%' OR content LIKE 'Quokka%'")
+        assert found.fetchone() == (2,)
+    memory.close()
+    # What these sessions stored stands at the start of the next one.
+    (recall, *_) = [text for text in session("-p", "hello") if "# What memory knows about" in text]
+    assert "Zebra mugs outsold plain ones" in recall
+    assert "Quokka stickers doubled" in recall
 
 
-def offline(modules: Path, home: Path) -> dict[str, str]:
+_PLUGIN_TOOL = "mcp__plugin_dm_dm-memory__sync_memory"
+
+
+def copy_of_the_tree(folder: Path) -> Path:
+    """Copy what is under version control, as a marketplace does."""
+    folder.mkdir()
+    archive = subprocess.run(["git", "archive", "HEAD"], cwd=ROOT, capture_output=True, check=True).stdout
+    subprocess.run(["tar", "-x"], cwd=folder, input=archive, check=True)
+    return folder
+
+
+def until_hooks_end(modules: Path, home: Path) -> str:
+    """Return a program that runs the client and waits for what its hooks started, which dies with the namespace."""
+    path = home / "client"
+    path.write_text(
+        f"""#!/bin/sh
+        "{modules / CLAUDE_CODE.program}" "$@"
+        log="$HOME/.claude-marketing/dm-memory/logs/hooks.log"
+        for _ in $(seq 300); do
+            ls "${{log%/*/*}}"/hooks/*.claim ||
+                test "$(grep -c started "$log")" != "$(grep -c complete "$log")" || break
+            sleep 0.1
+        done > {home}/waiting 2>&1
+        """
+    )
+    path.chmod(0o755)
+    return str(path)
+
+
+def learn(home: Path, text: str) -> None:
+    path = home / ".claude-marketing" / "brands" / "ember-and-oak" / "insights.json"
+    insights = json.loads(path.read_text("utf-8"))
+    insights.append({**insights[-1], "insight": text, "recorded_at": f"2026-11-26T09:00:00.{len(insights):06}"})
+    path.write_text(json.dumps(insights), "utf-8")
+
+
+def hooks_logged(home: Path) -> list[str]:
+    """Return what the hooks' log says, without times, processes and counts."""
+    path = home / ".claude-marketing" / "dm-memory" / "logs" / "hooks.log"
+    return re.findall(r"([a-z-]+: (?:started|complete))", path.read_text("utf-8"))
+
+
+def offline(modules: Path, home: Path, tree: Path) -> dict[str, str]:
     """Let the plugin's server start once with a network, as in a first session; return what needs none from then on."""
     variables = {"UV_CACHE_DIR": str(home.parent / "uv")}
     done = subprocess.run(
-        [str(modules / CLAUDE_CODE.program), "--plugin-dir", str(ROOT), "mcp", "list"],
+        [str(modules / CLAUDE_CODE.program), "--plugin-dir", str(tree), "mcp", "list"],
         env={**outside(home), **CLAUDE_CODE.variables, **variables, "MCP_TIMEOUT": "120000"},
         cwd=home / "project", capture_output=True, text=True, check=False, timeout=200,
     )  # fmt: skip

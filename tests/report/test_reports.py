@@ -30,6 +30,7 @@ from dm_memory.report import (
     history_report,
     import_report,
     migrate_report,
+    parts,
     patterns_report,
     prepare_report,
     restore_report,
@@ -39,10 +40,11 @@ from dm_memory.report import (
     verify_report,
 )
 from dm_memory.report.data import fitted
+from dm_memory.report.parts import words_alone
 from dm_memory.report.schema import report_schema
 from dm_memory.report.sync import SYNC_SECTIONS
 from dm_memory.report.words import ago, duration, size
-from dm_memory.results import Action, Counts
+from dm_memory.results import Action, Counts, StoreResult
 from dm_memory.services.protocol import Capacity
 from tests.report import examples
 
@@ -458,3 +460,13 @@ def test_error_classes_are_stable_names_for_programs() -> None:
     service = ServiceError("Qdrant did not answer.", "Start it.", error_class=ErrorClass.UNAVAILABLE)
     assert error_report(service).data["error"]["class"] == "unavailable"
     assert error_report(InputError("No text.", "Pass some.")).data["error"]["class"] == "input"
+
+
+@pytest.mark.parametrize("model", ["", "wordllama-l2-supercat-256@c2c596675fd6"])
+def test_a_python_without_the_model_is_named_with_what_changes_it(monkeypatch: pytest.MonkeyPatch, model: str) -> None:
+    """Also where another Python made vectors before: search runs on words alone from then on."""
+    store = StoreResult(3, 0, 0, model, 0, 0, 0, 0, 0, 4096)
+    assert bool(words_alone(store)) is not bool(model)
+    monkeypatch.setattr(parts, "find_spec", lambda _: None)
+    assert "Search runs on words alone" in words_alone(store)
+    assert words_alone(replace(store, model="text-embedding-3@1")) == ""

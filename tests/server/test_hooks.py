@@ -403,10 +403,37 @@ def test_the_plugin_starts_its_hooks_by_the_file_that_starts_its_server() -> Non
     assert command == "serve"
     hooks = plugin("hooks/hooks.json")["hooks"]
     assert list(hooks) == ["SessionStart", "PreCompact", "SessionEnd"]
-    start = f'{server["command"]} run --quiet --no-project "{launcher}" --if-installed'
+    run = f'{server["command"]} run --quiet --no-project --no-python-downloads --directory "${{CLAUDE_PLUGIN_ROOT}}"'
     for event, groups in zip(EVENTS, hooks.values(), strict=True):
         (only,) = groups[0]["hooks"]
-        assert only == {"type": "command", "command": f"{start} hook {event}", "timeout": 5}
+        command = f'{run} "{launcher}" --if-installed hook {event}; exit 0'
+        assert only == {"type": "command", "command": command, "timeout": 5}
+
+
+@pytest.mark.parametrize("uv", ["missing", "failing"])
+@pytest.mark.parametrize("place", range(len(EVENTS)))
+def test_a_uv_that_fails_is_no_failure_of_a_hook(tmp_path: Path, uv: str, place: int) -> None:
+    """Errors of uv itself end with code 2, by which a hook tells Claude Code not to compact."""
+    groups = list(plugin("hooks/hooks.json")["hooks"].values())
+    if uv == "failing":
+        (tmp_path / "uv").write_text("#!/bin/sh\necho no cache >&2\nexit 2\n")
+        (tmp_path / "uv").chmod(0o755)
+    done = subprocess.run(
+        ["/bin/sh", "-c", groups[place][0]["hooks"][0]["command"]],
+        env={"PATH": str(tmp_path), "CLAUDE_PLUGIN_ROOT": str(processes.REPOSITORY)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=DEADLINE,
+    )
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr  # it did fail
+
+
+def test_a_relative_home_is_below_the_folder_of_the_session(home: BrandHome) -> None:
+    """The plugin's hooks run in the plugin's folder."""
+    said = context(run(Path(home.root.name), "session-start", env={"CLAUDE_PROJECT_DIR": str(home.root.parent)}))
+    assert home.slug in said
 
 
 def test_the_hooks_read_the_settings_that_everything_else_reads() -> None:

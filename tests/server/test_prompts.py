@@ -92,6 +92,14 @@ def test_what_the_user_chose_stands_below_the_text_and_can_not_continue_it(
     assert json.loads(lines[0].partition(": ")[2]) == nasty
 
 
+@pytest.mark.parametrize("skill", SKILLS, ids=lambda skill: skill.name)
+def test_each_argument_that_a_prompt_names_can_be_given(serving: Serving, home: Path, skill: Skill, era: str) -> None:
+    given = {name: f"my {name}" for name, _ in skill.arguments}
+    said = talk(serving(home), era, lambda client: text_of(client, skill.name, **given))
+    _, _, chosen = said.partition("## What the user chose\n\n")
+    assert chosen.splitlines() == [f'- {name}: "my {name}"' for name in given]
+
+
 def test_an_argument_that_is_empty_or_unknown_says_nothing(serving: Serving, home: Path) -> None:
     said = talk(serving(home), "legacy", lambda client: text_of(client, "forget", what=" ", colour="red"))
     assert "What the user chose" not in said

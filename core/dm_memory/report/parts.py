@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from importlib.util import find_spec
 from itertools import islice
 
 from dm_memory.errors import ServiceError
@@ -235,9 +236,16 @@ def _vectors(store: StoreResult) -> str:
     return f"{number(store.without_vectors)} of {entries(total)} {have} none yet ({model}); words alone find them"
 
 
+_BUNDLED = "wordllama"
+
+
 def words_alone(store: StoreResult) -> str:
-    """Return the sentence on a memory without an embedding model, with the one command that changes it; else ""."""
-    if store.model or not store.entries:
+    """Return the sentence on a memory without an embedding model, with the one command that changes it; else "".
+
+    Memory may have vectors of a model that this Python has no wheel of: another one made them.
+    """
+    is_here = find_spec(_BUNDLED) is not None or not store.model.startswith(_BUNDLED)
+    if not store.entries or (store.model and is_here):
         return ""
     return (
         "Search runs on words alone, because no embedding model is installed here. "

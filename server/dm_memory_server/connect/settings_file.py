@@ -91,7 +91,21 @@ class SettingsFile:
         """Return the change that takes the entry out. Raises ``UnusableFileError``."""
         before = self._text(self._bytes())
         old = self._entry_in(self._load(before))
-        return Change(before, before if old is None else self._checked(before, None, old), old)
+        if old is None:
+            return Change(before, before, old)
+        earlier = self._before_the_entry(before, old)
+        return Change(before, self._checked(before, None, old) if earlier is None else earlier, old)
+
+    def _before_the_entry(self, text: str, entry: Mapping[str, Any]) -> str | None:
+        """Return what the file was, to the last character, if nothing but the entry was put into it since."""
+        kept = SettingsFile(self.backup, self.dialect, self.place)
+        try:
+            earlier = kept._text(kept._bytes())
+            if kept.path.is_file() and kept.entry() is None and self._edited(earlier, entry, None) == text:
+                return earlier
+        except (ValueError, UnusableFileError):
+            pass
+        return None
 
     def write(self, plan: Callable[[], Change]) -> Change:
         """Make a change and write it, again on the newer text if another program wrote meanwhile; return it.

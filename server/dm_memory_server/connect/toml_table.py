@@ -57,7 +57,10 @@ def discard(text: str, path: Sequence[str]) -> str:
 
 def _spans(lines: Sequence[str]) -> list[tuple[tuple[str, ...], int, int]]:
     """Return each table's names and its lines, without what stands before the next header: that belongs to it."""
-    heads = [number for number, line in enumerate(lines) if _ANY_HEADER.match(line) and _is_whole(lines[:number])]
+    heads: list[int] = []
+    for number, line in enumerate(lines):  # each table is read on its own: Codex writes one for every folder
+        if _ANY_HEADER.match(line) and _is_whole(lines[heads[-1] if heads else 0 : number]):
+            heads.append(number)
     heads.append(len(lines))
     spans = []
     for start, following in pairwise(heads):

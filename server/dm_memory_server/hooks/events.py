@@ -99,8 +99,10 @@ def brand_of_session(root: Path | None = None) -> tuple[Home, str] | None:
 
 
 def _root() -> Path:
+    """Return the home's folder; a relative one is below the session's folder, where the plugin's hooks don't run."""
     named = _setting("CLAUDE_MARKETING_HOME") or _setting("DM_MEMORY_HOME")
-    return Path(named).expanduser() if named else Path.home() / ".claude-marketing"
+    here = Path(os.environ.get("CLAUDE_PROJECT_DIR", ""))
+    return here / Path(named).expanduser() if named else Path.home() / ".claude-marketing"
 
 
 def _setting(name: str) -> str:

@@ -179,6 +179,32 @@ def test_mode_links_and_byte_order_marks_stay(tmp_path: Path) -> None:
     assert sorted(path.name for path in real.parent.iterdir()) == ["settings.json", "settings.json.before-dm-memory"]
 
 
+@pytest.mark.parametrize(
+    ("client", "text"),
+    [
+        ("claude-code", ""),
+        ("claude-code", '{"a": 1.10}'),
+        ("claude-code", '{\n  "mcpServers": {}\n}\n'),
+        ("gemini", '{\n\t"mcpServers": {},\r\n}'),
+        ("codex", "[a]\nb = 1"),
+    ],
+)
+def test_taking_the_entry_out_gives_the_file_back_to_the_last_character(tmp_path: Path, client: str, text: str) -> None:
+    file = settings_of(client, tmp_path)
+    file.path.parent.mkdir(exist_ok=True)
+    known = client_named(client)
+    assert known is not None
+    file.path.write_bytes(text.encode())
+    file.write(lambda: file.with_entry(known.entry(LAUNCH)))
+    file.write(file.without_entry)
+    assert file.path.read_bytes() == text.encode()
+    file.write(lambda: file.with_entry(known.entry(LAUNCH)))
+    file.path.write_bytes(file.path.read_bytes().replace(b"1", b"2") + b"\n")  # another change stays
+    file.write(file.without_entry)
+    assert file.entry() is None
+    assert file.path.read_bytes() != text.encode()
+
+
 def test_a_new_file_is_for_its_owner_alone(tmp_path: Path) -> None:
     file = SettingsFile(tmp_path / "a" / "b" / "mcp.json", "jsonc", ("servers", "dm-memory"))
     file.write(lambda: file.with_entry(ENTRY))

@@ -138,6 +138,17 @@ def test_a_table_is_added_at_the_end_and_taken_out_again() -> None:
     assert tomllib.loads(after)["mcp_servers"] == {"other": {"command": "x"}, "dm-memory": TABLE}
 
 
+def test_a_settings_file_with_thousands_of_tables_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Codex writes a table for each folder that is trusted."""
+    read: list[int] = []
+    loads = tomllib.loads
+    monkeypatch.setattr(tomllib, "loads", lambda text: read.append(len(text)) or loads(text))
+    text = "".join(f'[t{number}]\na = """\n[x]\n"""\n' for number in range(3000))
+    added = toml_table.assign(text, ("servers", "dm"), {"command": "x"})
+    assert toml_table.discard(added, ("servers", "dm")) == text
+    assert sum(read) < 10 * len(text)
+
+
 def test_a_table_in_the_middle_is_changed_line_by_line() -> None:
     text = (
         '[mcp_servers."dm-memory"] # ours\nargs = [\n  "serve", # old\n]\ntool_timeout_sec = 900\n\n'
