@@ -17,6 +17,8 @@ from tests.http.serving import ERAS, LEGACY, MODERN, answer, call, served, text_
 from tests.server.server_homes import many, write_brand, write_json
 from tests.support.stored import entries
 
+pytestmark = pytest.mark.slow
+
 ITEMS = 1500
 
 

@@ -394,7 +394,7 @@ def patched(folder: Path, program: str) -> str:
 # Its end -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("era", ERAS)
 def test_a_running_call_is_answered_before_the_server_ends(home: Path, era: str, number: int) -> None:
     many(home, 1500)

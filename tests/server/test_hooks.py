@@ -241,6 +241,7 @@ def test_a_service_that_never_answers_is_not_asked_when_a_session_starts(
         silent.accept()
 
 
+@pytest.mark.slow
 def test_a_run_over_a_service_that_never_answers_ends_at_its_time(home: BrandHome, silent: socket.socket) -> None:
     address = f"http://127.0.0.1:{silent.getsockname()[1]}"
     env = processes.command_environment({"TURSO_DATABASE_URL": address, "DM_MEMORY_STORAGE_TIMEOUT": "600"})
@@ -281,6 +282,7 @@ def test_of_fifty_sessions_that_end_at_once_one_run_waits_and_the_others_leave(h
     assert "complete: " in log(home.root)[-1]
 
 
+@pytest.mark.slow
 def test_fifty_sessions_that_start_at_once_all_begin(home: BrandHome) -> None:
     hooks = [start(home.root, "session-start") for _ in range(50)]
     for each in hooks:
