@@ -137,8 +137,9 @@ class Door:
         # Only failures count: whoever has a good token is let in, even from an address that sends bad ones.
         seconds = self._failures.take(request.client.host if request.client else "")
         if seconds:
-            headers = {"retry-after": str(seconds), "connection": "close"}
-            raise _RefusedError(429, f"Too many requests without a valid token. Try again in {seconds} s.", headers)
+            # The connection stays: closed before the body is here, it would be reset, and the answer lost with it.
+            text = f"Too many requests without a valid token. Try again in {seconds} s."
+            raise _RefusedError(429, text, {"retry-after": str(seconds)})
         challenge = f'{self._challenge}, error="invalid_token"' if has_token else self._challenge
         text = "A valid token is needed: Authorization: Bearer TOKEN."
         raise _RefusedError(401, text, {"www-authenticate": challenge})
