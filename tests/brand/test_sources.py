@@ -253,6 +253,16 @@ NAMES += ["signal", "rule", "competitor", "plans", "segments", "states", "gaps",
 OBJECTS = st.dictionaries(st.sampled_from(NAMES), JSON, max_size=8)
 
 
+def test_audiences_in_one_file_may_be_a_list_of_segments() -> None:
+    document = {"segments": [{"name": "Anglers", "size": "40 %"}]}
+    parsed = parse_source(
+        SourceFile("audiences.json", SourceKind.AUDIENCES), json.dumps(document).encode(), CONTEXT, Limits()
+    )
+    assert [(item.key, item.content) for item in parsed.items] == [
+        ("panel/audiences/anglers", "Audience Anglers (Audiences)\nSize: 40 %")
+    ]
+
+
 @given(place=st.sampled_from(PATHS), value=JSON | OBJECTS | st.lists(OBJECTS, max_size=3))
 def test_no_value_in_any_place_breaks_a_parser_or_gives_an_item_that_cannot_be_stored(
     place: tuple[SourceKind, str], value: object

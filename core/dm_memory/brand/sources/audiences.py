@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
+
 from dm_memory.brand.context import BrandContext
 from dm_memory.brand.files import Limits
 from dm_memory.brand.formats.text import fields_of, inline, labels, slug_of, title_of
@@ -44,7 +46,8 @@ def parse_audiences(file: SourceFile, data: bytes, context: BrandContext, limits
 
 def _panel(collector: Collector, panel: dict[str, object], context: BrandContext) -> ParsedFile:
     """A panel is a set of audiences: one entry each, and one for how well it was calibrated if that is known."""
-    panel_id = first_label(panel, "panel_id", "id") or collector.file.path.split("/")[-2]
+    path = PurePosixPath(collector.file.path)  # audiences.json lies in no folder of its own
+    panel_id = first_label(panel, "panel_id", "id") or path.parent.name or collector.file.stem
     title = first_label(panel, "panel_name", "name") or title_of(panel_id)
     date = date_of(panel, context.date_order, ("updated_at", "created_at", "recorded_at"))
     collector.updated_at = date
