@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import re
@@ -192,6 +193,24 @@ def test_what_is_refused_counts_as_a_request_of_the_token(home: Path, client: ht
 def test_a_host_that_can_not_be_a_name_is_said(host: str) -> None:
     with pytest.raises(ConfigurationError, match="can't listen"):
         _listen(host, 0)
+
+
+def test_the_second_part_of_an_answer_does_not_wait_for_the_first_to_be_acknowledged() -> None:
+    async def act() -> int:
+        met: asyncio.Queue[int] = asyncio.Queue()
+
+        async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            connection = writer.get_extra_info("socket")
+            met.put_nowait(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        listening = _listen("127.0.0.1", 0)
+        async with await asyncio.start_server(serve, sock=listening):
+            _, writer = await asyncio.open_connection(*listening.getsockname()[:2])
+            writer.close()
+            return await asyncio.wait_for(met.get(), 60)
+
+    assert asyncio.run(act())
 
 
 @pytest.mark.parametrize("address", ["", "x", "70000", "::1:80", "[::1:80", "1.2.3.4", "127.0.0.1:-1", "127.0.0.1:٣"])

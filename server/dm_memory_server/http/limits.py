@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import socket
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -69,11 +68,6 @@ class DeadlineProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the clock of the first request."""
         super().connection_made(transport)  # type: ignore[arg-type]  # uvicorn's signature is narrower
-        connection = transport.get_extra_info("socket")
-        if connection is not None:
-            # An answer is two writes; with Nagle's algorithm the second waits 40 ms for the client. asyncio turns that
-            # off for sockets whose protocol is named alone, which those of ``socket.create_server`` are not.
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._since = self.loop.time()
         if self.limit_concurrency is not None and len(self.connections) >= self.limit_concurrency:
             self._make_room(self.limit_concurrency + _REFUSABLE)

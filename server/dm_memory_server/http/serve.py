@@ -90,7 +90,10 @@ def parse_address(text: str) -> tuple[str, int]:
 def _listen(host: str, port: int) -> socket.socket:
     try:
         family, _, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        return socket.create_server(place[:2], family=family, backlog=_BACKLOG)
+        made = socket.create_server(place[:2], family=family, backlog=_BACKLOG)
+        # An answer is two writes. asyncio turns off what holds the second back for 40 ms (Nagle's algorithm), but only
+        # for connections whose protocol is named, and those of ``create_server`` have none.
+        return socket.socket(made.family, made.type, socket.IPPROTO_TCP, fileno=made.detach())
     except (OSError, ValueError) as error:  # the second for a host that can't be a name
         reason = (isinstance(error, OSError) and error.strerror) or type(error).__name__
         raise ConfigurationError(
