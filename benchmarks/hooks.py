@@ -6,7 +6,6 @@ on a machine that does something else as well, so its processor time matters mos
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 import orjson
-from measure import REPOSITORY, Line, Run, arguments, environment, interleaved, median, report
+from measure import REPOSITORY, Line, Run, arguments, environment, interleaved, median, piped, reaped, report
 
 _EVENTS = ("session-start", "session-end")
 _INPUT = orjson.dumps({"session_id": "benchmark", "cwd": "/", "hook_event_name": "SessionStart", "source": "startup"})
@@ -26,21 +25,11 @@ _IMPORTS = "import orjson, sqlite3, filelock, pydantic.dataclasses"
 def run(command: list[str], home: Path) -> Run:
     """Run a command with a hook's input and account for its whole life; what it handed over is not counted."""
     before = time.perf_counter()
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=environment() | {"CLAUDE_MARKETING_HOME": str(home)},
-        cwd=REPOSITORY,
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(_INPUT)
-        process.stdin.close()
-        said = len(process.stdout.read())
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+    with piped(command, {"CLAUDE_MARKETING_HOME": str(home)}) as (process, given, printed):
+        given.write(_INPUT)
+        given.close()
+        said = len(printed.read())
+        usage = reaped(process)
     wall = time.perf_counter() - before
     assert process.returncode == 0
     return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, {"bytes": said})

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from subprocess import Popen
+from typing import IO, Any
 
 import orjson
 
@@ -28,7 +30,9 @@ __all__ = [
     "interleaved",
     "median",
     "our_sync",
+    "piped",
     "places",
+    "reaped",
     "report",
     "run_child",
     "run_process",
@@ -94,8 +98,7 @@ def run_process(command: Sequence[str], embedder: str = CONSTANT) -> Run:
         cwd=REPOSITORY,
     ) as process:
         out, err = _drain(process)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        usage = reaped(process)
     wall = time.perf_counter() - before
     if process.returncode != 0:
         raise RuntimeError(
@@ -103,6 +106,24 @@ def run_process(command: Sequence[str], embedder: str = CONSTANT) -> Run:
         )
     said = orjson.loads(out) if out.startswith(b"{") else {}
     return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, said)
+
+
+def reaped(process: subprocess.Popen[bytes]) -> resource.struct_rusage:
+    """Wait for a process's end; return what it took, without its children."""
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return usage
+
+
+@contextmanager
+def piped(command: Sequence[str], settings: Mapping[str, str]) -> Iterator[tuple[Popen[bytes], IO[bytes], IO[bytes]]]:
+    """Provide a process of a command, its standard input and its output; ``reaped`` has to end it."""
+    pipe, nowhere = subprocess.PIPE, subprocess.DEVNULL
+    env = environment() | dict(settings)
+    with Popen(command, stdin=pipe, stdout=pipe, stderr=nowhere, env=env, cwd=REPOSITORY) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        yield process, process.stdin, process.stdout
 
 
 def _drain(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:

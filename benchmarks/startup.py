@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 
 import orjson
-from measure import REPOSITORY, Line, Run, arguments, environment, interleaved, median, report
+from measure import REPOSITORY, Line, Run, arguments, environment, interleaved, median, piped, reaped, report
 
 _HANDSHAKE = {
     "protocolVersion": "2025-06-18",
@@ -34,24 +34,14 @@ _REQUESTS: tuple[dict[str, object], ...] = (
 def start_up(command: list[str], settings: Mapping[str, str] | None = None) -> Run:
     """Start a server, list its tools, close its input, and account for its whole life."""
     before = time.perf_counter()
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=environment() | dict(settings or {}),
-        cwd=REPOSITORY,
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
+    with piped(command, settings or {}) as (process, given, printed):
         for request in _REQUESTS:
-            process.stdin.write(orjson.dumps(request) + b"\n")
-            process.stdin.flush()
-            reply = orjson.loads(process.stdout.readline()) if "id" in request else {}
+            given.write(orjson.dumps(request) + b"\n")
+            given.flush()
+            reply = orjson.loads(printed.readline()) if "id" in request else {}
         wall = time.perf_counter() - before
-        process.stdin.close()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        given.close()
+        usage = reaped(process)
     tools = [tool["name"] for tool in reply["result"]["tools"]]
     return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, {"tools": tools})
 

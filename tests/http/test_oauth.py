@@ -23,7 +23,7 @@ from dm_memory_server.http.access import Caller
 from dm_memory_server.http.oauth import KeySet, OAuth
 from dm_memory_server.http.settings import HttpSettings
 from dm_memory_tools.runtime import Access
-from tests.http.serving import MODERN, answer, ask, call, headers, message, served, text_of, token
+from tests.http.serving import MODERN, Served, answer, ask, call, headers, message, served, text_of, token
 from tests.server.server_homes import write_json
 
 ISSUER = "https://login.example"
@@ -208,17 +208,18 @@ def authorization_server() -> Iterator[str]:
         server.shutdown()
 
 
+@contextmanager
+def served_with_oauth(home: Path, **settings: str) -> Iterator[Served]:
+    """Serve a home to those who have a token of an authorization server that runs as well."""
+    with authorization_server() as issuer:
+        named = {"ISSUER": ISSUER, "AUDIENCE": AUDIENCE, "JWKS_URL": f"{issuer}/keys"}
+        with served(home, **{f"DM_MEMORY_OAUTH_{name}": value for name, value in named.items()}, **settings) as server:
+            yield server
+
+
 def test_a_client_finds_the_authorization_server_and_comes_back_with_a_token(home: Path, client: httpx.Client) -> None:
     mine = token(home, "ada", "acme")
-    with (
-        authorization_server() as issuer,
-        served(
-            home,
-            DM_MEMORY_OAUTH_ISSUER=ISSUER,
-            DM_MEMORY_OAUTH_AUDIENCE=AUDIENCE,
-            DM_MEMORY_OAUTH_JWKS_URL=f"{issuer}/keys",
-        ) as server,
-    ):
+    with served_with_oauth(home) as server:
         first = ask(client, server.url, "tools/list")
         assert first.status_code == 401
         place = "/.well-known/oauth-protected-resource"
@@ -245,17 +246,7 @@ def test_a_client_finds_the_authorization_server_and_comes_back_with_a_token(hom
 
 def test_two_people_of_one_name_are_two(home: Path, client: httpx.Client) -> None:
     write_json(home / "brands" / "_active-brand.json", {})  # so that the server asks which brand is meant
-    with (
-        authorization_server() as issuer,
-        served(
-            home,
-            DM_MEMORY_OAUTH_ISSUER=ISSUER,
-            DM_MEMORY_OAUTH_AUDIENCE=AUDIENCE,
-            DM_MEMORY_OAUTH_JWKS_URL=f"{issuer}/keys",
-            DM_MEMORY_OAUTH_NAME_CLAIM="name",
-            DM_MEMORY_HTTP_RATE="1",
-        ) as server,
-    ):
+    with served_with_oauth(home, DM_MEMORY_OAUTH_NAME_CLAIM="name", DM_MEMORY_HTTP_RATE="1") as server:
         one, two = (made(sub=sub, name="Ada", dm_memory_brand="*") for sub in ("one", "two"))
         asked = message(MODERN, "tools/call", {"name": "get_memory_status", "arguments": {}})
         asked["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"] = {"elicitation": {"form": {}}}

@@ -40,6 +40,12 @@ def serving() -> Callable[[Path], MCPServer[Runtime]]:
     return lambda home: build_server(Runtime(partial(open_memory, home=home)))
 
 
+@pytest.fixture(params=["legacy", "2026-07-28"])
+def era(request: pytest.FixtureRequest) -> str:
+    """The protocol's two eras, as the SDK's client names them."""
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
 def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Calls]:
     """One process for the commands of a file's tests, with the bundled model."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from types import SimpleNamespace
 from typing import Any, cast
 
 import anyio
@@ -26,8 +27,8 @@ class BrokenMemory:
     def __init__(self) -> None:
         self.closed = 0
 
-    def resolve_brand(self, name: str | None) -> str:
-        return name or "acme"
+    settings = SimpleNamespace(brand=None)
+    home = SimpleNamespace(resolve_or_only=lambda name, _: name or "acme")
 
     async def sync(self, request: SyncRequest, *, progress: Progress) -> Any:  # noqa: ARG002  # the core's signature
         raise RuntimeError(f"401 for {SECRET} from {request.brand}")
@@ -44,11 +45,6 @@ def text(result: CallToolResult) -> str:
     (block,) = result.content
     assert isinstance(block, TextContent)
     return block.text
-
-
-@pytest.fixture(params=["legacy", "2026-07-28"])
-def era(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
 
 
 def test_a_bug_is_named_in_the_log_and_its_text_goes_nowhere(era: str, caplog: pytest.LogCaptureFixture) -> None:

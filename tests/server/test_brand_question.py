@@ -18,11 +18,6 @@ from dm_memory_tools.runtime import Runtime
 Serving = Callable[[Path], MCPServer[Runtime]]
 
 
-@pytest.fixture(params=["legacy", "2026-07-28"])
-def era(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 class User:
     """Someone in front of a client, who gives one answer to every question."""
 

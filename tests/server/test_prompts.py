@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,23 +19,11 @@ from dm_memory_tools.catalog import OPERATIONS
 from dm_memory_tools.runtime import Runtime
 from tests.server.raw_client import started
 from tests.server.server_homes import write_json
+from tests.server.talking import talk
 
 Serving = Callable[[Path], MCPServer[Runtime]]
 ERAS = ("legacy", "2026-07-28")
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(params=ERAS)
-def era(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-def talk(server: MCPServer[Runtime], era: str, conversation: Callable[[Client], Awaitable[Any]]) -> Any:
-    async def run() -> Any:
-        async with Client(server, mode=era) as client:
-            return await conversation(client)
-
-    return asyncio.run(run())
 
 
 def never_opened() -> Any:

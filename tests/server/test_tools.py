@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import anyio
 import pytest
@@ -16,23 +15,10 @@ from mcp_types import CallToolResult, TextContent
 
 from dm_memory_tools.runtime import Runtime
 from tests.server.server_homes import INSIGHTS, many
+from tests.server.talking import talk
 
 KEY = "io.dm-memory/report"
-T = TypeVar("T")
 Serving = Callable[[Path], MCPServer[Runtime]]
-
-
-@pytest.fixture(params=["legacy", "2026-07-28"])
-def era(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-def talk(server: MCPServer[Runtime], era: str, conversation: Callable[[Client], Awaitable[T]]) -> T:
-    async def run() -> T:
-        async with Client(server, mode=era) as client:
-            return await conversation(client)
-
-    return asyncio.run(run())
 
 
 def call(server: MCPServer[Runtime], era: str, tool: str, **arguments: Any) -> CallToolResult:

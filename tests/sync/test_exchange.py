@@ -76,6 +76,15 @@ async def there(machine: Machine) -> set[str]:
     return {text for _, text, _ in (await stored(machine.store)).values()}
 
 
+async def until_there(machine: Machine, text: str) -> None:
+    """Wait until the shared store has this text and no other."""
+
+    async def is_there() -> bool:
+        return await there(machine) == {text}
+
+    await until(is_there)
+
+
 async def test_what_one_machine_prepares_another_one_s_search_finds_without_a_sync(
     machines: tuple[Machine, Machine],
 ) -> None:
@@ -286,10 +295,7 @@ async def test_a_delivery_that_fails_is_tried_again_while_nobody_asks(
         assert await there(one) == set()
         one.remote.down = None
 
-        async def is_there() -> bool:
-            return await there(one) == {TEXT}
-
-        await until(is_there)
+        await until_there(one, TEXT)
 
 
 async def test_what_a_killed_process_did_not_deliver_the_next_one_s_search_does(
@@ -305,10 +311,7 @@ async def test_what_a_killed_process_did_not_deliver_the_next_one_s_search_does(
     async with Session(one) as mara:
         await mara.ask()
 
-        async def is_there() -> bool:
-            return await there(one) == {TEXT}
-
-        await until(is_there)
+        await until_there(one, TEXT)
 
 
 async def test_a_correction_that_waits_here_is_newer_than_what_the_store_tells(
