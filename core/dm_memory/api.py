@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
-import unicodedata
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -91,7 +90,8 @@ class Memory:
         embedder: Embedder | None = None,
     ) -> None:
         self.settings = settings
-        self.home = Home(settings.home.expanduser(), unicodedata.normalize("NFC", settings.only_brand.strip()))
+        self.home = Home(settings.home.expanduser(), settings.only_brand.strip())
+        self._limits = Limits(settings.max_file_bytes, settings.max_content_chars)
         self._clock = clock
         self._make_services = services or self._configured_services
         self._services: dict[str, Sequence[Service]] = {}
@@ -104,9 +104,8 @@ class Memory:
 
         It shares models, services and what search keeps with this one, which closes them.
         """
-        view, slug = copy.copy(self), unicodedata.normalize("NFC", brand)
-        # What is locked to another brand has none of this name; no folder is named like that.
-        view.home = Home(self.home.root, slug if self.home.only in {"", slug} else f"{slug}/")
+        view = copy.copy(self)
+        view.home = self.home.narrowed(brand)
         return view
 
     def brands(self) -> tuple[str, ...]:
@@ -147,12 +146,10 @@ class Memory:
         named = request.brand or self.settings.brand or self.home.only
         if not request.session_learnings or request.dry_run or named:
             return error
-        settings = self.settings
-        limits = Limits(settings.max_file_bytes, settings.max_content_chars)
-        now = to_iso(self._clock())
+        policy, now = self.settings.personal_data, to_iso(self._clock())
         try:
             kept, _ = keep_unassigned(
-                self.home.root, request.session_learnings, settings.personal_data, limits, now, request.author
+                self.home.root, request.session_learnings, policy, self._limits, now, request.author
             )
         except (OSError, DmMemoryError):
             return error
@@ -233,8 +230,7 @@ class Memory:
         """Return the brand, its memory's folder, and what search needs of its files."""
         settings, search = self.settings, self._search
         if search.searcher is None or search.files is None:
-            limits = Limits(settings.max_file_bytes, settings.max_content_chars)
-            search.files = on_demand.BrandFiles(Home(self.home.root), limits, settings.personal_data)
+            search.files = on_demand.BrandFiles(Home(self.home.root), self._limits, settings.personal_data)
             search.searcher = on_demand.Searcher(self.embedder, self._clock, settings.search_timeout)
         brand = self.resolve_brand(name)
         return brand, self.home.memory_dir(brand), search.files.read(brand)
@@ -331,8 +327,7 @@ class Memory:
             HomeError: The home is missing or unreadable.
         """
         slug = await asyncio.to_thread(self.resolve_brand, brand)
-        limits = Limits(self.settings.max_file_bytes, self.settings.max_content_chars)
-        return await asyncio.to_thread(on_demand.recall_of_brand, self.home, slug, limits, self._clock)
+        return await asyncio.to_thread(on_demand.recall_of_brand, self.home, slug, self._limits, self._clock)
 
     async def last_sync(self, brand: str | None = None) -> LastSyncResult:
         """Return the last sync of a brand as memory has it on record. Raises ``DmMemoryError``."""
@@ -424,7 +419,7 @@ class Memory:
             services=self._services_of(brand),
             embedder=self.embedder,
             policy=settings.personal_data,
-            limits=Limits(settings.max_file_bytes, settings.max_content_chars),
+            limits=self._limits,
             clock=self._clock,
             lock_timeout=settings.lock_timeout,
             batch_items=settings.batch_size,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 __all__ = [
+    "LAST_PYTHON",
     "LAUNCHED",
     "Machine",
     "how_to_get_the_model",
@@ -57,15 +58,15 @@ def words_for(extra: str, prefix: Path, record: str) -> str:
         record: The text of PEP 610's ``direct_url.json``, or "". A bundle or a checkout that uv runs is a folder that
             is used where it lies.
     """
-    if (prefix / LAUNCHED).is_file():
-        return f"Restart the client while there is a network: the next start installs the extra {extra}."
-    folder, editable = _source(record)
+    kind, folder = _installation(prefix, record)
     wanted = f"'{folder or _NAME}[{extra}]'"
-    if (prefix / "uv-receipt.toml").is_file():
+    if kind == "launched":
+        return f"Restart the client while there is a network: the next start installs the extra {extra}."
+    if kind == "tool":
         return f"Install it with the extra {extra}: uv tool install {wanted}."
-    if any(part.startswith(_UVX_FOLDERS) for part in prefix.parts):
+    if kind == "uvx":
         return f"Start it with the extra {extra}: uvx --from {wanted} {_NAME}."
-    if editable and _is_made_by_uv(prefix):
+    if kind == "checkout":
         return f"Install the extra {extra} in the folder {folder}: uv sync --inexact --extra {extra}."
     return f"Install it with the extra {extra}: pip install {wanted}."
 
@@ -95,23 +96,34 @@ def _is_made_by_uv(prefix: Path) -> bool:
         return False
 
 
-def installed_as() -> tuple[Literal["checkout", "uvx", "installed"], str]:
+_Kind = Literal["launched", "tool", "uvx", "checkout", "package"]
+
+
+def _installation(prefix: Path, record: str) -> tuple[_Kind, str]:
+    """Return how an installation was made, and the folder it was made from ("" for a package of an index)."""
+    folder, editable = _source(record)
+    if (prefix / LAUNCHED).is_file():
+        return "launched", folder
+    if (prefix / "uv-receipt.toml").is_file():
+        return "tool", folder
+    if any(part.startswith(_UVX_FOLDERS) for part in prefix.parts):
+        return "uvx", folder
+    return ("checkout" if editable and _is_made_by_uv(prefix) else "package"), folder
+
+
+def installed_as() -> tuple[_Kind, str]:
     """Return how the installation that runs was made, and the folder it was made from ("" for a package of an index).
 
     A checkout is used where it lies, under uv; what uvx made is temporary; anything else stays until it is removed.
     """
-    prefix = Path(sys.prefix)
-    folder, editable = _source(_record())
-    if any(part.startswith(_UVX_FOLDERS) for part in prefix.parts):
-        return "uvx", folder
-    return ("checkout", folder) if editable and _is_made_by_uv(prefix) else ("installed", folder)
+    return _installation(Path(sys.prefix), _record())
 
 
 # An embedding model --------------------------------------------------------------------------------------------------
 
 _MODEL = "wordllama"
 _MINILM = "fastembed"
-_LAST_PYTHON = (3, 13)
+LAST_PYTHON = (3, 13)
 """The last one that either model is built for."""
 
 _BUILDS = {
@@ -159,16 +171,15 @@ def model_words_for(machine: Machine, prefix: Path, record: str) -> str:
     model = next((each for each in (_MODEL, _MINILM) if machine.can_have(each)), "")
     if not model:
         return "No embedding model is built for this computer; DM_MEMORY_EMBEDDER names one of your own."
-    if (prefix / LAUNCHED).is_file():
+    kind, folder = _installation(prefix, record)
+    if kind == "launched":
         return _launched_model_words(model)
     python = ".".join(map(str, machine.python))
-    if machine.python > _LAST_PYTHON:
+    if machine.python > LAST_PYTHON:
         extra = "" if model == _MODEL else model
-        text = (
-            f"No embedding model is built for Python {python}. Use Python 3.13: {_with_python(prefix, record, extra)}"
-        )
+        text = f"No embedding model is built for Python {python}. Use Python 3.13: {_with_python(kind, folder, extra)}"
     elif model == _MODEL:
-        text = f"Install the model: {_with_model(prefix, record)}"
+        text = f"Install the model: {_with_model(kind, folder)}"
     else:
         text = f"The bundled model is not built for this computer. {words_for(model, prefix, record).removesuffix('.')}"
     return f"{text}; then set DM_MEMORY_EMBEDDER={model}." if model == _MINILM else f"{text}."
@@ -185,25 +196,19 @@ def _launched_model_words(model: str) -> str:
     )
 
 
-def _with_model(prefix: Path, record: str) -> str:
-    folder, editable = _source(record)
-    if (prefix / "uv-receipt.toml").is_file():
+def _with_model(kind: _Kind, folder: str) -> str:
+    if kind == "tool":
         return f"uv tool install --with {_MODEL} '{folder or _NAME}'"
-    if any(part.startswith(_UVX_FOLDERS) for part in prefix.parts):
+    if kind == "uvx":
         return f"uvx --with {_MODEL} --from '{folder or _NAME}' {_NAME}"
-    return (
-        f"uv sync --inexact --directory '{folder}'" if editable and _is_made_by_uv(prefix) else f"pip install {_MODEL}"
-    )
+    return f"uv sync --inexact --directory '{folder}'" if kind == "checkout" else f"pip install {_MODEL}"
 
 
-def _with_python(prefix: Path, record: str, extra: str) -> str:
-    folder, editable = _source(record)
+def _with_python(kind: _Kind, folder: str, extra: str) -> str:
     wanted = (folder or _NAME) + (f"[{extra}]" if extra else "")
     quoted = wanted if wanted == _NAME else f"'{wanted}'"
-    if (prefix / "uv-receipt.toml").is_file():
-        return f"uv tool install --python 3.13 {quoted}"
-    if any(part.startswith(_UVX_FOLDERS) for part in prefix.parts):
+    if kind == "uvx":
         return f"uvx --python 3.13 {_NAME}" if wanted == _NAME else f"uvx --python 3.13 --from {quoted} {_NAME}"
-    if editable and _is_made_by_uv(prefix):
+    if kind == "checkout":
         return f"uv sync --inexact --python 3.13{f' --extra {extra}' if extra else ''} --directory '{folder}'"
     return f"uv tool install --python 3.13 {quoted}"

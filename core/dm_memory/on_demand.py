@@ -5,8 +5,9 @@ Starting the server, and a sync that finds nothing changed, import none of it.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from dm_memory.lazy import on_first_use
 
 if TYPE_CHECKING:
     from dm_memory.cache.opening import cache_place
@@ -83,10 +84,4 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:
-
-    def __getattr__(name: str) -> object:
-        if name not in _HOME:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        found = getattr(import_module(f"dm_memory.{_HOME[name]}"), name)
-        globals()[name] = found
-        return found
+    __getattr__ = on_first_use(globals(), "dm_memory", _HOME)

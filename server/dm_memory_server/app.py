@@ -44,7 +44,7 @@ def build_server(runtime: Runtime) -> MCPServer[Runtime]:
         tools=[tool_of(operation) for operation in OPERATIONS],
         lifespan=_lifespan(runtime),
         log_level="WARNING",
-        subscriptions=False,  # lists never change, and nobody is told of changes inside a resource
+        subscriptions=False,  # lists never change, and changes inside a resource are not announced
     )
     server.runtime = runtime
     register_prompts(server, runtime)

@@ -37,8 +37,6 @@ def serve_command() -> Callable[..., int]:
 
 
 def _spelled(option: str, value: Any) -> list[str]:  # noqa: ANN401  # as above
-    if isinstance(value, list | tuple):
-        return [part for each in value for part in (option, each)]
     return [option] if value is True else [option, str(value)] if value else []
 
 

@@ -11,7 +11,6 @@ import json
 import re
 from collections.abc import Callable
 from functools import partial
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -69,8 +68,8 @@ SKILLS = (
 
 def skill_files() -> Path:
     """Return the folder of the skills: inside an installed package, or in the checkout."""
-    installed = Path(str(files("dm_memory_server"))) / "skills"
-    return installed if installed.is_dir() else Path(__file__).parents[2] / "skills"
+    here = Path(__file__).parent
+    return next(path for path in (here / "skills", here.parents[1] / "skills") if path.is_dir())
 
 
 def register_prompts(server: MCPServer[Any], runtime: Runtime) -> None:

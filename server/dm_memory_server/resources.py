@@ -1,6 +1,6 @@
 """Resources: what a client can attach to a conversation without calling a tool.
 
-Their list never changes, and nobody is told of changes inside: neither is claimed.
+Their list never changes, and changes inside are not announced: neither is claimed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from dm_memory_tools.runtime import Runtime
 
 if TYPE_CHECKING:
     from dm_memory.api import Memory
-    from dm_memory.report.model import Report
 
 __all__ = ["not_found", "register_resources"]
 
@@ -26,7 +25,7 @@ _SHOWN_BRANDS = 50
 _PATTERNS = 50
 _ENTRY_CHARS = 8_000
 
-_Work = Callable[["Memory"], Awaitable["Report"]]
+_Work = Callable[["Memory"], Awaitable[str]]
 
 
 def register_resources(server: MCPServer[Any], runtime: Runtime) -> None:
@@ -40,14 +39,7 @@ def register_resources(server: MCPServer[Any], runtime: Runtime) -> None:
         mime_type="application/json",
     )
     async def brands() -> str:
-        import orjson  # noqa: PLC0415  # start-up imports only what tools/list needs
-
-        try:
-            with tool_errors("listing the brands"):
-                memory = await runtime.memory()
-                return orjson.dumps(await asyncio.to_thread(memory.brands)).decode()
-        except ToolError as error:
-            raise ResourceError(str(error)) from None
+        return await _text(runtime, "listing the brands", _brands)
 
     def of_a_brand(path: str, name: str, title: str, description: str) -> Callable[[Callable[..., Any]], Any]:
         address = f"dm-memory://{{brand}}/{path}"
@@ -83,7 +75,7 @@ async def not_found(runtime: Runtime, error: ResourceNotFoundError) -> ResourceN
 
 
 async def _text(runtime: Runtime, stage: str, work: _Work) -> str:
-    """Return the text of a report.
+    """Return the text that ``work`` makes.
 
     Raises:
         ResourceNotFoundError: There is no such brand or entry.
@@ -93,7 +85,7 @@ async def _text(runtime: Runtime, stage: str, work: _Work) -> str:
     try:
         with tool_errors(stage):
             try:
-                return (await work(await runtime.memory())).text
+                return await work(await runtime.memory())
             except (BrandNotFoundError, InputError) as error:
                 missing = error.problem
     except ToolError as error:
@@ -101,27 +93,33 @@ async def _text(runtime: Runtime, stage: str, work: _Work) -> str:
     raise ResourceNotFoundError(missing)
 
 
-async def _status(memory: Memory, brand: str) -> Report:
-    from dm_memory.report import Reader, status_report  # noqa: PLC0415  # start-up imports only what tools/list needs
+async def _brands(memory: Memory) -> str:
+    import orjson  # noqa: PLC0415  # start-up imports only what tools/list needs
+
+    return orjson.dumps(await asyncio.to_thread(memory.brands)).decode()
+
+
+async def _status(memory: Memory, brand: str) -> str:
+    from dm_memory.report import Reader, status_report  # noqa: PLC0415  # as above
 
     result = await memory.status(brand)
     patterns = await memory.patterns(result.brand, 5)
-    return status_report(result, patterns, list_limit=memory.settings.report_items, reader=Reader.TOOL)
+    return status_report(result, patterns, list_limit=memory.settings.report_items, reader=Reader.TOOL).text
 
 
-async def _last_sync(memory: Memory, brand: str) -> Report:
+async def _last_sync(memory: Memory, brand: str) -> str:
     from dm_memory.report import last_sync_report  # noqa: PLC0415  # as above
 
-    return last_sync_report(await memory.last_sync(brand))
+    return last_sync_report(await memory.last_sync(brand)).text
 
 
-async def _patterns(memory: Memory, brand: str) -> Report:
+async def _patterns(memory: Memory, brand: str) -> str:
     from dm_memory.report import patterns_report  # noqa: PLC0415  # as above
 
-    return patterns_report(await memory.patterns(brand, _PATTERNS))
+    return patterns_report(await memory.patterns(brand, _PATTERNS)).text
 
 
-async def _entry(memory: Memory, brand: str, name: str) -> Report:
+async def _entry(memory: Memory, brand: str, name: str) -> str:
     from dm_memory.report import history_report  # noqa: PLC0415  # as above
 
-    return history_report(await memory.history(name, brand), chars=_ENTRY_CHARS)
+    return history_report(await memory.history(name, brand), chars=_ENTRY_CHARS).text

@@ -11,15 +11,26 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from dm_memory.errors import BrandNotFoundError, ConfigurationError
+from dm_memory.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver import Context
+    from pydantic import ValidationError
+    from pydantic_settings import BaseSettings
 
     from dm_memory.api import Memory
     from dm_memory.settings import Settings
 
-__all__ = ["ACCESS", "Access", "Runtime", "load_settings", "open_memory", "resolve_brand", "runtime_of"]
+__all__ = [
+    "ACCESS",
+    "Access",
+    "Runtime",
+    "load_settings",
+    "open_memory",
+    "resolve_brand",
+    "runtime_of",
+    "unusable_setting",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +66,23 @@ def load_settings(**overrides: object) -> Settings:
     try:
         return Settings(**given)
     except ValidationError as error:
-        problems = "; ".join(f"{_variable(item['loc'])}: {item['msg']}" for item in error.errors(include_input=False))
-        raise ConfigurationError(
-            f"A setting can't be used ({problems}).",
-            "Correct the environment variable or the option, or remove it; the README lists what each one takes.",
-        ) from None
+        raise unusable_setting(error, Settings) from None
 
 
-def _variable(location: tuple[int | str, ...]) -> str:
+def unusable_setting(error: ValidationError, kind: type[BaseSettings]) -> ConfigurationError:
+    """Return the error that names the variables of the settings that can't be used, never their values."""
+    found = error.errors(include_input=False)
+    problems = "; ".join(f"{_variable(kind, item['loc'])}: {item['msg']}" for item in found)
+    return ConfigurationError(
+        f"A setting can't be used ({problems}).",
+        "Correct the environment variable or the option, or remove it; the README lists what each one takes.",
+    )
+
+
+def _variable(kind: type[BaseSettings], location: tuple[int | str, ...]) -> str:
     """Return the environment variable of a setting that pydantic found fault with."""
-    from dm_memory.settings import Settings  # noqa: PLC0415  # start-up imports only what tools/list needs
-
     name = str(location[0]) if location else ""
-    field = Settings.model_fields.get(name)
+    field = kind.model_fields.get(name)
     choices = getattr(field.validation_alias, "choices", ()) if field else ()
     return next((choice for choice in choices if str(choice).isupper()), f"DM_MEMORY_{name.upper()}")
 
@@ -85,12 +100,7 @@ def resolve_brand(memory: Memory, name: str | None) -> str:
     Raises:
         BrandNotFoundError: There is none such, or several and no way to tell which; carries the slugs.
     """
-    try:
-        return memory.resolve_brand(name)
-    except BrandNotFoundError as error:
-        if name or memory.settings.brand or len(error.brands) != 1:
-            raise
-        return error.brands[0]
+    return memory.home.resolve_or_only(name, memory.settings.brand)
 
 
 class Runtime:

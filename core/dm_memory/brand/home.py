@@ -50,6 +50,16 @@ class Home:
     root: Path
     only: str = ""
 
+    def __post_init__(self) -> None:
+        """Take ``only`` in Unicode NFC, as slugs are."""
+        object.__setattr__(self, "only", unicodedata.normalize("NFC", self.only))
+
+    def narrowed(self, brand: str) -> Home:
+        """Return the home in which only this brand is seen; of one that is narrowed to another brand, none."""
+        home = Home(self.root, brand)
+        nothing = Home(self.root, f"{home.only}/")  # no folder is named like that
+        return home if self.only in {"", home.only} else nothing
+
     def brands(self) -> tuple[str, ...]:
         """Return the slugs of all brands, sorted, in Unicode NFC.
 
@@ -71,6 +81,20 @@ class Home:
         if slug in folders:
             return slug
         raise _not_found(slug, tuple(sorted(folders)))
+
+    def resolve_or_only(self, name: str | None, default: str | None = None) -> str:
+        """Return the same slug; where none is named, configured or active, that of the only brand there is.
+
+        Raises:
+            BrandNotFoundError: See ``resolve``; carries the slugs.
+            HomeError: See ``brands``.
+        """
+        try:
+            return self.resolve(name, default)
+        except BrandNotFoundError as error:
+            if name or default or len(error.brands) != 1:
+                raise
+            return error.brands[0]
 
     def brand_dir(self, slug: str) -> Path:
         """Return the folder of the brand ``slug``.

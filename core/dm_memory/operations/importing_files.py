@@ -26,7 +26,7 @@ from dm_memory.results import Action, ImportResult
 from dm_memory.store import entries as table
 from dm_memory.store.entries import effective
 from dm_memory.store.forgetting import Forgotten
-from dm_memory.store.importing import Imported, import_entries, imported_of_record
+from dm_memory.store.importing import Imported, import_entries, imported_of_record, record_of_payload
 from dm_memory.sync.exports import write_index
 from dm_memory.sync.pipeline import model_in_use
 from dm_memory.sync.run import Environment, Run
@@ -275,29 +275,14 @@ _REASON = "imported"
 
 
 def _record(each: Imported, now: str) -> dict[str, Any]:
-    payload = each.payload
-    return {
-        "op": "retired" if payload.state == "retired" else "entry",
-        "at": payload.retired_at or now,
-        "key": payload.key,
+    return record_of_payload(each.payload, now) | {
         "list": each.list_key,
-        "kind": payload.kind,
-        "content_type": payload.content_type,
         "type_origin": each.type_origin,
-        "source": payload.source,
-        "content": payload.content,
-        "facts": dict(payload.facts),
         "tags": [[tag.tag, tag.origin] for tag in each.tags if not tag.removed],
         "untagged": [tag.tag for tag in each.tags if tag.removed],
-        "recorded_at": payload.recorded_at,
-        "created_at": payload.created_at,
-        "priority": payload.priority,
-        "expires_at": payload.expires_at,
-        "related": list(payload.related),
         "origin": each.origin,
         "prepared": each.prepared_hash,
-        "author": payload.author,
-        "version": payload.version,
+        "version": each.payload.version,
     }
 
 

@@ -14,7 +14,7 @@ from dm_memory.services.protocol import Service
 from dm_memory.store.database import store_errors
 from dm_memory.store.locks import brand_lock
 from dm_memory.store.opening import open_or_rebuild, rebuild_next_time
-from dm_memory.sync.deliver import Delivering, DeliveryOptions
+from dm_memory.sync.deliver import Delivering
 from dm_memory.sync.pipeline import model_in_use
 from dm_memory.sync.run import Delivered, Environment, Run
 from dm_memory.worker import worker_thread
@@ -70,5 +70,4 @@ async def deliver(run: Run, service: Service) -> Delivered:
 
 def delivering(run: Run, service: Service, model: str) -> Delivering:
     """Return what delivers to a service, whatever failed before and is not due yet."""
-    options = DeliveryOptions(run.brand, run.number, run.env.batch_items, retry_all=True, model=model)
-    return Delivering(run.store, run.worker, service, options, run.outcomes, run.env.clock, run.progress, run.stop)
+    return Delivering.of(run, service, model, Delivered(), retry_all=True)

@@ -14,6 +14,8 @@ from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
+import orjson
+
 from dm_memory.brand.context import load_context
 from dm_memory.brand.files import Limits
 from dm_memory.brand.home import Home
@@ -86,7 +88,7 @@ def _remembered(stated: RecallResult, store: Store | None, memory_dir: Path, now
     if store is None:
         return waiting
     connection = store.connection
-    run = latest.last_run(connection)
+    run = latest.last_run(store)
     pending, failed = latest.count_waiting(connection)
     measured = latest.latest_measured(connection, _COMPARED)
     known = _entries(connection, latest.latest_learnings(connection, 2 * _LEARNINGS), now)
@@ -129,11 +131,12 @@ def last_sync_of_brand(memory_dir: Path, brand: str) -> LastSyncResult:
     """Return the last sync as memory has it on record. Raises ``StoreError``."""
 
     def read(store: Store | None) -> LastSyncResult:
-        run = latest.last_run(store.connection) if store else None
+        run = latest.last_run(store) if store else None
         if store is None or run is None:
             return LastSyncResult(brand)
         written = _entries(store.connection, latest.written_by(store.connection, run.number, _WRITTEN))
-        return LastSyncResult(brand, run.started_at, run.finished_at, run.status, run.scope, run.counts, written)
+        counts = orjson.loads(run.counts)
+        return LastSyncResult(brand, run.started_at, run.finished_at, run.status, run.scope, counts, written)
 
     return reading(memory_dir, brand, read)
 

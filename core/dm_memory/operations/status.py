@@ -17,6 +17,7 @@ from dm_memory.services.protocol import Capacity, Health, Service, unexpected
 from dm_memory.store import outbox
 from dm_memory.store.database import Store, reading
 from dm_memory.store.entries import census
+from dm_memory.store.latest import LastRun, last_run
 from dm_memory.store.locks import is_locked, lock_holder
 from dm_memory.store.opening import missing_memory
 from dm_memory.sync.finish import LAST_COMPLETE, capacity_on_record, seen_capacity, store_result
@@ -53,21 +54,20 @@ async def brand_status(env: Environment, brand: str, failures: int) -> StatusRes
     memory_dir = env.home.memory_dir(brand)
     async with worker_thread("dm-memory-status") as worker:
         context = await worker.run(load_context, env.home, brand, env.limits)
-        before = await worker.run(reading, memory_dir, brand, _latest_run)
+        before = await worker.run(reading, memory_dir, brand, _last_run)
         measured = await asyncio.gather(*(_measure(service) for service in env.services))
         active = (lock_holder(memory_dir) or "another process") if await worker.run(is_locked, memory_dir) else ""
 
         def view(store: Store | None) -> StatusResult:
-            same = not active and _latest_run(store) == before
+            same = not active and _last_run(store) == before
             return _View(env, brand, context, store, measured, active, comparable=same).result(failures)
 
         return await worker.run(reading, memory_dir, brand, view)
 
 
-def _latest_run(store: Store | None) -> tuple[int, str]:
-    """Return what changes if a run began or ended since."""
-    rows = store.rows("SELECT number, status FROM runs ORDER BY number DESC LIMIT 1") if store else []
-    return (rows[0][0], rows[0][1]) if rows else (0, "")
+def _last_run(store: Store | None) -> LastRun | None:
+    """Return the last run; it is another one, or has another status, if one began or ended since."""
+    return last_run(store) if store else None
 
 
 async def _measure(service: Service) -> _Measured:
@@ -106,7 +106,7 @@ class _View:
         counted = census(store.connection) if store else None
         memory = store_result(store, store.meta("model"), counted) if store and counted else _NOTHING
         services = tuple(self._service(each) for each in self.measured)
-        last = store.rows("SELECT started_at, status FROM runs ORDER BY number DESC LIMIT 1") if store else []
+        last = _last_run(store)
         complete = store.meta(LAST_COMPLETE) if store else ""
         pending = max((service.pending for service in services), default=0)
         failed = max((service.failed for service in services), default=0)
@@ -116,7 +116,7 @@ class _View:
         findings = [*self.context.findings, *self._gone()]
         for service in services:
             findings += _drift(service) if self.comparable else ()
-        last_status = last[0][1] if last else ""
+        last_status = last.status if last else ""
         if last_status == "running" and not self.active:
             last_status = "interrupted"
         moment: datetime | None = from_iso(complete)
@@ -124,13 +124,13 @@ class _View:
         result = StatusResult(
             brand=self.brand,
             brand_name=self.context.name,
-            status=self._status(bool(last), failed, pending, last_status, findings, services),
+            status=self._status(last is not None, failed, pending, last_status, findings, services),
             total_items=memory.entries,
             counts=counted.by_type if counted else {},
             pending=pending,
             failed=failed,
             prepared=prepared + handed_in,
-            last_sync_at=last[0][0] if last else "",
+            last_sync_at=last.started_at if last else "",
             last_complete_sync_at=complete,
             sync_age_seconds=age,
             last_run_status=last_status,

@@ -5,8 +5,9 @@ Each report is loaded when it is first asked for: a hook needs one of them, and 
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from dm_memory.lazy import on_first_use
 
 if TYPE_CHECKING:
     from dm_memory.report.errors import error_report
@@ -69,7 +70,5 @@ _MODULES = {
 }
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401  # a function or a class
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+if not TYPE_CHECKING:
+    __getattr__ = on_first_use(globals(), __name__, _MODULES)

@@ -239,6 +239,27 @@ def record_of_entry(row: EntryRow, tags: Sequence[Tag], op: str, at: str) -> dic
     return {name: value for name, value in record.items() if value not in ("", [], {}) or name == "content"}
 
 
+def record_of_payload(payload: Payload, now: str) -> dict[str, Any]:
+    """Return what came from elsewhere as a record of the journal, all its tags the source's."""
+    return {
+        "op": "retired" if payload.state == "retired" else "entry",
+        "at": payload.retired_at or now,
+        "key": payload.key,
+        "kind": payload.kind,
+        "content_type": payload.content_type,
+        "source": payload.source,
+        "content": payload.content,
+        "facts": dict(payload.facts),
+        "tags": [[tag, "source"] for tag in payload.tags],
+        "recorded_at": payload.recorded_at,
+        "created_at": payload.created_at,
+        "priority": payload.priority,
+        "expires_at": payload.expires_at,
+        "related": list(payload.related),
+        "author": payload.author,
+    }
+
+
 def imported_of_record(brand: str, record: Mapping[str, Any]) -> Imported | None:
     """Return an entry of the journal as it goes into memory; None if it is none that this program understands."""
     get = record.get

@@ -8,8 +8,7 @@ from __future__ import annotations
 import sqlite3
 from typing import NamedTuple
 
-import orjson
-
+from dm_memory.store.database import Store
 from dm_memory.store.entries import in_json
 
 __all__ = [
@@ -31,14 +30,14 @@ _LEARNINGS = (
 
 
 class LastRun(NamedTuple):
-    """The last sync on record; ``finished_at`` is "" while it runs, or if it was killed."""
+    """The last run on record; ``finished_at`` is "" while it runs, or if it was killed; ``counts`` are JSON."""
 
     number: int
     started_at: str
     finished_at: str
     status: str
     scope: str
-    counts: dict[str, int]
+    counts: str
 
 
 def latest_learnings(connection: sqlite3.Connection, limit: int) -> list[int]:
@@ -82,14 +81,12 @@ def _seqs(connection: sqlite3.Connection, sql: str, *arguments: object) -> list[
     return [seq for (seq,) in connection.execute(sql, arguments)]
 
 
-def last_run(connection: sqlite3.Connection) -> LastRun | None:
-    """Return the last sync, None if there was none."""
-    row = connection.execute(
+def last_run(store: Store) -> LastRun | None:
+    """Return the last run, None if there was none. Raises ``StoreError``."""
+    rows = store.rows(
         "SELECT number, started_at, finished_at, status, scope, counts FROM runs ORDER BY number DESC LIMIT 1"
-    ).fetchone()
-    if row is None:
-        return None
-    return LastRun(row[0], row[1], row[2], row[3], row[4], orjson.loads(row[5]))
+    )
+    return LastRun(*rows[0]) if rows else None
 
 
 def count_waiting(connection: sqlite3.Connection) -> tuple[int, int]:

@@ -27,11 +27,11 @@ from dm_memory.store.database import Store
 from dm_memory.store.entries import payloads, version_of
 from dm_memory.store.indexes import vectors_of
 from dm_memory.store.outbox import Delivery
-from dm_memory.sync.run import Delivered, Outcomes
+from dm_memory.sync.run import Delivered, Outcomes, Run
 from dm_memory.text.timestamps import Clock, from_iso, to_iso
 from dm_memory.worker import Worker
 
-__all__ = ["Delivering", "DeliveryOptions"]
+__all__ = ["Delivering"]
 
 _Answer = TypeVar("_Answer")
 
@@ -47,7 +47,7 @@ _Verdict = tuple[Delivery, ServiceError | None]
 
 
 @dataclass(frozen=True, slots=True)
-class DeliveryOptions:
+class _Options:
     """What a run asks of every delivery.
 
     Attributes:
@@ -85,7 +85,7 @@ class Delivering:
     store: Store
     worker: Worker
     service: Service
-    options: DeliveryOptions
+    options: _Options
     outcomes: Outcomes
     clock: Clock
     progress: Progress
@@ -95,6 +95,22 @@ class Delivering:
     _unexpected: int = 0
     _total: int = 0
     _lost: int = 0
+
+    @classmethod
+    def of(cls, run: Run, service: Service, model: str, known: Delivered, *, retry_all: bool = False) -> Delivering:
+        """Return what delivers to a service in a run.
+
+        Args:
+            run: The run.
+            service: The service.
+            model: The tag of the store's embedding model, whose vectors go along; "" for none.
+            known: What the run knows of the service already.
+            retry_all: Try what failed before its time has come.
+        """
+        options = _Options(run.brand, run.number, run.env.batch_items, retry_all, model)
+        return cls(
+            run.store, run.worker, service, options, run.outcomes, run.env.clock, run.progress, run.stop, result=known
+        )
 
     async def run(self) -> Delivered:
         """Compare counts, deliver until nothing is due, compare again. An error of the service is in the result."""

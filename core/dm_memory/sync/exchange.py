@@ -28,7 +28,7 @@ from dm_memory.store import outbox
 from dm_memory.store.database import Store, is_present, open_store, reading, store_errors
 from dm_memory.store.from_0_2.files import is_home_0_2
 from dm_memory.store.locks import brand_lock
-from dm_memory.sync.deliver import Delivering, DeliveryOptions
+from dm_memory.sync.deliver import Delivering
 from dm_memory.sync.feed import place_of, pull_feed, pulled_at, push_patterns, seen_at
 from dm_memory.sync.forgotten import buried_at, keep_forgotten
 from dm_memory.sync.pipeline import model_in_use
@@ -285,11 +285,7 @@ async def _deliver(run: Run, service: Service, model: str) -> None:
     due = await run.worker.run(outbox.count_due, run.store.connection, service.name)
     if known.failure is not None or not 0 < due <= _MOST_DUE:
         return
-    options = DeliveryOptions(run.brand, run.number, run.env.batch_items, model=model)
-    delivering = Delivering(
-        run.store, run.worker, service, options, run.outcomes, run.env.clock, no_progress, run.stop, result=known
-    )
-    run.delivered[service.name] = known = await delivering.run()
+    run.delivered[service.name] = known = await Delivering.of(run, service, model, known).run()
     if known.failure is None:
         await push_patterns(run, service, known)
 

@@ -29,7 +29,7 @@ from dm_memory.store import entries as table
 from dm_memory.store import outbox
 from dm_memory.store.entries import Known, version_of
 from dm_memory.store.forgetting import Forgotten, lift, macs_of_entry
-from dm_memory.store.importing import Imported, import_entries
+from dm_memory.store.importing import Imported, import_entries, record_of_payload
 from dm_memory.store.opening import REBUILT
 from dm_memory.store.patterns import campaigns_here
 from dm_memory.sync.run import Delivered, Run
@@ -282,25 +282,7 @@ class Importing:
             if row is not None:
                 replaced = {"key": payload.key, "content": texts[row.seq], "reason": "elsewhere"}
                 records.append({"op": "replaced", "at": now, **replaced})
-            records.append(
-                {
-                    "op": "retired" if payload.state == "retired" else "entry",
-                    "at": payload.retired_at or now,
-                    "key": payload.key,
-                    "kind": payload.kind,
-                    "content_type": payload.content_type,
-                    "source": payload.source,
-                    "content": payload.content,
-                    "facts": dict(payload.facts),
-                    "tags": [[tag, "source"] for tag in payload.tags],
-                    "recorded_at": payload.recorded_at,
-                    "created_at": payload.created_at,
-                    "priority": payload.priority,
-                    "expires_at": payload.expires_at,
-                    "related": list(payload.related),
-                    "author": payload.author,
-                }
-            )
+            records.append(record_of_payload(payload, now))
         self._run.journal.append(records)
 
     def _write(self, payloads: Sequence[Payload], known: dict[str, Known]) -> tuple[int, int]:

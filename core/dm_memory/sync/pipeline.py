@@ -27,7 +27,7 @@ from dm_memory.store.indexes import are_words_current, count_without, refresh_wo
 from dm_memory.store.journal import Journal
 from dm_memory.store.locks import brand_lock
 from dm_memory.store.opening import open_or_rebuild
-from dm_memory.sync.deliver import Delivering, DeliveryOptions
+from dm_memory.sync.deliver import Delivering
 from dm_memory.sync.exclude import Excluder
 from dm_memory.sync.feed import pull_feed, push_patterns, reclaim
 from dm_memory.sync.finish import finish
@@ -356,20 +356,9 @@ async def _deliver(run: Run, model: str) -> None:
 
     async def deliver(service_index: int) -> None:
         service = run.env.services[service_index]
-        options = DeliveryOptions(run.brand, run.number, run.env.batch_items, run.request.force, model)
         known = run.delivered.get(service.name, Delivered())
         if known.failure is None:
-            known = await Delivering(
-                run.store,
-                run.worker,
-                service,
-                options,
-                run.outcomes,
-                run.env.clock,
-                run.progress,
-                run.stop,
-                result=known,
-            ).run()
+            known = await Delivering.of(run, service, model, known, retry_all=run.request.force).run()
         run.delivered[service.name] = known
         if service.capabilities.shared and known.failure is None:
             await push_patterns(run, service, known)

@@ -26,6 +26,7 @@ from dm_memory.store.database import Store
 from dm_memory.store.entries import Census, Known, census, effective
 from dm_memory.store.facts import count_facts
 from dm_memory.store.journal import Journal
+from dm_memory.store.latest import last_run
 from dm_memory.sync.exclude import Excluder
 from dm_memory.sync.payloads import Preparer, guard_hits
 from dm_memory.sync.plan import WRITTEN, Planned
@@ -155,10 +156,10 @@ class Run:
         """Return a new run on an open store; nothing is written yet."""
         now = env.clock()
         outcomes = Outcomes(brand, max(env.data_items, request.report_items), dry_run=request.dry_run)
-        last = store.rows("SELECT number, started_at FROM runs ORDER BY number DESC LIMIT 1")
-        moment = from_iso(last[0][1]) if last else None
-        if moment is not None and (moment - now).total_seconds() > _CLOCK_TOLERANCE_SECONDS:
-            message = f"This computer's clock is behind the last sync ({last[0][1]}); nothing was lost."
+        last = last_run(store)
+        moment = from_iso(last.started_at) if last else None
+        if last and moment and (moment - now).total_seconds() > _CLOCK_TOLERANCE_SECONDS:
+            message = f"This computer's clock is behind the last sync ({last.started_at}); nothing was lost."
             outcomes.add_findings(
                 [Finding("clock-went-back", Severity.WARNING, message, "Check the date and time of this computer.")]
             )
@@ -175,7 +176,7 @@ class Run:
             preparer=Preparer.of(brand, context, env.policy),
             excluder=Excluder(request.exclude, _statuses(store) if request.exclude else None),
             outcomes=outcomes,
-            number=(last[0][0] if last else 0) + 1,
+            number=(last.number if last else 0) + 1,
             run_id=f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
             started_at=to_iso(now),
             waited=waited,

@@ -20,7 +20,7 @@ _INDENT = re.compile(r'^([ \t]+)"', re.MULTILINE)
 
 @dataclass(slots=True)
 class _Node:
-    """A value and where it stands; ``members`` are those of an object, ``commas`` what follows each of them."""
+    """A value and where it stands; ``members`` are those of an object, each with the place of the comma behind it."""
 
     value: object
     start: int

@@ -14,14 +14,13 @@ from pathlib import Path
 
 from dm_memory import __version__
 from dm_memory.errors import ConfigurationError
-from dm_memory.extras import Machine, how_to_get_the_model, installed_as
+from dm_memory.extras import LAST_PYTHON, Machine, how_to_get_the_model, installed_as
 
 __all__ = ["Launch", "launch_of_this_installation", "make_sure_it_starts"]
 
 _PYTHONS = ">=3.11,<3.14"
 """Those that the bundled model is built for; a range, so that an environment that fits stays as it is."""
 
-_LAST_PYTHON = (3, 13)
 _LONGEST_START = 600
 """Seconds: the first one may have to install the dependencies over a slow line."""
 
@@ -90,7 +89,7 @@ def make_sure_it_starts(launch: Launch) -> None:
 def _pythons() -> tuple[str, ...]:
     """Return the option that chooses a Python that has the model, if another one than this has it."""
     here = Machine.here()
-    return ("--python", _PYTHONS) if here.python > _LAST_PYTHON and here.can_have("wordllama") else ()
+    return ("--python", _PYTHONS) if here.python > LAST_PYTHON and here.can_have("wordllama") else ()
 
 
 def _script() -> Path | None:

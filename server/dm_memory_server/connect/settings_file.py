@@ -200,11 +200,11 @@ class SettingsFile:
         raise self._unusable("the entry can't be changed there without touching anything else")
 
     def _edited(self, text: str, values: Mapping[str, Any] | None, old: Mapping[str, Any] | None) -> str:
-        if self.dialect == "toml":
-            change = toml_table.discard(text, self.place) if values is None else None
-            return toml_table.assign(text, self.place, values or {}) if change is None else change
         if values is None:
-            return jsonc.discard(text, self.place)
+            discard = toml_table.discard if self.dialect == "toml" else jsonc.discard
+            return discard(text, self.place)
+        if self.dialect == "toml":
+            return toml_table.assign(text, self.place, values)
         if old is None:
             return jsonc.assign(text, self.place, values)
         for name, value in values.items():

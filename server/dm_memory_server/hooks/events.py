@@ -89,12 +89,10 @@ def brand_of_session(root: Path | None = None) -> tuple[Home, str] | None:
     from dm_memory.brand.home import Home  # noqa: PLC0415  # a hook that is turned off imports nothing
     from dm_memory.errors import BrandNotFoundError, HomeError  # noqa: PLC0415  # as above
 
-    home, named = Home(root or _root(), _setting("DM_MEMORY_ONLY_BRAND")), _setting("DM_MEMORY_BRAND")
+    home = Home(root or _root(), _setting("DM_MEMORY_ONLY_BRAND"))
     try:
-        return home, home.resolve(None, named)
-    except BrandNotFoundError as error:
-        return (home, error.brands[0]) if len(error.brands) == 1 and not named else None
-    except HomeError:
+        return home, home.resolve_or_only(None, _setting("DM_MEMORY_BRAND"))
+    except (BrandNotFoundError, HomeError):
         return None
 
 

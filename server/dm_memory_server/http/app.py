@@ -267,7 +267,7 @@ def build_app(
         routes=[
             Route("/healthz", _healthz, methods=["GET"]),
             *_metadata(settings),
-            *(Route(path, endpoint=_Endpoint(door)) for path in ("/mcp", "/mcp/", "/mcp/{brand}")),
+            *(Route(path, endpoint=door) for path in ("/mcp", "/mcp/", "/mcp/{brand}")),
         ],
         middleware=[Middleware(AccessLog), Middleware(_HostCheck, hosts=hosts), *_cors(hosts)],
         exception_handlers={404: _nothing_here, 405: _nothing_here},
@@ -275,16 +275,6 @@ def build_app(
     )
     app.router.redirect_slashes = False
     return app
-
-
-class _Endpoint:
-    """The door as a route takes it: Starlette takes objects, not functions, for applications."""
-
-    def __init__(self, door: Door) -> None:
-        self._door = door
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._door(scope, receive, send)
 
 
 class _HostCheck:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import jwt
+import orjson
 
 from dm_memory.services.http import http_client
 from dm_memory_server.http.access import Caller, label
@@ -44,8 +45,6 @@ async def fetch_json(url: str) -> Any:  # noqa: ANN401  # any JSON
             body += chunk
             if len(body) > _MOST_BYTES:
                 raise ValueError("the document is too large")
-    import orjson  # noqa: PLC0415  # beside its only use
-
     return orjson.loads(bytes(body))
 
 

@@ -6,6 +6,8 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from dm_memory.errors import ConfigurationError
+from dm_memory.services.http import is_loopback
+from dm_memory_tools.runtime import unusable_setting
 
 __all__ = ["HttpSettings", "load_http_settings"]
 
@@ -40,8 +42,6 @@ class HttpSettings(BaseSettings):
     @field_validator("oauth_issuer", "oauth_audience", "oauth_jwks_url")
     @classmethod
     def _address(cls, value: str) -> str:
-        from dm_memory.services.http import is_loopback  # noqa: PLC0415  # beside its only use
-
         scheme, _, rest = value.partition("://")
         host = rest.partition("/")[0].rpartition(":")[0] or rest.partition("/")[0]
         if value and (scheme != "https" or not rest) and not (scheme == "http" and is_loopback(host)):
@@ -63,11 +63,7 @@ def load_http_settings() -> HttpSettings:
     try:
         settings = HttpSettings()
     except ValidationError as error:
-        found = error.errors(include_input=False)
-        problems = "; ".join(f"DM_MEMORY_{str(item['loc'][0]).upper()}: {item['msg']}" for item in found)
-        raise ConfigurationError(
-            f"A setting can't be used ({problems}).", "Correct the variable or unset it."
-        ) from None
+        raise unusable_setting(error, HttpSettings) from None
     needed = ("oauth_issuer", "oauth_audience", "oauth_jwks_url")
     missing = [f"DM_MEMORY_{name.upper()}" for name in needed if not getattr(settings, name)]
     if missing and len(missing) < len(needed):
