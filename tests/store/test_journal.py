@@ -34,8 +34,8 @@ def entry(name: str) -> dict[str, str]:
 
 def test_what_is_appended_is_read_back_in_order(journal: Journal, memory_dir: Path) -> None:
     assert (journal.size(), journal.read().identity) == (0, "")
-    identity, end = journal.append([entry("one"), entry("two")])
-    assert journal.append([entry("thrée")])[0] == identity
+    identity, _, end = journal.append([entry("one"), entry("two")])
+    assert journal.append([entry("thrée")])[:2] == (identity, end)
     assert names(journal) == ["one", "two", "thrée"]
     assert names(journal, end) == ["thrée"]
     tail = journal.read()
@@ -70,10 +70,10 @@ def test_a_damaged_line_in_the_middle_is_left_out_and_the_others_are_read(journa
 
 
 def test_a_journal_whose_first_line_is_lost_gets_an_id_again(journal: Journal) -> None:
-    first, _ = journal.append([entry("one")])
+    first = journal.append([entry("one")]).identity
     lines = journal.path.read_bytes().split(b"\n")
     journal.path.write_bytes(b"\n".join(lines[1:]))
-    second, _ = journal.append([entry("two")])
+    second = journal.append([entry("two")]).identity
     assert (second != first, names(journal)) == (True, ["one", "two"])
 
 
@@ -128,7 +128,7 @@ def test_several_processes_append_at_once_and_one_is_killed(journal: Journal, me
 
 
 def test_rewriting_is_all_or_nothing(journal: Journal) -> None:
-    first, _ = journal.append([entry("one"), entry("secret")])
+    first = journal.append([entry("one"), entry("secret")]).identity
 
     def torn() -> Any:
         yield entry("one")

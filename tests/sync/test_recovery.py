@@ -18,6 +18,7 @@ from dm_memory.errors import BrandNotFoundError, ErrorClass, HomeError, LockTime
 from dm_memory.items import Payload
 from dm_memory.requests import ForgetRequest, PrepareRequest, SessionLearning, SyncRequest, no_progress
 from dm_memory.store import locks
+from dm_memory.store.journal import Journal
 from dm_memory.store.locks import brand_lock, is_locked
 from dm_memory.sync import exports, finish, payloads, pipeline
 from dm_memory.text import hashing
@@ -532,6 +533,29 @@ async def test_status_counts_what_was_handed_in_in_another_journal(bench: Bench)
     memory = bench.memory
     assert (await memory.status(BRAND)).prepared == 1
     await memory.close()
+
+
+async def test_what_a_sync_journals_itself_is_not_read_again(bench: Bench) -> None:
+    bench.insights(*(f"text {number}" for number in range(600)))
+    await bench.sync()
+    journal = Journal(bench.memory_dir)
+    assert sum(record["op"] == "entry" for record in journal.read().records) == 600
+    assert journal.after(bench.rows("SELECT value FROM meta WHERE name = 'journal_read'")[0][0]).records == []
+    bench.check()
+
+
+async def test_what_somebody_hands_in_between_a_syncs_own_records_is_stored_by_the_next_one(bench: Bench) -> None:
+    bench.insights(*(f"text {number}" for number in range(600)))
+    record = {"key": "session/1", "content": "Handed in.", "kind": "session", "content_type": "campaign-learning"}
+
+    async def hand_in_and_die(message: str, done: int, _total: int) -> None:
+        if message == "Reading the brand's files" and not done:
+            Journal(bench.memory_dir).append([{"op": "entry", **record}])
+
+    await bench.sync(progress=hand_in_and_die)
+    assert "Handed in." not in bench.texts().values()
+    assert (await bench.sync()).counts.new == 1
+    assert "Handed in." in bench.texts().values()
 
 
 async def test_a_forgotten_text_leaves_a_journal_whose_place_was_noted_of_another_file(bench: Bench) -> None:

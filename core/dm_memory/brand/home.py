@@ -131,7 +131,7 @@ class Home:
         """Return the brands' folder names by slug. A folder name can be NFD (macOS), a slug is always NFC."""
         path = self.root / "brands"
         if not _is_folder(self.root):
-            raise HomeError(f"There is no folder {self.root}.", _SET_HOME)
+            raise HomeError(f"There is no folder {self.root}.", f"{_SET_HOME} No brand yet? {NO_BRAND}")
         if not os.path.lexists(path):
             return {}
         self._refuse_leaving(path)

@@ -259,10 +259,10 @@ def _store(run: Run, wanted: Sequence[Imported], known: Mapping[str, table.Known
                 {"op": "replaced", "at": replaced, "key": each.payload.key, "content": content, "reason": reason}
             )
         records.append(_record(each, run.now))
-    place = run.append(records)
+    added = run.append(records)
     with store.transaction() as connection:
         run.note_change(connection)
-        run.note_journal(place)
+        run.note_journal(added)
         rows = import_entries(store, wanted, run.now, run.number, run.context.languages, _REASON)
         changed = table.in_json(row.seq for row in rows if row.key in known)
         connection.execute("DELETE FROM vectors WHERE seq IN (SELECT value FROM json_each(?))", (changed,))

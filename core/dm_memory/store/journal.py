@@ -25,7 +25,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import filelock
 import orjson
@@ -34,7 +34,7 @@ from dm_memory.errors import StoreError, system_reason
 from dm_memory.store.entries import to_json
 from dm_memory.store.files import is_file, make_private_folder, open_own, read_own, sync_folder, write_atomic
 
-__all__ = ["JOURNAL", "Journal"]
+__all__ = ["JOURNAL", "Appended", "Journal"]
 
 JOURNAL = "journal.jsonl"
 
@@ -48,6 +48,14 @@ _MOST_BYTES = 1 << 30
 _MOVE_AWAY = "Move it out of the way, then sync again: it is written again from memory."
 
 Record = Mapping[str, Any]
+
+
+class Appended(NamedTuple):
+    """Where records were added: the file's id, and the places in bytes before and behind them."""
+
+    identity: str
+    start: int
+    end: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +84,8 @@ class Journal:
         self.path = folder / name
         self._lock_path = folder / _LOCK
 
-    def append(self, records: Iterable[Record]) -> tuple[str, int]:
-        """Add records and return the file's id and its new end, after the disk has them.
+    def append(self, records: Iterable[Record]) -> Appended:
+        """Add records and return where, after the disk has them.
 
         A last line that a crash tore is closed first, so that it costs nobody else's record.
         """
@@ -97,7 +105,7 @@ class Journal:
                 end = file.seek(0, os.SEEK_END)
             if not size:
                 sync_folder(self.path.parent)
-        return identity, end
+        return Appended(identity, size, end)
 
     def read(self, start: int = 0) -> _Tail:
         """Return the records from a place on, without waiting for anybody; torn and damaged lines are left out."""

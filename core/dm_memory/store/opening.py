@@ -102,8 +102,8 @@ def open_or_rebuild(
 
 def _begin(store: Store, journal: Journal, now: str) -> None:
     """Note that there is a memory from now on: a journal without it has only what was handed in before."""
-    identity, end = journal.append([{"op": "store", "at": now}])
-    store.set_meta("journal", f"{identity}:{end}")
+    added = journal.append([{"op": "store", "at": now}])
+    store.set_meta("journal", f"{added.identity}:{added.end}")
 
 
 def _check_if_due(store: Store, clock: Clock) -> None:
@@ -227,10 +227,7 @@ def _is_whole(new: Path) -> bool:
 def _put_in_place(memory_dir: Path) -> None:
     path = memory_dir / FILE_NAME
     try:
-        for suffix in (
-            "-wal",
-            "-shm",
-        ):  # of a file that is not there any more; SQLite would take them for the new one's
+        for suffix in ("-wal", "-shm"):  # of a file that is gone; SQLite would take them for the new one's
             path.with_name(path.name + suffix).unlink(missing_ok=True)
         (memory_dir / _REBUILT_NAME).replace(path)  # an empty file may be there
         sync_folder(memory_dir)

@@ -245,10 +245,10 @@ class Importing:
                 wanted.setdefault(payload.content_hash if payload.state == "current" else payload.key, payload)
         if not wanted:
             return 0, 0
-        if not self._run.request.dry_run:
-            self._journal(list(wanted.values()), known)
+        added = self._run.append(self._records(list(wanted.values()), known))
         with store.transaction() as connection:
             self._run.note_change(connection)
+            self._run.note_journal(added)
             return self._write(list(wanted.values()), known)
 
     def _without_forgotten(self, payloads: Sequence[Payload]) -> list[Payload]:
@@ -273,7 +273,8 @@ class Importing:
                 outbox.delete(connection, [self._source], buried, run.number)
         return [payload for payload in payloads if payload.id not in buried]
 
-    def _journal(self, payloads: Sequence[Payload], known: dict[str, Known]) -> None:
+    def _records(self, payloads: Sequence[Payload], known: dict[str, Known]) -> list[dict[str, object]]:
+        """Return what the journal gets: what other computers stored, and the texts that it takes the place of."""
         texts = table.texts_of(self._run.store.connection, [row.seq for row in known.values()])
         now = self._run.now
         records: list[dict[str, object]] = []
@@ -283,7 +284,7 @@ class Importing:
                 replaced = {"key": payload.key, "content": texts[row.seq], "reason": "elsewhere"}
                 records.append({"op": "replaced", "at": now, **replaced})
             records.append(record_of_payload(payload, now))
-        self._run.journal.append(records)
+        return records
 
     def _write(self, payloads: Sequence[Payload], known: dict[str, Known]) -> tuple[int, int]:
         languages = self._run.context.languages

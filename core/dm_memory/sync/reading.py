@@ -236,10 +236,10 @@ def _retire(run: Run, settled: Sequence[Known], gone: Sequence[Known]) -> None:
     texts = table.texts_of(store.connection, seqs)
     whole = [EntryRow(*row) for row in store.rows(table.SELECT_ROWS, (table.in_json(seqs),))]
     tags = table.tags_of(store.connection, seqs)
-    place = run.append([record_of_entry(row, tags.get(row.seq, ()), "retired", now) for row in whole])
+    added = run.append([record_of_entry(row, tags.get(row.seq, ()), "retired", now) for row in whole])
     with store.transaction() as connection:
         run.note_change(connection)
-        run.note_journal(place)
+        run.note_journal(added)
         connection.executemany(
             "DELETE FROM sightings WHERE path = ? AND seq = ?", [(table.DROPPED, row.seq) for row in settled]
         )

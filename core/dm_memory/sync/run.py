@@ -25,7 +25,7 @@ from dm_memory.services.protocol import Capacity, Service
 from dm_memory.store.database import Store
 from dm_memory.store.entries import Census, Known, census, effective
 from dm_memory.store.facts import count_facts
-from dm_memory.store.journal import Journal
+from dm_memory.store.journal import Appended, Journal
 from dm_memory.store.latest import last_run
 from dm_memory.sync.exclude import Excluder
 from dm_memory.sync.payloads import Preparer, guard_hits
@@ -199,17 +199,21 @@ class Run:
         """The present moment, ISO-8601."""
         return to_iso(self.env.clock())
 
-    def append(self, records: Sequence[Mapping[str, Any]]) -> str:
-        """Journal records before the transaction that makes them true; return the journal's id and end, or ""."""
-        if not records or self.request.dry_run:
-            return ""
-        identity, end = self.journal.append(records)
-        return f"{identity}:{end}"
+    def append(self, records: Sequence[Mapping[str, Any]]) -> Appended | None:
+        """Journal records before the transaction that makes them true; return where, None if there are none."""
+        return self.journal.append(records) if records and not self.request.dry_run else None
 
-    def note_journal(self, place: str) -> None:
-        """Remember where the journal ends, inside a transaction: one that is shorter has lost something."""
-        if place:
-            self.store.set_meta("journal", place)
+    def note_journal(self, added: Appended | None) -> None:
+        """Remember where the journal ends, inside the transaction: one that is shorter has lost something.
+
+        If nobody handed anything in since it was read, these records need not be read again either.
+        """
+        if added is None:
+            return
+        end = f"{added.identity}:{added.end}"
+        self.store.set_meta("journal", end)
+        if self.store.meta("journal_read") == f"{added.identity}:{added.start}":
+            self.store.set_meta("journal_read", end)
 
     def note_change(self, connection: sqlite3.Connection) -> None:
         """Record that this run writes, in the transaction that writes; a run that ends early shows by its status."""

@@ -25,6 +25,7 @@ from dm_memory.store import entries as table
 from dm_memory.store.entries import EntryRow, Known, effective
 from dm_memory.store.forgetting import Forgotten, corrected_texts
 from dm_memory.store.indexes import Embedded, put_vectors, without_vectors
+from dm_memory.store.journal import Appended
 from dm_memory.sync.identity import identified
 from dm_memory.sync.payloads import Prepared
 from dm_memory.sync.plan import WRITTEN, Planned, Surroundings, Wishes, merged_tags, plan
@@ -103,9 +104,9 @@ class Storing:
         self._plan(chunk)
         vectors = self._embed(chunk.planned)
         before = self._before(chunk.planned)
-        place = self._write_journal(chunk.planned)
+        added = self._write_journal(chunk.planned)
         with self._store.transaction() as connection:
-            self._run.note_journal(place)
+            self._run.note_journal(added)
             if self._store.meta("clock") != clock:  # another process stored a payload meanwhile
                 self._plan(chunk)
             writing = Writing(self._run, connection, vectors, self._digest)
@@ -369,12 +370,8 @@ class Storing:
 
     # The journal -----------------------------------------------------------------------------------------------------
 
-    def _write_journal(self, planned: Sequence[Planned]) -> str:
-        """Journal what files can't give back: the texts of rolling files, and those that are about to be replaced.
-
-        Returns:
-            The journal's new end; see ``Run.append``.
-        """
+    def _write_journal(self, planned: Sequence[Planned]) -> Appended | None:
+        """Journal what files can't give back: the texts of rolling files, and those that are about to be replaced."""
         records: list[Mapping[str, Any]] = [
             record_of(entry.prepared, _effective_origins(entry), self._run.now)
             for entry in planned
