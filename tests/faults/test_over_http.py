@@ -86,7 +86,7 @@ def test_a_token_revoked_in_mid_call_ends_the_call_and_what_was_handed_in_stays(
         assert not answer(done)["result"].get("isError"), done.text
         found = call(second, server.url, "search_memory", secret=other, query="kites", era=era)
         assert "Kites sell in March" in text_of(found)
-        assert 'token="ada" method=tools/call tool=sync_memory' in server.log()
+        server.logged('token="ada" method=tools/call tool=sync_memory')
 
 
 @pytest.mark.mounts

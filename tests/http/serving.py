@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -38,6 +39,14 @@ class Served:
 
     def log(self) -> str:
         return "".join(self.lines)
+
+    def logged(self, text: str) -> str:
+        """Wait until the log says this, and return all of it: a request's line is written after its answer."""
+        deadline = time.monotonic() + 30
+        while text not in self.log():
+            assert time.monotonic() < deadline, self.log()
+            time.sleep(0.02)
+        return self.log()
 
 
 @contextmanager

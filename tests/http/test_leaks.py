@@ -245,7 +245,6 @@ def test_every_token_sees_its_own_brand(place: Place, client: httpx.Client) -> N
 
 def test_the_log_has_names_and_no_secrets(place: Place, client: httpx.Client) -> None:
     call(client, place.server.url, "search_memory", secret=place.secrets[MINE], query="Capybara question")
-    log = place.server.log()
-    assert 'token="mine" method=tools/call tool=search_memory status=200' in log
+    log = place.server.logged('token="mine" method=tools/call tool=search_memory status=200')
     assert not [secret for secret in place.secrets.values() if secret in log]
     assert not [line for line in log.splitlines() for word in ("Capybara", "Blue is calm", THEIRS) if word in line]

@@ -241,7 +241,7 @@ def test_a_client_finds_the_authorization_server_and_comes_back_with_a_token(hom
         assert "may only read" in answer(written)["result"]["content"][0]["text"]
         assert ask(client, server.url, "tools/list", secret=made(OTHER)).status_code == 401
         assert ask(client, server.url, "tools/list", secret=mine).status_code == 200
-        assert 'token="ada" method=tools/call' in server.log()
+        server.logged('token="ada" method=tools/call')
 
 
 def test_two_people_of_one_name_are_two(home: Path, client: httpx.Client) -> None:
