@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import sqlite3
 import stat
@@ -39,6 +40,20 @@ def filled(memory_dir: Path) -> Path:
             rows = [(f"runs {n}", "x" * 2000) for n in range(100)]
             connection.executemany("INSERT INTO meta VALUES (?, ?)", rows)
     return memory_dir / FILE_NAME
+
+
+NEWER_SQL = re.compile(
+    r"ON CONFLICT DO UPDATE|\bRETURNING\b|\bMATERIALIZED\b|\bDROP COLUMN\b|->>|\b(?:RIGHT|FULL) (?:OUTER )?JOIN\b"
+    r"|\bIS (?:NOT )?DISTINCT FROM\b|\b(?:unixepoch|string_agg|octet_length|unhex|jsonb?_pretty|timediff)\("
+)
+"""What SQLite learned after 3.34."""
+
+
+def test_no_statement_needs_an_sqlite_newer_than_the_doctor_asks_for() -> None:
+    """An upsert without its target, for one, is a syntax error in 3.34, at the first sync with a connected service."""
+    sources = sorted((REPOSITORY / "core").rglob("*.py"))
+    texts = {path: "".join(re.findall(r'"([^"\n]*)"', path.read_text(encoding="utf-8"))) for path in sources}
+    assert not {str(path): found for path, text in texts.items() if (found := NEWER_SQL.findall(text))}
 
 
 # A new one -----------------------------------------------------------------------------------------------------------

@@ -71,8 +71,8 @@ def want(
     )
     sql = (
         "INSERT INTO deliveries (service, id, kind, wanted, action, run) VALUES (?, ?, 'entry', ?, ?, ?)"
-        " ON CONFLICT DO UPDATE SET wanted = excluded.wanted, action = excluded.action, run = excluded.run,"
-        f" attempts = 0, next_attempt = '', error = '', confirmed = {confirmed}"
+        " ON CONFLICT (service, kind, id) DO UPDATE SET wanted = excluded.wanted, action = excluded.action,"
+        f" run = excluded.run, attempts = 0, next_attempt = '', error = '', confirmed = {confirmed}"
     )
     gone = in_json(id_ for id_, version, _ in versions if not version)
     for service in services:
@@ -175,7 +175,7 @@ def delete(connection: sqlite3.Connection, services: Iterable[str], ids: Collect
     """Want entries deleted in services, known to be there or not: an answer may have been lost."""
     connection.executemany(
         "INSERT INTO deliveries (service, id, kind, wanted, confirmed, action, run)"
-        " VALUES (?, ?, 'entry', '', '?', 'forgotten', ?) ON CONFLICT DO UPDATE SET wanted = '',"
+        " VALUES (?, ?, 'entry', '', '?', 'forgotten', ?) ON CONFLICT (service, kind, id) DO UPDATE SET wanted = '',"
         " action = excluded.action, run = excluded.run, attempts = 0, next_attempt = '', error = '',"
         " confirmed = CASE confirmed WHEN '' THEN '?' ELSE confirmed END",
         [(service, id_, run) for service in services for id_ in ids],
