@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from dm_memory.api import Memory
 from dm_memory.extras import how_to_get_the_model
+from dm_memory.operations import doctor
 from dm_memory.report import doctor_report
 from dm_memory.settings import Settings
 from tests.sync.conftest import Bench, bench
@@ -35,6 +38,24 @@ async def test_a_brand_in_order_has_nothing_to_be_told(bench: Bench) -> None:
     bench.insights("one")
     await bench.sync()
     assert (await examined(bench)).exit_code == 0
+
+
+async def test_an_sqlite_that_is_too_old_or_has_no_full_text_search_is_named(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def connect(_: str) -> Any:
+        raise sqlite3.OperationalError
+
+    old = SimpleNamespace(sqlite_version="3.33.0", sqlite_version_info=(3, 33, 0))
+    bare = SimpleNamespace(
+        sqlite_version="3.34.0", sqlite_version_info=(3, 34, 0), connect=connect, Error=sqlite3.Error
+    )
+    for there, said in ((old, "SQLite 3.33.0 is too old"), (bare, "SQLite 3.34.0 has no full-text search")):
+        monkeypatch.setattr(doctor, "sqlite3", there)
+        report = await examined(bench)
+        assert said in report.text
+        assert "Use a Python whose SQLite is 3.34 or newer" in report.text
+        assert report.exit_code == 1
 
 
 async def test_a_connection_is_proved_by_a_round_trip_and_no_key_is_shown(bench: Bench) -> None:

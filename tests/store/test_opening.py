@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 
 from dm_memory.errors import DamagedStoreError
-from dm_memory.items import ContentType
+from dm_memory.items import ContentType, Priority
 from dm_memory.requests import PrepareRequest, SessionLearning
 from dm_memory.store import opening
 from dm_memory.store.database import FILE_NAME
+from dm_memory.store.journal import Journal
 from dm_memory.store.opening import open_or_rebuild
 from tests.support.dict_service import DictService, down
 from tests.sync.conftest import BRAND, Bench, bench, insight, service, stored_texts
@@ -76,6 +77,39 @@ async def test_what_an_insight_said_before_is_a_revision_again(bench: Bench) -> 
     await bench.sync()
     sql = "SELECT r.content FROM revisions r JOIN entries e ON e.seq = r.seq WHERE e.key LIKE 'insight/%'"
     assert {text for (text,) in bench.rows(sql)} == {"rolled out, as it was", "edited, as it was"}
+
+
+def decided(bench: Bench) -> dict[str, tuple[object, ...]]:
+    """Return what users decided of entries, by key."""
+    sql = "SELECT t.tag, t.removed FROM tags t JOIN entries e ON e.seq = t.seq WHERE e.key = ? AND t.origin = 'user'"
+    standing = "SELECT key, content_type, type_origin, priority, expires_at FROM entries WHERE duplicate_of IS NULL"
+    rows = bench.rows(standing)
+    return {key: (*of_entry, sorted(bench.rows(sql, key))) for key, *of_entry in rows}
+
+
+async def test_what_users_decided_comes_back_with_a_lost_memory(bench: Bench) -> None:
+    bench.insights("one about email", "two")
+    bench.campaign(["Lesson one about mornings."])
+    bench.write("guidelines/voice.md", "# Warm\n\nWe speak as neighbours do.")
+    await bench.sync()
+    await bench.sync(tags=("everywhere",), retag=True)
+    await bench.sync(untag=("channel:email",))
+    await bench.sync(content_type="brand-asset", scope="campaigns-only")
+    await bench.sync(content_type="guideline", scope="insights-only")
+    await bench.sync(content_type="auto", scope="insights-only")
+    request = PrepareRequest("two", brand=BRAND, priority=Priority.HIGH, expires_at="2027-01-01", tags=("asked",))
+    assert (await bench.memory.prepare(request)).status == "duplicate"
+    bench.campaign(["Lesson one about mornings, and it holds in winter."])
+    await bench.sync()
+    before = decided(bench)
+    assert [("channel:email", 1), ("everywhere", 0)] in [tags for *_, tags in before.values()]
+    assert {"user", "source"} == {origin for _, origin, *_ in before.values()}
+    assert ("high", "2027-01-01") in [(priority, until) for _, _, priority, until, *_ in before.values()]
+    lose(bench)
+    result = await bench.sync()
+    assert decided(bench) == before
+    assert result.counts.modified == 0
+    bench.check()
 
 
 async def test_what_was_retired_is_retired_again(bench: Bench) -> None:
@@ -309,6 +343,31 @@ async def test_a_sound_memory_is_checked_weekly_and_after_a_run_that_did_not_end
         connection.execute("UPDATE runs SET status = 'running'")
     await bench.sync()
     assert checked_at() != second
+
+
+async def test_the_weekly_check_finds_what_no_reader_meets(bench: Bench) -> None:
+    bench.insights("one", "two")
+    await bench.sync()
+    with closing(sqlite3.connect(bench.memory_dir / FILE_NAME)) as connection, connection:
+        connection.execute("PRAGMA ignore_check_constraints = ON")
+        connection.execute("UPDATE entries SET state = 'neither' WHERE content = 'one'")
+    assert codes(await bench.sync()) == []
+    bench.now += timedelta(days=8)
+    assert "memory-rebuilt" in codes(await bench.sync())
+    assert sorted(bench.texts().values()) == ["one", "two"]
+    bench.check()
+
+
+async def test_of_a_long_history_the_newest_texts_come_back(bench: Bench) -> None:
+    bench.insights("as it is")
+    await bench.sync()
+    (key,) = bench.texts()
+    told = [{"op": "replaced", "key": key, "content": f"as it was, {number}"} for number in range(60)]
+    Journal(bench.memory_dir).append(told)
+    lose(bench)
+    await bench.sync()
+    kept = [content for (content,) in bench.rows("SELECT content FROM revisions ORDER BY number")]
+    assert kept == [f"as it was, {number}" for number in range(10, 60)]
 
 
 async def test_a_twin_of_an_entry_is_remembered_when_its_owner_changes_after_a_loss(

@@ -7,6 +7,7 @@ import pytest
 from dm_memory.items import ContentType
 from dm_memory.requests import Scope, SessionLearning
 from dm_memory.results import Action
+from dm_memory.store import entries as table
 from tests.support.dict_service import DictService
 from tests.support.embedders import ConstantEmbedder
 from tests.sync.conftest import Bench, insight, stored_texts
@@ -48,6 +49,21 @@ async def test_an_edited_insight_is_updated_in_place_and_remembers_what_it_repla
     (item,) = result.items
     assert item.before == {"text": "two"}
     assert bench.rows("SELECT content, reason FROM revisions") == [("two", "changed")]
+
+
+async def test_when_an_entry_has_too_many_revisions_the_oldest_goes_and_that_is_told(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert table.KEPT_REVISIONS == 50
+    monkeypatch.setattr(table, "KEPT_REVISIONS", 2)
+    told = []
+    for number in range(4):
+        bench.insights(f"open rates rose by {number} percent")
+        result = await bench.sync()
+        told.append([finding.message for finding in result.findings])
+    assert told == [[], [], [], ["1 of the oldest revisions had to go: an entry keeps 2."]]
+    kept = [content for (content,) in bench.rows("SELECT content FROM revisions ORDER BY number")]
+    assert kept == ["open rates rose by 1 percent", "open rates rose by 2 percent"]
 
 
 async def test_white_space_and_composition_are_no_change(bench: Bench) -> None:

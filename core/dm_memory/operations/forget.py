@@ -236,7 +236,7 @@ def _preview_of(env: Environment, brand: str, wanted: _Wanted) -> ForgetResult:
     memory_dir = env.home.memory_dir(brand)
     with read_store(memory_dir, brand) as store:
         if store is None:
-            if any(record["op"] in {"entry", "retired"} for record in Journal(memory_dir).read().records):
+            if any(record["op"] in {"entry", "retired", "decided"} for record in Journal(memory_dir).read().records):
                 # The next sync builds it again from the journal, with what was to be forgotten.
                 raise DamagedStoreError(f"The memory of {brand} is gone.", "Run a sync: it builds the memory again.")
             return ForgetResult(brand, "nothing", unknown=tuple(sorted(wanted.keys)))

@@ -135,7 +135,7 @@ def _put_revisions(connection: sqlite3.Connection, pairs: Sequence[tuple[Importe
         [
             (row.seq, number, content, content_hash(content), recorded, replaced, reason)
             for each, row in pairs
-            for number, (content, recorded, replaced, reason) in enumerate(each.revisions, 1)
+            for number, (content, recorded, replaced, reason) in enumerate(each.revisions[-table.KEPT_REVISIONS :], 1)
         ],
     )
 

@@ -10,8 +10,9 @@ Records (``op``), after the first one (``journal``, with the file's id):
         of rolling files, what other machines stored.
     replaced: The text an entry had before its file changed it.
     retired: An entry whose file dropped it, whole. ``current`` again: its key.
-    decision: What a user decided: ``tags``, ``untag``, ``content_type``, ``priority``, ``expires_at``, ``allow``,
-        ``forget``, ``restore``, ``correct``.
+    decided: An entry, whole, to which a user gave, or from which they took, tags, type, priority or expiry.
+    decision: What a user had forgotten (``forget``) or allowed again (``restore``), by MACs. A correction is an
+        ``entry`` that names the text it ``replaces``.
     refused: The hash of a text that was handed in and not stored, with the reason.
 """
 

@@ -392,7 +392,7 @@ def _lacking(store: Store, records: Iterable[Mapping[str, Any]]) -> list[Importe
     older: dict[str, list[tuple[str, str, str, str]]] = {}
     for record in records:
         key, op = str(record.get("key", "")), record.get("op")
-        if op in {"entry", "retired"}:
+        if op in {"entry", "retired", "decided"}:
             imported = imported_of_record(store.brand, record)
             if imported is not None:
                 first = latest.get(key, imported).payload.author  # who hands the same text in later is not its author

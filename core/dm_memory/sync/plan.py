@@ -42,6 +42,11 @@ class Wishes:
     content_type: str = ""
 
     @property
+    def change_entries(self) -> bool:
+        """Whether tags or types are asked for."""
+        return bool(self.tags or self.untag or self.content_type)
+
+    @property
     def concern_all(self) -> bool:
         """Whether unchanged items have to be looked at as well."""
         return bool(self.force or self.content_type or self.untag or (self.tags and self.retag))
@@ -92,10 +97,17 @@ class Planned:
         """The item's key."""
         return self.prepared.item.key
 
+    def priority_and_expiry(self) -> tuple[str, str]:
+        """Return the item's own, or those that the entry has already."""
+        item, row = self.prepared.item, self.known
+        if row is not None and item.priority == "normal" and not item.expires_at:
+            return row.priority, row.expires_at
+        return item.priority, item.expires_at
+
     def hashed(self) -> str:
         """Return the hash of the metadata as it will be stored."""
-        item, row = self.prepared.item, self.known
-        keeps = row is not None and item.priority == "normal" and not item.expires_at
+        item = self.prepared.item
+        priority, expires_at = self.priority_and_expiry()
         return metadata_hash(
             content_type=self.content_type,
             kind=item.kind,
@@ -103,8 +115,8 @@ class Planned:
             tags=effective(self.tags),
             facts=self.prepared.facts,
             recorded_at=item.recorded_at,
-            priority=row.priority if keeps and row is not None else item.priority,
-            expires_at=row.expires_at if keeps and row is not None else item.expires_at,
+            priority=priority,
+            expires_at=expires_at,
             related=item.related,
         )
 

@@ -371,14 +371,15 @@ class Storing:
     # The journal -----------------------------------------------------------------------------------------------------
 
     def _write_journal(self, planned: Sequence[Planned]) -> Appended | None:
-        """Journal what files can't give back: the texts of rolling files, and those that are about to be replaced."""
-        records: list[Mapping[str, Any]] = [
-            record_of(entry.prepared, _effective_origins(entry), self._run.now)
-            for entry in planned
-            if entry.action in _JOURNALED
-            and entry.prepared.item.rolling
-            and (entry.known is None or entry.known.content_hash != entry.prepared.content_hash)
-        ]
+        """Journal what files can't give back: rolling files' texts, what users decided, texts about to be replaced."""
+        now = self._run.now
+        records: list[Mapping[str, Any]] = []
+        for entry in planned:
+            rolling = entry.action in _JOURNALED and entry.prepared.item.rolling
+            if rolling and (entry.known is None or entry.known.content_hash != entry.prepared.content_hash):
+                records.append(_whole_record(entry, "entry", now))
+            elif entry.action in WRITTEN and self._is_decided(entry):
+                records.append(_whole_record(entry, "decided", now))
         changed = {
             row.seq: entry
             for entry in planned
@@ -391,7 +392,7 @@ class Storing:
             records += [
                 {
                     "op": "replaced",
-                    "at": self._run.now,
+                    "at": now,
                     "key": entry.key,
                     "content": texts[seq],
                     "reason": self._run.reason,
@@ -399,6 +400,16 @@ class Storing:
                 for seq, entry in changed.items()
             ]
         return self._run.append(records)
+
+    def _is_decided(self, entry: Planned) -> bool:
+        """Return whether a user gave or took something of an entry, and its source can't give that back."""
+        if entry.action is Action.FORCED and not self._wishes.change_entries:
+            return False
+        row = entry.known
+        if row is None and entry.prepared.item.kind is Kind.PREPARED:
+            return False  # its hand-in says the same
+        types = {entry.type_origin, row.type_origin if row else ""}
+        return "user" in types or any(tag.origin == "user" for tag in entry.tags)
 
     # The transaction -------------------------------------------------------------------------------------------------
 
@@ -493,9 +504,16 @@ def _comes_before(item: Item, moment: str, origin: str) -> bool:
     return (item.source_updated_at, mine, origin) > (moment, others, item.origin)
 
 
-def _effective_origins(entry: Planned) -> list[list[str]]:
-    """Return the tags that count, each with its origin, as the journal has them."""
-    return [[tag.tag, tag.origin] for tag in entry.tags if not tag.removed]
+def _whole_record(entry: Planned, op: str, at: str) -> dict[str, Any]:
+    """Return an entry as the journal keeps it, with what a user decided."""
+    record = record_of(entry.prepared, [[tag.tag, tag.origin] for tag in entry.tags if not tag.removed], at)
+    record |= {"op": op, "content_type": entry.content_type, "type_origin": entry.type_origin}
+    if removed := [tag.tag for tag in entry.tags if tag.removed]:
+        record["untagged"] = removed
+    if entry.known is not None:
+        priority, expires_at = entry.priority_and_expiry()
+        record |= {"priority": priority, "expires_at": expires_at, "created_at": entry.known.created_at}
+    return record
 
 
 def record_of(prepared: Prepared, tags: Sequence[Sequence[str]], at: str) -> dict[str, Any]:

@@ -107,7 +107,7 @@ class Writing:
         prepared, known, item = entry.prepared, entry.known, entry.prepared.item
         changed = known is not None and known.content_hash != prepared.content_hash
         created = (known.created_at if known else item.created_at) or self.run.now
-        keeps = known is not None and item.priority == "normal" and not item.expires_at
+        priority, expires_at = entry.priority_and_expiry()
         owner = self._owner(entry, seqs)
         has_vectors = known is not None and not changed and entry.action is not Action.FORCED and owner is None
         embedded = known.embedded if known and has_vectors and known.duplicate_of is None else ""
@@ -129,8 +129,8 @@ class Writing:
             item.recorded_at,
             day_of(item.recorded_at or created),
             created,
-            known.priority if keeps and known else item.priority,
-            known.expires_at if keeps and known else item.expires_at,
+            priority,
+            expires_at,
             to_json(item.related),
             (known.version + changed) if known else 1,
             known.content_hash if known and changed else (known.updated_from if known else ""),

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from dm_memory.brand.context import load_context
 from dm_memory.errors import DamagedStoreError, InputError
@@ -21,9 +22,10 @@ from dm_memory.requests import PrepareRequest, SyncRequest, no_progress
 from dm_memory.results import Action, GuardHit, PrepareResult, Suggestion
 from dm_memory.store import entries as table
 from dm_memory.store.database import Store, is_present, open_store, store_errors
-from dm_memory.store.entries import Known
+from dm_memory.store.entries import EntryRow, Known
 from dm_memory.store.forgetting import Forgotten
 from dm_memory.store.from_0_2.files import is_home_0_2
+from dm_memory.store.importing import record_of_entry
 from dm_memory.store.journal import Journal
 from dm_memory.store.locks import brand_lock
 from dm_memory.store.opening import open_or_rebuild
@@ -31,6 +33,7 @@ from dm_memory.sync.handin.correcting import correct, correction_record, to_corr
 from dm_memory.sync.handin.learnings import clean_text, forgotten_finding
 from dm_memory.sync.payloads import Prepared, Preparer, guard_hits
 from dm_memory.sync.pipeline import model_in_use
+from dm_memory.sync.plan import merged_tags
 from dm_memory.sync.run import Environment, Run, title_of
 from dm_memory.sync.storing import SourceItems, Storing, record_of
 from dm_memory.sync.writing import Writing
@@ -207,17 +210,23 @@ def _duplicate(
 ) -> PrepareResult:
     """Give the entry that has the same text already the tags, priority and expiry that were asked for."""
     before = table.tags_of(run.store.connection, [existing.seq]).get(existing.seq, [])
+    after = merged_tags(before, prepared.given, "user")
+    changed: dict[str, Any] = {
+        name: value
+        for name, value, plain in (
+            ("priority", request.priority.value, "normal"),
+            ("expires_at", request.expires_at, ""),
+        )
+        if value not in {plain, getattr(existing, name)}
+    }
+    added = None
+    if changed or table.effective(after) != table.effective(before):
+        row = EntryRow(*run.store.rows(table.SELECT_ROWS, (table.in_json([existing.seq]),))[0])
+        added = run.append([record_of_entry(row._replace(**changed), after, "decided", run.now)])
     with run.store.transaction() as connection:
+        run.note_journal(added)
         writing = Writing(run, connection)
         gained = writing.gain_tags(existing, prepared.given, "user")
-        changed = {
-            name: value
-            for name, value, plain in (
-                ("priority", request.priority.value, "normal"),
-                ("expires_at", request.expires_at, ""),
-            )
-            if value not in {plain, getattr(existing, name)}
-        }
         for name, value in changed.items():
             connection.execute(f"UPDATE entries SET {name} = ? WHERE seq = ?", (value, existing.seq))
         if changed:
