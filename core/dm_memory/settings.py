@@ -56,14 +56,16 @@ class Settings(BaseSettings):
     )
     embedder: str = Field(
         default="wordllama",
-        description="The embedding model: wordllama (offline, default) or package.module:factory for one of your own.",
+        description="The embedding model: wordllama, fastembed (an extra) or package.module:factory for your own.",
     )
     personal_data: PersonalDataPolicy = Field(
         default="mask",
         description="mask: e-mail addresses, phone and card numbers are masked before storing; keep: they stay.",
     )
     lock_timeout: float = Field(default=120.0, gt=0, description="Seconds to wait for another sync of the same brand.")
-    batch_size: int = Field(default=256, ge=1, le=1000, description="Items in one write to an embedded engine.")
+    batch_size: int = Field(
+        default=256, ge=1, le=1000, description="Entries in one write to a service that embeds here."
+    )
     max_file_bytes: int = Field(
         default=64 * 1024 * 1024, gt=0, description="A brand file larger than this many bytes is refused, not parsed."
     )
@@ -81,7 +83,7 @@ class Settings(BaseSettings):
     turso_database_url: str | None = Field(
         default=None,
         validation_alias=AliasChoices("turso_database_url", "TURSO_DATABASE_URL"),
-        description="The durable store on Turso Cloud or a libsql-server; default: a file in the brand's folder.",
+        description="The durable store on Turso Cloud or a libsql-server; without it memory is this computer's alone.",
     )
     turso_auth_token: SecretStr | None = Field(
         default=None, validation_alias=AliasChoices("turso_auth_token", "TURSO_AUTH_TOKEN")
@@ -100,12 +102,12 @@ class Settings(BaseSettings):
 
     vector_db: Literal["auto", "embedded", "qdrant", "pinecone"] = Field(
         default="auto",
-        description="The vector database: auto takes the one that is configured, embedded the engine in this process.",
+        description="The connected vector database: auto takes the one that is configured, embedded means none.",
     )
     qdrant_url: str | None = Field(
         default=None,
         validation_alias=AliasChoices("qdrant_url", "QDRANT_URL"),
-        description="A Qdrant server or cloud cluster, instead of the embedded engine.",
+        description="A Qdrant server or cloud cluster.",
     )
     qdrant_api_key: SecretStr | None = Field(
         default=None, validation_alias=AliasChoices("qdrant_api_key", "QDRANT_API_KEY")
@@ -123,7 +125,7 @@ class Settings(BaseSettings):
     pinecone_api_key: SecretStr | None = Field(
         default=None,
         validation_alias=AliasChoices("pinecone_api_key", "PINECONE_API_KEY"),
-        description="Pinecone, instead of the embedded engine.",
+        description="The Pinecone project's key.",
     )
     pinecone_index: str = Field(
         default="dm-memory",
@@ -161,7 +163,7 @@ class Settings(BaseSettings):
     falkordb_uri: str | None = Field(
         default=None,
         validation_alias=AliasChoices("falkordb_uri", "FALKORDB_URI"),
-        description="The FalkorDB behind Graphiti (redis://host:6379), instead of the embedded graph.",
+        description="The FalkorDB behind Graphiti (redis://host:6379).",
     )
     falkordb_username: str | None = Field(
         default=None, validation_alias=AliasChoices("falkordb_username", "FALKORDB_USERNAME")
@@ -172,7 +174,7 @@ class Settings(BaseSettings):
     neo4j_uri: str | None = Field(
         default=None,
         validation_alias=AliasChoices("neo4j_uri", "NEO4J_URI"),
-        description="The Neo4j behind Graphiti (bolt://host:7687), instead of the embedded graph.",
+        description="The Neo4j behind Graphiti (bolt://host:7687).",
     )
     neo4j_user: str = Field(
         default="neo4j",
@@ -184,7 +186,8 @@ class Settings(BaseSettings):
     )
     neo4j_database: str = Field(default="neo4j", validation_alias=AliasChoices("neo4j_database", "NEO4J_DATABASE"))
     graph_db: Literal["auto", "embedded", "falkordb", "neo4j"] = Field(
-        default="auto", description="The graph database: auto takes the one that is configured, embedded a SQLite file."
+        default="auto",
+        description="The connected graph database: auto takes the one that is configured, embedded means none.",
     )
     graphiti_group_id: str | None = Field(
         default=None,

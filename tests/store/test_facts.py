@@ -22,7 +22,6 @@ from dm_memory.facts.model import (
     Relation,
     make_entity,
     make_fact,
-    succession,
 )
 from dm_memory.items import Payload
 from dm_memory.store.facts import Stated, count_facts, entities_named, import_facts, store_facts
@@ -41,6 +40,7 @@ from tests.facts.pieces import (
     snapshot,
     snapshots,
 )
+from tests.facts.succession import succession
 
 NOW = "2026-06-01T00:00:00Z"
 

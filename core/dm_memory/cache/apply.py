@@ -45,7 +45,7 @@ _KEYS_AT_ONCE = 5000
 
 
 class _Changes(NamedTuple):
-    """What one transaction changes in the cache; the last two are what ``apply_page`` takes."""
+    """What one transaction changes in the cache; the last two are for ``Cache.apply``."""
 
     records: Mapping[Table, list[Record]] = MappingProxyType({})
     deletions: Mapping[Table, Sequence[str]] = MappingProxyType({})

@@ -191,7 +191,7 @@ def row_of(table: Table, record: Record) -> dict[str, SqlValue]:
 
 
 def checksum_of(table: Table, record: Record) -> str:
-    """Return the checksum that ``DurableStore.checksums`` has for the same row; "" if the value can't be read."""
+    """Return ``row_checksum`` of the row that a record was made from; "" if the value can't be read."""
     try:
         return row_checksum(_unpack(table, record)[1])
     except (ValueError, KeyError, TypeError):

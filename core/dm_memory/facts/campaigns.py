@@ -1,7 +1,7 @@
 """Facts of campaigns and performance snapshots, from their metadata and the layout of their texts.
 
-The layouts are those of ``brand/campaigns.py`` and ``brand/performance.py``: a heading that names campaign and section,
-then lines ``Name: value``. A text that was laid out otherwise states itself and nothing more.
+The layouts are those of ``brand/sources/campaigns.py`` and ``performance.py``: a heading that names campaign and
+section, then lines ``Name: value``. A text that was laid out otherwise states itself and nothing more.
 
 Figures stand on a line of their own (``Open rate: 51 percent``), in one line (``signups: 438, spend: 7,900 euros``) or
 nested one level (``email (signups: 251), podcast (signups: 53)``).

@@ -4,9 +4,12 @@ The store and the connected databases write the same values. Ids are UUIDs (vers
 machine of a team gives the same thing the same id and writing again changes nothing.
 
 A fact belongs to a slot: what has one value at a time. A later fact of a slot ends the earlier one's validity
-(``invalid_at``), it never overwrites it; facts of different slots are valid side by side. Two functions decide on
-validity, both pure: ``changes`` compares what an entry states with what it stated before, ``succession`` orders all
-facts of a slot, whatever the order in which they came.
+(``invalid_at``), it never overwrites it; facts of different slots are valid side by side. ``changes``, a pure function,
+compares what an entry states with what it stated before. The order of a slot is a function of all its facts, whatever
+the order in which they came: by ``valid_at``, then by id, each ends when the next one begins; one that ended before its
+successor begins keeps its own end; one that was taken back when it began was never valid, and ends no other. The store
+and the graph databases each apply that rule where the facts are; ``tests/facts/succession.py`` has it in plain Python,
+and both are compared with it.
 """
 
 from __future__ import annotations
@@ -16,7 +19,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
-from itertools import pairwise
 from unicodedata import normalize
 
 from dm_memory.items import storage_id
@@ -37,7 +39,6 @@ __all__ = [
     "make_fact",
     "normal_name",
     "since_when",
-    "succession",
     "utc_moment",
 ]
 
@@ -273,25 +274,6 @@ def _last_end(fact: Fact, before: Iterable[Standing]) -> str:
         if stood.fact.slot == fact.slot and stood.fact.valid_at < stood.fact.invalid_at
     )
     return max(ends, default="")
-
-
-def succession(facts: Iterable[Fact]) -> list[Fact]:
-    """Return the facts of one slot in the order in which they were valid, each ended when the next one begins.
-
-    A pure function of the set: the order given does not count. Facts of one moment are ordered by id, and all but the
-    last of them were valid for no time. A fact that ended before its successor begins keeps its own end; one that was
-    taken back (it ends when it begins) ends no other.
-
-    Args:
-        facts: With ``invalid_at`` only if their entry ceased to state them.
-    """
-    ordered = sorted(facts, key=lambda fact: (fact.valid_at, fact.id))
-    valid = [fact for fact in ordered if not fact.invalid_at or fact.valid_at < fact.invalid_at]
-    ends = {
-        fact.id: min(end for end in (fact.invalid_at, later.valid_at or BEGINNING) if end)
-        for fact, later in pairwise(valid)
-    }
-    return [replace(fact, invalid_at=ends[fact.id]) if fact.id in ends else fact for fact in ordered]
 
 
 @lru_cache(maxsize=4096)

@@ -280,7 +280,7 @@ def _store_mentions(writing: _Writing, read: Sequence[tuple[Stated, GraphPiece]]
 
 
 def _succeed(connection: sqlite3.Connection, slots: Collection[str]) -> None:
-    """Let each fact of some slots end when the next one begins; see ``facts.model.succession``."""
+    """Let each fact of some slots end when the next one begins, by the rule in ``facts.model``."""
     if not slots:
         return
     sql = (

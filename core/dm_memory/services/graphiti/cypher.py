@@ -101,7 +101,7 @@ WITH e, CASE WHEN never OR later IS NULL OR ended THEN null WHEN later.since = '
 WITH e, CASE WHEN replaced IS NULL OR e.withdrawn_at < replaced THEN e.withdrawn_at ELSE replaced END AS ends
 {_END}
 """
-"""Give every fact of some slots its end: ``facts.model.succession`` in the database.
+"""Give every fact of some slots its end, by the rule in ``facts.model``, in the database.
 
 There, because it is a function of all facts of a slot, whoever wrote them and when: two machines that write at once
 come to the same. A fact that was withdrawn when it began was never valid, and ends no other. ``$gone`` are facts about

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dm_memory.errors import ErrorClass, ServiceError
 from dm_memory.services.turso import sql
 from dm_memory.services.turso.protocol import START, Engine, Key, Page, Pong, Survey
-from dm_memory.services.turso.rows import row_checksum
 from dm_memory.services.turso.schema import (
     DETECT,
     NATIVE,
@@ -201,11 +200,6 @@ class DurableStore:
             lambda layout: [sql.newest(layout.tables[Table.EPISODES], self._brand, limit)] if layout.tables else []
         )
         return _keys(answers[0]) if answers else []
-
-    async def checksums(self, table: Table, ids: Sequence[str]) -> Mapping[str, str]:
-        """Return ``row_checksum`` of rows as they are now; costs their transfer, so ask for samples."""
-        page = await self.rows(table, ids)
-        return {str(row[0]): row_checksum(row) for row in page.rows}
 
     async def lost_embeddings(self) -> tuple[int, str]:
         """Return how many embeddings belong to no episode and no pattern, and the id of one of them."""
