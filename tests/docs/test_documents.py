@@ -17,14 +17,20 @@ import yaml
 ROOT = Path(__file__).parents[2]
 DECISIONS = ROOT / "docs" / "decisions"
 FOR_ENGINEERS = ("CONTRIBUTING.md", "SECURITY.md", "docs/architecture.md", "docs/glossary.md")
-FOR_EVERYBODY = ("docs/hooks.md", "docs/index.md", "docs/troubleshooting.md", "docs/tutorials/first-sync.md")
+FOR_EVERYBODY = (
+    *("README.md", "docs/benchmarks.md", "docs/clients.md", "docs/content-types.md", "docs/hooks.md"),
+    *("docs/http.md", "docs/index.md", "docs/privacy.md", "docs/releasing.md", "docs/search.md"),
+    *("docs/troubleshooting.md", "docs/tutorials/first-sync.md"),
+    *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "skills").rglob("*.md")),
+)
 DOCUMENTS = (*FOR_ENGINEERS, *FOR_EVERYBODY, "docs/decisions/README.md", ".github/pull_request_template.md")
 
 _CODE = re.compile(r"`([^`\n]+)`")
 _LINK = re.compile(r"\[[^\]\n]*\]\(([^)\s]+)\)")
 _PATH = re.compile(r"\.?[\w.-]+(?:/[\w.-]+)*/?")
 _FOLDERS = frozenset({"core", "server", "tools", "native", "tests", "benchmarks", "examples", "docs", ".ci", ".github"})
-_MADE = frozenset({"build/site"})
+_NOT_OURS = frozenset({"build/site", "tools/list", ".github/mcp.json"})
+"""What is made, a method of the protocol, and a file of a client."""
 _NODES = re.compile(r"<b>(.+?)</b>")
 
 
@@ -84,7 +90,7 @@ def pages(nav: list[dict[str, Any]]) -> Iterator[str]:
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_path_that_a_document_names_exists(document: str) -> None:
-    missing = [path for path in named_paths(read(document)) if path not in _MADE and not (ROOT / path).exists()]
+    missing = [path for path in named_paths(read(document)) if path not in _NOT_OURS and not (ROOT / path).exists()]
     assert missing == []
 
 
@@ -93,7 +99,7 @@ def test_every_module_that_the_architecture_names_exists() -> None:
     assert [path for path in core_paths(read("docs/architecture.md")) if not (core / path).exists()] == []
 
 
-@pytest.mark.parametrize("document", [*DOCUMENTS, "docs/clients.md", "docs/benchmarks.md", "docs/content-types.md"])
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_link_of_a_document_leads_somewhere(document: str) -> None:
     lost = []
     for link in _LINK.findall(without_fences(read(document))):
@@ -124,17 +130,21 @@ def test_every_command_and_option_of_the_product_in_a_document_exists(document: 
         if own[:1] != ["dm-memory"] or len(own) == 1:
             continue
         command = group if own[1].startswith("-") else group.commands.get(own[1])
+        if len(own) > 2:
+            command = getattr(command, "commands", {}).get(own[2], command)  # token add
         assert command is not None, " ".join(words)
-        options = {option for parameter in command.params for option in parameter.opts} | {"--help"}
-        assert {word for word in own if word.startswith("--")} <= options, " ".join(words)
+        options = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
+        assert {word for word in own if word.startswith("--")} <= options | {"--help"}, " ".join(words)
 
 
 def test_every_setting_that_a_document_names_exists() -> None:
     listed = set(re.findall(r"\bDM_MEMORY_[A-Z_]+\b", "".join(map(read, DOCUMENTS))))
     from dm_memory.settings import Settings  # noqa: PLC0415  # the other tests need no settings
+    from dm_memory_server.http.settings import HttpSettings  # noqa: PLC0415  # as above
 
     tests_own = {"slow"}  # chooses tests; tests/conftest.py
-    assert {name.removeprefix("DM_MEMORY_").lower() for name in listed} - tests_own <= set(Settings.model_fields)
+    fields = {*Settings.model_fields, *HttpSettings.model_fields}
+    assert {name.removeprefix("DM_MEMORY_").lower() for name in listed} - tests_own <= fields
 
 
 def test_the_picture_of_the_floors_has_what_the_import_contract_has() -> None:

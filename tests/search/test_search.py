@@ -18,6 +18,7 @@ from dm_memory.embedding.models import WordLlamaEmbedder
 from dm_memory.embedding.protocol import Embedder
 from dm_memory.errors import ErrorClass, InputError, ServiceError
 from dm_memory.items import ContentType, Priority, storage_id
+from dm_memory.search.index import MAX_BYTES, Indexes
 from dm_memory.search.results import Mode, Relevance, SearchRequest, SearchResult
 from dm_memory.search.search import Searcher
 from dm_memory.search.waiting import waiting_items
@@ -256,6 +257,25 @@ def test_a_hit_explains_its_place(memory_dir: Path, embedder: Embedder | None) -
     assert explained.by_words == 1.0
     assert (explained.similarity is None) == (embedder is None)
     assert "iphone" in explained.reasons[0]
+
+
+def test_what_search_keeps_of_brands_is_bounded_and_what_was_asked_longest_ago_goes(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("first", "second", "third")]
+    for folder in folders:
+        folder.mkdir()
+        store_texts(folder, TEXTS, MODEL, LANGUAGES)
+    searcher = _searcher(MODEL)
+
+    async def ask(folder: Path) -> int:
+        await searcher.search(folder, BRAND, LANGUAGES, SearchRequest("iPhone checkouts"))
+        return sum(index.nbytes for index in searcher.indexes._indexes.values())
+
+    one = asyncio.run(ask(folders[0]))
+    assert MAX_BYTES == 256_000_000
+    searcher.indexes = Indexes(max_bytes=int(2.5 * one))
+    sizes = [asyncio.run(ask(folder)) for folder in (*folders, folders[1])]
+    assert max(sizes) <= 2.5 * one
+    assert [Path(path).parent.name for path, *_ in searcher.indexes._indexes] == ["third", "second"]
 
 
 def test_a_model_that_cannot_be_used_leaves_words_alone(tmp_path: Path) -> None:

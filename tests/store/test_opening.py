@@ -14,9 +14,11 @@ from typing import Any
 
 import pytest
 
+from dm_memory.cache.results import StorageSyncRequest
 from dm_memory.errors import DamagedStoreError
 from dm_memory.items import ContentType, Priority
-from dm_memory.requests import PrepareRequest, SessionLearning
+from dm_memory.requests import ForgetRequest, PrepareRequest, SessionLearning
+from dm_memory.search.results import SearchRequest
 from dm_memory.store import opening
 from dm_memory.store.database import FILE_NAME
 from dm_memory.store.journal import Journal
@@ -343,6 +345,39 @@ async def test_a_sound_memory_is_checked_weekly_and_after_a_run_that_did_not_end
         connection.execute("UPDATE runs SET status = 'running'")
     await bench.sync()
     assert checked_at() != second
+
+
+async def test_no_connection_outlives_a_call(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[sqlite3.Connection] = []
+    connect = sqlite3.connect
+
+    def watched(*given: Any, **options: Any) -> sqlite3.Connection:
+        made.append(connect(*given, **options))
+        return made[-1]
+
+    bench.insights("one about email", "two")
+    monkeypatch.setattr(sqlite3, "connect", watched)
+    await bench.sync()
+    await bench.sync(dry_run=True)
+    await bench.memory.prepare(PrepareRequest("prepared", ContentType.GUIDELINE, brand=BRAND))
+    memory = bench.memory
+    calls = (
+        memory.search(SearchRequest("email", brand=BRAND)),
+        memory.status(BRAND),
+        memory.recall(BRAND),
+        memory.patterns(BRAND),
+        memory.forget(ForgetRequest("two", brand=BRAND)),
+        memory.verify(BRAND),
+        memory.storage_sync(StorageSyncRequest(BRAND)),
+        memory.backup(brand=BRAND),
+    )
+    for call in calls:
+        before = len(made)
+        await call
+        assert len(made) > before
+        for connection in made:
+            with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+                connection.execute("SELECT 1")
 
 
 async def test_the_weekly_check_finds_what_no_reader_meets(bench: Bench) -> None:

@@ -26,7 +26,7 @@ _LATEST = 20
 """Written rows per table that are also asked for once more."""
 _AT_ONCE = 1000
 _REPAIR = "Run storage_sync with repair."
-_REMEDIES = {NATIVE.name: "Run a sync with repair, which stores the entries again that are missing there."}
+_REMEDIES = {NATIVE.name: "Run dm-memory verify --repair: it stores the entries again that are missing there."}
 _OTHERS = "Correct that database with the program that wrote it."
 
 

@@ -111,7 +111,7 @@ def _check_file(run: Run, repair: bool) -> None:  # run on the worker by positio
         return
     if not repair:
         message = "The indexes of memory.db are damaged, or its rows."
-        remedy = "Run verify with repair: it makes them again."
+        remedy = "Run dm-memory verify --repair: it makes them again."
         run.outcomes.add_findings([Finding("memory-damaged", Severity.ERROR, message, remedy)])
         return
     try:

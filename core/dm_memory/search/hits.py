@@ -58,7 +58,8 @@ def hits_of(
 def _damaged(keys: Sequence[str]) -> Finding:
     count = "1 entry was" if len(keys) == 1 else f"{len(keys)} entries were"
     message = f"{count} left out: the text in memory is not the one that was stored ({keys[0]})."
-    return Finding("damaged-text", Severity.WARNING, message, "Verify with repair restores what can be restored.")
+    remedy = "Run dm-memory verify --repair: it restores what can be restored."
+    return Finding("damaged-text", Severity.WARNING, message, remedy)
 
 
 def _fits(hit: Hit) -> bool:
