@@ -65,8 +65,9 @@ def test_a_new_memory_is_private_and_says_whose_it_is(memory_dir: Path, opened: 
     assert store.rows("PRAGMA application_id") == [(APPLICATION_ID,)]
     assert store.rows("PRAGMA user_version") == [(SCHEMA_VERSION,)]
     assert store.meta("brand") == BRAND
-    pragmas = ("page_size", "journal_mode", "synchronous", "foreign_keys", "secure_delete", "auto_vacuum")
-    assert [store.rows(f"PRAGMA {pragma}")[0][0] for pragma in pragmas] == [8192, "wal", 2, 1, 1, 2]
+    wanted = {"page_size": 8192, "journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "secure_delete": 1}
+    wanted |= {"auto_vacuum": 2, "trusted_schema": 0, "cell_size_check": 1, "journal_size_limit": 32 << 20}
+    assert {pragma: store.rows(f"PRAGMA {pragma}")[0][0] for pragma in wanted} == wanted
 
 
 def test_reading_makes_nothing(memory_dir: Path) -> None:

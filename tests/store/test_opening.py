@@ -248,6 +248,19 @@ async def test_what_stands_in_the_place_of_the_memory_is_set_aside_unread(
     assert bench.texts() | bench.texts("retired") == before
 
 
+async def test_a_link_to_another_memory_brings_nothing_of_it(bench: Bench, tmp_path: Path) -> None:
+    other = Bench(tmp_path / "other")
+    other.insights("somebody else's")
+    await other.sync()
+    bench.insights("our own")
+    await bench.sync()
+    lose(bench)
+    (bench.memory_dir / FILE_NAME).symlink_to(other.memory_dir / FILE_NAME)
+    assert codes(await bench.sync()) == ["memory-rebuilt"]
+    assert list(bench.texts().values()) == ["our own"]
+    assert list(other.texts().values()) == ["somebody else's"]
+
+
 async def test_a_payload_that_meets_a_damaged_memory_has_it_built_again(bench: Bench) -> None:
     before = await fill(bench)
     cut(bench.memory_dir / FILE_NAME, 0.5)

@@ -310,6 +310,8 @@ async def test_repair_writes_a_text_again_that_somebody_changed_in_the_store_by_
     await one.sync()
     with closing(sqlite3.connect(next(one.store.rglob("*.db")))) as database, database:
         database.execute("UPDATE episodes SET content = 'By hand.' WHERE content = 'As it was stored.'")
+    await two.sync()
+    assert two.texts_there() == ["Another."]
 
     async def verified(*, repair: bool) -> VerifyResult:
         memory = one.memory

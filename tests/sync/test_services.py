@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 
 import pytest
 
@@ -105,6 +107,20 @@ async def test_a_new_service_is_filled_with_what_is_in_memory(bench: Bench, serv
     assert stored_texts(new) == ["one", "only in memory", "rolled out"]
     assert (result.counts.new, result.counts.stored, result.status) == (0, 0, "complete")
     assert len(service.upserted) == 3
+
+
+async def test_a_text_that_is_not_what_its_hash_says_is_delivered_nowhere(bench: Bench, service: DictService) -> None:
+    bench.insights("one", "two")
+    await bench.sync()
+    with closing(sqlite3.connect(bench.memory_dir / "memory.db")) as connection, connection:
+        connection.execute("UPDATE entries SET content = 'damaged' WHERE content = 'one'")
+    new = Service("vector@qdrant:host/brand")
+    bench.services.append(new)
+    result = await bench.sync()
+    assert stored_texts(new) == ["two"]
+    (failed,) = [item.failure for item in result.items if item.failure]
+    assert (failed.code, failed.service, result.status) == ("damaged-text", new.name, "partial")
+    assert stored_texts(service) == ["one", "two"]
 
 
 async def test_what_a_new_service_has_already_is_not_stored_there_again(bench: Bench, service: DictService) -> None:

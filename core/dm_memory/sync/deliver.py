@@ -24,7 +24,7 @@ from dm_memory.results import Action, Failure
 from dm_memory.services.protocol import Capacity, Outcome, Service, StoredRecord, unexpected
 from dm_memory.store import outbox
 from dm_memory.store.database import Store
-from dm_memory.store.entries import payloads, version_of
+from dm_memory.store.entries import SELECT_ENTRIES, EntryRow, in_json, payload_of_row, payloads, version_of
 from dm_memory.store.indexes import vectors_of
 from dm_memory.store.outbox import Delivery
 from dm_memory.sync.run import Delivered, Outcomes, Run
@@ -273,8 +273,9 @@ class Delivering:
             await self.worker.run(self._commit, [(due, None) for due in present], loaded)
         settled = {due.id for due in present}
         rest = [due for due in page if due.id not in settled]
-        for due in (due for due in rest if due.id not in loaded):
-            await self.worker.run(self._commit, [(due, _UNREADABLE)], loaded)
+        if unreadable := [due for due in rest if due.id not in loaded]:
+            rows = await self.worker.run(self._unreadable, [due.id for due in unreadable])
+            await self.worker.run(self._commit, [(due, _UNREADABLE) for due in unreadable], rows)
         rest = [due for due in rest if due.id in loaded]
         metadata = [due for due in rest if _text(found.get(due.id) or due.confirmed) == _text(due.wanted)]
         chosen = {due.id for due in metadata}
@@ -305,6 +306,12 @@ class Delivering:
             id_: replace(payload, vectors=vectors[id_], vector_model=model) if id_ in vectors else payload
             for id_, payload in loaded.items()
         }
+
+    def _unreadable(self, ids: Sequence[str]) -> dict[str, Payload]:
+        """Return damaged entries for the report, which names them; nothing of this is delivered."""
+        found = self.store.rows(f"{SELECT_ENTRIES}id IN (SELECT value FROM json_each(?))", (in_json(ids),))
+        rows = [EntryRow(*row)._replace(facts="{}", related="[]") for row in found]
+        return {row.id: payload_of_row(self.options.brand, row, ()) for row in rows}
 
     async def _stored_already(self, page: Sequence[Delivery]) -> dict[str, str]:
         """Return the versions a service has of entries that it may have although nobody recorded it."""
