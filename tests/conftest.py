@@ -42,7 +42,7 @@ _PACKAGES = {
 settings.register_profile("dm-memory", deadline=None)
 settings.load_profile("dm-memory")
 
-# Several folders share the contract of layers, which pytest takes for no test file.
+# Several folders share the contract of services, which pytest takes for no test file.
 pytest.register_assert_rewrite("tests.services.contract")
 
 

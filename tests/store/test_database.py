@@ -42,6 +42,17 @@ def filled(memory_dir: Path) -> Path:
     return memory_dir / FILE_NAME
 
 
+def test_only_the_store_connects_to_a_memory() -> None:
+    """Other files have engines of their own: the cache, and the durable store as a file."""
+    core = REPOSITORY / "core" / "dm_memory"
+    others = [path for path in core.rglob("*.py") if path.relative_to(core).parts[0] not in {"store", "cache"}]
+    found = {
+        path.relative_to(core).as_posix(): re.findall(r"sqlite3\.connect\((.*?)\)", path.read_text(encoding="utf-8"))
+        for path in others
+    }
+    assert {path: calls for path, calls in found.items() if set(calls) - {'":memory:"'}} == {}
+
+
 NEWER_SQL = re.compile(
     r"ON CONFLICT DO UPDATE|\bRETURNING\b|\bMATERIALIZED\b|\bDROP COLUMN\b|->>|\b(?:RIGHT|FULL) (?:OUTER )?JOIN\b"
     r"|\bIS (?:NOT )?DISTINCT FROM\b|\b(?:unixepoch|string_agg|octet_length|unhex|jsonb?_pretty|timediff)\("
