@@ -69,6 +69,13 @@ def test_each_variable_connects_its_service_behind_a_guard(tmp_path: Path) -> No
     assert all(isinstance(service, Guarded) for service in made)
 
 
+def test_the_durable_store_has_the_deadline_that_its_error_names(tmp_path: Path) -> None:
+    (made,) = services(tmp_path, turso_database_url="libsql://team.example", storage_timeout=70, layer_timeout=3)
+    assert made._policy.timeout == 70
+    assert made.inner.store._engine.client._timeouts.overall == 70
+    assert "needs a larger DM_MEMORY_STORAGE_TIMEOUT" in made.inner.faults.timeout("storing").remedy
+
+
 def test_both_vector_databases_need_a_word(tmp_path: Path) -> None:
     both = settings(tmp_path, **KEYS)
     with pytest.raises(ConfigurationError) as caught:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from dm_memory.items import Payload
 from dm_memory.services.turso.protocol import START
 from dm_memory.services.turso.rows import episode_from_row, payload_of, row_checksum
 from dm_memory.services.turso.schema import Statement, Table, migration
-from dm_memory.services.turso.service import Revision, TursoService
+from dm_memory.services.turso.service import TursoService
 from dm_memory.text.hashing import content_mac
 from tests.cache.conftest import Database
 from tests.cache.faults import watched
@@ -108,19 +107,6 @@ def test_of_many_revisions_the_last_fifty_are_kept(sqld: Server) -> None:
             await here.upsert([payload(1, f"text {number}", version=number + 1)])
         found = await here.revisions([payload(1).id])
         assert [each.content for each in found] == [f"text {number}" for number in range(3, 53)]
-
-    play(sqld, scenario)
-
-
-def test_revisions_that_a_machine_hands_in_are_stored_once_and_numbered_here(sqld: Server) -> None:
-    async def scenario(here: TursoService, there: TursoService) -> None:
-        old = Revision(payload(1).id, 0, "first", "h1", "2026-01-01", "2026-02-01", "edited")
-        for machine in (here, there, here):
-            await machine.put_revisions([old, replace(old, content="second", content_hash="h2")])
-        assert [(each.number, each.content) for each in await there.revisions([old.id])] == [
-            (1, "first"),
-            (2, "second"),
-        ]
 
     play(sqld, scenario)
 

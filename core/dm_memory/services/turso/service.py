@@ -281,14 +281,6 @@ class TursoService(ServiceBase):
         rows = await self.store.revisions(ids)
         return [Revision(str(row[0]), integer(row[1]), *map(str, row[2:])) for row in rows]
 
-    async def put_revisions(self, revisions: Sequence[Revision]) -> None:
-        """Add texts that entries had before; those that are there stay as they are."""
-        rows: list[Row] = [
-            (each.id, each.content, each.content_hash, each.recorded_at, each.replaced_at, each.reason)
-            for each in revisions
-        ]
-        await self.store.put_revisions(rows)
-
     # Patterns --------------------------------------------------------------------------------------------------------
 
     async def put_patterns(self, counted: Counted, gone: Sequence[str]) -> None:
@@ -322,7 +314,7 @@ class TursoService(ServiceBase):
 def turso_service(settings: Settings, brand: str) -> TursoService:
     """Return the service behind ``TURSO_DATABASE_URL``, which is set. Nothing is opened or sent before it is used."""
     url = settings.turso_database_url or ""
-    return TursoService(url, settings.turso_auth_token, brand, settings.layer_timeout)
+    return TursoService(url, settings.turso_auth_token, brand, settings.storage_timeout)
 
 
 def open_durable(

@@ -24,7 +24,6 @@ __all__ = [
     "not_forgotten",
     "page",
     "propose_key",
-    "put_revision_steps",
     "revision_steps",
     "revisions_of",
     "rows_by",
@@ -265,17 +264,6 @@ def revision_steps(texts: Mapping[str, str]) -> Iterator[Statement]:
         f" revisions r WHERE r.id = revisions.id) - {_REVISIONS}",
         (_json([*texts]),),
     )
-
-
-def put_revision_steps(rows: Sequence[Row]) -> Iterator[Statement]:
-    """Yield what adds revisions, numbered here: id, content, content hash, recorded at, replaced at, reason."""
-    for row in rows:
-        yield Statement(
-            "INSERT INTO revisions SELECT ?1, (SELECT coalesce(max(number), 0) + 1 FROM revisions WHERE id = ?1), ?2,"
-            " ?3, ?4, ?5, ?6 WHERE NOT EXISTS (SELECT 1 FROM revisions WHERE id = ?1 AND content_hash = ?3"
-            " AND recorded_at = ?4)",
-            row,
-        )
 
 
 def revisions_of(ids: Sequence[str]) -> Statement:

@@ -125,7 +125,9 @@ _CLIENT_ERRORS = range(400, 500)
 
 def faults_of(place: str) -> Faults:
     """Return the errors of the database at ``place``, in words."""
-    return Faults("Turso", place, "TURSO_AUTH_TOKEN", "TURSO_DATABASE_URL", "the plan's limits on the provider's page")
+    limits = "the plan's limits on the provider's page"
+    deadline = "DM_MEMORY_STORAGE_TIMEOUT"
+    return Faults("Turso", place, "TURSO_AUTH_TOKEN", "TURSO_DATABASE_URL", limits, timeout_setting=deadline)
 
 
 def http_error(faults: Faults, status: int, headers: Mapping[str, str], body: bytes) -> ServiceError:

@@ -130,12 +130,6 @@ class SharedStore(DurableStore):
         """Remove the tombstones of episodes, so that they may be stored again as they were."""
         await self._write([sql.lift_tombstones(ids)])
 
-    async def put_revisions(self, rows: Sequence[Row]) -> None:
-        """Add revisions: id, content, content hash, recorded at, replaced at, reason. Known ones stay as they are."""
-        step = self._writer.batch_rows
-        for start in range(0, len(rows), step):
-            await self._write([*sql.put_revision_steps(rows[start : start + step])])
-
     async def shared_key(self, proposal: bytes) -> bytes:
         """Return the key of the tombstones' MACs; ``proposal`` becomes it if there is none yet."""
         await self._write([sql.propose_key(proposal)])
