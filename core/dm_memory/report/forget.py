@@ -30,11 +30,9 @@ _SHOWN_FILES = 8
 _KINDS = {"duplicate": "the same text under another key", "revision": "an earlier text of this entry"}
 
 
-def forget_report(
-    result: ForgetResult, *, reader: Reader = Reader.TERMINAL, max_bytes: int | None = TEXT_BYTES
-) -> Report:
+def forget_report(result: ForgetResult, *, reader: Reader = Reader.TERMINAL) -> Report:
     """Render a preview, a deletion with its proof, or what may be stored again."""
-    text = fitting(lambda limit: _text(result, limit, reader), max(_LINES, len(result.items)), max_bytes)
+    text = fitting(lambda limit: _text(result, limit, reader), max(_LINES, len(result.items)), TEXT_BYTES)
     rest = "Narrow what is to be forgotten, and every text is shown."
     return Report(text, {"kind": "forget", **data_of(result)}, result.exit_code, rest)
 

@@ -32,9 +32,9 @@ _REASONS = {
 }
 
 
-def history_report(result: HistoryResult, *, max_bytes: int | None = TEXT_BYTES, chars: int = _TEXT_CHARS) -> Report:
+def history_report(result: HistoryResult, *, chars: int = _TEXT_CHARS) -> Report:
     """Render what an entry said when, and what changed it; ``chars`` of each text."""
-    text = fitting(lambda limit: _history(result, limit, chars), len(result.versions), max_bytes)
+    text = fitting(lambda limit: _history(result, limit, chars), len(result.versions), TEXT_BYTES)
     rest = "Every text is in the data of `dm-memory export`."
     return Report(text, {"kind": "history", **data_of(result)}, 0, rest)
 
@@ -70,10 +70,10 @@ def _reason(reason: str) -> str:
     return _REASONS.get(why, inline(why, 60)) + (f" by {inline(author, 100)}" if by else "")
 
 
-def patterns_report(result: PatternsResult, *, max_bytes: int | None = TEXT_BYTES) -> Report:
+def patterns_report(result: PatternsResult) -> Report:
     """Render what worked and what failed over campaigns, and what contradicts itself."""
     lines = max(1, len(result.patterns), len(result.contradictions))
-    text = fitting(lambda limit: _patterns(result, limit), lines, max_bytes)
+    text = fitting(lambda limit: _patterns(result, limit), lines, TEXT_BYTES)
     rest = "For more patterns: `dm-memory patterns --limit N`."
     return Report(text, {"kind": "patterns", **data_of(result)}, 0, rest)
 

@@ -36,12 +36,10 @@ _FILTERS = {
 }
 
 
-def search_report(
-    result: SearchResult, *, reader: Reader = Reader.TERMINAL, max_bytes: int | None = TEXT_BYTES
-) -> Report:
+def search_report(result: SearchResult, *, reader: Reader = Reader.TERMINAL) -> Report:
     """Render the answer to a search. Nothing found is an answer too: the exit code is 0."""
     lines = max(1, len(result.hits), len(result.history))
-    text = fitting(lambda limit: _text(result, limit, reader), lines, max_bytes)
+    text = fitting(lambda limit: _text(result, limit, reader), lines, TEXT_BYTES)
     rest = "Search again with a smaller limit or more filters, and each entry is shown whole."
     return Report(text, {"kind": "search", **data_of(result)}, 0, rest)
 
