@@ -283,6 +283,15 @@ def test_a_check_of_a_damaged_cache_does_not_say_that_there_is_none(
     assert "- Cache: damaged, and left where it is." in call(serving(filled), validate_only=True)[0]
 
 
+def test_a_remedy_names_the_tool_to_a_model_and_the_command_in_a_terminal(
+    serving: Callable[[Path], MCPServer[Runtime]], filled: Path, environment: dict[str, str]
+) -> None:
+    said = call(serving(filled), validate_only=True)[0]
+    assert 'What to do: Run `storage_sync(brand="acme")`, which fills one.' in said
+    shown = run(environment, "--home", str(filled), "--validate-only").stdout
+    assert "What to do: Run `dm-memory storage-sync --brand acme`, which fills one." in shown
+
+
 def test_a_server_without_one_starts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TURSO_DATABASE_URL", raising=False)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 
 from dm_memory.cache.plan import FULL_EVERY
 from dm_memory.cache.results import Mode, Status, StorageSyncResult
-from dm_memory.findings import Severity
+from dm_memory.findings import Finding, Severity
 from dm_memory.report.data import data_of
 from dm_memory.report.escape import code, inline
 from dm_memory.report.model import Reader, Report, call
@@ -45,10 +46,10 @@ def storage_report(
         reader: Whom remedies speak to.
     """
     sections = (
-        _health(result),
+        _health(result, reader),
         _moved(result),
         _removed(result),
-        _validation(result),
+        _validation(result, reader),
         _counts(result),
         _next_run(result, interval, reader),
     )
@@ -67,13 +68,22 @@ def _again(result: StorageSyncResult, reader: Reader, **arguments: bool) -> str:
     return call(reader, "storage_sync", result.brand, **arguments)
 
 
+_CALL = re.compile(r"\bstorage_sync(?: with (full|repair))?\b")
+
+
+def _finding(finding: Finding, result: StorageSyncResult, reader: Reader) -> str:
+    """Return a finding whose remedy names the tool, or the command, with what it needs."""
+    remedy = _CALL.sub(lambda found: _again(result, reader, **{found[1] or "full": bool(found[1])}), finding.remedy)
+    return finding_text(finding, remedy="" if remedy == finding.remedy else remedy)
+
+
 _FOREIGN = (
     ". It was made by do-memory: nothing is written to it. Its edits may leave no time behind, so every "
     f"{FULL_EVERY}th run reads all of it, at the cost of the first one, and any run that meets such an edit"
 )
 
 
-def _health(result: StorageSyncResult) -> str:
+def _health(result: StorageSyncResult, reader: Reader) -> str:
     store, cache = result.store, result.cache
     foreign = _FOREIGN if store.layout == "do-memory" else ""
     answered = failure_text(store.error) if store.error else f"answers{foreign}."
@@ -82,7 +92,7 @@ def _health(result: StorageSyncResult) -> str:
     absent = "damaged, and left where it is." if damaged else "not made yet."
     state = f"{inline(cache.engine, 20)}, {size(cache.file_bytes)}." if cache.engine else absent
     lines = [f"Durable store, {inline(store.engine, 80)}: {answered}", f"Cache: {state}"]
-    return bulleted([*lines, *map(finding_text, set_aside)])
+    return bulleted([*lines, *(_finding(finding, result, reader) for finding in set_aside)])
 
 
 def _moved(result: StorageSyncResult) -> str:
@@ -105,13 +115,13 @@ def _removed(result: StorageSyncResult) -> str:
     return " ".join(parts) or "Nothing."
 
 
-def _validation(result: StorageSyncResult) -> str:
+def _validation(result: StorageSyncResult, reader: Reader) -> str:
     found = [finding for finding in result.findings if finding.code != "cache-quarantined"]
     well = "The cache agrees with the durable store."
     if not found:
         return well if result.validated else "Not compared in this run."
     lines = [well, ""] if result.validated and {finding.severity for finding in found} == {Severity.INFO} else []
-    lines += [f"- {finding_text(finding)}" for finding in found[:_FINDINGS]]
+    lines += [f"- {_finding(finding, result, reader)}" for finding in found[:_FINDINGS]]
     if len(found) > _FINDINGS:
         lines.append(f"- … and {number(len(found) - _FINDINGS)} more, in the data beside this report.")
     return "\n".join(lines)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Proposals", "ask_services", "elsewhere"]
 
-_REMEDY = "The answer comes from this computer's memory; see the service's state with get_memory_status."
+_REMEDY = "The answer comes from this computer's memory; a status shows the service's state."
 
 
 @dataclass(frozen=True, slots=True)
