@@ -67,7 +67,7 @@ class Item:
     """One thing worth remembering, as its source states it. Nothing in it has been masked, tagged or hashed yet.
 
     Attributes:
-        key: Identity inside the brand, see DESIGN: ``{kind}/...``, at most 512 characters.
+        key: Identity inside the brand, ``{kind}/...`` (docs/content-types.md), at most 512 characters.
         content: The text; never empty.
         kind: Where it comes from.
         content_type: By source, unless the caller overrides it for a run.

@@ -31,7 +31,7 @@ def main() -> None:
 def _open_standard_streams() -> None:
     """Give a process that was started without some of the three streams (``2>&-``, some schedulers) empty ones.
 
-    Else the next file that is opened, the registry for one, gets the number of a stream, and whatever a library writes
+    Else the next file that is opened, memory.db for one, gets the number of a stream, and whatever a library writes
     to that stream lands in it.
     """
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):

@@ -96,7 +96,7 @@ def machines(tmp_path: Path) -> tuple[Machine, Machine]:
     return Machine(tmp_path / "one", tmp_path / "store"), Machine(tmp_path / "two", tmp_path / "store")
 
 
-async def test_a_second_machine_with_an_empty_registry_stores_nothing_again(machines: tuple[Machine, Machine]) -> None:
+async def test_a_second_machine_with_an_empty_memory_stores_nothing_again(machines: tuple[Machine, Machine]) -> None:
     one, two = machines
     for machine in machines:
         machine.insights("first", "second")

@@ -1,4 +1,4 @@
-"""Moments as text: UTC in the registry, naive local time where the plugin's own script reads along."""
+"""Moments as text: UTC in memory, naive local time where the plugin's own script reads along."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def utc_now() -> datetime:
 
 
 def to_iso(moment: datetime) -> str:
-    """Write a moment as the registry keeps it: ISO-8601, UTC, milliseconds."""
+    """Write a moment as memory keeps it: ISO-8601, UTC, milliseconds."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def to_local_iso(text: str) -> str:
-    """Turn a registry moment into what the plugin's script writes: ISO-8601 local time without a zone."""
+    """Turn a moment of memory into what the plugin's script writes: ISO-8601 local time without a zone."""
     moment = from_iso(text)
     return "" if moment is None else moment.astimezone().replace(tzinfo=None).isoformat()
 

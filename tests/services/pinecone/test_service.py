@@ -227,7 +227,7 @@ def test_a_first_sync_of_short_texts_fills_requests_and_asks_once_for_long_ones(
 def test_another_process_finds_the_chunks_of_the_text_before(
     fake: FakeServer, make: Make, play: Play, version: int
 ) -> None:
-    """With a registry (version 2), and without one, which then takes everything for new."""
+    """With a memory that knows the entry (version 2), and with a new one, which takes everything for new."""
     play(make(), lambda service: service.upsert([payload(1, LONG)]))
     play(make(), lambda service: service.upsert([payload(1, "Short.", version=version)]))
     assert set(stored(fake)) == {payload(1).id}
