@@ -115,6 +115,26 @@ async def test_a_second_machine_with_an_empty_memory_stores_nothing_again(machin
     assert (again.counts.unchanged, again.counts.stored, again.status) == (2, 0, "complete")
 
 
+async def test_a_machine_that_comes_later_knows_what_an_entry_said_before(machines: tuple[Machine, Machine]) -> None:
+    one, two = machines
+    for text in ("as it was first", "as it was then", "as it is now"):
+        one.insights(text)
+        await one.sync()
+    await two.sync()
+    (key,) = two.texts()
+    for _ in range(2):
+        history = await two.memory.history(key, BRAND)
+        assert [version.content for version in history.versions] == [
+            "as it was first",
+            "as it was then",
+            "as it is now",
+        ]
+        assert history.versions[0].reason == "changed on another computer"
+        next(two.memory_dir.glob("memory.db")).unlink()  # they are in the journal as well
+        two.remote.down = down()
+        await two.sync()
+
+
 async def test_with_a_shared_vector_database_nothing_at_all_is_written(tmp_path: Path) -> None:
     shared = DictService("vector@qdrant:team")
     one, two = (Machine(tmp_path / name, tmp_path / "store", shared) for name in ("one", "two"))

@@ -41,6 +41,7 @@ __all__ = ["Importing", "place_of", "place_text", "pull_feed", "pulled_at", "pus
 _log = logging.getLogger(__name__)
 
 _PAGE = 256
+_ELSEWHERE = "changed on another computer"
 
 
 async def pull_feed(run: Run) -> None:
@@ -89,7 +90,8 @@ async def _pull(run: Run, service: Service) -> tuple[int, int]:
         for at in range(0, len(news), _PAGE):
             payloads: list[Payload] = await ask(service, methodcaller("payloads", news[at : at + _PAGE]))
             sound = [payload for payload in payloads if content_hash(payload.content) == payload.content_hash]
-            new, other = await run.worker.run(importing.take, sound)
+            earlier = await ask(service, methodcaller("revisions", [payload.id for payload in sound]))
+            new, other = await run.worker.run(importing.take, sound, earlier)
             learned, changed = learned + new, changed + other
         place = following or place
         if not run.request.dry_run:
@@ -230,10 +232,15 @@ class Importing:
         self._run = run
         self._source = source
 
-    def take(self, payloads: Sequence[Payload]) -> tuple[int, int]:
+    def take(self, payloads: Sequence[Payload], earlier: Sequence[Any] = ()) -> tuple[int, int]:
         """Store entries; return how many were new and how many were changed.
 
         An entry whose text another one here stands for is left out. The journal gets what no file of this machine has.
+
+        Args:
+            payloads: As a service has them.
+            earlier: Texts that they had before, oldest first (a shared store's revisions). An entry that is known here
+                has those that it had here.
         """
         store = self._run.store
         known = table.known_by_key(store.connection, [payload.key for payload in payloads])
@@ -245,11 +252,20 @@ class Importing:
                 wanted.setdefault(payload.content_hash if payload.state == "current" else payload.key, payload)
         if not wanted:
             return 0, 0
-        added = self._run.append(self._records(list(wanted.values()), known))
+        forgotten = Forgotten.load(store.connection)
+        texts: dict[str, list[tuple[str, str, str, str]]] = {}
+        for each in earlier:
+            if content_hash(each.content) == each.content_hash and not forgotten.has(each.content_hash):
+                texts.setdefault(each.id, []).append((each.content, each.recorded_at, each.replaced_at, _ELSEWHERE))
+        imported = [
+            Imported(payload, revisions=() if payload.key in known else tuple(texts.get(payload.id, ())))
+            for payload in wanted.values()
+        ]
+        added = self._run.append(self._records(imported, known))
         with store.transaction() as connection:
             self._run.note_change(connection)
             self._run.note_journal(added)
-            return self._write(list(wanted.values()), known)
+            return self._write(imported, known)
 
     def _without_forgotten(self, payloads: Sequence[Payload]) -> list[Payload]:
         """Leave out texts that were forgotten, and make them due to be deleted where they come from.
@@ -273,31 +289,28 @@ class Importing:
                 outbox.delete(connection, [self._source], buried, run.number)
         return [payload for payload in payloads if payload.id not in buried]
 
-    def _records(self, payloads: Sequence[Payload], known: dict[str, Known]) -> list[dict[str, object]]:
+    def _records(self, imported: Sequence[Imported], known: dict[str, Known]) -> list[dict[str, object]]:
         """Return what the journal gets: what other computers stored, and the texts that it takes the place of."""
         texts = table.texts_of(self._run.store.connection, [row.seq for row in known.values()])
         now = self._run.now
         records: list[dict[str, object]] = []
-        for payload in payloads:
-            row = known.get(payload.key)
-            if row is not None:
-                replaced = {"key": payload.key, "content": texts[row.seq], "reason": "elsewhere"}
-                records.append({"op": "replaced", "at": now, **replaced})
-            records.append(record_of_payload(payload, now))
+        for each in imported:
+            key = each.payload.key
+            row = known.get(key)
+            replaced = [(text, at, reason) for text, _, at, reason in each.revisions]
+            replaced += [] if row is None else [(texts[row.seq], now, "elsewhere")]
+            records += [
+                {"op": "replaced", "at": at, "key": key, "content": text, "reason": reason}
+                for text, at, reason in replaced
+            ]
+            records.append(record_of_payload(each.payload, now))
         return records
 
-    def _write(self, payloads: Sequence[Payload], known: dict[str, Known]) -> tuple[int, int]:
-        languages = self._run.context.languages
-        rows = import_entries(
-            self._run.store,
-            [Imported(payload) for payload in payloads],
-            self._run.now,
-            self._run.number,
-            languages,
-            "changed on another computer",
-        )
+    def _write(self, imported: Sequence[Imported], known: dict[str, Known]) -> tuple[int, int]:
+        run = self._run
+        rows = import_entries(run.store, imported, run.now, run.number, run.context.languages, _ELSEWHERE)
         # Confirm the entries where they come from, and make them due everywhere else.
-        connection, run = self._run.store.connection, self._run
+        connection = run.store.connection
         learned = [(row, row.state, Action.LEARNED) for row in rows]
         Writing(run, connection).want(learned)
         for service in run.env.services:
@@ -305,6 +318,6 @@ class Importing:
                 versions = [(id_, version) for id_, version, _ in versions_for(service, learned)]
                 outbox.confirm(connection, service.name, versions, run.now, run.number)
         before = [known[row.key] for row in rows if row.key in known]
-        Writing(self._run, self._run.store.connection).promote(before)  # duplicates of what changed elsewhere
+        Writing(run, connection).promote(before)  # duplicates of what changed elsewhere
         changed = sum(row.key in known for row in rows)
         return len(rows) - changed, changed

@@ -25,6 +25,7 @@ from dm_memory.services.turso.rows import (
     payload_of,
     row_checksum,
 )
+from dm_memory.services.turso.schema import ReplyTooLargeError
 from dm_memory.services.turso.writing import SharedStore
 from dm_memory.store.indexes import vector_id
 from tests.cache.conftest import Database
@@ -318,6 +319,27 @@ def test_the_newest_episodes_are_those_that_changed_last(database: Database) -> 
         await store.upsert_episodes(rows)
         await store.upsert_episodes([replace(rows[0], priority="high")])
         assert [identity for _, identity in await store.newest_episodes(2)] == [rows[0].id, rows[5].id]
+
+    play(database, scenario)
+
+
+def test_revisions_are_read_in_as_many_pieces_as_it_takes(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(store: SharedStore) -> None:
+        before = episodes(4)
+        await store.upsert_episodes(before)
+        await store.upsert_episodes([replace(row, content="other", content_hash="other") for row in before])
+        wanted = [row.id for row in before]
+        whole = await store.revisions(wanted)
+        assert sorted(row[2] for row in whole) == sorted(row.content for row in before)
+        read = SharedStore._by_ids
+
+        async def refusing(self: SharedStore, ids: list[str], make: Any) -> Any:
+            if len(ids) > 1 or ids == wanted[:1]:
+                raise ReplyTooLargeError
+            return await read(self, ids, make)
+
+        monkeypatch.setattr(SharedStore, "_by_ids", refusing)
+        assert sorted(await store.revisions(wanted)) == sorted(row for row in whole if row[0] != wanted[0])
 
     play(database, scenario)
 

@@ -62,7 +62,7 @@ class Tombstone:
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """A text that an entry had before. The store numbers those of an entry, oldest first; 0 in one to be stored."""
+    """A text that an entry had before. The store numbers those of an entry, oldest first."""
 
     id: str
     number: int

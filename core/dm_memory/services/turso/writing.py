@@ -16,6 +16,7 @@ from dm_memory.services.turso.schema import (
     NATIVE,
     SCHEMA_VERSION,
     Layout,
+    ReplyTooLargeError,
     Row,
     SchemaMismatchError,
     Statement,
@@ -172,11 +173,17 @@ class SharedStore(DurableStore):
         return {str(id_): str(mac) for id_, mac in await self._by_ids(ids, sql.tombstones_of)}
 
     async def revisions(self, ids: Sequence[str]) -> list[Row]:
-        """Return the texts that episodes had before, oldest first.
+        """Return the texts that episodes had before, oldest first; none of one whose texts exceed the largest answer.
 
         Rows of id, number, content, content hash, recorded at, replaced at, reason.
         """
-        return await self._by_ids(ids, sql.revisions_of)
+        try:
+            return await self._by_ids(ids, sql.revisions_of)
+        except ReplyTooLargeError:
+            if len(ids) == 1:
+                return []  # a history is not worth a sync
+        half = len(ids) // 2
+        return [*await self.revisions(ids[:half]), *await self.revisions(ids[half:])]
 
     async def _by_ids(self, ids: Sequence[str], make: Callable[[Sequence[str]], Statement]) -> list[Row]:
         step = self._writer.batch_rows
