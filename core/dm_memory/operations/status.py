@@ -10,7 +10,7 @@ from datetime import datetime
 import orjson
 
 from dm_memory.brand.context import BrandContext, load_context
-from dm_memory.findings import Finding, Severity
+from dm_memory.findings import Finding, Severity, is_file_problem
 from dm_memory.operations.waiting import count_handed_in, count_waiting_files
 from dm_memory.results import Action, Failure, ItemOutcome, ServiceStatus, StatusResult, StoreResult
 from dm_memory.services.protocol import Capacity, Health, Service, unexpected
@@ -20,7 +20,7 @@ from dm_memory.store.entries import census
 from dm_memory.store.latest import LastRun, last_run
 from dm_memory.store.locks import is_locked, lock_holder
 from dm_memory.store.opening import missing_memory
-from dm_memory.sync.finish import LAST_COMPLETE, capacity_on_record, seen_capacity, store_result
+from dm_memory.sync.finish import LAST_COMPLETE, file_problems, capacity_on_record, seen_capacity, store_result
 from dm_memory.sync.run import Environment, title_of
 from dm_memory.text.timestamps import from_iso
 from dm_memory.worker import worker_thread
@@ -114,6 +114,7 @@ class _View:
         prepared = count_waiting_files(memory_dir)
         handed_in = count_handed_in(store, memory_dir)
         findings = [*self.context.findings, *self._gone()]
+        findings += file_problems(store) if store else ()
         for service in services:
             findings += _drift(service) if self.comparable else ()
         last_status = last.status if last else ""
@@ -181,7 +182,8 @@ class _View:
             return "attention"
         if not synced and not (self.store and self.store.value("SELECT EXISTS (SELECT 1 FROM entries)")):
             return "never-synced"
-        wrong = any(finding.severity is not Severity.INFO and finding.code == "drift" for finding in findings)
+        drifted = any(finding.severity is not Severity.INFO and finding.code == "drift" for finding in findings)
+        wrong = drifted or any(map(is_file_problem, findings))
         down = any(not service.health.ok for service in services)
         unfinished = last_status in {"partial", "interrupted", "cancelled"}
         return "attention" if failed or pending or wrong or down or unfinished else "ready"
@@ -240,6 +242,8 @@ def _advised(result: StatusResult) -> StatusResult:
         advice.append("Sync: it looks for what is missing and stores it again.")
     if result.failed:
         advice.append(f"{result.failed} failed: see what to do beside each, then sync again.")
+    if any(map(is_file_problem, result.findings)):
+        advice.append("Correct what is wrong in the brand's files (see Failed and waiting), then sync again.")
     waiting = result.pending + result.prepared
     if waiting and result.status != "never-synced":
         advice.append(f"Sync to store the {waiting} that wait.")

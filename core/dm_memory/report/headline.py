@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dm_memory.findings import Finding, Severity
+from dm_memory.findings import Finding, Severity, is_file_problem
 from dm_memory.report.words import counted, entries, listed
 from dm_memory.results import Counts, SyncResult
 
 __all__ = ["attention", "headline", "place_of_finding"]
 
 _FLAG_CODES = frozenset({"banned-word", "restricted-claim"})
-_FILE_CODES = frozenset({"malformed-entry", "text-too-long", "empty-source", "empty-text", "profile-value"})
-"""What a file got wrong, or a part of it: nothing of that part could be stored."""
 _SKIP_CODES = frozenset({"empty-text", "not-read", "other-brand", "session-learning", "unfilled-template"})
 
 
@@ -97,8 +95,6 @@ def place_of_finding(finding: Finding, result: SyncResult) -> str:
         return "synced"
     if finding.code == "privacy-law" and result.compliance_note:
         return ""
-    if finding.severity is not Severity.INFO and finding.code in _FILE_CODES:
-        return "failed"
-    if finding.severity is Severity.ERROR and (finding.path or finding.code == "session-learning"):
+    if is_file_problem(finding) or (finding.severity is Severity.ERROR and finding.code == "session-learning"):
         return "failed"
     return "skipped" if finding.code in _SKIP_CODES else "summary"

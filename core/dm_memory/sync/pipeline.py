@@ -286,6 +286,7 @@ async def _read_files(run: Run, storing: Storing) -> None:
     reading = await run.worker.run(Reading, run, storing.looks_at_all)
     total = len(reading.listing.files)
     await run.progress("Reading the brand's files", 0, total)
+    run.listed = frozenset(file.path for file in reading.listing.files)
     run.outcomes.add_findings(reading.listing.unread)
     done = 0
     chunks = reading.chunks()

@@ -107,6 +107,7 @@ class Run:
         stop: When set, the run ends after the batch at hand.
         number: The database's own number for the run; rows carry it. Its row is written with the first change.
         broken: Something could not be read, so the checkpoint must not move past it.
+        listed: The brand's files that the run reads.
         changed: Whether anything was written to the memory.
         waited: Seconds spent waiting for another sync.
         before: The entries there were at the beginning.
@@ -134,6 +135,7 @@ class Run:
     before: Census
     facts_before: tuple[int, int]
     broken: bool = False
+    listed: frozenset[str] = frozenset()
     changed: bool = False
     pending_names: list[str] = field(default_factory=list)
     delivered: dict[str, Delivered] = field(default_factory=dict)
