@@ -6,10 +6,14 @@ from collections.abc import Sequence
 
 import pytest
 
+from dm_memory.brand.home import Home
 from dm_memory.errors import ErrorClass, ServiceError
 from dm_memory.items import Payload
+from dm_memory.operations.doctor import examine
+from dm_memory.report import sync_report
 from dm_memory.requests import Scope, SessionLearning
 from dm_memory.services.protocol import Capabilities, Capacity, Outcome
+from dm_memory.settings import Settings
 from tests.support.dict_service import DictService, down
 from tests.sync.conftest import BRAND, Bench, insight, stored_texts
 
@@ -105,6 +109,37 @@ async def test_a_new_service_is_filled_with_what_is_in_memory(bench: Bench, serv
     assert stored_texts(new) == ["one", "only in memory", "rolled out"]
     assert (result.counts.new, result.counts.stored, result.status) == (0, 0, "complete")
     assert len(service.upserted) == 3
+
+
+async def test_what_waited_and_what_was_added_to_a_new_service_is_called_that(
+    bench: Bench, service: DictService
+) -> None:
+    bench.insights("one", "two")
+    service.down = down()
+    await bench.sync()
+    service.down = None
+    later = Service("cross-session@supermemory:cloud")
+    bench.services.append(later)
+    result = await bench.sync()
+    assert [(each.waited, each.added) for each in result.services] == [(2, 0), (0, 2)]
+    text = sync_report(result).text
+    assert f"2 entries that had waited for {service.engine}: stored there now." in text
+    assert f"2 entries from memory added to {later.engine}, which is newly connected." in text
+    assert "nothing to store" not in text
+    assert "got what they lacked" not in sync_report(await bench.sync()).text
+
+
+async def test_a_service_that_confirms_and_stores_nothing_is_followed_up_by_every_report(
+    bench: Bench, service: DictService
+) -> None:
+    bench.insights("one", "two")
+    service.lies = True
+    text = sync_report(await bench.sync()).text
+    assert "not complete" in text
+    assert "looks for what a service lacks" in text
+    assert "Nothing is waiting" not in text
+    found = await examine(Settings(home=bench.home), Home(bench.home), None, lambda _: [service])
+    assert [each.status for each in found if "has 0 entries, but 2 were stored there" in each.detail] == ["warn"]
 
 
 async def test_what_a_new_service_has_already_is_not_stored_there_again(bench: Bench, service: DictService) -> None:

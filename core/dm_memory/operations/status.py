@@ -20,7 +20,7 @@ from dm_memory.store.entries import census
 from dm_memory.store.latest import LastRun, last_run
 from dm_memory.store.locks import is_locked, lock_holder
 from dm_memory.store.opening import missing_memory
-from dm_memory.sync.finish import LAST_COMPLETE, file_problems, capacity_on_record, seen_capacity, store_result
+from dm_memory.sync.finish import LAST_COMPLETE, capacity_on_record, file_problems, seen_capacity, store_result
 from dm_memory.sync.run import Environment, title_of
 from dm_memory.text.timestamps import from_iso
 from dm_memory.worker import worker_thread

@@ -41,6 +41,8 @@ def _unchanged(result: SyncResult) -> str:
     if result.status != "complete":
         return "**Nothing new was stored, and this sync is not complete**: see the notes below and Failed."
     there = result.checkpoint.total_items
+    if any(service.stored or service.removed for service in result.services):
+        return f"Memory is up to date: {entries(there)} there already. Connected services got what they lacked."
     return f"Memory is up to date: {entries(there)} there already, nothing to store." if there else _UP_TO_DATE
 
 

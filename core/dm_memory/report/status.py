@@ -166,7 +166,8 @@ def _open(result: StatusResult, limit: int, reader: Reader) -> list[str]:
     if not result.failed and not result.pending:
         return files or ["Nothing failed, nothing is waiting for a service."]
     waiting = counted(result.pending, "entry is", "entries are")
-    head = f"{entries(result.failed)} failed so far, {waiting} waiting for a service."
+    failed = f"{entries(result.failed)} failed so far" if result.failed else "Nothing failed so far"
+    head = f"{failed}, {waiting} waiting for a service."
     engines = {service.name: service.engine for service in result.services}
     lines = (_failed_text(item, engines) for item in result.failures)
     rest = all_failures(reader, result.brand, result.failed)

@@ -194,6 +194,7 @@ class _Rendering:
         rest = self._rest(_due(result.counts))
         return [
             _synced_head(result),
+            bulleted(line for service in result.services for line in _caught_up(service)),
             *self._grouped(items, _SYNCED_WORDS, max(_due(result.counts), len(items)), rest),
             *self._list("Masked before storing", map(guard_text, masked), len(masked), rest),
             *self._list("Lines with credentials, left out", map(guard_text, removed), len(removed), rest),
@@ -316,6 +317,17 @@ def _synced_head(result: SyncResult) -> str:
     if not total:
         return "Nothing had to be stored."
     return f"{entries(total)} stored, {counted(counts.embedded, 'text')} embedded."
+
+
+def _caught_up(service: ServiceResult) -> list[str]:
+    """Return what a service got besides what this sync stored in memory."""
+    engine = inline(service.engine, 60)
+    lines = []
+    if service.waited:
+        lines.append(f"{entries(service.waited)} that had waited for {engine}: stored there now.")
+    if service.added:
+        lines.append(f"{entries(service.added)} from memory added to {engine}, which is newly connected.")
+    return lines
 
 
 def _due(counts: Counts) -> int:

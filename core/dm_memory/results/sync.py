@@ -214,6 +214,8 @@ class ServiceResult:
 
     Attributes:
         stored / failed / removed: Entries of this run in this service.
+        waited / added: How many of those stored were due since an earlier run, or in memory already when the service
+            was connected.
         queued: Entries that still wait for it.
         entries: Entries it is known to have after the run.
         counted: How many it says it has, None if it can't count or was not asked.
@@ -238,6 +240,8 @@ class ServiceResult:
     failure: Failure | None = None
     needed: int | None = None
     preview: tuple[Mapping[str, Any], ...] = ()
+    waited: int = 0
+    added: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -443,7 +443,11 @@ class Delivering:
                 ],
                 self.options.run,
             )
-        self.result.stored += sum(bool(due.wanted) for due in done)
+        stored = [due for due in done if due.wanted]
+        self.result.stored += len(stored)
+        added = sum(due.action == Action.ADDED for due in stored)
+        self.result.added += added
+        self.result.waited += sum(due.run != self.options.run for due in stored if due.action != Action.ADDED)
         self.result.failed += len(failed)
         for due, _, failure in failed:
             if due.id in loaded:

@@ -33,7 +33,15 @@ from dm_memory.sync.handin.pending import export_prepared, move_stored
 from dm_memory.sync.run import Delivered, Environment, Run
 from dm_memory.text.flags import compliance_note
 
-__all__ = ["LAST_COMPLETE", "capacity_on_record", "failure_of", "file_problems", "finish", "seen_capacity", "store_result"]
+__all__ = [
+    "LAST_COMPLETE",
+    "capacity_on_record",
+    "failure_of",
+    "file_problems",
+    "finish",
+    "seen_capacity",
+    "store_result",
+]
 
 LAST_COMPLETE = "last_complete_sync"
 """The stored fact that says when everything was last known to be stored everywhere."""
@@ -286,6 +294,8 @@ def _service(run: Run, service: Service) -> ServiceResult:
         failure=failure_of(delivered.failure, service.name) if delivered.failure else None,
         needed=delivered.needed,
         preview=delivered.preview,
+        waited=delivered.waited,
+        added=delivered.added,
     )
 
 
@@ -296,8 +306,10 @@ def _next(run: Run, checkpoint: CheckpointState) -> NextSync:
         return NextSync(due, "Sync without dry_run to store this.", due)
     if run.stop.is_set():
         advice = "The sync was cancelled; the next one resumes where it stopped."
-    elif counts.failed or counts.queued:
+    elif counts.failed or counts.queued or any(delivered.failure for delivered in run.delivered.values()):
         advice = "Fix what failed (see there), then sync again: only what is missing is stored."
+    elif any(delivered.missing for delivered in run.delivered.values()):
+        advice = "Sync again in a moment: it looks for what a service lacks and stores it again."
     elif counts.held_back:
         advice = "Decide about what was not retired (see there), then sync again: everything else is safe."
     elif run.broken:

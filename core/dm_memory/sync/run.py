@@ -80,6 +80,8 @@ class Delivered:
     """What one service made of a run.
 
     Attributes:
+        waited: How many of those stored were due since an earlier run.
+        added: How many of those stored were in memory already when the service was connected.
         asked: Whether the service was asked anything.
         counted: How many entries it says it has, None if it can't count them or was not asked.
         missing: Entries it was thought to have and turned out not to.
@@ -90,6 +92,8 @@ class Delivered:
     stored: int = 0
     failed: int = 0
     removed: int = 0
+    waited: int = 0
+    added: int = 0
     asked: bool = False
     counted: int | None = None
     missing: int = 0
