@@ -29,6 +29,7 @@ from dm_memory.report.parts import (
     memory_capacity,
     memory_text,
     one_or_bulleted,
+    restore_remedy,
     title,
     words_alone,
 )
@@ -169,6 +170,8 @@ class _Rendering:
         return [headline(result), listing, facts, QUOTED_NOTE]
 
     def _finding(self, finding: Finding) -> str:
+        if finding.code == Action.FORGOTTEN:
+            return finding_text(finding, remedy=restore_remedy(self._reader, self._result.brand, finding))
         if finding.code != _HELD_BACK:
             return finding_text(finding)
         confirm = call(self._reader, "sync_memory", self._result.brand, retire=True)
@@ -224,7 +227,8 @@ class _Rendering:
         head = "Nothing was skipped." if not reasons else bulleted(reasons)
         if len(reasons) == 1:
             head = f"{reasons[0]}."
-        total = max(counts.duplicate + counts.excluded + counts.refused + counts.forgotten, len(items))
+        handed_in = sum(finding.code == Action.FORGOTTEN for finding in result.findings)  # each is in the summary
+        total = max(counts.duplicate + counts.excluded + counts.refused + counts.forgotten - handed_in, len(items))
         rest = self._rest(total) + (f", with the same {code('exclude')} as in this call" if counts.excluded else "")
         doctor = code("dm-memory doctor")
         return [

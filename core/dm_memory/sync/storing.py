@@ -35,8 +35,8 @@ from dm_memory.text.tags import normalise_tags
 
 __all__ = ["SourceItems", "Storing", "record_of"]
 
-_UNSETTLED = frozenset({Action.EXCLUDED, Action.REFUSED})
-"""A file with such items is looked at again the next time: the patterns may differ, the credential may be gone."""
+_UNSETTLED = frozenset({Action.EXCLUDED, Action.FORGOTTEN, Action.REFUSED})
+"""A file with such items is looked at again the next time: they are not in memory, and the reason may be gone."""
 _CHANGED = frozenset({Action.MODIFIED, Action.METADATA, Action.RESTORED})
 _JOURNALED = frozenset({Action.NEW, Action.MODIFIED, Action.DUPLICATE})
 _EMBED_AT_ONCE = 512
