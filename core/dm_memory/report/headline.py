@@ -26,6 +26,9 @@ def headline(result: SyncResult) -> str:
         return f"**The sync was stopped.** {stored} stored before that. {_KEPT}"
     done = f"Memory now has {changes}." if changes else ""
     done += f"{' ' * bool(done)}{retired}." if retired else ""
+    verb = "was" if counts.buried == 1 else "were"
+    buried = f"{entries(counts.buried)} forgotten on another computer {verb} removed here as well."
+    done += f"{' ' * bool(done)}{buried}" if counts.buried else ""
     words = [f"{entries(counts.failed)} failed"] if counts.failed else []
     words += [f"{counted(counts.queued, 'entry waits', 'entries wait')}"] if counts.queued else []
     if words:

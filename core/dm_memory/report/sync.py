@@ -420,6 +420,7 @@ def _delta(result: SyncResult) -> str:
     """Return by how many entries memory grew, and what that consists of."""
     counts, delta = result.counts, result.checkpoint.delta
     parts = [(counts.new, "new"), (counts.restored, "current again"), (-counts.retired, "retired")]
+    parts.append((-counts.buried, "forgotten on another computer"))
     known = sum(count for count, _ in parts)
     others = "from other computers" if counts.learned else "by texts that are equal now, or no longer"
     parts.append((delta - known, others))

@@ -142,6 +142,7 @@ class Counts:
         stored: Entries written to memory in this run.
         failed: Entries that a connected service refused; ``queued`` ones wait for a service.
         embedded: Texts embedded in this run.
+        buried: Entries that another computer had forgotten, removed here as well.
         excluded: Left out by the caller's patterns.
     """
 
@@ -162,6 +163,7 @@ class Counts:
     failed: int = 0
     queued: int = 0
     embedded: int = 0
+    buried: int = 0
 
 
 @dataclass(frozen=True, slots=True)
