@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -318,6 +319,16 @@ async def test_a_dry_run_counts_what_is_due_once_and_nothing_as_in_memory(bench:
     result = await bench.sync(dry_run=True)
     assert (result.next_sync.due, result.next_sync.estimated_items) == (3, 3)
     assert (result.checkpoint.total_items, result.checkpoint.delta) in {(0, 0), (3, 3)}
+
+
+async def test_a_dry_run_says_what_is_in_memory_and_not_what_would_be(bench: Bench) -> None:
+    bench.insights("one", "two")
+    before = await bench.sync()
+    bench.insights("one", "two", "three")
+    bench.campaign(["four"])
+    planned = await bench.sync(dry_run=True)
+    assert (planned.store, planned.checkpoint.delta) == (replace(before.store, new_entities=0, new_facts=0), 0)
+    assert "none yet" not in sync_report(planned).text
 
 
 async def test_outcomes_of_two_services_are_listed_once(bench: Bench) -> None:

@@ -116,8 +116,9 @@ def finish(run: Run, model: str, seconds: float) -> SyncResult:
     counts.queued = _distinct(store, "error = ''", run)
     status = _status(run)
     at = run.now
-    counted = run.before if store.meta("clock") == run.before.clock else census(store.connection)
-    memory = store_result(store, model, counted, run.facts_before)
+    unchanged = run.request.dry_run or store.meta("clock") == run.before.clock
+    counted = run.before if unchanged else census(store.connection)
+    memory = run.store_before or store_result(store, model, counted, run.facts_before)
     checkpoint = _checkpoint(run, status, at, counted)
     services = tuple(_service(run, service) for service in run.env.services)
     if not run.request.dry_run:

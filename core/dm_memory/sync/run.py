@@ -20,7 +20,7 @@ from dm_memory.errors import ServiceError
 from dm_memory.findings import Finding, Severity
 from dm_memory.items import Kind, Payload, storage_id
 from dm_memory.requests import Progress, Scope, SyncRequest
-from dm_memory.results import Action, Counts, Failure, GuardHit, ItemOutcome
+from dm_memory.results import Action, Counts, Failure, GuardHit, ItemOutcome, StoreResult
 from dm_memory.services.protocol import Capacity, Service
 from dm_memory.store.database import Store
 from dm_memory.store.entries import Census, Known, census, effective
@@ -115,6 +115,7 @@ class Run:
         changed: Whether anything was written to the memory.
         waited: Seconds spent waiting for another sync.
         before: The entries there were at the beginning.
+        store_before: In a dry run, what is in memory: its private copy is written to.
         pending_names: Files of ``memory/pending`` that were taken in.
         embedding_error: Why texts could not be embedded, "" if all could.
         reason: Why texts are replaced by this run.
@@ -138,6 +139,7 @@ class Run:
     waited: float
     before: Census
     facts_before: tuple[int, int]
+    store_before: StoreResult | None = None
     broken: bool = False
     listed: frozenset[str] = frozenset()
     changed: bool = False
