@@ -7,7 +7,7 @@ from dm_memory.report.escape import code, inline, quote
 from dm_memory.report.forget import proof_lines
 from dm_memory.report.model import Reader, Report, call
 from dm_memory.report.parts import QUOTED_NOTE, bulleted, document, finding_text, guard_text, key_code, restore_remedy
-from dm_memory.report.words import capital, when
+from dm_memory.report.words import capital, listed, when
 from dm_memory.results import PrepareResult, Suggestion
 
 __all__ = ["prepare_report"]
@@ -37,9 +37,11 @@ def _lead(result: PrepareResult, reader: Reader) -> str:
         return "The text was not kept and will not be stored. Take out what is named below, then prepare it again."
     text = quote(result.title, 100)
     if result.status == "duplicate":
-        gained = f"Its entry gains the tags: {_tags(result.merged_tags)}; everything else about it stays."
-        gained = gained if result.merged_tags else "Nothing changes."
-        return f"{text} is known already, so it is not stored a second time. {gained}"
+        changes = [f"has the priority {inline(result.priority, 20)} now"] if "priority" in result.changed else []
+        changes += [f"expires {when(result.expires_at)}"] if "expires_at" in result.changed else []
+        changes += [f"gains the tags: {_tags(result.merged_tags)}"] if result.merged_tags else []
+        what = f"Its entry {listed(changes)}; everything else about it stays." if changes else "Nothing changes."
+        return f"{text} is known already, so it is not stored a second time. {what}"
     if result.status == "corrected":
         old = f" instead of {quote(result.replaced_title, 100)}" if result.replaced_title else ""
         fate = "was forgotten" if result.purged is not None else "is kept as a revision"
