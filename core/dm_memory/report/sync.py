@@ -227,8 +227,9 @@ class _Rendering:
         head = "Nothing was skipped." if not reasons else bulleted(reasons)
         if len(reasons) == 1:
             head = f"{reasons[0]}."
-        handed_in = sum(finding.code == Action.FORGOTTEN for finding in result.findings)  # each is in the summary
-        total = max(counts.duplicate + counts.excluded + counts.refused + counts.forgotten - handed_in, len(items))
+        # What was handed in is named elsewhere: forgotten in the summary, refused below its credentials.
+        named = sum(finding.code == Action.FORGOTTEN for finding in result.findings) + len({hit.key for hit in refused})
+        total = max(counts.duplicate + counts.excluded + counts.refused + counts.forgotten - named, len(items))
         rest = self._rest(total) + (f", with the same {code('exclude')} as in this call" if counts.excluded else "")
         doctor = code("dm-memory doctor")
         return [

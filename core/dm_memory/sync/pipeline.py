@@ -329,6 +329,7 @@ def _take_rest(run: Run, storing: Storing, reading: Reading) -> None:
             if chunk.sources:
                 storing.take(chunk.sources)
     retire(run)
+    storing.change_rest()
     if run.request.force:
         storing.force_rest()
 
