@@ -9,6 +9,7 @@ import pytest
 
 from dm_memory.errors import InputError
 from dm_memory.items import ContentType, Priority
+from dm_memory.report import prepare_report
 from dm_memory.requests import PrepareRequest, SessionLearning, no_progress
 from dm_memory.results import PrepareResult
 from dm_memory.search.results import SearchRequest
@@ -57,6 +58,17 @@ async def test_a_known_text_is_a_duplicate_and_gains_tags_priority_and_expiry(
     assert "more" in payload.tags
     assert payload.priority == again.priority
     bench.check()
+
+
+async def test_what_changed_of_a_known_text_is_said_and_nothing_else(bench: Bench) -> None:
+    text = "Tone: warm, never loud"
+    await prepare(bench, text)
+    both = prepare_report(await prepare(bench, text, tags=("voice",), expires_at="2027-01-01")).text
+    assert "expires 2027-01-01 and gains the tags: `voice`; everything else about it stays" in both
+    one = prepare_report(await prepare(bench, text, priority=Priority.HIGH)).text
+    assert "Its entry has the priority high now; everything else" in one
+    assert "Nothing changes." not in one
+    assert "Nothing changes." in prepare_report(await prepare(bench, text, priority=Priority.HIGH)).text
 
 
 async def test_another_process_that_syncs_keeps_nobody_waiting(bench: Bench) -> None:

@@ -139,6 +139,7 @@ class Reading:
         if emptied and record is not None:
             chunk.findings.append(_emptied(file.path, record.items))
         chunk.findings += parsed.findings
+        chunk.broken |= not parsed.whole
         settled = all(finding.severity is Severity.INFO for finding in parsed.findings)
         chunk.sources.append(
             SourceItems(
