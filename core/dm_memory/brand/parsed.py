@@ -46,16 +46,25 @@ class SourceFile:
     Attributes:
         path: Posix, relative to the brand's folder; ``sops:/`` and ``context:/`` stand for what lies elsewhere.
         conflict_copy: A copy that a cloud service made of another file. It states the same keys as older words.
+        namesake: Another folder has a file of this kind and name, which comes first.
     """
 
     path: str
     kind: SourceKind
     conflict_copy: bool = False
+    namesake: bool = False
 
     @property
     def stem(self) -> str:
         """The file's name without folder and suffix; a conflict copy has that of the file it is a copy of."""
         return PurePosixPath(self.name).stem
+
+    @property
+    def id(self) -> str:
+        """What identifies the file's record if nothing in it does: its stem, so that it can be moved."""
+        if not self.namesake:
+            return self.stem
+        return "-".join(PurePosixPath(self.name).with_suffix("").parts[1:])
 
     @property
     def suffix(self) -> str:

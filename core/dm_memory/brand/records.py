@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dm_memory.brand.files import Limits, broken
 from dm_memory.brand.formats.documents import read_document
 from dm_memory.brand.formats.text import (
+    NestedTooDeeplyError,
     block,
     capitalised,
     fields_of,
@@ -67,22 +68,26 @@ def records_in(
             yield from records_in(collector, inner)
         elif value and all(isinstance(entry, dict) for entry in value.values()):
             for name, entry in value.items():
-                yield name, _units(entry)
+                yield from _record(collector, name, entry, name)
         else:
-            yield "", _units(value)
+            yield from _record(collector, "", value, "position 0")
         return
     for position, entry in enumerate(value if isinstance(value, list) else []):
         if isinstance(entry, dict):
-            yield "", _units(entry)
+            yield from _record(collector, "", entry, f"position {position}")
         elif isinstance(entry, str) and not is_empty(entry):
             yield entry.strip(), {"name": entry.strip()}
         elif not is_empty(entry):
             collector.malformed(f"position {position}", "is not an object")
 
 
-def _units(entry: object) -> dict[str, object]:
-    value = with_units(entry)
-    return fields_of(value) if isinstance(value, dict) else {}
+def _record(collector: Collector, name: str, entry: object, place: str) -> Iterator[tuple[str, dict[str, object]]]:
+    try:
+        value = with_units(entry)
+    except NestedTooDeeplyError:
+        collector.malformed(place, "is nested too deeply")
+        return
+    yield name, fields_of(value) if isinstance(value, dict) else {}
 
 
 def date_of(fields: dict[str, object], order: str = "", names: Sequence[str] = _DATES) -> str:

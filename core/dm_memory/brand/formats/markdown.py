@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-__all__ = ["Section", "bullets", "front_matter", "sections"]
+__all__ = ["Section", "bullets", "front_matter", "points", "sections"]
 
 # The title is cut out by hand: an expression for its optional closing marks is quadratic on a long line of blanks.
 _ATX = re.compile(r" {0,3}(#{1,6})(?=[ \t]|$)")
@@ -20,7 +20,9 @@ _SETEXT = re.compile(r" {0,3}(=+|-+)[ \t]*$")
 _NO_PARAGRAPH = re.compile(r"(?: {4}|\t| {0,3}(?:[-+*>|]|\d+[.)]\s|`{3}|~{3}|_{3}))")
 _FIELD = re.compile(r"([^\s:#-][^:\n]{0,80}):(?:\s+(.*))?$")
 _NUMBERED = re.compile(r"( *)\d{1,3}[.)][ \t]+(.+)$")
-_BULLET = re.compile(r"( *)[-*+][ \t]+(.+)$")
+# What word processors and chats paste for a bullet counts as one; the middle dots of Japanese and Chinese need no blank.
+_BULLET = re.compile(r"( *)(?:[-*+\u2022\u2023\u25aa\u25cf\u25e6\u2013\u2014][ \t]+|[\u30fb\u00b7\u25cf\u2022][ \t]*)(.+)$")
+_DONE = re.compile(r"\[[xX]\][ \t]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,29 @@ def bullets(body: str) -> Iterator[str]:
             indent = len(match[1]) if indent is None else min(indent, len(match[1]))
             if len(match[1]) <= indent + 1:
                 yield match[2].strip()[:_MAX_BULLET]
+
+
+def points(body: str) -> tuple[list[str], str]:
+    """Return the outermost list entries of a text, each with all that stands below it, and the text around them."""
+    entries: list[list[str]] = []
+    rest: list[str] = []
+    indent = 0
+    inside = below_blank = False
+    for line in body.splitlines():
+        plain = line.expandtabs(4)
+        depth = len(plain) - len(plain.lstrip())
+        match = _BULLET.match(plain) or _NUMBERED.match(plain)
+        if match and (not inside or depth <= indent + 1):
+            indent = min(indent, depth) if inside else depth
+            entries.append([_DONE.sub("", match[2].strip(), count=1)])
+            inside = True
+        elif inside and plain.strip() and (depth > indent or not (below_blank or plain[0] in "|>`~")):
+            entries[-1].append(plain.strip())
+        elif plain.strip() or not inside:
+            inside = False
+            rest.append(line)
+        below_blank = not plain.strip()
+    return ["\n".join(lines) for lines in entries], "\n".join(rest).strip()
 
 
 def _section(headings: list[tuple[int, str]], body: list[str]) -> Section:
@@ -120,7 +145,7 @@ def front_matter(text: str) -> tuple[dict[str, object], str]:
     from dm_memory.brand.formats.yaml_text import YamlTextError, read_yaml  # noqa: PLC0415  # 50 ms, only for such a page
 
     try:
-        value = read_yaml("\n".join(block))
+        value = read_yaml("\n".join(block)).value
     except YamlTextError:
         value = {match[1]: (match[2] or "").strip() for line in block if (match := _FIELD.match(line))}
     return (value if isinstance(value, dict) else {}), "\n".join(lines[end + 1 :])

@@ -32,7 +32,17 @@ from dm_memory.findings import Finding, Severity
 from dm_memory.items import ContentType, Facts, Value
 from dm_memory.text.dates import dates_in_heading
 
-__all__ = ["Page", "Target", "add_sections", "filled", "front_text", "read_page", "without_double_encoding"]
+__all__ = [
+    "NOT_SHOWN",
+    "Page",
+    "Target",
+    "add_sections",
+    "facts_of",
+    "filled",
+    "front_text",
+    "read_page",
+    "without_double_encoding",
+]
 
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 _MARKS = re.compile(r"^\s*(?:[-*+\u2022]|\d+[.)]|>|\[[ xX]\])\s*|[*_`#|]+")
@@ -52,9 +62,11 @@ _DATES = (
     "created_at",
     "end_date",
 )
-_NOT_SHOWN = frozenset(
-    {"title", "tags", "layout", "permalink", "slug", "draft", "id", "name", "published", "weight", "aliases"}
+NOT_SHOWN = frozenset(
+    {"title", "tags", "layout", "permalink", "slug", "draft", "id", "uuid", "name", "published", "weight", "aliases"}
+    | {"cssclass", "cssclasses", "campaign_id", "collapsed", "kanban_plugin", "publish"}
 )
+"""What the front matter says to programs, or what every entry says anyway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +135,7 @@ def read_page(file: SourceFile, data: bytes, order: str = "", below: str = "") -
     date = next((found for name in _DATES if (found := stamp(fields.get(name), order))), "")
     if not date and (written := dates_in_heading(stem.replace("_", "-"), order)):
         date = written.iso
-    return Page(fields, title, text, date, tuple(findings), tuple(labels(fields.get("tags"))), _facts(fields))
+    return Page(fields, title, text, date, tuple(findings), tuple(labels(fields.get("tags"))), facts_of(fields))
 
 
 def _title(path: str, stem: str) -> str:
@@ -132,7 +144,8 @@ def _title(path: str, stem: str) -> str:
     return " > ".join(title_of(name) for name in names)
 
 
-def _facts(fields: dict[str, object]) -> dict[str, Value]:
+def facts_of(fields: dict[str, object]) -> dict[str, Value]:
+    """Return what a page's front matter says that is metadata."""
     facts: dict[str, Value] = {}
     for name in ("campaign_id", "campaign_name", "period", "owner", "status"):
         if text := label(fields.get(name)):
@@ -149,13 +162,13 @@ def front_text(page: Page) -> str:
     """Return the front matter as an entry's text, or "" if it says no more than a title and tags."""
     lines = []
     for name, value in page.front.items():
-        if name in _NOT_SHOWN or is_empty(value):
+        if name in NOT_SHOWN or is_empty(value):
             continue
         text = inline(value)
         if text and not is_placeholder(text):
             lines.append(f"{capitalised(name)}: {text}")
     shown = [
-        name for name in page.front if name not in _NOT_SHOWN and name not in _DATES and not is_empty(page.front[name])
+        name for name in page.front if name not in NOT_SHOWN and name not in _DATES and not is_empty(page.front[name])
     ]
     return "\n".join([page.title, *lines]).strip() if shown else ""
 

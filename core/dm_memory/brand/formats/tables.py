@@ -7,7 +7,7 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 
-__all__ = ["markdown_tables", "read_rows", "read_table", "table_pieces"]
+__all__ = ["markdown_tables", "read_rows", "read_table", "row_text", "table_pieces"]
 
 _DELIMITERS = ",;\t|"
 _MAX_FIELD = 1_000_000
@@ -47,7 +47,7 @@ def read_rows(text: str) -> list[object]:
     return [dict(zip(header, row, strict=False)) for row in rows]
 
 
-def _row_text(header: Sequence[str], row: Sequence[str]) -> str:
+def row_text(header: Sequence[str], row: Sequence[str]) -> str:
     """Return a row that says what each of its cells is: ``Campaign: Fleece, CTR: 3.2%, Spend: 1.234,56``.
 
     Of a matrix, whose first column has no name, the row's name comes first: ``email: Q1: 3.2%, Q2: 4.1%``.
@@ -64,7 +64,7 @@ def table_pieces(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterat
     lines: list[str] = []
     size = 0
     for row in rows:
-        text = _row_text(header, row)
+        text = row_text(header, row)
         if not text:
             continue
         if lines and size + len(text) > _PIECE_CHARS:

@@ -7,13 +7,14 @@ unread with the reason and what to do.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dm_memory.brand.context import BrandContext
-from dm_memory.brand.files import Limits, original_of, placeholder_of, read_inside, read_outside, stays_inside
+from dm_memory.brand.files import Limits, broken, original_of, placeholder_of, read_inside, read_outside, stays_inside
 from dm_memory.brand.formats.pages import Target
+from dm_memory.brand.formats.text import NestedTooDeeplyError
 from dm_memory.brand.home import Home
 from dm_memory.brand.parsed import Collector, ParsedFile, SourceFile, SourceKind
 from dm_memory.brand.sources.approvals import parse_approvals
@@ -217,11 +218,19 @@ def list_sources(home: Home, slug: str, scope: str, *, context_file: Path | None
     _walk_procedures(home, found)
     if context_file is not None:
         found.files.append(SourceFile(f"context:/{context_file.name}", SourceKind.CONTEXT))
-    files = [file for file in found.files if _in_scope(file, scope)]
     # Conflict copies come behind what they are copies of.
-    files.sort(key=lambda file: (_ORDER[file.kind], file.path.count("/"), file.conflict_copy, file.path))
+    found.files.sort(key=lambda file: (_ORDER[file.kind], file.path.count("/"), file.conflict_copy, file.path))
+    files = [file for file in _with_namesakes(found.files) if _in_scope(file, scope)]
     unread = tuple(_unread(key, paths) for key, paths in sorted(found.unread.items())) if scope == "all" else ()
     return Listing(tuple(files), unread, frozenset(found.protected), scope)
+
+
+def _with_namesakes(files: Sequence[SourceFile]) -> Iterator[SourceFile]:
+    """Yield the files; of those of one kind and name, each but that of the first folder is told apart by its folder."""
+    first: dict[tuple[SourceKind, str], str] = {}
+    for file in files:
+        folder = file.path.rpartition("/")[0]
+        yield replace(file, namesake=first.setdefault((file.kind, file.stem.casefold()), folder) != folder)
 
 
 def read_source(
@@ -262,6 +271,13 @@ def parse_source(file: SourceFile, data: bytes, context: BrandContext, limits: L
     Raises:
         BrandFileError: The file as a whole is unusable. A malformed entry is a finding and stops only itself.
     """
+    try:
+        return _parsed(file, data, context, limits)
+    except (NestedTooDeeplyError, RecursionError):
+        raise broken(file.path, "is nested too deeply") from None
+
+
+def _parsed(file: SourceFile, data: bytes, context: BrandContext, limits: Limits) -> ParsedFile:
     if file.suffix in _PAGES and file.kind is SourceKind.CAMPAIGN:
         return parse_campaign_page(file, data, context, limits)
     if file.suffix in _PAGES and file.kind is SourceKind.PERFORMANCE:

@@ -24,7 +24,7 @@ def parse_approvals(file: SourceFile, data: bytes, context: BrandContext, limits
     entries = 0
     for name, fields in records_in(collector, value, ("approvals",)):
         entries += 1
-        approval_id = first_label(fields, "approval_id", "id") or name or file.stem
+        approval_id = first_label(fields, "approval_id", "id") or name or file.id
         reason, status = (
             inline(fields.get("rejected_reason") or fields.get("rejection_reason")),
             first_label(fields, "status"),

@@ -128,7 +128,7 @@ def _mention(collector: Collector, fields: dict[str, object], name: str, date: s
         where, sentiment = first_label(fields, "platform"), first_label(fields, "sentiment")
         heading = f"Mention of {title}{f' on {where}' if where else ''}{f' ({sentiment})' if sentiment else ''}: {text}"
         lines = lines_of(fields, {"competitor", "name", "content", "text", "platform", "sentiment"})
-        key = f"mention/{first_label(fields, 'mention_id', 'id') or collector.file.stem}"
+        key = f"mention/{first_label(fields, 'mention_id', 'id') or collector.file.id}"
         content = "\n".join([heading, *lines])
         collector.add(key, content, _INTEL, recorded_at=date, facts=_facts("competitor_mention", title))
 
@@ -138,7 +138,7 @@ def _ad(collector: Collector, fields: dict[str, object], name: str, date: str) -
     if not is_empty(text):
         kind = " ".join(part for part in (first_label(fields, "platform"), first_label(fields, "ad_type")) if part)
         lines = lines_of(fields, {"competitor", "name", "content", "text", "platform", "ad_type"})
-        key = f"competitor-ad/{first_label(fields, 'ad_id', 'id') or collector.file.stem}"
+        key = f"competitor-ad/{first_label(fields, 'ad_id', 'id') or collector.file.id}"
         content = "\n".join([f"Ad of {title}{f' ({kind})' if kind else ''}: {text}", *lines])
         collector.add(key, content, _INTEL, recorded_at=date, facts=_facts("competitor_ad", title))
 
@@ -148,7 +148,7 @@ def _deal(collector: Collector, fields: dict[str, object], name: str, date: str)
     reason = inline(fields.get("reason"))
     lines = lines_of(fields, {"competitor", "name", "outcome", "result", "reason"})
     text = "\n".join([f"Deal {outcome} against {title}{f': {reason}' if reason else ''}", *lines])
-    key = f"win-loss/{first_label(fields, 'event_id', 'id') or collector.file.stem}"
+    key = f"win-loss/{first_label(fields, 'event_id', 'id') or collector.file.id}"
     collector.add(key, text, _INTEL, recorded_at=date, facts=_facts("win_loss", title))
 
 
@@ -157,5 +157,5 @@ def _share_of_voice(collector: Collector, fields: dict[str, object], _name: str,
     parts = [f"{name} {inline(value)}" for name, value in shares.items()] if isinstance(shares, dict) else []
     lines = [f"Share of voice in percent: {', '.join(parts)}"] if parts else ["Share of voice"]
     lines += lines_of(fields, {"share_of_voice", "share_of_voice_pct"})
-    key = f"share-of-voice/{first_label(fields, 'sov_id', 'id') or collector.file.stem}"
+    key = f"share-of-voice/{first_label(fields, 'sov_id', 'id') or collector.file.id}"
     collector.add(key, "\n".join(lines), _INTEL, recorded_at=date, facts=_facts("share_of_voice", ""))

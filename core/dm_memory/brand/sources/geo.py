@@ -24,7 +24,7 @@ def parse_geo(file: SourceFile, data: bytes, context: BrandContext, limits: Limi
         fields = fields_of(value)
         date = date_of(fields, context.date_order, ("updated_at", "recorded_at", "created_at"))
         collector.updated_at = date
-        _add(collector, f"narrative/{file.stem}", _landscape(file.stem, fields), "narrative_landscape", date)
+        _add(collector, f"narrative/{file.id}", _landscape(file.stem, fields), "narrative_landscape", date)
         return collector.result(1)
     entries = 0
     for name, fields in records_in(collector, value, ("audits", "narratives", "results")):
@@ -32,7 +32,7 @@ def parse_geo(file: SourceFile, data: bytes, context: BrandContext, limits: Limi
         date = date_of(fields, context.date_order)
         collector.updated_at = date_of(fields, context.date_order, ("updated_at", "recorded_at"))
         audit = folder == "audits" or "audit_id" in fields
-        own = first_label(fields, "audit_id", "narrative_id", "id") or name or file.stem
+        own = first_label(fields, "audit_id", "narrative_id", "id") or name or file.id
         text = _audit(fields) if audit else _narrative(fields)
         key = f"geo-audit/{own}" if audit else f"geo-narrative/{own}"
         _add(collector, key, text, "geo_audit" if audit else "geo_narrative", date)

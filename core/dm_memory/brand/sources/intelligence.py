@@ -24,7 +24,7 @@ def parse_intelligence(file: SourceFile, data: bytes, context: BrandContext, lim
     entries = 0
     for name, fields in records_in(collector, value, ("learnings",)):
         entries += 1
-        learning_id = first_label(fields, "learning_id", "id") or name or file.stem
+        learning_id = first_label(fields, "learning_id", "id") or name or file.id
         text = first_label(fields, "insight", "learning", "finding", "text") and inline(
             fields.get("insight") or fields.get("learning") or fields.get("finding") or fields.get("text")
         )

@@ -63,7 +63,7 @@ def parse_performance(file: SourceFile, data: bytes, context: BrandContext, limi
         try:
             units = with_units(snapshot)
             assert isinstance(units, dict)  # noqa: S101  # an object stays one
-            _add_snapshot(collector, fields_of(units), context.date_order)
+            _add_snapshot(collector, fields_of(units), context.date_order, several=isinstance(document.value, list))
         except NestedTooDeeplyError:
             collector.malformed(f"position {position}", "is nested too deeply")
     return collector.result(len(snapshots))
@@ -103,20 +103,22 @@ class _Snapshot:
         )
 
 
-def _snapshot(fields: dict[str, object], stem: str, order: str) -> _Snapshot:
+def _snapshot(fields: dict[str, object], file: SourceFile, order: str, *, several: bool) -> _Snapshot:
     snapshot_id = label(fields.get("snapshot_id"))
     campaign_id, period = label(fields.get("campaign_id")), inline(fields.get("period"))
-    known = snapshot_id or stem
+    known = snapshot_id or file.id
     facts: dict[str, Value] = {"section": "snapshot"}
     if campaign_id:
         facts["campaign_id"] = campaign_id
     if period:
         facts["period"] = label(period)
-    dates = (stamp(fields.get(name), order) for name in _DATES)
+    date = next(filter(None, (stamp(fields.get(name), order) for name in _DATES)), "")
+    # Of several in one file none is known by its place.
+    moment = label(period) or (date if several else "")
     return _Snapshot(
-        f"performance/{known}" if snapshot_id or not period else f"performance/{known}@{label(period)}",
+        f"performance/{known}" if snapshot_id or not moment else f"performance/{known}@{moment}",
         f"Performance of {campaign_id or known}{f', {period}' if period else ''}",
-        next(filter(None, dates), "") or stamp(period, order) or _date_in_name(stem, order),
+        date or stamp(period, order) or _date_in_name(file.stem, order),
         facts,
         tuple(labels(fields.get("tags"))),
         # Without an id of its own a file is written again for the next period; its figures leave it and stay true.
@@ -124,8 +126,8 @@ def _snapshot(fields: dict[str, object], stem: str, order: str) -> _Snapshot:
     )
 
 
-def _add_snapshot(collector: Collector, fields: dict[str, object], order: str) -> None:
-    snapshot = _snapshot(fields, collector.file.stem, order)
+def _add_snapshot(collector: Collector, fields: dict[str, object], order: str, *, several: bool) -> None:
+    snapshot = _snapshot(fields, collector.file, order, several=several)
     collector.updated_at = stamp(fields.get("updated_at"), order) or snapshot.recorded_at
     lines: list[str] = []
     parts: list[tuple[str, str]] = []

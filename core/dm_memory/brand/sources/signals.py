@@ -22,7 +22,7 @@ def parse_signals(file: SourceFile, data: bytes, context: BrandContext, limits: 
     entries = 0
     for name, fields in records_in(collector, value, ("signals",)):
         entries += 1
-        signal_id = first_label(fields, "signal_id", "id") or name or file.stem
+        signal_id = first_label(fields, "signal_id", "id") or name or file.id
         text = inline(fields.get("signal") or fields.get("text") or fields.get("description"))
         if not text:
             collector.empty(signal_id)
