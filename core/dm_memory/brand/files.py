@@ -15,6 +15,7 @@ from pathlib import Path
 
 import orjson
 
+from dm_memory.brand.encodings import decode_legacy
 from dm_memory.errors import DmMemoryError, system_reason
 from dm_memory.findings import Finding, Severity
 
@@ -276,7 +277,8 @@ def no_number(_name: str) -> None:
 def decode_text(data: bytes) -> str:
     """Return ``data`` as text without byte order mark, NUL and lone surrogates (U+FFFD stands for those).
 
-    Bytes that are not UTF-8 are read as Windows-1252: Python on Windows wrote files so by default before 3.15.
+    Bytes that are not UTF-8 are read as Windows-1252, which Python on Windows wrote by default before 3.15, unless they
+    look like another of the encodings that are in use.
     """
     wide = data.startswith((b"\xff\xfe", b"\xfe\xff"))
     text = data.decode("utf-16", "replace") if wide else _decode_utf8(data)
@@ -285,13 +287,15 @@ def decode_text(data: bytes) -> str:
 
 def _decode_utf8(data: bytes) -> str:
     try:
-        return data.decode("utf-8")
+        text = data.decode("utf-8")
     except UnicodeDecodeError:
         pass
+    else:
+        return decode_legacy(data) if text.count("\0") * 4 > len(text) else text
     try:
         return _SURROGATE.sub("\ufffd", data.decode("utf-8", "surrogatepass"))
     except UnicodeDecodeError:
-        return data.decode("cp1252", "replace")
+        return decode_legacy(data)
 
 
 # Dropbox, Box and Nextcloud write "(Jo's conflicted copy 2026-01-02)", in the user's language; Syncthing a mark with

@@ -18,6 +18,7 @@ __all__ = [
     "capitalised",
     "fields_of",
     "inline",
+    "is_bare",
     "is_empty",
     "is_id",
     "is_placeholder",
@@ -65,6 +66,10 @@ _PLACEHOLDER = re.compile(
 )
 
 
+_BARE = re.compile(
+    r"(?i:yes|no|ja|nein|nej|oui|non|s[ií]|n[aã]o|sim|nee|tak|nie|да|нет|true|false|ok|okay|done|none|null|はい|いいえ|是|否|네)\W*"
+    r"|[\d\s.,:/%\u2030$\u20ac\u00a3\u00a5+()x\u2013-]+|(?:https?://|www\.)\S+|(?i:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{16,})"
+)
 _ACRONYMS = frozenset(
     {
         "ctr",
@@ -105,6 +110,11 @@ def is_empty(value: object) -> bool:
 def is_id(name: str, value: object) -> bool:
     """Return whether a field only tells programs which record it is: ``id``, ``owner_id``, ``uuid``."""
     return isinstance(value, str | int) and (name in {"id", "uuid", "guid", "_id"} or name.endswith("_id"))
+
+
+def is_bare(text: str) -> bool:
+    """Return whether a text says nothing without what it answers or names: "yes", "42 %", an address, an identifier."""
+    return _BARE.fullmatch(text.strip()) is not None
 
 
 def is_placeholder(text: object) -> bool:

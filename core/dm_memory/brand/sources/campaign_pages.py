@@ -11,6 +11,7 @@ from dm_memory.brand.formats.markdown import Section, points
 from dm_memory.brand.formats.pages import NOT_SHOWN, Page, facts_of, filled, front_text, read_page
 from dm_memory.brand.formats.tables import markdown_tables, row_text
 from dm_memory.brand.formats.text import canonical, fields_of, is_placeholder, label, says_something, title_of
+from dm_memory.brand.formats.units import with_units
 from dm_memory.brand.parsed import Collector, ParsedFile, SourceFile
 from dm_memory.brand.sources.campaigns import add_campaign, is_about_lessons
 from dm_memory.items import ContentType, Kind, Value
@@ -44,7 +45,8 @@ def parse_campaign_page(file: SourceFile, data: bytes, context: BrandContext, li
     collector = Collector(file, Kind.CAMPAIGN, limits, updated_at=page.recorded_at, findings=list(page.findings))
     page = replace(page, title=name, facts=facts)
     if front_text(page):
-        told = {key: value for key, value in front.items() if key not in NOT_SHOWN}
+        told = with_units({key: value for key, value in front.items() if key not in NOT_SHOWN})
+        assert isinstance(told, dict)  # noqa: S101  # an object stays one
         add_campaign(collector, told | {"name": name, "tags": front.get("tags")}, campaign_id, context.date_order, page)
     found = 0
     for section in sections:

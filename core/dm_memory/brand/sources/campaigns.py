@@ -347,7 +347,7 @@ def _walk_lessons(
     taken = set()
     for member, value in entry.items():
         known = canonical(member)
-        if known in _LESSONS and isinstance(value, list) and len(value) > 1:
+        if known in _LESSONS and isinstance(value, list) and not is_empty(value):
             taken.add(member)
             about = ", ".join(part for part in (name, title, _SINGULAR.get(known) or words(member)) if part)
             _walk(own, section, f"{path}/{slug_of(title)}/{member}", about, value)
