@@ -18,7 +18,7 @@ _HIGH = re.compile(rb"[\x80-\xff]")
 _PAIR = re.compile(rb"[\xa1-\xfe][\xa1-\xfe]")
 _KANA = re.compile("[\u3041-\u30fa]")
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
-_CYRILLIC = re.compile(rb"[\xc0-\xff\xa8\xb8\xab\xbb\x96\x97\x84\x93\xb9]")
+_CYRILLIC = re.compile(rb"[\xc0-\xff\xa8\xb8\xab\xbb\x96\x97\x84\x93\xb9\x88]")
 # "za\xbf\xf3\xb3\xe6": what Windows-1252 shows inside of words as "¿", "³" and "¹", and Windows-1250 as Polish letters.
 _POLISH = re.compile(rb"[A-Za-z\xf3\xea\xe6\xf1][\xb3\xb9\xbf](?:[a-z\xf3\xea\xe6\xf1]|\b)[^/\d]")
 _CAPITAL_INSIDE = re.compile(rb"[\xe0-\xff][\xc0-\xdf]")
@@ -43,9 +43,12 @@ def _encoding_of(data: bytes) -> str:
             return encoding
     if high < _FEW or sum(map(len, _RUN.findall(data))) < high * _MOSTLY:
         return "cp1250" if _POLISH.search(data) else "cp1252"
-    if len(_CYRILLIC.findall(data)) > high * 0.95 and _LOWER_RUN.search(data):
+    if len(_CYRILLIC.findall(data)) > high * 0.95:
         # No Cyrillic word has capitals inside; Arabic letters lie in the same rows, in any order.
-        return "cp1256" if len(_CAPITAL_INSIDE.findall(data)) * 10 > high else "cp1251"
+        if len(_CAPITAL_INSIDE.findall(data)) * 10 > high:
+            return "cp1256"
+        if _LOWER_RUN.search(data):
+            return "cp1251"
     pairs = _PAIR.findall(data)
     if len(pairs) * 2 > high * 0.95:
         hangul = sum(0xB0 <= pair[0] <= 0xC8 for pair in pairs)  # noqa: PLR2004  # the syllables' rows

@@ -13,15 +13,17 @@ from dm_memory.brand.formats.text import (
     fields_of,
     inline,
     is_empty,
+    is_id,
     is_placeholder,
     label,
+    says_something,
     stamp,
 )
 from dm_memory.brand.formats.units import with_units
 from dm_memory.brand.parsed import Collector, SourceFile
 from dm_memory.items import Kind
 
-__all__ = ["date_of", "first_label", "lines_of", "open_records", "records_in"]
+__all__ = ["date_of", "first_label", "lines_of", "open_records", "records_in", "text_of"]
 
 _DATES = ("recorded_at", "created_at", "scanned_at", "date", "timestamp", "updated_at", "last_updated")
 _META = frozenset(
@@ -100,11 +102,25 @@ def first_label(fields: dict[str, object], *names: str) -> str:
     return next((text for name in names if (text := label(fields.get(name))) and not is_placeholder(text)), "")
 
 
+def text_of(fields: dict[str, object], *names: str) -> tuple[str, str]:
+    """Return (name, text) of what a record says: under one of some names, else its longest sentence."""
+    known = next((name for name in names if inline(fields.get(name))), "")
+    if known:
+        return known, inline(fields[known])
+    said = {
+        name: value.strip()
+        for name, value in fields.items()
+        if isinstance(value, str) and says_something(value) and not is_placeholder(value) and not stamp(value)
+    }
+    name = max(said, key=lambda key: len(said[key]), default="")
+    return name, said.get(name, "")
+
+
 def lines_of(fields: dict[str, object], left_out: Collection[str] = ()) -> list[str]:
     """Return an object as lines ``Name: value``, without what is empty, left out, or says nothing about the brand."""
     lines = []
     for name, value in fields.items():
-        if name in left_out or name in _META or name.endswith("_id") or is_empty(value):
+        if name in left_out or name in _META or is_id(name, value) or is_empty(value):
             continue
         text = (
             block(value)

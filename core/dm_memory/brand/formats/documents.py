@@ -66,6 +66,8 @@ def read_document(file: SourceFile, data: bytes) -> Document:
     """
     if file.suffix in _YAML:
         document = _yaml(decode_text(data), file.path)
+    elif file.suffix == ".toml":
+        document = _toml(decode_text(data), file.path)
     elif file.suffix in _TABLES:
         from dm_memory.brand.formats.tables import read_rows  # noqa: PLC0415  # only for such a file
 
@@ -216,6 +218,16 @@ def _json_lines(text: str, path: str) -> Document:
         return _json(text.encode("utf-8", "surrogatepass"), path)  # one value over several lines, under another name
     document.value = values
     return document
+
+
+def _toml(text: str, path: str) -> Document:
+    import tomllib  # noqa: PLC0415  # only for such a file
+
+    try:
+        value = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise broken(path, f"is not valid TOML ({str(error)[:200]})") from None
+    return Document(orjson.loads(orjson.dumps(value, default=str)))  # dates become texts
 
 
 def _yaml(text: str, path: str) -> Document:

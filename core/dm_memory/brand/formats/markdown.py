@@ -5,6 +5,7 @@ Follows CommonMark 0.31 as far as headings and fences go; ``tests/brand`` compar
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ _SETEXT = re.compile(r" {0,3}(=+|-+)[ \t]*$")
 # What a setext underline can't turn into a heading: lists, quotes, tables, indented code, rules.
 _NO_PARAGRAPH = re.compile(r"(?: {4}|\t| {0,3}(?:[-+*>|]|\d+[.)]\s|`{3}|~{3}|_{3}))")
 _FIELD = re.compile(r"([^\s:#-][^:\n]{0,80}):(?:\s+(.*))?$")
+_SETTING = re.compile(r"\s*([A-Za-z_][\w.-]*)\s*=\s*(.+)$")
 _NUMBERED = re.compile(r"( *)\d{1,3}[.)][ \t]+(.+)$")
 # What word processors and chats paste for a bullet counts as one; the middle dots of Japanese and Chinese need no blank.
 _BULLET = re.compile(r"( *)(?:[-*+\u2022\u2023\u25aa\u25cf\u25e6\u2013\u2014][ \t]+|[\u30fb\u00b7\u25cf\u2022][ \t]*)(.+)$")
@@ -134,18 +136,36 @@ def _closes(line: str, fence: str) -> bool:
 
 
 def front_matter(text: str) -> tuple[dict[str, object], str]:
-    """Return a page's YAML front matter and the text behind it; one that is no YAML counts line by line."""
+    """Return a page's front matter (YAML, or TOML between ``+++``) and the text behind it.
+
+    One that is no YAML counts line by line.
+    """
     lines = text.splitlines()
-    if not lines or lines[0].rstrip() != "---":
+    mark = lines[0].rstrip() if lines else ""
+    if mark not in {"---", "+++"}:
         return {}, text
-    end = next((at for at, line in enumerate(lines[1:], 1) if line.rstrip() in {"---", "..."}), 0)
+    ends = {"+++"} if mark == "+++" else {"---", "..."}
+    end = next((at for at, line in enumerate(lines[1:], 1) if line.rstrip() in ends), 0)
     block = lines[1:end]
-    if not end or not any(_FIELD.match(line) for line in block):
+    if not end or not any((_SETTING if mark == "+++" else _FIELD).match(line) for line in block):
         return {}, text
+    value = _toml(block) if mark == "+++" else _yaml(block)
+    return (value if isinstance(value, dict) else {}), "\n".join(lines[end + 1 :])
+
+
+def _yaml(block: list[str]) -> object:
     from dm_memory.brand.formats.yaml_text import YamlTextError, read_yaml  # noqa: PLC0415  # 50 ms, only for such a page
 
     try:
-        value = read_yaml("\n".join(block)).value
+        return read_yaml("\n".join(block)).value
     except YamlTextError:
-        value = {match[1]: (match[2] or "").strip() for line in block if (match := _FIELD.match(line))}
-    return (value if isinstance(value, dict) else {}), "\n".join(lines[end + 1 :])
+        return {match[1]: (match[2] or "").strip() for line in block if (match := _FIELD.match(line))}
+
+
+def _toml(block: list[str]) -> object:
+    import tomllib  # noqa: PLC0415  # only for such a page
+
+    try:
+        return json.loads(json.dumps(tomllib.loads("\n".join(block)), default=str))
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return {match[1]: match[2].strip(" \"'") for line in block if (match := _SETTING.match(line))}

@@ -47,10 +47,10 @@ __all__ = [
     "reason_for",
 ]
 
-_DATA = frozenset({".json", ".jsonl", ".ndjson", ".yaml", ".yml"})
+_DATA = frozenset({".json", ".jsonl", ".ndjson", ".json5", ".jsonc", ".yaml", ".yml", ".toml"})
 _TABLES = frozenset({".csv", ".tsv"})
-_PAGES = frozenset({".md", ".markdown", ".mdx", ".html", ".htm"})
-_TEXTS = _PAGES | {".txt", ".jsx", ".tsx"}
+_PAGES = frozenset({".md", ".markdown", ".mdown", ".mkd", ".mdx", ".qmd", ".html", ".htm"})
+_TEXTS = _PAGES | {".txt", ".text", ".jsx", ".tsx"}
 _ALL = _DATA | _TABLES | _TEXTS
 _MAX_DEPTH = 12
 _MAX_NAMED = 10
@@ -96,7 +96,8 @@ _CAMPAIGNS = frozenset({SourceKind.CAMPAIGN, SourceKind.APPROVALS})
 # The order in which sources are read, and reported.
 _ORDER = {kind: position for position, kind in enumerate(SourceKind)}
 
-_LITTER_NAMES = frozenset({"thumbs.db", "desktop.ini", "icon\r", ".gitkeep", ".gitignore", ".keep"})
+_LITTER_NAMES = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", ".gitkeep", ".gitignore", ".keep"})
+_LITTER_FOLDERS = frozenset({"$recycle.bin", "__macosx", "node_modules", "@eadir", "lost+found", "__pycache__"})
 _LITTER_ENDS = (
     "~",
     ".swp",
@@ -110,6 +111,7 @@ _LITTER_ENDS = (
     ".crdownload",
     ".lock",
     ".download",
+    "zone.identifier",
 )
 _WHAT: dict[str, tuple[str, str]] = {
     **dict.fromkeys(
@@ -226,11 +228,13 @@ def list_sources(home: Home, slug: str, scope: str, *, context_file: Path | None
 
 
 def _with_namesakes(files: Sequence[SourceFile]) -> Iterator[SourceFile]:
-    """Yield the files; of those of one kind and name, each but that of the first folder is told apart by its folder."""
-    first: dict[tuple[SourceKind, str], str] = {}
+    """Yield the files; one in a subfolder is told apart by its folder if another folder has one of its kind and name."""
+    folders: dict[tuple[SourceKind, str], set[str]] = {}
     for file in files:
-        folder = file.path.rpartition("/")[0]
-        yield replace(file, namesake=first.setdefault((file.kind, file.stem.casefold()), folder) != folder)
+        folders.setdefault((file.kind, file.stem.casefold()), set()).add(file.path.rpartition("/")[0])
+    for file in files:
+        several = len(folders[file.kind, file.stem.casefold()]) > 1
+        yield replace(file, namesake=True) if several and file.path.count("/") > 1 else file
 
 
 def read_source(
@@ -427,9 +431,10 @@ def _is_read_as_file(path: str) -> bool:
 def _is_litter(name: str) -> bool:
     lower = name.lower()
     return (
-        lower in _LITTER_NAMES
-        or lower.startswith((".", "~$", "#", "~"))
+        lower in _LITTER_NAMES | _LITTER_FOLDERS
+        or lower.startswith((".", "~$", "~wrl"))
         or lower.endswith(_LITTER_ENDS)
+        # "#1 rule.md" is somebody's page, "#rules.md#" what Emacs left.
         or (lower.startswith("#") and lower.endswith("#"))
     )
 

@@ -13,7 +13,7 @@ from dm_memory.brand.formats.tables import markdown_tables, row_text
 from dm_memory.brand.formats.text import canonical, fields_of, is_placeholder, label, says_something, title_of
 from dm_memory.brand.formats.units import with_units
 from dm_memory.brand.parsed import Collector, ParsedFile, SourceFile
-from dm_memory.brand.sources.campaigns import add_campaign, is_about_lessons
+from dm_memory.brand.sources.campaigns import add_campaign, is_about_lessons, page_path
 from dm_memory.items import ContentType, Kind, Value
 from dm_memory.text.channels import channels_named
 from dm_memory.text.dates import dates_in_heading
@@ -107,5 +107,6 @@ def _add(  # one item
     content_type = ContentType.PERFORMANCE_INSIGHT if section in _RESULTS else ContentType.CAMPAIGN_LEARNING
     add = collector.add_entry if in_list else collector.add
     facts: dict[str, Value] = {**page.facts, "section": label("results" if section in _RESULTS else section)}
-    key = f"campaign/{campaign_id}#{path}"
+    # The campaign's data file may have a plan or results of its own; a list is one list wherever it is written.
+    key = f"campaign/{campaign_id}#{path if in_list else page_path(collector.file, campaign_id, path)}"
     add(key, content, content_type, recorded_at=recorded_at, facts=facts, tags=page.tags)

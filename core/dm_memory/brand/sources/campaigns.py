@@ -41,7 +41,7 @@ from dm_memory.items import ContentType, Kind, Value
 from dm_memory.text.channels import channels_named
 from dm_memory.text.dates import read_date
 
-__all__ = ["add_campaign", "is_about_lessons", "parse_campaign"]
+__all__ = ["add_campaign", "is_about_lessons", "page_path", "parse_campaign"]
 
 # What a brand's own language calls the fields that mean something here; the text keeps the brand's word.
 _ROLES = {
@@ -242,16 +242,25 @@ def add_campaign(
     campaign = _Campaign(collector, campaign_id, name, created, facts, tags, order)
     plan, figures, sections = _divided({key: value for key, value in fields.items() if not _is_name(key, value, name)})
     if plan:
-        _add(campaign, "plan", "plan", "\n".join(plan), "plan")
+        _add(campaign, _path(page, campaign, "plan"), "plan", "\n".join(plan), "plan")
     if figures:
         period = inline(known.get("period"))
         title = f"results, {period}" if period else "results"
-        _add(campaign, "figures", title, "\n".join(figures), "results")
+        _add(campaign, _path(page, campaign, "figures"), title, "\n".join(figures), "results")
     for section, value in sections:
         try:
             _walk(campaign, section, section, _SINGULAR.get(section) or words(section), value)
         except NestedTooDeeplyError:
             collector.malformed(section, "is nested too deeply")
+
+
+def _path(page: Page | None, campaign: _Campaign, path: str) -> str:
+    return page_path(campaign.collector.file, campaign.campaign_id, path) if page else path
+
+
+def page_path(file: SourceFile, campaign_id: str, path: str) -> str:
+    """Return the place of a page's section among a campaign's: several pages can be about one campaign."""
+    return f"page/{path}" if campaign_id == file.id else f"page/{slug_of(file.stem)}/{path}"
 
 
 def _is_name(field: str, value: object, name: str) -> bool:

@@ -8,7 +8,7 @@ from dm_memory.brand.context import BrandContext
 from dm_memory.brand.files import Limits
 from dm_memory.brand.formats.text import NestedTooDeeplyError, fields_of, inline, is_empty, slug_of, title_of, words
 from dm_memory.brand.parsed import Collector, ParsedFile, SourceFile
-from dm_memory.brand.records import date_of, first_label, lines_of, open_records, records_in
+from dm_memory.brand.records import date_of, first_label, lines_of, open_records, records_in, text_of
 from dm_memory.items import ContentType, Kind, Value
 
 __all__ = ["parse_competitors"]
@@ -123,21 +123,21 @@ def _pricing(collector: Collector, fields: dict[str, object], name: str, date: s
 
 
 def _mention(collector: Collector, fields: dict[str, object], name: str, date: str) -> None:
-    title, text = _name_of(collector, fields, name), inline(fields.get("content") or fields.get("text"))
+    title, (said, text) = _name_of(collector, fields, name), text_of(fields, "content", "text")
     if not is_empty(text):
         where, sentiment = first_label(fields, "platform"), first_label(fields, "sentiment")
         heading = f"Mention of {title}{f' on {where}' if where else ''}{f' ({sentiment})' if sentiment else ''}: {text}"
-        lines = lines_of(fields, {"competitor", "name", "content", "text", "platform", "sentiment"})
+        lines = lines_of(fields, {"competitor", "name", said, "platform", "sentiment"})
         key = f"mention/{first_label(fields, 'mention_id', 'id') or collector.file.id}"
         content = "\n".join([heading, *lines])
         collector.add(key, content, _INTEL, recorded_at=date, facts=_facts("competitor_mention", title))
 
 
 def _ad(collector: Collector, fields: dict[str, object], name: str, date: str) -> None:
-    title, text = _name_of(collector, fields, name), inline(fields.get("content") or fields.get("text"))
+    title, (said, text) = _name_of(collector, fields, name), text_of(fields, "content", "text")
     if not is_empty(text):
         kind = " ".join(part for part in (first_label(fields, "platform"), first_label(fields, "ad_type")) if part)
-        lines = lines_of(fields, {"competitor", "name", "content", "text", "platform", "ad_type"})
+        lines = lines_of(fields, {"competitor", "name", said, "platform", "ad_type"})
         key = f"competitor-ad/{first_label(fields, 'ad_id', 'id') or collector.file.id}"
         content = "\n".join([f"Ad of {title}{f' ({kind})' if kind else ''}: {text}", *lines])
         collector.add(key, content, _INTEL, recorded_at=date, facts=_facts("competitor_ad", title))

@@ -6,7 +6,7 @@ from dm_memory.brand.context import BrandContext
 from dm_memory.brand.files import Limits, decode_text
 from dm_memory.brand.formats.documents import read_document
 from dm_memory.brand.formats.pages import Target, add_sections, read_page, without_double_encoding
-from dm_memory.brand.formats.tables import read_table, table_pieces
+from dm_memory.brand.formats.tables import read_tables, table_pieces
 from dm_memory.brand.formats.text import (
     NestedTooDeeplyError,
     block,
@@ -22,7 +22,7 @@ from dm_memory.items import ContentType, Kind
 
 __all__ = ["parse_file", "parse_guideline"]
 
-_DATA = frozenset({".json", ".jsonl", ".ndjson", ".yaml", ".yml"})
+_DATA = frozenset({".json", ".jsonl", ".ndjson", ".json5", ".jsonc", ".yaml", ".yml", ".toml"})
 _TABLES = frozenset({".csv", ".tsv"})
 _META = word_set("schema_version version updated_at created_at brand brand_slug")
 
@@ -49,11 +49,13 @@ def parse_file(target: Target, data: bytes, context: BrandContext) -> ParsedFile
     collector = target.collector
     file = collector.file
     if file.suffix in _TABLES:
-        before, header, rows = read_table(without_double_encoding(decode_text(data)))
-        heading = ", ".join([title_of(file.stem), *before])
-        for piece in table_pieces(header, rows):
-            target.add("rows", heading, piece, "rows", in_list=True)
-        return collector.result(len(rows))
+        entries = 0
+        for before, header, rows in read_tables(without_double_encoding(decode_text(data))):
+            heading = ", ".join([title_of(file.stem), *before])
+            entries += len(rows)
+            for piece in table_pieces(header, rows):
+                target.add("rows", heading, piece, "rows", in_list=True)
+        return collector.result(entries)
     if file.suffix in _DATA:
         return collector.result(_add_members(target, data))
     page = read_page(file, data, context.date_order, target.folder)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from dm_memory.brand.context import BrandContext
 from dm_memory.brand.files import Limits, broken, decode_text
 from dm_memory.brand.formats.documents import read_document
-from dm_memory.brand.formats.tables import read_table, table_pieces
+from dm_memory.brand.formats.tables import read_tables, table_pieces
 from dm_memory.brand.formats.text import (
     NestedTooDeeplyError,
     capitalised,
@@ -178,19 +178,20 @@ def _table(collector: Collector, text: str, order: str) -> ParsedFile:
     """An export: what stands before its header names it, every piece of its rows carries the header."""
     from dm_memory.brand.formats.pages import without_double_encoding  # noqa: PLC0415  # only for such a file
 
-    before, header, rows = read_table(without_double_encoding(text))
-    stem = collector.file.stem
-    found = [date for line in [*before, stem] if (date := dates_in_heading(line, order))]
-    recorded_at = found[0].iso if found else ""
-    heading = ", ".join([f"Performance report {title_of(stem)}", *before])
+    stem, entries = collector.file.stem, 0
     facts: dict[str, Value] = {"section": "report", "name": label(title_of(stem))}
-    for piece in table_pieces(header, rows):
-        content = f"{heading}\n{piece}"
-        key = f"performance/{collector.file.name.removeprefix('performance/')}#rows"
-        collector.add_entry(key, content, _PERFORMANCE, recorded_at=recorded_at, facts=facts)
+    for before, header, rows in read_tables(without_double_encoding(text)):
+        found = [date for line in [*before, stem] if (date := dates_in_heading(line, order))]
+        heading = ", ".join([f"Performance report {title_of(stem)}", *before])
+        entries += len(rows)
+        for piece in table_pieces(header, rows):
+            content = f"{heading}\n{piece}"
+            key = f"performance/{collector.file.name.removeprefix('performance/')}#rows"
+            recorded_at = found[0].iso if found else ""
+            collector.add_entry(key, content, _PERFORMANCE, recorded_at=recorded_at, facts=facts)
     if not collector.items:
         collector.nothing()
-    return collector.result(len(rows))
+    return collector.result(entries)
 
 
 def _date_in_name(stem: str, order: str) -> str:
