@@ -252,8 +252,8 @@ def add_sections(target: Target, page: Page, order: str) -> int:
     target.collector.findings += page.findings
     found = 0
     if text := front_text(page):
-        title, _, rest = text.partition("\n")
-        target.add("front-matter", title, rest, "front matter", page)
+        rest = text.removeprefix(page.title).strip()
+        target.add("front-matter", page.title, rest, "front matter", page)
         found += 1
     for section in page.sections():
         if not section.body:

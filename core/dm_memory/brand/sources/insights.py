@@ -171,7 +171,7 @@ def _text_name(fields: dict[str, object]) -> str:
         name: len(value)
         for name, value in fields.items()
         if isinstance(value, str) and name not in _FACTS and says_something(value) and not is_placeholder(value)
-        if name not in _DATES and read_date(value) is None
+        if name not in _DATES and read_date(value) is None and not is_bare(value)
     }
     return max(said, key=said.__getitem__, default="")
 
