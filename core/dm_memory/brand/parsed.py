@@ -46,25 +46,26 @@ class SourceFile:
     Attributes:
         path: Posix, relative to the brand's folder; ``sops:/`` and ``context:/`` stand for what lies elsewhere.
         conflict_copy: A copy that a cloud service made of another file. It states the same keys as older words.
-        namesake: Another folder has a file of this kind and name, which comes first.
+        namesake: Another folder has a file of this kind and name.
+        known_as: Where the file was when its entries got their keys, if it was moved since.
     """
 
     path: str
     kind: SourceKind
     conflict_copy: bool = False
     namesake: bool = False
+    known_as: str = ""
 
     @property
     def stem(self) -> str:
         """The file's name without folder and suffix; a conflict copy has that of the file it is a copy of."""
-        return PurePosixPath(self.name).stem
+        return PurePosixPath(self.shown).stem
 
     @property
     def id(self) -> str:
         """What identifies the file's record if nothing in it does: its stem, so that it can be moved."""
-        if not self.namesake:
-            return self.stem
-        return "-".join(PurePosixPath(self.name).with_suffix("").parts[1:])
+        known = PurePosixPath(self.name)
+        return "-".join(known.with_suffix("").parts[1:]) if self.namesake and len(known.parts) > 2 else known.stem  # noqa: PLR2004  # kind, folder, file
 
     @property
     def suffix(self) -> str:
@@ -72,10 +73,15 @@ class SourceFile:
         return PurePosixPath(self.path).suffix.lower()
 
     @property
-    def name(self) -> str:
-        """The path below the kind's folder by which keys name the file, without the marks of a conflict copy."""
+    def shown(self) -> str:
+        """The path that titles are made of, without the marks of a conflict copy."""
         name = self.path.partition(":/")[2] or self.path
         return (original_of(name) or name) if self.conflict_copy else name
+
+    @property
+    def name(self) -> str:
+        """The path by which keys name the file."""
+        return self.known_as.partition(":/")[2] or self.known_as or self.shown
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,7 +131,7 @@ def read_page(file: SourceFile, data: bytes, order: str = "", below: str = "") -
     fields = fields_of(front)
     stem = file.stem
     own_title = label(fields.get("title")) or label(fields.get("name"))
-    title = own_title or _title(file.name.removeprefix(below), stem)
+    title = own_title or _title(file.shown.removeprefix(below), stem)
     date = next((found for name in _DATES if (found := stamp(fields.get(name), order))), "")
     if not date and (written := dates_in_heading(stem.replace("_", "-"), order)):
         date = written.iso

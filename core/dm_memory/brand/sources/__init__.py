@@ -41,6 +41,7 @@ __all__ = [
     "ParsedFile",
     "SourceFile",
     "SourceKind",
+    "kind_of",
     "list_sources",
     "parse_source",
     "read_source",
@@ -309,6 +310,14 @@ _PARSERS: dict[SourceKind, Callable[[SourceFile, bytes, BrandContext, Limits], P
     SourceKind.PROFILE: parse_profile,
     SourceKind.CONTEXT: parse_context_page,
 }
+
+
+def kind_of(path: str) -> SourceKind | None:
+    """Return what is kept where ``path`` lies."""
+    if path.startswith("sops:/"):
+        return SourceKind.SOP
+    place = _place_of(path)
+    return place[0] if place else None
 
 
 def reason_for(path: str) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 
 from dm_memory.brand.context import BrandContext
 from dm_memory.brand.files import Limits, broken
@@ -260,7 +261,7 @@ def _path(page: Page | None, campaign: _Campaign, path: str) -> str:
 
 def page_path(file: SourceFile, campaign_id: str, path: str) -> str:
     """Return the place of a page's section among a campaign's: several pages can be about one campaign."""
-    return f"page/{path}" if campaign_id == file.id else f"page/{slug_of(file.stem)}/{path}"
+    return f"page/{path}" if campaign_id == file.id else f"page/{slug_of(PurePosixPath(file.name).stem)}/{path}"
 
 
 def _is_name(field: str, value: object, name: str) -> bool:
