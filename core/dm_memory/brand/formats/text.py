@@ -69,7 +69,7 @@ _PLACEHOLDER = re.compile(
 
 _BARE = re.compile(
     r"(?i:yes|no|ja|nein|nej|oui|non|s[ií]|n[aã]o|sim|nee|tak|nie|да|нет|true|false|ok|okay|done|none|null|はい|いいえ|是|否|네)\W*"
-    r"|[\d\s.,:/%\u2030$\u20ac\u00a3\u00a5+()x\u2013-]+|(?:https?://|www\.)\S+|(?i:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{16,})"
+    r"|(?=.*\d)[\d\s.,:/%\u2030$\u20ac\u00a3\u00a5+()x\u2013-]+|(?:https?://|www\.)\S+|(?i:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{16,})"
 )
 _ACRONYMS = frozenset(
     {
