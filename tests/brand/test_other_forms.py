@@ -226,7 +226,7 @@ def test_snapshots_of_one_file_are_known_by_their_dates() -> None:
     values = [{"date": f"2026-0{month}-01", "orders": month} for month in (1, 2)]
     before = by_key(parse("performance/p.json", SourceKind.PERFORMANCE, values))
     after = by_key(parse("performance/p.json", SourceKind.PERFORMANCE, [{"date": "2026-03-01", "orders": 3}, *values]))
-    assert set(before) < set(after)
+    assert all(after[key].content == item.content for key, item in before.items())
 
 
 # Pages ----------------------------------------------------------------------------------------------------------------
@@ -268,6 +268,35 @@ def test_the_id_that_notion_adds_to_a_name_is_no_title() -> None:
     }
 
 
+def test_notes_of_obsidian_keep_their_tags_and_the_texts_of_their_links() -> None:
+    text = (
+        "# Voice\n\nBe calm #tone/dry, see [[Brand book|the book]].\n![[logo.png]]\n%% later %%\n\n"
+        "```dataview\nTABLE x\n```\n\n# Colours\n\nGreen is `#nothing` and #0fa, see https://x.example/a#b.\n"
+    )
+    items = guideline(text)
+    assert items["guideline/voice.md#Voice"].content == "Voice\n\nBe calm #tone/dry, see the book."
+    assert [item.tags for item in items.values()] == [("tone/dry",), ()]
+
+
+def test_the_records_of_a_data_file_are_an_entry_each() -> None:
+    posts = [{"id": 1, "title": "Hello", "body": "First post"}, {"id": 2, "title": "Bye", "body": "Second post"}]
+    found = by_key(parse("content-library/posts.json", SourceKind.ASSET, posts))
+    assert texts(found) == {"Approved copy: Posts > Hello\n\nBody: First post", "Approved copy: Posts > Bye\n\nBody: Second post"}
+    rules = {"rules": [{"rule": "Never shout", "why": "It scares"}, {"rule": "Always thank"}]}
+    assert texts(by_key(parse("guidelines/r.json", SourceKind.GUIDELINE, rules))) == {
+        "R > rules\n\nRule: Never shout\nWhy: It scares",
+        "R > rules\n\nRule: Always thank",
+    }
+
+
+@pytest.mark.parametrize("name", ["empty.md", "headings.md", "comment.md", "header.csv"])
+def test_a_page_that_says_nothing_is_named(name: str) -> None:
+    data = {"empty.md": "", "headings.md": "# A\n## B\n", "comment.md": "<!-- later -->", "header.csv": "A,B\n"}[name]
+    parsed = parse(f"guidelines/{name}", SourceKind.GUIDELINE, data)
+    assert not parsed.items
+    assert [(finding.code, finding.path) for finding in parsed.findings] == [("empty-text", f"guidelines/{name}")]
+
+
 # Tables ---------------------------------------------------------------------------------------------------------------
 
 
@@ -306,7 +335,7 @@ def test_audiences_without_a_name_are_kept_and_known_by_what_they_say() -> None:
     one, other = {"pain": "No storage at home"}, {"pain": "No car for it"}
     before = by_key(parse("audiences.json", SourceKind.AUDIENCES, {"segments": [one]}))
     after = by_key(parse("audiences.json", SourceKind.AUDIENCES, {"segments": [other, one]}))
-    assert len(after) == 2
+    assert (len(before), len(after)) == (1, 2)
     assert set(before) < set(after)
     assert len(parse("audiences.json", SourceKind.AUDIENCES, [one, other]).items) == 2
 

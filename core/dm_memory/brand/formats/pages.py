@@ -41,10 +41,18 @@ __all__ = [
     "filled",
     "front_text",
     "read_page",
+    "tags_in",
     "without_double_encoding",
 ]
 
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
+# Obsidian's comments, embedded files and queries say nothing; a link is its text.
+_OBSIDIAN = re.compile(
+    r"%%.*?%%|!\[\[[^\[\]\n]+\]\]|^[ \t]*```dataview(?:js)?\b.*?^[ \t]*```[ \t]*$", re.DOTALL | re.MULTILINE
+)
+_LINK = re.compile(r"\[\[([^\s\[\]|][^\[\]|\n]*)(?:\|([^\[\]\n]+))?\]\]")
+_TAG = re.compile(r"(?<![\w/#&])#(?![0-9a-fA-F]{3,8}\b)([^\W\d_][\w/-]{1,60})")
+_CODE = re.compile(r"`[^`\n]*`|https?://\S+")
 _MARKS = re.compile(r"^\s*(?:[-*+\u2022]|\d+[.)]|>|\[[ xX]\])\s*|[*_`#|]+")
 _MAX_LABEL_WORDS = 8
 _LONG_TABLE = 1500
@@ -121,6 +129,8 @@ def read_page(file: SourceFile, data: bytes, order: str = "", below: str = "") -
         text = repaired
     front, text = front_matter(text)
     text = _COMMENT.sub("", text)
+    if "[[" in text or "%%" in text or "```dataview" in text:
+        text = _LINK.sub(lambda match: match[2] or match[1], _OBSIDIAN.sub("", text))
     suffix = file.suffix
     if suffix in {".html", ".htm", ".jsx", ".tsx", ".mdx"} or "<" in text or "&" in text:
         from dm_memory.brand.formats.html_text import has_markup, html_to_markdown  # noqa: PLC0415  # only for such a page
@@ -142,6 +152,11 @@ def _title(path: str, stem: str) -> str:
     folders = [part for part in PurePosixPath(path).parts[:-1] if part.casefold() not in _UNTOLD]
     names = [*folders, *([stem] if stem.casefold() not in _UNTOLD else [])]
     return " > ".join(title_of(name) for name in names)
+
+
+def tags_in(body: str) -> tuple[str, ...]:
+    """Return the tags that stand in a text, as people write them in notes: ``#weather``, ``#tone/dry``."""
+    return tuple(dict.fromkeys(_TAG.findall(_CODE.sub("", body)))) if "#" in body else ()
 
 
 def facts_of(fields: dict[str, object]) -> dict[str, Value]:
@@ -265,6 +280,8 @@ def add_sections(target: Target, page: Page, order: str) -> int:
             continue
         written = dates_in_heading(section.path[-1], order) if section.path else None
         dated = replace(page, recorded_at=written.iso) if written else page
+        if target.content_type is not ContentType.BRAND_ASSET:  # a post's hashtags are part of the post
+            dated = replace(dated, tags=(*page.tags, *tags_in(body)))
         pieces = list(_pieces(body))
         for piece in pieces:
             heading, own = page.heading(section.path), " > ".join(section.path) or "intro"

@@ -277,9 +277,14 @@ def parse_source(file: SourceFile, data: bytes, context: BrandContext, limits: L
         BrandFileError: The file as a whole is unusable. A malformed entry is a finding and stops only itself.
     """
     try:
-        return _parsed(file, data, context, limits)
+        parsed = _parsed(file, data, context, limits)
     except (NestedTooDeeplyError, RecursionError):
         raise broken(file.path, "is nested too deeply") from None
+    if not parsed.items and not parsed.findings and file.suffix in _TEXTS | _TABLES:
+        # A list without entries is one that waits for them; a page without a text is somebody's mistake.
+        message = f"{file.path} says nothing that could be remembered."
+        parsed.findings.append(Finding("empty-text", Severity.INFO, message, "Fill it in, or remove it.", file.path))
+    return parsed
 
 
 def _parsed(file: SourceFile, data: bytes, context: BrandContext, limits: Limits) -> ParsedFile:

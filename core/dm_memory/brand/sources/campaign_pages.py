@@ -8,7 +8,7 @@ from dataclasses import replace
 from dm_memory.brand.context import BrandContext
 from dm_memory.brand.files import Limits
 from dm_memory.brand.formats.markdown import Section, points
-from dm_memory.brand.formats.pages import NOT_SHOWN, Page, facts_of, filled, front_text, read_page
+from dm_memory.brand.formats.pages import NOT_SHOWN, Page, facts_of, filled, front_text, read_page, tags_in
 from dm_memory.brand.formats.tables import markdown_tables, row_text
 from dm_memory.brand.formats.text import canonical, fields_of, is_placeholder, label, says_something, title_of
 from dm_memory.brand.formats.units import with_units
@@ -109,4 +109,5 @@ def _add(  # one item
     facts: dict[str, Value] = {**page.facts, "section": label("results" if section in _RESULTS else section)}
     # The campaign's data file may have a plan or results of its own; a list is one list wherever it is written.
     key = f"campaign/{campaign_id}#{path if in_list else page_path(collector.file, campaign_id, path)}"
-    add(key, content, content_type, recorded_at=recorded_at, facts=facts, tags=page.tags)
+    tags = (*page.tags, *tags_in(content))
+    add(key, content, content_type, recorded_at=recorded_at, facts=facts, tags=tags)

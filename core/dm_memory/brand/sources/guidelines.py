@@ -11,8 +11,12 @@ from dm_memory.brand.formats.text import (
     NestedTooDeeplyError,
     block,
     canonical,
+    fields_of,
     inline,
     is_empty,
+    is_id,
+    is_placeholder,
+    label,
     title_of,
     word_set,
     words,
@@ -77,6 +81,9 @@ def _add_members(target: Target, data: bytes) -> int:
         found += 1
         own = bool(member) and isinstance(value, dict | list)
         try:
+            if isinstance(value, list) and any(isinstance(entry, dict) for entry in value):
+                _add_records(target, title, member, value)
+                continue
             # A short value stays as it is written beside its name: "tone: dry".
             text = block(value) if own or not member else f"{words(member)}: {inline(value)}"
         except NestedTooDeeplyError:
@@ -88,3 +95,15 @@ def _add_members(target: Target, data: bytes) -> int:
     if not found:
         collector.nothing()
     return found
+
+
+def _add_records(target: Target, title: str, member: str, records: list[object]) -> None:
+    """Add the rules, posts or terms of a list, each with its own name."""
+    for record in records:
+        fields = fields_of(record) if isinstance(record, dict) else {}
+        named = next((name for name in ("title", "name", "label", "term") if label(fields.get(name))), "")
+        told = {key: entry for key, entry in fields.items() if key not in {named, "tags"} and not is_id(key, entry)}
+        text = block(told if fields else record)
+        heading = " > ".join(part for part in (title, words(member), label(fields.get(named))) if part)
+        if text and not is_placeholder(text):
+            target.add(member or "intro", heading, text, words(member) or "intro", in_list=True)
