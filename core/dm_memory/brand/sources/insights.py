@@ -38,12 +38,38 @@ _GUIDELINE = frozenset({"guideline", "brand_rule"})
 _TEXTS = (
     *("insight", "finding", "learning", "lesson", "text", "note", "observation", "takeaway", "statement", "message"),
     *("content", "description", "summary", "erkenntnis", "hallazgo", "constat", "aprendizaje", "aprendizado"),
-    *("apprendimento", "inzicht", "wniosek", "вывод", "気づき", "学び", "洞察", "经验", "인사이트", "key_insight", "body"),
+    *(
+        "apprendimento",
+        "inzicht",
+        "wniosek",
+        "вывод",
+        "気づき",
+        "学び",
+        "洞察",
+        "经验",
+        "인사이트",
+        "key_insight",
+        "body",
+    ),
 )
 _TEXT_NAMES = frozenset(_TEXTS)
-_SETS = frozenset({"insights", "learnings", "findings", "lessons", "key_learnings", "key_insights", "takeaways", "notes"})
+_SETS = frozenset(
+    {"insights", "learnings", "findings", "lessons", "key_learnings", "key_insights", "takeaways", "notes"}
+)
 _DATES = (
-    *("recorded_at", "date", "timestamp", "created_at", "time", "datum", "fecha", "data", "updated_at", "дата", "tarih"),
+    *(
+        "recorded_at",
+        "date",
+        "timestamp",
+        "created_at",
+        "time",
+        "datum",
+        "fecha",
+        "data",
+        "updated_at",
+        "дата",
+        "tarih",
+    ),
     *("dato", "日付", "日期", "날짜"),
 )
 _PERIODS = ("observed_at", "learned_at", "noted_at", "period", "quarter", "month", "week", "zeitraum", "quartal")
