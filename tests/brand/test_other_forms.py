@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dm_memory.brand.files import BrandFileError
+from dm_memory.brand.context import load_context
+from dm_memory.brand.files import BrandFileError, Limits
 from dm_memory.brand.formats.markdown import points
 from dm_memory.brand.home import Home
 from dm_memory.brand.parsed import ParsedFile, SourceKind
@@ -411,3 +412,42 @@ def test_a_name_that_begins_with_a_number_sign_is_a_name(home: Home, brand: Path
     listing = list_sources(home, "kopi", "all")
     assert [file.path for file in listing.files] == ["guidelines/#1 rule.md", "guidelines/~ideas.md"]
     assert not listing.unread
+
+
+# What must not be said -----------------------------------------------------------------------------------------------
+
+PAIR = {"word": "cheap", "use_instead": "affordable", "reason": "it sounds low"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "banned", "preferred"),
+    [
+        ("restrictions.csv", "Banned word,Use instead\ncheap,affordable\nmiracle,\n", ("cheap", "miracle"), True),
+        ("restrictions.csv", "cheap\nmiracle\n", ("cheap", "miracle"), False),
+        ("legal/restrictions.md", "# Banned words\n\n- cheap\n", ("cheap",), False),
+        ("restrictions.html", "<h1>Banned words</h1><ul><li>cheap</li></ul>", ("cheap",), False),
+        ("restrictions.txt", "Banned words:\ncheap, miracle\n", ("cheap", "miracle"), False),
+        ("restrictions.md", "Never use: cheap, miracle\n", ("cheap", "miracle"), False),
+        ("restrictions.md", "**Banned words**\n\n- [x] cheap\n• miracle\n", ("cheap", "miracle"), False),
+        ("restrictions.md", "---\nbanned_words: [cheap]\n---\n", ("cheap",), False),
+        ("restrictions.md", "# 使ってはいけない言葉\n\n・激安\n", ("激安",), False),
+        ("restrictions.md", "| ❌ | ✅ |\n|---|---|\n| cheap | affordable |\n", ("cheap",), True),
+        ("restrictions.md", '# Banned words\n\n"cheap" / "miracle"\n', ("cheap", "miracle"), False),
+        ("restrictions.md", "# Mots interdits\n\n- « cheap » : préférer « affordable »\n", ("cheap",), True),
+        ("restrictions.md", "# Banned words\n\n- *any* miracle\n", ("any* miracle",), False),
+        ("restrictions.json", [PAIR, {"word": "miracle"}], ("cheap", "miracle"), True),
+        ("restrictions.json", {"banned_words": [PAIR]}, ("cheap",), True),
+        ("restrictions.json", {"banned_words": {"price": "cheap, budget"}}, ("cheap", "budget"), False),
+        ("restrictions.yaml", "banned:\n  - cheap: use affordable\n  - miracle\n", ("cheap", "miracle"), True),
+        ("restrictions.yaml", "banned_words:\n  cheap: affordable\n  miracle:\n", ("cheap", "miracle"), True),
+        ("verbotene-wörter.md", "- cheap\n- miracle\n", ("cheap", "miracle"), False),
+    ],
+)
+def test_words_that_are_banned_are_understood_and_nothing_else_is(
+    home: Home, brand: Path, name: str, value: object, banned: tuple[str, ...], preferred: bool
+) -> None:
+    write(brand / "guidelines", {name: value})
+    context = load_context(home, "kopi", Limits())
+    assert context.banned_words == banned
+    assert context.preferred == ((("cheap", "affordable"),) if preferred else ())
+    assert [finding.code for finding in context.findings] == ["profile-defaults"]
