@@ -310,6 +310,14 @@ def test_a_page_that_says_nothing_is_named(name: str) -> None:
     assert [(finding.code, finding.path) for finding in parsed.findings] == [("empty-text", f"guidelines/{name}")]
 
 
+def test_marks_without_a_width_do_not_cut_words() -> None:
+    assert (
+        insights([{"insight": "Pea\u00adgravel and zero\u200bwidth\u00a0sell"}])[0].content
+        == "Peagravel and zerowidth\u00a0sell"
+    )
+    assert texts(guideline("# Tone\n\nBe\ufeff calm\u2060ly.\n")) == {"Voice > Tone\n\nBe calmly."}
+
+
 # Tables ---------------------------------------------------------------------------------------------------------------
 
 
@@ -365,6 +373,57 @@ def test_audiences_without_a_name_are_kept_and_known_by_what_they_say() -> None:
 def test_a_record_is_read_whatever_its_text_is_called(path: str, kind: SourceKind) -> None:
     [item] = parse(path, kind, {"headline": "Free returns until May", "seen": "2026-03-01"}).items
     assert "Free returns until May" in item.content
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "name"),
+    [
+        ("signals/all.json", SourceKind.SIGNALS, "signal"),
+        ("intelligence/active/all.json", SourceKind.INTELLIGENCE, "insight"),
+        ("geo/audits/all.json", SourceKind.GEO, "query"),
+    ],
+)
+def test_a_record_of_a_list_is_not_known_by_its_place(path: str, kind: SourceKind, name: str) -> None:
+    records = [{name: "Prices went up"}, {name: "Prices went down"}]
+    before = by_key(parse(path, kind, records))
+    after = by_key(parse(path, kind, [{name: "Prices stayed"}, *records]))
+    assert len(after) == 3
+    assert all(after[key].content == item.content for key, item in before.items())
+
+
+def test_a_rejection_is_one_in_every_word_for_it_and_keeps_its_reason() -> None:
+    records = [
+        {"status": "declined", "feedback": "Off brand"},
+        {"status": "changes_requested", "content": "BUY NOW", "comments": ["Too loud"]},
+        {"status": "approved", "comments": ["Lovely text"]},
+    ]
+    found = [item.content for item in parse("approvals/all.json", SourceKind.APPROVALS, records).items]
+    assert found == ["Rejected: Off brand", "Rejected: BUY NOW\nReason: Too loud"]
+
+
+def test_a_violation_is_read_whatever_its_fields_are_called() -> None:
+    records = [{"rule_violated": "Never shout", "excerpt": "BUY NOW"}, {"message": "Said cheap in a mail"}]
+    assert [item.content for item in parse("guideline-violations.json", SourceKind.VIOLATIONS, records).items] == [
+        "Guideline violated: Never shout\nText: BUY NOW",
+        "Guideline violated: Said cheap in a mail",
+    ]
+
+
+def test_recommendations_beside_figures_are_an_entry_each_if_one_is_short() -> None:
+    snapshot = {"orders": 3, "recommendations": ["Send more of them on Sundays", "Call first", "ok"]}
+    assert texts(by_key(parse("performance/p.json", SourceKind.PERFORMANCE, snapshot))) == {
+        "Performance of p\nOrders: 3",
+        "Performance of p, recommendations: Send more of them on Sundays",
+        "Performance of p, recommendations: Call first",
+    }
+
+
+def test_audiences_of_a_panel_that_are_mere_names_are_kept_together() -> None:
+    panel = {"panel_id": "p1", "segments": ["Anglers", {"name": "Families", "pain": "No space"}, "Clubs"]}
+    assert texts(by_key(parse("panels/p1/panel.json", SourceKind.AUDIENCES, panel))) == {
+        "Audience Families (P1)\nPain: No space",
+        "Panel P1\nAudiences: Anglers, Clubs",
+    }
 
 
 def test_keys_that_differ_in_case_alone_are_both_read() -> None:

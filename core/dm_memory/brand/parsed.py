@@ -16,6 +16,8 @@ from dm_memory.text.hashing import content_hash
 __all__ = ["Collector", "ParsedFile", "SourceFile", "SourceKind"]
 
 _LIST_DIGITS = 12
+_PASTED = dict.fromkeys((0xAD, 0x200B, 0x2060, 0xFEFF))
+"""Soft hyphens and marks without a width that word processors paste into words, and nobody types into a search."""
 
 
 class SourceKind(StrEnum):
@@ -107,6 +109,7 @@ class Collector:
     Attributes:
         updated_at: When the file says it was last changed; every item carries it.
         rolling: Entries leave the file without having been deleted.
+        listed: The file is a list of records: one without an id is not known by its file alone.
     """
 
     file: SourceFile
@@ -114,6 +117,7 @@ class Collector:
     limits: Limits
     updated_at: str = ""
     rolling: bool = False
+    listed: bool = False
     items: list[Item] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     whole: bool = True
@@ -203,7 +207,7 @@ class Collector:
     ) -> None:
         item = Item(
             key,
-            content,
+            content if content.isascii() else content.translate(_PASTED),
             self.kind,
             content_type,
             recorded_at,

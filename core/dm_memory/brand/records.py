@@ -22,8 +22,9 @@ from dm_memory.brand.formats.text import (
 from dm_memory.brand.formats.units import with_units
 from dm_memory.brand.parsed import Collector, SourceFile
 from dm_memory.items import Kind
+from dm_memory.text.hashing import content_hash
 
-__all__ = ["date_of", "first_label", "lines_of", "open_records", "records_in", "text_of"]
+__all__ = ["date_of", "first_label", "id_of", "lines_of", "open_records", "records_in", "text_of"]
 
 _DATES = ("recorded_at", "created_at", "scanned_at", "date", "timestamp", "updated_at", "last_updated")
 _META = frozenset(
@@ -74,6 +75,7 @@ def records_in(
         else:
             yield from _record(collector, "", value, "position 0")
         return
+    collector.listed = True
     for position, entry in enumerate(value if isinstance(value, list) else []):
         if isinstance(entry, dict):
             yield from _record(collector, "", entry, f"position {position}")
@@ -100,6 +102,13 @@ def date_of(fields: dict[str, object], order: str = "", names: Sequence[str] = _
 def first_label(fields: dict[str, object], *names: str) -> str:
     """Return the first of some fields that says something, as a short text."""
     return next((text for name in names if (text := label(fields.get(name))) and not is_placeholder(text)), "")
+
+
+def id_of(collector: Collector, fields: dict[str, object], name: str, text: str, *names: str) -> str:
+    """Return what identifies a record: its id, its name in an object, else its file, and in a list its text."""
+    known = first_label(fields, *names, "id") or name
+    own = f"-{content_hash(text)[:8]}" if collector.listed else ""
+    return known or f"{collector.file.id}{own}"
 
 
 def text_of(fields: dict[str, object], *names: str) -> tuple[str, str]:

@@ -52,16 +52,20 @@ def _panel(collector: Collector, panel: dict[str, object], context: BrandContext
     title = first_label(panel, "panel_name", "name") or title_of(panel_id)
     date = date_of(panel, context.date_order, ("updated_at", "created_at", "recorded_at"))
     collector.updated_at = date
-    segments = panel["segments"]
+    segments, bare = panel["segments"], list[str]()
     assert isinstance(segments, list)  # noqa: S101  # the caller looked
     for segment in segments:
         units = with_units(segment)
         fields: dict[str, object] = fields_of(units) if isinstance(units, dict) else {"name": inline(segment)}
         name = first_label(fields, "name", "segment", "audience")
-        if lines := lines_of(fields, {"name", "segment", "audience", "tags"}):
+        lines = lines_of(fields, {"name", "segment", "audience", "tags"})
+        bare += [name] if name and not lines else []
+        if lines:
             # One without a name is known by what it says: a place in the list is none.
             key = f"panel/{panel_id}/{slug_of(name)}" if name else f"panel/{panel_id}/{content_hash(lines[0])[:12]}"
             _add(collector, key, f"Audience {name} ({title})".replace("  ", " "), lines, fields, date)
+    if bare:
+        _add(collector, f"panel/{panel_id}/names", f"Panel {title}", [f"Audiences: {', '.join(bare)}"], {}, date)
     if calibrations := inline(panel.get("calibrations")):
         text = [f"Calibrations: {calibrations}"]
         _add(collector, f"panel/{panel_id}/calibrations", f"Panel {title}", text, {}, date)

@@ -6,7 +6,7 @@ from dm_memory.brand.context import BrandContext
 from dm_memory.brand.files import Limits
 from dm_memory.brand.formats.text import fields_of, inline, is_empty, is_placeholder, label, labels, stamp
 from dm_memory.brand.parsed import ParsedFile, SourceFile
-from dm_memory.brand.records import date_of, first_label, lines_of, open_records, records_in, text_of
+from dm_memory.brand.records import date_of, first_label, id_of, lines_of, open_records, records_in, text_of
 from dm_memory.items import ContentType, Kind, Value
 
 __all__ = ["parse_intelligence"]
@@ -24,8 +24,8 @@ def parse_intelligence(file: SourceFile, data: bytes, context: BrandContext, lim
     entries = 0
     for name, fields in records_in(collector, value, ("learnings",)):
         entries += 1
-        learning_id = first_label(fields, "learning_id", "id") or name or file.id
         said, text = text_of(fields, "insight", "learning", "finding", "text")
+        learning_id = id_of(collector, fields, name, text, "learning_id")
         if is_empty(text) or is_placeholder(text):
             collector.empty(learning_id)
             continue

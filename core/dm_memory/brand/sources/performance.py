@@ -21,6 +21,7 @@ from dm_memory.brand.formats.text import (
     is_placeholder,
     label,
     labels,
+    says_something,
     stamp,
     title_of,
     words,
@@ -150,10 +151,10 @@ def _add_snapshot(collector: Collector, fields: dict[str, object], order: str, *
 
 def _sentences(value: object) -> Iterator[str]:
     """Yield what somebody wrote beside the figures: sentences, alone or in a list; a list with figures has none."""
-    entries = value if isinstance(value, list) else [value]
-    texts = [entry.strip() for entry in entries if isinstance(entry, str) and len(entry.split()) >= _SENTENCE_WORDS]
-    if texts and len(texts) == len([entry for entry in entries if not is_empty(entry)]):
-        yield from texts
+    entries = [entry for entry in (value if isinstance(value, list) else [value]) if not is_empty(entry)]
+    texts = [entry.strip() for entry in entries if isinstance(entry, str)]
+    if len(texts) == len(entries) and any(len(text.split()) >= _SENTENCE_WORDS for text in texts):
+        yield from (text for text in texts if says_something(text) and not is_placeholder(text))
 
 
 def _rows(value: object) -> list[str]:

@@ -6,7 +6,7 @@ from dm_memory.brand.context import BrandContext
 from dm_memory.brand.files import Limits
 from dm_memory.brand.formats.text import labels
 from dm_memory.brand.parsed import ParsedFile, SourceFile
-from dm_memory.brand.records import date_of, first_label, lines_of, open_records, records_in, text_of
+from dm_memory.brand.records import date_of, first_label, id_of, lines_of, open_records, records_in, text_of
 from dm_memory.items import ContentType, Kind, Value
 
 __all__ = ["parse_signals"]
@@ -22,8 +22,8 @@ def parse_signals(file: SourceFile, data: bytes, context: BrandContext, limits: 
     entries = 0
     for name, fields in records_in(collector, value, ("signals",)):
         entries += 1
-        signal_id = first_label(fields, "signal_id", "id") or name or file.id
         said, text = text_of(fields, "signal", "text", "description")
+        signal_id = id_of(collector, fields, name, text, "signal_id")
         if not text:
             collector.empty(signal_id)
             continue
