@@ -384,11 +384,21 @@ def test_a_record_is_read_whatever_its_text_is_called(path: str, kind: SourceKin
     ],
 )
 def test_a_record_of_a_list_is_not_known_by_its_place(path: str, kind: SourceKind, name: str) -> None:
-    records = [{name: "Prices went up"}, {name: "Prices went down"}]
+    records = [{name: "Prices went up", "result": "Third"}, {name: "Prices went down", "result": "Second"}]
     before = by_key(parse(path, kind, records))
-    after = by_key(parse(path, kind, [{name: "Prices stayed"}, *records]))
+    after = by_key(parse(path, kind, [{name: "Prices stayed", "result": "First"}, *records]))
     assert len(after) == 3
     assert all(after[key].content == item.content for key, item in before.items())
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"), [("competitors.json", SourceKind.COMPETITORS), ("geo/audits/a.json", SourceKind.GEO)]
+)
+def test_a_record_that_says_nothing_is_named(path: str, kind: SourceKind) -> None:
+    parsed = parse(
+        path, kind, [{"name": "Redfin", "query": "kayaks"}] if kind is SourceKind.GEO else [{"name": "Redfin"}]
+    )
+    assert [finding.code for finding in parsed.findings] == ["empty-text"] * (not parsed.items)
 
 
 def test_a_rejection_is_one_in_every_word_for_it_and_keeps_its_reason() -> None:

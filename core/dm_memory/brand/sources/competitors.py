@@ -31,10 +31,16 @@ def parse_competitors(file: SourceFile, data: bytes, context: BrandContext, limi
         collector.updated_at = date_of(
             fields, context.date_order, ("updated_at", "recorded_at", "scanned_at", "created_at")
         )
+        before = len(collector.items)
         try:
             add(collector, fields, name, date_of(fields, context.date_order))
         except NestedTooDeeplyError:
             collector.malformed(name or f"position {entries - 1}", "is nested too deeply")
+        else:
+            if (
+                len(collector.items) == before and add is not _scan
+            ):  # a scan that found no change says so by saying nothing
+                collector.empty(_name_of(collector, fields, name))
     return collector.result(entries)
 
 

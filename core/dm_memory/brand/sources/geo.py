@@ -40,6 +40,8 @@ def parse_geo(file: SourceFile, data: bytes, context: BrandContext, limits: Limi
 
 
 def _add(collector: Collector, key: str, text: str, kind: str, date: str) -> None:
+    if not text:
+        collector.empty(key)
     facts: dict[str, Value] = {"insight_type": kind, "insight_source": "geo"}
     collector.add(key, text, ContentType.PERFORMANCE_INSIGHT, recorded_at=date, facts=facts)
 
