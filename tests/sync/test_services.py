@@ -298,7 +298,7 @@ async def test_a_change_of_what_is_stored_needs_no_room(bench: Bench) -> None:
 async def test_a_provider_that_counts_bytes_is_believed_about_its_limit_and_not_about_its_lag(bench: Bench) -> None:
     service = Sized("vector@pinecone:host/brand", limit=100)
     bench.services = [service]
-    bench.insights("123", "1234", "12", "12345")
+    bench.insights("abc", "abcd", "ab", "abcde")
     result = await bench.sync()
     (each,) = result.services
     assert each.capacity is not None
@@ -310,7 +310,7 @@ async def test_a_provider_that_counts_bytes_is_believed_about_its_limit_and_not_
 async def test_no_batch_has_more_bytes_than_the_service_takes(bench: Bench) -> None:
     service = Service("vector@pinecone:host/brand", batch_bytes=10)
     bench.services = [service]
-    bench.insights("1234", "éééé", "12", "a text of its own size", "123")
+    bench.insights("abcd", "éééé", "ab", "a text of its own size", "abc")
     await bench.sync()
     assert all(len("".join(batch).encode()) <= 10 or len(batch) == 1 for batch in service.batches)
     assert len(service.stored) == 5
