@@ -94,6 +94,16 @@ def test_memory_says_that_it_does_not_know(memory_dir: Path, embedder: Embedder 
     assert all(hit.relevance is Relevance.TANGENTIAL for hit in result.hits)
 
 
+@pytest.mark.parametrize("query", ["welcome e-mails", "grower portraits"])
+def test_a_search_by_meaning_alone_knows_what_the_usual_one_knows(tmp_path: Path, query: str) -> None:
+    store_texts(tmp_path, TEXTS, MODEL, LANGUAGES)
+    usual, meaning = (_ask(tmp_path, MODEL, query, mode=mode) for mode in (Mode.HYBRID, Mode.SEMANTIC))
+    assert usual.known
+    assert meaning.known
+    assert meaning.hits[0].key == usual.hits[0].key
+    assert not _ask(tmp_path, MODEL, "helicopter insurance", mode=Mode.SEMANTIC).known
+
+
 def test_filters_come_before_ranking(memory_dir: Path, embedder: Embedder | None) -> None:
     question = "checkout emails portraits"
     assert _keys(_ask(memory_dir, embedder, question, tags=("Channel:Web",))) == ["insight/1"]

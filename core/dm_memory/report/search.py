@@ -83,9 +83,12 @@ def _lead(result: SearchResult, reader: Reader) -> str:
     if result.hits:
         return f"**Memory has no answer** {asked}. The nearest entries, which may be about something else:"
     if not result.entries:
-        empty = "no entry fits the filters" if result.filters else "memory is empty"
-        empty = "memory is gone" if any(finding.code == "memory-gone" for finding in result.findings) else empty
-        return f"Nothing found {asked}: {empty}. What to do: {sync}"
+        if any(finding.code == "memory-gone" for finding in result.findings):
+            return f"Nothing found {asked}: memory is gone. What to do: {sync}"
+        if result.filters:
+            fewer = "Ask with fewer filters. If files have changed since the last sync"
+            return f"Nothing found {asked}: no entry fits the filters. {fewer}: {sync}"
+        return f"Nothing found {asked}: memory is empty. What to do: {sync}"
     hint = "Ask in other words or with fewer filters." if result.filters else "Ask in other words."
     return f"Nothing found {asked}. {hint} If files have changed since the last sync: {sync}"
 

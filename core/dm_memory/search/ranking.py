@@ -227,7 +227,7 @@ class Ranking:
         day = day_of(item.recorded_at or item.created_at)
         return (
             (filters.content_type is None or item.content_type == filters.content_type)
-            and set(filters.tags) <= set(item.tags)
+            and all(tag in item.tags or any(own.endswith(f":{tag}") for own in item.tags) for tag in filters.tags)
             and (filters.first is None or (day or 0) >= filters.first)
             and (filters.last is None or 0 < (day or 0) <= filters.last)
             and PRIORITIES[item.priority] >= PRIORITIES[filters.min_priority]
@@ -375,7 +375,11 @@ class Ranking:
             standing = standing_out(self.similarity, mask, self.profile.spread)
         likeness = 0.0
         if self.profile.single_words and first.candidates.any():
-            likeness = float(first.by_single_words[int(np.argmax(first.fused))]) / self.profile.single_words
+            best = int(np.argmax(first.fused))
+            likeness = float(first.by_single_words[best]) / self.profile.single_words
+            if self._question.mode is Mode.SEMANTIC:  # they order nothing there, but speak for an answer as well
+                found = self._likeness(np.array([best]))
+                likeness = 0.0 if found is None else float(found[0])
         rarest = self.index.rarity(0)
         self.evidence = evidence_of(best_words, rarest, standing, likeness, self.profile)
         self.known = self.is_literal or self.evidence >= self.profile.threshold

@@ -181,8 +181,10 @@ def matching(connection: sqlite3.Connection, query: str) -> list[int]:
 
 
 def tagged(connection: sqlite3.Connection, tag: str) -> list[int]:
-    """Return the entries that have a tag."""
-    return [seq for (seq,) in connection.execute("SELECT seq FROM tags WHERE tag = ? AND removed = 0", (tag,))]
+    """Return the entries that have a tag, or without a colon in it one of that value: ``email``, ``channel:email``."""
+    is_it = "tag = :tag" if ":" in tag else "(tag = :tag OR substr(tag, -length(:tag) - 1) = ':' || :tag)"
+    rows = connection.execute(f"SELECT DISTINCT seq FROM tags WHERE {is_it} AND removed = 0", {"tag": tag})
+    return [seq for (seq,) in rows]
 
 
 def texts(connection: sqlite3.Connection, seqs: Collection[int]) -> dict[int, StoredText]:
