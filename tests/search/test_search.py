@@ -107,6 +107,8 @@ def test_a_search_by_meaning_alone_knows_what_the_usual_one_knows(tmp_path: Path
 def test_filters_come_before_ranking(memory_dir: Path, embedder: Embedder | None) -> None:
     question = "checkout emails portraits"
     assert _keys(_ask(memory_dir, embedder, question, tags=("Channel:Web",))) == ["insight/1"]
+    assert _keys(_ask(memory_dir, embedder, question, tags=("web",))) == ["insight/1"]
+    assert _keys(_ask(memory_dir, embedder, question, tags=("eb",))) == []
     found = set(_keys(_ask(memory_dir, embedder, question, from_date="August 2026")))
     assert "insight/2" in found
     assert found <= {"insight/1", "insight/2"}
