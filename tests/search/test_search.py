@@ -104,6 +104,32 @@ def test_a_search_by_meaning_alone_knows_what_the_usual_one_knows(tmp_path: Path
     assert not _ask(tmp_path, MODEL, "helicopter insurance", mode=Mode.SEMANTIC).known
 
 
+@pytest.mark.parametrize(
+    ("query", "key"),
+    [
+        ("breatheable", "breathable"),  # a letter too many
+        ("recieved", "received"),  # two swapped
+        ("Versandkosten", "apart"),
+        ("check-out", "together"),
+        ("check out", None),  # two words that mean something else
+        ("considering", None),  # no mistyped "confided"
+        ("Versandrabatt", None),  # only one of the two is there
+    ],
+)
+def test_a_word_that_no_text_has_finds_what_it_was_meant_to_be(tmp_path: Path, query: str, key: str | None) -> None:
+    texts = [
+        Text("breathable", "Searches for breathable uppers rose in the heat"),
+        Text("received", "Nine of ten parcels were received on time"),
+        Text("confided", "A retailer confided its plans for spring"),
+        Text("apart", "Die Kosten für den Versand stiegen im Mai", "2026-08-01"),
+        Text("together", "The new checkout has one page"),
+    ]
+    store_texts(tmp_path, texts, None, ("en", "de"))
+    found = _ask(tmp_path, None, query)
+    assert [hit.key for hit in found.hits] == ([key] if key else [])
+    assert not _ask(tmp_path, None, query, mode=Mode.EXACT).hits
+
+
 def test_filters_come_before_ranking(memory_dir: Path, embedder: Embedder | None) -> None:
     question = "checkout emails portraits"
     assert _keys(_ask(memory_dir, embedder, question, tags=("Channel:Web",))) == ["insight/1"]

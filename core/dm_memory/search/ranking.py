@@ -28,6 +28,7 @@ from dm_memory.search.scoring import (
     standing_out,
     top_rows,
 )
+from dm_memory.search.spelling import standing_for
 from dm_memory.store.candidates import matching, seqs_of, texts_containing, texts_in_force
 from dm_memory.store.entries import texts_of
 from dm_memory.text.authors import is_by
@@ -268,9 +269,18 @@ class Ranking:
         bm25 = np.zeros(len(mask), np.float32)
         languages = self._question.languages
         others = [index.words_of_text(other.text, languages) for other in self.others]
-        for word in self._question.words.words:
+        found_apart: set[str] = set()
+        for word in (*self._question.words.words, *self._question.words.joined):
             posting = index.posting(self._connection, word.forms)
             counts = [max(other[form] for form in word.forms) for other in others]
+            has_texts = bool(len(posting.rows)) or any(counts)
+            if word.parts and (self.is_exact or not has_texts or found_apart.issuperset(word.parts)):
+                continue
+            if has_texts:
+                found_apart.add(word.text)
+            elif not self.is_exact:
+                stands = standing_for(self._connection, word, languages)
+                posting = index.posting(self._connection, stands.forms, together=stands.together)
             weight = index.rarity(len(posting.rows))
             found = frozenset(index.size + number for number, count in enumerate(counts) if count)
             self.words.append(AskedWord(word, weight, posting.rows, found))

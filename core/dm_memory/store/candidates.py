@@ -175,6 +175,13 @@ def occurrences(connection: sqlite3.Connection, words: Iterable[str]) -> list[li
     return [[seq for (seq,) in connection.execute(sql, (word,))] for word in words]
 
 
+def terms_like(connection: sqlite3.Connection, start: str, most: int = -1) -> list[str]:
+    """Return the words of the index that begin like this, in order; at most so many."""
+    connection.execute("CREATE VIRTUAL TABLE IF NOT EXISTS temp.words_in_all USING fts5vocab(main, words, row)")
+    sql = "SELECT term FROM temp.words_in_all WHERE term >= ? AND term < ? || char(1114111) LIMIT ?"
+    return [term for (term,) in connection.execute(sql, (start, start, most))]
+
+
 def matching(connection: sqlite3.Connection, query: str) -> list[int]:
     """Return the entries that match an FTS5 query."""
     return [seq for (seq,) in connection.execute("SELECT rowid FROM words WHERE words MATCH ?", (query,))]
