@@ -204,6 +204,24 @@ def test_the_history_of_an_entry_says_what_it_said_when(memory_dir: Path, embedd
         _ask(memory_dir, embedder, "", history_of="insight/none")
 
 
+def test_each_text_of_an_entry_was_in_force_from_where_the_one_before_it_ended(memory_dir: Path) -> None:
+    """Its source dates the entry, not the edit: two texts would have been true at once."""
+    with closing(open_store(memory_dir, BRAND)) as store, store.transaction() as connection:
+        for number, until in enumerate(("2026-07-01", "2026-08-01", "2026-09-01"), 1):
+            connection.execute(
+                "INSERT INTO revisions SELECT seq, ?, ?, 'h', '2026-05-01', ?, 'changed'"
+                " FROM entries WHERE key = 'insight/3'",
+                (number, f"Text {number}", until),
+            )
+    history = _ask(memory_dir, None, "", history_of="insight/3").history
+    assert [(line.recorded_at, line.replaced_at) for line in history] == [
+        ("2026-05-01", "2026-07-01"),
+        ("2026-07-01", "2026-08-01"),
+        ("2026-08-01", "2026-09-01"),
+        ("2026-09-01", ""),
+    ]
+
+
 def test_a_waiting_text_is_found_until_it_is_stored(memory_dir: Path, embedder: Embedder | None) -> None:
     text = "Oat milk posters sold out in Leipzig, ask max@example.com"
     name = hashlib.sha256(text.encode()).hexdigest()
