@@ -18,6 +18,7 @@ from dm_memory.embedding.models import WordLlamaEmbedder
 from dm_memory.embedding.protocol import Embedder
 from dm_memory.errors import ErrorClass, InputError, ServiceError
 from dm_memory.items import ContentType, Priority, storage_id
+from dm_memory.report import search_report
 from dm_memory.search.results import Mode, Relevance, SearchRequest, SearchResult
 from dm_memory.search.search import Searcher
 from dm_memory.search.waiting import waiting_items
@@ -302,6 +303,18 @@ def test_long_texts_are_found_by_any_of_their_passages(tmp_path: Path) -> None:
     assert hit.key == "guideline/long"
     assert "zeppelin" in hit.passage
     assert len(hit.passage) < len(hit.content)
+
+
+def test_of_a_longer_text_the_sentence_that_answers_is_shown_in_whatever_form_it_has_the_words(tmp_path: Path) -> None:
+    """An answer shows 600 characters: the first ones of a longer text need not be those."""
+    long = "Nothing of note happened that day in the shops. " * 20 + "The zeppelin flew over Hamburg for an hour."
+    store_texts(tmp_path, [*TEXTS, Text("guideline/long", long)], MODEL, LANGUAGES)
+    result = _ask(tmp_path, MODEL, "shops, zeppelins in Hamburg")
+    assert result.hits[0].key == "guideline/long"
+    assert result.hits[0].passage.endswith("over Hamburg for an hour.")
+    shown = search_report(result).text
+    assert "over Hamburg for an hour.”" in shown
+    assert "1. “… " in shown
 
 
 def test_a_hit_explains_its_place(memory_dir: Path, embedder: Embedder | None) -> None:

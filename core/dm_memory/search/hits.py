@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from dm_memory.embedding.batch import CHUNK_CHARS, chunk
+from dm_memory.embedding.batch import chunk
 from dm_memory.findings import Finding, Severity
 from dm_memory.lazy import np
-from dm_memory.search.ranking import Ranking
-from dm_memory.search.results import Explanation, Hit, Relevance, WordFound
+from dm_memory.search.ranking import AskedWord, Ranking
+from dm_memory.search.results import PASSAGE_CHARS, Explanation, Hit, Relevance, WordFound
 from dm_memory.search.scoring import COMPARED, Scores, background_of, relevance_of
 from dm_memory.store.candidates import texts
+from dm_memory.text.words import analyse, language_of
 
 if TYPE_CHECKING:
     import sqlite3
@@ -142,7 +143,8 @@ class _Hits:
         similarity = None
         if ranking.similarity is not None and ranking.similarity[row] > -1:
             similarity = float(ranking.similarity[row])
-        words = tuple(word.word.text for word, found in zip(ranking.words, has, strict=True) if found)
+        asked = [word for word, found in zip(ranking.words, has, strict=True) if found]
+        words = tuple(word.word.text for word in asked)
         source = stored or (other.item if other else None)
         assert source is not None  # noqa: S101  # a hit is stored or waits
         content = other.text if other else source.content
@@ -150,7 +152,7 @@ class _Hits:
             id=stored.id if stored else "",
             key=source.key,
             content=content,
-            passage=_best_passage(content, words),
+            passage=_best_passage(content, asked, ranking.languages),
             kind=source.kind,
             content_type=source.content_type,
             source=source.source,
@@ -201,8 +203,13 @@ class _Hits:
         )
 
 
-def _best_passage(content: str, words: Sequence[str]) -> str:
-    """Return the part of a long text with the most of the words; a shorter text whole."""
-    if len(content) <= CHUNK_CHARS:
+def _best_passage(content: str, words: Sequence[AskedWord], languages: Sequence[str]) -> str:
+    """Return the part of a longer text with the most of the words, in whatever form; a short text whole."""
+    if len(content) <= PASSAGE_CHARS:
         return content
-    return max(chunk(content), key=lambda part: sum(word in part.casefold() for word in words))
+
+    def worth(part: str) -> float:
+        own = frozenset(analyse(part, language_of(content, languages)).split())
+        return sum(word.weight for word in words if not own.isdisjoint(word.word.forms))
+
+    return max(chunk(content, PASSAGE_CHARS), key=worth)

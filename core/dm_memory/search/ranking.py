@@ -116,6 +116,7 @@ class Ranking:
 
     Attributes:
         index: The brand's.
+        languages: Those of its texts.
         is_exact: All words are wanted as they are written.
         is_literal: The same, or a phrase is.
         known: Whether memory has an answer.
@@ -149,6 +150,7 @@ class Ranking:
         self.is_exact = question.mode is Mode.EXACT
         self.is_literal = self.is_exact or bool(question.words.phrases)
         self._question = question
+        self.languages = question.languages
         self._filters = filters
         self._now = moment_when_over(filters.as_of or now)
         self._vectors = vectors if vectors and (index.embedded or not index.size) else None
