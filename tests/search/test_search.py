@@ -325,6 +325,9 @@ def test_a_hit_explains_its_place(memory_dir: Path, embedder: Embedder | None) -
     assert explained.by_words == 1.0
     assert (explained.similarity is None) == (embedder is None)
     assert "iphone" in explained.reasons[0]
+    mistyped = _ask(memory_dir, embedder, "portaits of growers", explain=True).hits[0].explanation
+    assert mistyped is not None
+    assert "portaits (read as portrait)" in mistyped.reasons[0]
 
 
 def test_a_model_that_cannot_be_used_leaves_words_alone(tmp_path: Path) -> None:

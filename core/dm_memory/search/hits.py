@@ -173,13 +173,14 @@ class _Hits:
             author=source.author,
             is_waiting=stored is None,
             revision=other.revision if other else None,
-            explanation=self._explanation(row, has, words, similarity) if self._explain else None,
+            explanation=self._explanation(row, has, asked, similarity) if self._explain else None,
         )
 
     def _explanation(
-        self, row: int, has: Sequence[bool], words: Sequence[str], similarity: float | None
+        self, row: int, has: Sequence[bool], asked: Sequence[AskedWord], similarity: float | None
     ) -> Explanation:
         scores = self._scores
+        words = [f"{w.word.text} (read as {' '.join(w.stands)})" if w.stands else w.word.text for w in asked]
         reasons = [f"contains {', '.join(words)}" if words else "contains none of the question's words"]
         if similarity is not None and scores.by_meaning[row] > 0:
             reasons.append(f"similar in meaning ({similarity:.2f})")
@@ -210,6 +211,6 @@ def _best_passage(content: str, words: Sequence[AskedWord], languages: Sequence[
 
     def worth(part: str) -> float:
         own = frozenset(analyse(part, language_of(content, languages)).split())
-        return sum(word.weight for word in words if not own.isdisjoint(word.word.forms))
+        return sum(word.weight for word in words if not own.isdisjoint((*word.word.forms, *word.stands)))
 
     return max(chunk(content, PASSAGE_CHARS), key=worth)

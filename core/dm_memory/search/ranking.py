@@ -103,12 +103,13 @@ class OtherText:
 
 @dataclass(slots=True)
 class AskedWord:
-    """A word of the question and what it found."""
+    """A word of the question and what it found: itself, or if no text has it, the words that stand for it."""
 
     word: QueryWord
     weight: float
     rows: Rows
     others: frozenset[int] = frozenset()
+    stands: tuple[str, ...] = ()
 
 
 class Ranking:
@@ -275,17 +276,18 @@ class Ranking:
         for word in (*self._question.words.words, *self._question.words.joined):
             posting = index.posting(self._connection, word.forms)
             counts = [max(other[form] for form in word.forms) for other in others]
+            stands: tuple[str, ...] = ()
             has_texts = bool(len(posting.rows)) or any(counts)
             if word.parts and (self.is_exact or not has_texts or found_apart.issuperset(word.parts)):
                 continue
             if has_texts:
                 found_apart.add(word.text)
             elif not self.is_exact:
-                stands = standing_for(self._connection, word, languages)
-                posting = index.posting(self._connection, stands.forms, together=stands.together)
+                near = standing_for(self._connection, word, languages)
+                posting, stands = index.posting(self._connection, near.forms, together=near.together), near.forms
             weight = index.rarity(len(posting.rows))
             found = frozenset(index.size + number for number, count in enumerate(counts) if count)
-            self.words.append(AskedWord(word, weight, posting.rows, found))
+            self.words.append(AskedWord(word, weight, posting.rows, found, stands))
             bm25[posting.rows] += index.word_score(posting, weight)
             for number, count in enumerate(counts):
                 bm25[index.size + number] += index.text_score(count, others[number].total(), weight)
