@@ -46,6 +46,13 @@ async def test_a_payload_is_in_memory_at_once_and_in_the_services_with_the_next_
     assert "voice" in next(iter(service.stored.values())).tags
 
 
+async def test_a_text_kept_before_any_sync_is_no_sync_that_was_interrupted(bench: Bench) -> None:
+    """Status would send people to a sync that never began; and a sync that runs would be called interrupted."""
+    await prepare(bench, "Tone: warm, never loud")
+    assert bench.rows("SELECT * FROM runs") == []
+    assert (await bench.memory.status(BRAND)).last_run_status == ""
+
+
 async def test_a_known_text_is_a_duplicate_and_gains_tags_priority_and_expiry(
     bench: Bench, service: DictService
 ) -> None:

@@ -254,17 +254,18 @@ def model_in_use(run: Run) -> str:
     if embedder is None:
         return ""
     setting = str(getattr(embedder, "setting", "") or type(embedder).__qualname__)
-    known = run.store.meta(f"model:{setting}")
-    if known and hasattr(embedder, "setting"):
-        return known
-    try:
-        tag = model_tag(embedder)
-    except EmbeddingError as error:
-        run.embedding_error = error.problem
-        run.outcomes.add_findings([Finding("not-embedded", Severity.WARNING, error.problem, error.remedy)])
-        return run.store.meta("model")
-    if known != tag:
-        run.store.set_meta(f"model:{setting}", tag)
+    tag = known = run.store.meta(f"model:{setting}")
+    if not known or not hasattr(embedder, "setting"):
+        try:
+            tag = model_tag(embedder)
+        except EmbeddingError as error:
+            run.embedding_error = error.problem
+            run.outcomes.add_findings([Finding("not-embedded", Severity.WARNING, error.problem, error.remedy)])
+            return run.store.meta("model")
+        if known != tag:
+            run.store.set_meta(f"model:{setting}", tag)
+    if not run.store.meta("model"):  # status reads it during the first sync, and after one that was killed
+        run.store.set_meta("model", tag)
     return tag
 
 

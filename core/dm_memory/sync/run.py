@@ -224,10 +224,15 @@ class Run:
             self.store.set_meta("journal_read", end)
 
     def note_change(self, connection: sqlite3.Connection) -> None:
-        """Record that this run writes, in the transaction that writes; a run that ends early shows by its status."""
+        """Record that this run writes, in the transaction that writes; a run that ends early shows by its status.
+
+        Number 0 is a prepared text's: no sync that could be interrupted.
+        """
         if self.changed:
             return
         self.changed = True
+        if not self.number:
+            return
         connection.execute("UPDATE runs SET status = 'interrupted' WHERE status = 'running'")
         connection.execute(
             "INSERT OR IGNORE INTO runs (number, run_id, started_at, status, scope) VALUES (?, ?, ?, 'running', ?)",

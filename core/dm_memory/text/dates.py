@@ -38,6 +38,8 @@ _MONTHS_BY_LANGUAGE = (
     "ledna února března dubna května června července srpna září října listopadu prosince",
     "января февраля марта апреля мая июня июля августа сентября октября ноября декабря",
     "январь февраль март апрель май июнь июль август сентябрь октябрь ноябрь декабрь",
+    "январе феврале марте апреле мае июне июле августе сентябре октябре ноябре декабре",
+    "يناير فبراير مارس أبريل مايو يونيو يوليو أغسطس سبتمبر أكتوبر نوفمبر ديسمبر",
     "ocak şubat mart nisan mayıs haziran temmuz ağustos eylül ekim kasım aralık",  # noqa: RUF001  # Turkish
     "jan feb mar apr may jun jul aug sep oct nov dec",
     "jan feb mrz apr mai jun jul aug sept okt nov dez",
