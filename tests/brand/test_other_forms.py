@@ -395,10 +395,9 @@ def test_a_record_of_a_list_is_not_known_by_its_place(path: str, kind: SourceKin
     ("path", "kind"), [("competitors.json", SourceKind.COMPETITORS), ("geo/audits/a.json", SourceKind.GEO)]
 )
 def test_a_record_that_says_nothing_is_named(path: str, kind: SourceKind) -> None:
-    parsed = parse(
-        path, kind, [{"name": "Redfin", "query": "kayaks"}] if kind is SourceKind.GEO else [{"name": "Redfin"}]
-    )
-    assert [finding.code for finding in parsed.findings] == ["empty-text"] * (not parsed.items)
+    parsed = parse(path, kind, [{"query": "kayaks"} if kind is SourceKind.GEO else {"name": "Redfin"}])
+    assert not parsed.items
+    assert [finding.code for finding in parsed.findings] == ["empty-text"]
 
 
 def test_a_rejection_is_one_in_every_word_for_it_and_keeps_its_reason() -> None:
@@ -441,6 +440,35 @@ def test_keys_that_differ_in_case_alone_are_both_read() -> None:
         "c, learning: One of two",
         "c, learnings 2: Two of two",
     }
+
+
+def test_notes_on_pages_are_read_where_the_plugin_keeps_records(home: Home, brand: Path) -> None:
+    learnings = (
+        "---\ntags: [team]\n---\n# Learnings\n\n## 14 June 2026\n\n"
+        "- Rain kills demand #weather\n  above all on Sundays\n"
+        "- yes\n\n## Email\n\nMails came late.\n"
+    )
+    write(
+        brand,
+        {
+            "learnings.md": learnings,
+            "competitors/bluewater.md": "# Bluewater\n\n## Prices\n\nNine euros a day.\n",
+            "audiences.md": "# Anglers\n\nThey have no storage.\n",
+            "signals/fair.md": "The fair moved to May.\n",
+        },
+    )
+    found = {item.content: item for parsed in read_all(home).values() for item in parsed.items}
+    assert set(found) == {
+        "Learnings: Rain kills demand #weather\nabove all on Sundays",
+        "Learnings > Email: Mails came late.",
+        "Competitor: Bluewater > Prices\n\nNine euros a day.",
+        "Audience: Audiences > Anglers\n\nThey have no storage.",
+        "Signal: Fair\n\nThe fair moved to May.",
+    }
+    [rain] = [item for text, item in found.items() if "Rain" in text]
+    assert (rain.recorded_at, rain.tags) == ("2026-06-14", ("team", "weather"))
+    assert found["Competitor: Bluewater > Prices\n\nNine euros a day."].content_type is ContentType.COMPETITIVE_INTEL
+    assert not list_sources(home, "kopi", "all").unread
 
 
 # Files ----------------------------------------------------------------------------------------------------------------
