@@ -116,6 +116,8 @@ def _single(entry: object, depth: int = 0) -> Iterator[dict[str, object]]:
     if isinstance(entry, list):
         for one in entry:
             yield from _single(one, depth + 1)
+    elif isinstance(entry, dict) and isinstance(entry.get("insight"), str):
+        yield entry  # nearly all of them
     elif isinstance(entry, dict):
         fields = fields_of(entry)
         name = next((name for name in (*_TEXTS, *_SETS) if not is_empty(fields.get(name))), "")
