@@ -201,6 +201,35 @@ def test_lessons_inside_the_phases_of_a_campaign_are_entries_of_their_own() -> N
     }
 
 
+def test_what_stands_beside_several_campaigns_or_around_one_is_kept() -> None:
+    several = campaign({"campaigns": [{"name": "A", "learnings": ["One for A alone"]}], "notes": ["For all of them"]})
+    assert texts(several) == {"A, learning: One for A alone", "C, note: For all of them"}
+    around = {
+        "campaign": {"name": "D", "learnings": ["One for D alone"]},
+        "campaign_id": "d-1",
+        "updated_at": "2026-01-01",
+    }
+    [item] = campaign(around).values()
+    assert (item.facts["campaign_id"], item.source_updated_at) == ("d-1", "2026-01-01")
+
+
+@pytest.mark.parametrize(
+    "lessons", ["- Mails came late\n- Calls came early\n", {"1": "Mails came late", "2": "Calls came early"}]
+)
+def test_lessons_in_one_text_or_by_their_numbers_are_an_entry_each(lessons: object) -> None:
+    assert texts(campaign({"name": "S", "learnings": lessons})) == {
+        "S, learning: Mails came late",
+        "S, learning: Calls came early",
+    }
+
+
+def test_a_summary_above_the_insights_of_a_file_swallows_none_of_them() -> None:
+    found = insights(
+        {"summary": "Mails won this year", "insights": [{"insight": "One is true"}, {"insight": "Two is true"}]}
+    )
+    assert [item.content for item in found] == ["One is true", "Two is true", "Mails won this year"]
+
+
 def test_short_lists_are_lines_of_the_plan_and_ids_are_no_memories() -> None:
     items = campaign({"name": "N", "steps": ["yes", "no"], "notes": [{"id": 1, "text": "Call them first"}, {"id": 2}]})
     assert texts(items) == {"N, plan: Steps: yes, no", "N, note: Call them first"}
@@ -270,6 +299,15 @@ def test_nothing_of_a_retrospective_on_a_page_is_lost() -> None:
 def test_a_heading_about_lessons_is_no_campaigns_name() -> None:
     [item] = parse("campaigns/hedge.md", SourceKind.CAMPAIGN, "## Learnings\n\n- Prices came too early\n").items
     assert item.content == "Hedge, Learnings: Prices came too early"
+
+
+def test_several_campaigns_on_one_page_keep_their_names() -> None:
+    page = "# Pine\n\n## Learnings\n\n- Mails came late\n\n# Oak\n\n## Learnings\n\n- Calls came early\n"
+    found = parse("campaigns/retros-2026.md", SourceKind.CAMPAIGN, page).items
+    assert [item.content for item in found] == [
+        "Retros 2026, Pine, Learnings: Mails came late",
+        "Retros 2026, Oak, Learnings: Calls came early",
+    ]
 
 
 def test_the_id_that_notion_adds_to_a_name_is_no_title() -> None:
