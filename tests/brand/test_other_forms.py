@@ -223,6 +223,13 @@ def test_lessons_in_one_text_or_by_their_numbers_are_an_entry_each(lessons: obje
     }
 
 
+def test_years_are_no_numbers_of_a_list() -> None:
+    assert texts(campaign({"name": "S", "results": {"2025": {"orders": 3}, "2026": {"orders": 4}}})) == {
+        "S, results, 2025: Orders: 3",
+        "S, results, 2026: Orders: 4",
+    }
+
+
 def test_a_summary_above_the_insights_of_a_file_swallows_none_of_them() -> None:
     found = insights(
         {"summary": "Mails won this year", "insights": [{"insight": "One is true"}, {"insight": "Two is true"}]}

@@ -353,7 +353,7 @@ def _as_list(path: str, value: object) -> object:
     if isinstance(value, str) and "\n" in value and canonical(path.rpartition("/")[2]) in _LESSONS:
         entries, rest = points(value)
         return [*entries, *([rest] if rest else [])] if len(entries) > 1 else value
-    if isinstance(value, dict) and len(value) > 1 and all(member.isdigit() for member in value):
+    if isinstance(value, dict) and len(value) > 1 and list(value) == [str(at) for at in range(1, len(value) + 1)]:
         return list(value.values())
     return value
 
