@@ -140,3 +140,17 @@ async def test_an_edit_of_one_line_changes_one_entry(bench: Bench, path: str, ol
     assert (result.counts.new, result.counts.modified, result.counts.retired) == (0, 1, 0)
     assert bench.texts().keys() == before.keys()
     bench.check()
+
+
+async def test_a_file_that_nobody_could_read_costs_only_itself(bench: Bench) -> None:
+    before = await filled(bench)
+    deep: object = "x"
+    for _ in range(60):
+        deep = [deep]
+    for path in ("signals/deep.json", "approvals/deep.json", "audiences.json", "competitors.json", "churn/deep.json"):
+        bench.write(path, {"segments": [deep], "name": "Deep", "reason": deep, "signal": deep})
+    result = await bench.sync()
+    named = {finding.path for finding in result.findings if finding.code in {"broken-file", "malformed-entry"}}
+    assert {"signals/deep.json", "approvals/deep.json", "audiences.json", "churn/deep.json"} <= named
+    assert before.items() <= bench.texts().items()
+    bench.check()
