@@ -201,6 +201,42 @@ def test_lessons_inside_the_phases_of_a_campaign_are_entries_of_their_own() -> N
     }
 
 
+def test_what_stands_beside_several_campaigns_or_around_one_is_kept() -> None:
+    several = campaign({"campaigns": [{"name": "A", "learnings": ["One for A alone"]}], "notes": ["For all of them"]})
+    assert texts(several) == {"A, learning: One for A alone", "C, note: For all of them"}
+    around = {
+        "campaign": {"name": "D", "learnings": ["One for D alone"]},
+        "campaign_id": "d-1",
+        "updated_at": "2026-01-01",
+    }
+    [item] = campaign(around).values()
+    assert (item.facts["campaign_id"], item.source_updated_at) == ("d-1", "2026-01-01")
+
+
+@pytest.mark.parametrize(
+    "lessons", ["- Mails came late\n- Calls came early\n", {"1": "Mails came late", "2": "Calls came early"}]
+)
+def test_lessons_in_one_text_or_by_their_numbers_are_an_entry_each(lessons: object) -> None:
+    assert texts(campaign({"name": "S", "learnings": lessons})) == {
+        "S, learning: Mails came late",
+        "S, learning: Calls came early",
+    }
+
+
+def test_years_are_no_numbers_of_a_list() -> None:
+    assert texts(campaign({"name": "S", "results": {"2025": {"orders": 3}, "2026": {"orders": 4}}})) == {
+        "S, results, 2025: Orders: 3",
+        "S, results, 2026: Orders: 4",
+    }
+
+
+def test_a_summary_above_the_insights_of_a_file_swallows_none_of_them() -> None:
+    found = insights(
+        {"summary": "Mails won this year", "insights": [{"insight": "One is true"}, {"insight": "Two is true"}]}
+    )
+    assert [item.content for item in found] == ["One is true", "Two is true", "Mails won this year"]
+
+
 def test_short_lists_are_lines_of_the_plan_and_ids_are_no_memories() -> None:
     items = campaign({"name": "N", "steps": ["yes", "no"], "notes": [{"id": 1, "text": "Call them first"}, {"id": 2}]})
     assert texts(items) == {"N, plan: Steps: yes, no", "N, note: Call them first"}
@@ -270,6 +306,15 @@ def test_nothing_of_a_retrospective_on_a_page_is_lost() -> None:
 def test_a_heading_about_lessons_is_no_campaigns_name() -> None:
     [item] = parse("campaigns/hedge.md", SourceKind.CAMPAIGN, "## Learnings\n\n- Prices came too early\n").items
     assert item.content == "Hedge, Learnings: Prices came too early"
+
+
+def test_several_campaigns_on_one_page_keep_their_names() -> None:
+    page = "# Pine\n\n## Learnings\n\n- Mails came late\n\n# Oak\n\n## Learnings\n\n- Calls came early\n"
+    found = parse("campaigns/retros-2026.md", SourceKind.CAMPAIGN, page).items
+    assert [item.content for item in found] == [
+        "Retros 2026, Pine, Learnings: Mails came late",
+        "Retros 2026, Oak, Learnings: Calls came early",
+    ]
 
 
 def test_the_id_that_notion_adds_to_a_name_is_no_title() -> None:
@@ -395,10 +440,9 @@ def test_a_record_of_a_list_is_not_known_by_its_place(path: str, kind: SourceKin
     ("path", "kind"), [("competitors.json", SourceKind.COMPETITORS), ("geo/audits/a.json", SourceKind.GEO)]
 )
 def test_a_record_that_says_nothing_is_named(path: str, kind: SourceKind) -> None:
-    parsed = parse(
-        path, kind, [{"name": "Redfin", "query": "kayaks"}] if kind is SourceKind.GEO else [{"name": "Redfin"}]
-    )
-    assert [finding.code for finding in parsed.findings] == ["empty-text"] * (not parsed.items)
+    parsed = parse(path, kind, [{"query": "kayaks"} if kind is SourceKind.GEO else {"name": "Redfin"}])
+    assert not parsed.items
+    assert [finding.code for finding in parsed.findings] == ["empty-text"]
 
 
 def test_a_rejection_is_one_in_every_word_for_it_and_keeps_its_reason() -> None:
@@ -441,6 +485,35 @@ def test_keys_that_differ_in_case_alone_are_both_read() -> None:
         "c, learning: One of two",
         "c, learnings 2: Two of two",
     }
+
+
+def test_notes_on_pages_are_read_where_the_plugin_keeps_records(home: Home, brand: Path) -> None:
+    learnings = (
+        "---\ntags: [team]\n---\n# Learnings\n\n## 14 June 2026\n\n"
+        "- Rain kills demand #weather\n  above all on Sundays\n"
+        "- yes\n\n## Email\n\nMails came late.\n"
+    )
+    write(
+        brand,
+        {
+            "learnings.md": learnings,
+            "competitors/bluewater.md": "# Bluewater\n\n## Prices\n\nNine euros a day.\n",
+            "audiences.md": "# Anglers\n\nThey have no storage.\n",
+            "signals/fair.md": "The fair moved to May.\n",
+        },
+    )
+    found = {item.content: item for parsed in read_all(home).values() for item in parsed.items}
+    assert set(found) == {
+        "Learnings: Rain kills demand #weather\nabove all on Sundays",
+        "Learnings > Email: Mails came late.",
+        "Competitor: Bluewater > Prices\n\nNine euros a day.",
+        "Audience: Audiences > Anglers\n\nThey have no storage.",
+        "Signal: Fair\n\nThe fair moved to May.",
+    }
+    [rain] = [item for text, item in found.items() if "Rain" in text]
+    assert (rain.recorded_at, rain.tags) == ("2026-06-14", ("team", "weather"))
+    assert found["Competitor: Bluewater > Prices\n\nNine euros a day."].content_type is ContentType.COMPETITIVE_INTEL
+    assert not list_sources(home, "kopi", "all").unread
 
 
 # Files ----------------------------------------------------------------------------------------------------------------

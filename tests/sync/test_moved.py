@@ -13,6 +13,8 @@ FILES: dict[str, object] = {
         {"insight": "Plain mails won over designed ones with trial users"},
         {"insight": "Photos of people sell better", "date": "2026-03-01"},
     ],
+    "learnings.md": "# 2026-06-14\n\n- Rain kills demand above all on Sundays\n- Fairs bring families\n",
+    "competitors/blue.md": "# Blue\n\nThey rent kayaks by the hour.\n",
     "campaigns/pine.json": {"budget": "5000 EUR", "learnings": ["Videos tire returning customers after a while"]},
     "campaigns/pine.md": "---\nowner: Ola\n---\n\n## Learnings\n\n- Calendars were forwarded\n  to colleagues\n",
     "campaigns/old/oak.json": {"budget": "1000 EUR"},
@@ -54,6 +56,7 @@ def move(bench: Bench, path: str, target: str) -> None:
         ("guidelines/words.yaml", "guidelines/custom/words.yaml"),
         ("performance/q1.csv", "performance/2026/q1.csv"),
         ("performance/months.json", "performance/monthly.json"),
+        ("competitors/blue.md", "competitors/2026/blue.md"),
         ("signals/fair.json", "signals/2026/trade-fair.json"),
         ("content-library/hero.md", "content-library/site/hero.md"),
     ],
@@ -62,7 +65,9 @@ async def test_a_moved_file_states_nothing_new_and_its_edits_are_edits(bench: Be
     before = await filled(bench)
     move(bench, path, target)
     result = await bench.sync()
-    retitled = result.counts.modified if path.startswith("content-library") else 0  # its folder is part of its title
+    retitled = (
+        result.counts.modified if path.startswith(("content-library", "competitors")) else 0
+    )  # its folder is part of its title
     assert (result.counts.new, result.counts.modified, result.counts.retired) == (0, retitled, 0)
     assert bench.texts().keys() == before.keys()
     assert (await bench.sync()).counts.stored == 0
@@ -112,6 +117,8 @@ async def test_a_copied_file_is_no_moved_one(bench: Bench) -> None:
     [
         ("insights.json", "designed ones with", "all designed ones with"),
         ("insights.json", "Photos of people", "Pictures of people"),
+        ("learnings.md", "above all on", "above all also on"),
+        ("competitors/blue.md", "by the hour", "by the day"),
         ("campaigns/pine.json", "5000", "5500"),
         ("campaigns/pine.json", "after a while", "after some while"),
         ("campaigns/pine.md", "owner: Ola", "owner: Mia"),
@@ -132,4 +139,18 @@ async def test_an_edit_of_one_line_changes_one_entry(bench: Bench, path: str, ol
     result = await bench.sync()
     assert (result.counts.new, result.counts.modified, result.counts.retired) == (0, 1, 0)
     assert bench.texts().keys() == before.keys()
+    bench.check()
+
+
+async def test_a_file_that_nobody_could_read_costs_only_itself(bench: Bench) -> None:
+    before = await filled(bench)
+    deep: object = "x"
+    for _ in range(60):
+        deep = [deep]
+    for path in ("signals/deep.json", "approvals/deep.json", "audiences.json", "competitors.json", "churn/deep.json"):
+        bench.write(path, {"segments": [deep], "name": "Deep", "reason": deep, "signal": deep})
+    result = await bench.sync()
+    named = {finding.path for finding in result.findings if finding.code in {"broken-file", "malformed-entry"}}
+    assert {"signals/deep.json", "approvals/deep.json", "audiences.json", "churn/deep.json"} <= named
+    assert before.items() <= bench.texts().items()
     bench.check()

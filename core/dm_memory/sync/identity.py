@@ -146,7 +146,8 @@ def _lists(
 ) -> list[Item]:
     groups: dict[str, list[int]] = {}
     for index, item in enumerate(items):
-        if item.list_key and item.kind is not Kind.INSIGHT:
+        # Ties have the key of their moment for a list.
+        if item.list_key and (item.kind is not Kind.INSIGHT or "#" in item.list_key):
             groups.setdefault(item.list_key, []).append(index)
     keyed = list(items)
     known = known_by_list(connection, groups, retired=True) if groups else {}

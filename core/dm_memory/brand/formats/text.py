@@ -163,10 +163,10 @@ def fields_of(value: Mapping[str, object]) -> dict[str, object]:
     found: dict[str, object] = {}
     for name, entry in value.items():
         known, ordinal = canonical(name), 1
-        while not (is_empty(entry) or is_empty(found.get(known)) or found[known] == entry):
+        while known in found and not (is_empty(entry) or is_empty(found[known]) or found[known] == entry):
             ordinal += 1
             known = f"{canonical(name)}_{ordinal}"
-        if is_empty(found.get(known)):
+        if known not in found or is_empty(found[known]):
             found[known] = entry
     return found
 

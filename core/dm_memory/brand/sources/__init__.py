@@ -28,6 +28,7 @@ from dm_memory.brand.sources.guidelines import parse_file, parse_guideline
 from dm_memory.brand.sources.insights import parse_insights
 from dm_memory.brand.sources.intelligence import parse_intelligence
 from dm_memory.brand.sources.metrics import parse_metrics
+from dm_memory.brand.sources.notes import parse_notes
 from dm_memory.brand.sources.performance import parse_performance
 from dm_memory.brand.sources.profile_entries import parse_context_page, parse_profile
 from dm_memory.brand.sources.signals import parse_signals
@@ -67,9 +68,10 @@ NO_MEMORY: dict[str, str] = {
 
 _TOP: dict[str, tuple[SourceKind, frozenset[str]]] = {
     "profile": (SourceKind.PROFILE, _DATA),
-    "insights": (SourceKind.INSIGHTS, _DATA | _TABLES),
-    "competitors": (SourceKind.COMPETITORS, _DATA | _TABLES),
-    "audiences": (SourceKind.AUDIENCES, _DATA | _TABLES),
+    "insights": (SourceKind.INSIGHTS, _DATA | _TABLES | _PAGES),
+    "learnings": (SourceKind.INSIGHTS, _DATA | _TABLES | _PAGES),
+    "competitors": (SourceKind.COMPETITORS, _DATA | _TABLES | _PAGES),
+    "audiences": (SourceKind.AUDIENCES, _DATA | _TABLES | _PAGES),
     "guideline-violations": (SourceKind.VIOLATIONS, _DATA | _TABLES),
     "product-marketing-context": (SourceKind.CONTEXT, _TEXTS),
 }
@@ -79,9 +81,9 @@ _FOLDERS: dict[str, tuple[SourceKind, frozenset[str]]] = {
     "intelligence": (SourceKind.INTELLIGENCE, _DATA),
     "approvals": (SourceKind.APPROVALS, _DATA),
     "guidelines": (SourceKind.GUIDELINE, _ALL),
-    "competitors": (SourceKind.COMPETITORS, _DATA | _TABLES),
+    "competitors": (SourceKind.COMPETITORS, _DATA | _TABLES | _PAGES),
     "panels": (SourceKind.AUDIENCES, _DATA),
-    "signals": (SourceKind.SIGNALS, _DATA),
+    "signals": (SourceKind.SIGNALS, _DATA | _PAGES),
     "geo": (SourceKind.GEO, _DATA),
     "narrative": (SourceKind.GEO, _DATA),
     "churn": (SourceKind.METRICS, _DATA),
@@ -294,9 +296,12 @@ def _parsed(file: SourceFile, data: bytes, context: BrandContext, limits: Limits
         collector = Collector(file, Kind.PERFORMANCE, limits)
         target = Target(collector, "performance", "performance/", ContentType.PERFORMANCE_INSIGHT)
         return parse_file(target, data, context)
+    if file.suffix in _PAGES and file.kind in _NOTES:
+        return parse_notes(file, data, context, limits)
     return _PARSERS[file.kind](file, data, context, limits)
 
 
+_NOTES = frozenset({SourceKind.INSIGHTS, SourceKind.COMPETITORS, SourceKind.AUDIENCES, SourceKind.SIGNALS})
 _PARSERS: dict[SourceKind, Callable[[SourceFile, bytes, BrandContext, Limits], ParsedFile]] = {
     SourceKind.INSIGHTS: parse_insights,
     SourceKind.INTELLIGENCE: parse_intelligence,

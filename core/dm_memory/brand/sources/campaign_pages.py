@@ -34,8 +34,10 @@ def parse_campaign_page(file: SourceFile, data: bytes, context: BrandContext, li
     sections = [section for section in page.sections() if section.body or section.path]
     front, sections = (page.front, sections) if page.front else _properties(sections)
     page = replace(page, front=front, facts=page.facts or facts_of(front))
-    first = next((section.path[0] for section in sections if section.path), "")
-    first = "" if is_about_lessons(first) or canonical(first) in _RESULTS else first
+    # A page's one title is the campaign's name; of several none is that of all.
+    above = dict.fromkeys(section.path[0] for section in sections if section.path)
+    titles = [title for title in above if not (is_about_lessons(title) or canonical(title) in _RESULTS)]
+    first = titles[0] if len(titles) == 1 else ""
     named = next((text for name in ("title", "name", "campaign") if (text := label(front.get(name)))), "")
     name = named or first or title_of(file.stem)
     campaign_id = label(front.get("campaign_id")) or file.id

@@ -15,6 +15,7 @@ from pathlib import PurePosixPath
 from dm_memory.brand.context import BrandContext
 from dm_memory.brand.files import Limits, broken
 from dm_memory.brand.formats.documents import read_document
+from dm_memory.brand.formats.markdown import points
 from dm_memory.brand.formats.pages import Page
 from dm_memory.brand.formats.text import (
     NestedTooDeeplyError,
@@ -32,6 +33,7 @@ from dm_memory.brand.formats.text import (
     says_something,
     slug_of,
     stamp,
+    title_of,
     word_set,
     words,
 )
@@ -205,10 +207,14 @@ def _campaigns(value: object, stem: str) -> Iterator[tuple[str, object]]:
         return
     fields = fields_of(value)
     inner = fields.get("campaigns", fields.get("campaign"))
-    if isinstance(inner, list):
-        yield from _campaigns(inner, stem)
-    elif isinstance(inner, dict) and not isinstance(fields.get("name"), str):
-        yield from _by_id(inner) if "campaigns" in fields else _campaigns(inner, stem)
+    beside = {name: entry for name, entry in fields.items() if name not in {"campaigns", "campaign"}}
+    if isinstance(inner, dict) and "campaigns" not in fields and not isinstance(fields.get("name"), str):
+        yield from _campaigns(beside | fields_of(inner), stem)
+    elif isinstance(inner, list) or (isinstance(inner, dict) and not isinstance(fields.get("name"), str)):
+        yield from _campaigns(inner, stem) if isinstance(inner, list) else _by_id(inner)
+        # What stands beside several campaigns is about all of them.
+        if any(isinstance(entry, list | dict) and entry for entry in beside.values()):
+            yield label(fields.get("campaign_id")) or stem, {"name": title_of(stem), **beside}
     elif value and all(isinstance(entry, dict) and _is_campaign(entry) for entry in value.values()):
         yield from _by_id(value)
     else:
@@ -342,8 +348,19 @@ def _is_sentence(text: str) -> bool:
     return len(text.split()) >= _SENTENCE_WORDS or "\n" in text.strip() or unspaced
 
 
+def _as_list(path: str, value: object) -> object:
+    """Return lessons that are the lines of one text, or the members ``1``, ``2`` ... of an object, as a list."""
+    if isinstance(value, str) and "\n" in value and canonical(path.rpartition("/")[2]) in _LESSONS:
+        entries, rest = points(value)
+        return [*entries, *([rest] if rest else [])] if len(entries) > 1 else value
+    if isinstance(value, dict) and len(value) > 1 and list(value) == [str(at) for at in range(1, len(value) + 1)]:
+        return list(value.values())
+    return value
+
+
 def _walk(campaign: _Campaign, section: str, path: str, name: str, value: object) -> None:
     """Add what ``value``, at ``path``, says; ``name`` is its place in words."""
+    value = _as_list(path, value)
     fields = fields_of(value) if isinstance(value, dict) else {}
     if any(isinstance(fields.get(lead), str) for lead in _ONE_POINT) or (_is_test(fields) and path != section):
         _add_point(campaign, section, path, name, value)

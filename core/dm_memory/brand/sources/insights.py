@@ -12,6 +12,7 @@ from dm_memory.brand.formats.text import (
     MAX_DEPTH,
     NestedTooDeeplyError,
     block,
+    canonical,
     capitalised,
     fields_of,
     inline,
@@ -116,6 +117,8 @@ def _single(entry: object, depth: int = 0) -> Iterator[dict[str, object]]:
     if isinstance(entry, list):
         for one in entry:
             yield from _single(one, depth + 1)
+    elif isinstance(entry, dict) and isinstance(entry.get("insight"), str):
+        yield entry  # nearly all of them
     elif isinstance(entry, dict):
         fields = fields_of(entry)
         name = next((name for name in (*_TEXTS, *_SETS) if not is_empty(fields.get(name))), "")
@@ -141,7 +144,9 @@ def _lists_of(value: object) -> list[object] | None:
         return None
     fields = fields_of(value)
     if any(not is_empty(fields.get(name)) and not isinstance(fields.get(name), list | dict) for name in _TEXTS):
-        return [value]
+        sets = {name: entry for name, entry in value.items() if canonical(name) in _SETS and _has_objects(entry)}
+        lists = [one for entry in sets.values() if isinstance(entry, list) for one in entry]
+        return [*lists, {name: entry for name, entry in value.items() if name not in sets}]
     found: list[object] = []
     for name, entry in value.items():
         if isinstance(entry, list):
@@ -151,6 +156,10 @@ def _lists_of(value: object) -> list[object] | None:
             inner = _lists_of(entry) if not any(name in fields_of(entry) for name in _TEXTS) else None
             found += inner if inner is not None else [{**entry, "date": name} if dated else entry]
     return found
+
+
+def _has_objects(value: object) -> bool:
+    return isinstance(value, list) and any(isinstance(entry, dict) for entry in value)
 
 
 def _add_insight(collector: Collector, entry: dict[str, object], position: int, order: str) -> None:
