@@ -154,3 +154,26 @@ async def test_a_file_that_nobody_could_read_costs_only_itself(bench: Bench) -> 
     assert {"signals/deep.json", "approvals/deep.json", "audiences.json", "churn/deep.json"} <= named
     assert before.items() <= bench.texts().items()
     bench.check()
+
+
+@pytest.mark.parametrize(
+    ("path", "target"),
+    [
+        ("guidelines/words.yaml", "guidelines/custom/words.yaml"),
+        ("signals/fair.json", "signals/2026/trade-fair.json"),
+        ("competitors/blue.md", "competitors/2026/blue.md"),
+    ],
+)
+async def test_a_sync_of_campaigns_alone_forgets_no_other_file_that_was_moved(
+    bench: Bench, path: str, target: str
+) -> None:
+    before = await filled(bench)
+    move(bench, path, target)
+    await bench.sync()
+    move(bench, "campaigns/all.csv", "campaigns/table.csv")
+    assert (await bench.sync(scope="campaigns-only")).counts.stored == 0
+    with (bench.folder / target).open("a", encoding="utf-8") as file:
+        file.write("\n")
+    result = await bench.sync()
+    assert (result.counts.new, result.counts.retired) == (0, 0)
+    assert bench.texts().keys() == before.keys()

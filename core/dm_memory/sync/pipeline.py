@@ -323,7 +323,7 @@ def _take_rest(run: Run, storing: Storing, reading: Reading) -> None:
     if items or stored:
         storing.take([SourceItems("", [*items, *stored])])
     run.outcomes.add_findings(reading.staying())
-    if vanished := reading.vanished():
+    if vanished := reading.vanished:
         forget_files(run, vanished)
     if stated_elsewhere := reread(run):
         for chunk in reading.again(stated_elsewhere):

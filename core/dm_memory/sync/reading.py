@@ -65,7 +65,12 @@ class _Record:
 
 
 class Reading:
-    """Reads one brand's sources for a run, on its worker thread."""
+    """Reads one brand's sources for a run, on its worker thread.
+
+    Attributes:
+        listing: The brand's files.
+        vanished: Files that memory knows and that are gone: no matter of scope, of a placeholder or of access.
+    """
 
     def __init__(self, run: Run, parse_all: bool) -> None:
         self._run = run
@@ -80,9 +85,15 @@ class Reading:
             for path, digest, fingerprint, items in run.store.rows("SELECT * FROM source_files")
         }
         present = {file.path for file in self.listing.files}
+        self.vanished = [path for path in self._records if path not in present and self.listing.tells_absence(path)]
+        self._by_digest: dict[bytes | None, list[str]] = {}
+        for path in self.vanished:
+            self._by_digest.setdefault(self._records[path].digest, []).append(path)
         moved: dict[str, str] = orjson.loads(run.store.meta(_MOVED) or b"{}")
-        self._moved_before, self._taken = moved, set[str]()
-        self._moved = {path: known for path, known in moved.items() if path in present}
+        self._moved_before = moved
+        self._moved = {
+            path: known for path, known in moved.items() if path in present or not self.listing.tells_absence(path)
+        }
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield the files' contents, in order, some hundred items at a time."""
@@ -92,11 +103,6 @@ class Reading:
         """Yield files once more, parsed even if they are unchanged."""
         wanted = set(paths)
         yield from self._chunks([file for file in self.listing.files if file.path in wanted], parse_all=True)
-
-    def vanished(self) -> list[str]:
-        """Return the files that memory knows and that are gone: no matter of scope, of a placeholder or of access."""
-        present = {file.path for file in self.listing.files}
-        return [path for path in self._records if path not in present and self.listing.tells_absence(path)]
 
     def staying(self) -> list[Finding]:
         """Return a finding for each file that is gone while its entries stay: it rolls, or has a placeholder."""
@@ -169,10 +175,10 @@ class Reading:
         A file that is new with the bytes of one that is gone is that file.
         """
         if is_new and file.path not in self._moved and not file.conflict_copy:
-            gone = (path for path in self.vanished() if self._records[path].digest == digest)
-            old = next((path for path in gone if path not in self._taken and kind_of(path) is file.kind), "")
+            gone = self._by_digest.get(digest, [])
+            old = next((path for path in gone if kind_of(path) is file.kind), "")
             if old:
-                self._taken.add(old)
+                gone.remove(old)
                 self._moved[file.path] = self._moved_before.get(old, old)
             elif file.path in self._moved.values():  # the keys of this path are those of a file that was moved
                 self._moved[file.path] = _another(file.path, set(self._moved.values()))
