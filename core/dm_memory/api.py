@@ -19,8 +19,15 @@ from dm_memory.embedding.batch import is_installed
 from dm_memory.embedding.models import make_embedder
 from dm_memory.embedding.protocol import Embedder
 from dm_memory.errors import BrandNotFoundError, DmMemoryError, HomeError
-from dm_memory.items import Item
-from dm_memory.requests import ForgetRequest, PrepareRequest, Progress, SyncRequest, no_progress
+from dm_memory.items import Item, Priority
+from dm_memory.requests import (
+    ForgetRequest,
+    PrepareRequest,
+    Progress,
+    SessionLearning,
+    SyncRequest,
+    no_progress,
+)
 from dm_memory.results import (
     BackupResult,
     ExportResult,
@@ -185,9 +192,20 @@ class Memory:
         return moment is None or (self._clock() - moment).total_seconds() > self.settings.storage_interval
 
     async def prepare(self, request: PrepareRequest) -> PrepareResult:
-        """Store one payload, or correct an entry (``request.replaces``). Raises ``DmMemoryError``."""
+        """Store one payload, or correct an entry (``request.replaces``).
+
+        Raises:
+            DmMemoryError: Nothing could be done. A text for no brand in particular waits for one, as learnings do.
+        """
         request = replace(request, author=request.author or self.settings.author)
-        brand = await asyncio.to_thread(self.resolve_brand, request.brand)
+        try:
+            brand = await asyncio.to_thread(self.resolve_brand, request.brand)
+        except (BrandNotFoundError, HomeError) as error:
+            if request.replaces or request.expires_at or request.priority is not Priority.NORMAL:
+                raise  # a learning has none of these
+            text = SessionLearning(request.content, request.content_type, request.tags)
+            learning = SyncRequest(brand=request.brand, session_learnings=(text,), author=request.author)
+            raise await asyncio.to_thread(self._without_brand, learning, error) from None
         stop = asyncio.Event()
         environment = self._environment(brand)
         result = await _stoppable(prepare_payload(environment, request, brand, stop), stop)
