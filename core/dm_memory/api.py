@@ -19,8 +19,15 @@ from dm_memory.embedding.batch import is_installed
 from dm_memory.embedding.models import make_embedder
 from dm_memory.embedding.protocol import Embedder
 from dm_memory.errors import BrandNotFoundError, DmMemoryError, HomeError
-from dm_memory.items import Item
-from dm_memory.requests import ForgetRequest, PrepareRequest, Progress, SyncRequest, no_progress
+from dm_memory.items import Item, Priority
+from dm_memory.requests import (
+    ForgetRequest,
+    PrepareRequest,
+    Progress,
+    SessionLearning,
+    SyncRequest,
+    no_progress,
+)
 from dm_memory.results import (
     BackupResult,
     ExportResult,
@@ -139,7 +146,7 @@ class Memory:
         await self._team.make_way(brand)
         for service in environment.services:
             service.retry_now()  # who syncs again may just have repaired what was wrong
-        return await _stoppable(sync_brand(environment, request, brand, _safely(progress), stop), stop)
+        return await _stoppable(sync_brand(environment, request, brand, _safely(progress, stop), stop), stop)
 
     def _without_brand(self, request: SyncRequest, error: DmMemoryError) -> DmMemoryError:
         """Keep the learnings of a call that names no brand there is, and return the error that says so."""
@@ -185,9 +192,20 @@ class Memory:
         return moment is None or (self._clock() - moment).total_seconds() > self.settings.storage_interval
 
     async def prepare(self, request: PrepareRequest) -> PrepareResult:
-        """Store one payload, or correct an entry (``request.replaces``). Raises ``DmMemoryError``."""
+        """Store one payload, or correct an entry (``request.replaces``).
+
+        Raises:
+            DmMemoryError: Nothing could be done. A text for no brand in particular waits for one, as learnings do.
+        """
         request = replace(request, author=request.author or self.settings.author)
-        brand = await asyncio.to_thread(self.resolve_brand, request.brand)
+        try:
+            brand = await asyncio.to_thread(self.resolve_brand, request.brand)
+        except (BrandNotFoundError, HomeError) as error:
+            if request.replaces or request.expires_at or request.priority is not Priority.NORMAL:
+                raise  # a learning has none of these
+            text = SessionLearning(request.content, request.content_type, request.tags)
+            learning = SyncRequest(brand=request.brand, session_learnings=(text,), author=request.author)
+            raise await asyncio.to_thread(self._without_brand, learning, error) from None
         stop = asyncio.Event()
         environment = self._environment(brand)
         result = await _stoppable(prepare_payload(environment, request, brand, stop), stop)
@@ -271,7 +289,7 @@ class Memory:
         slug = await asyncio.to_thread(self.resolve_brand, brand)
         stop = asyncio.Event()
         work = on_demand.verify_brand(
-            self._environment(slug), slug, repair=repair, progress=_safely(progress), stop=stop
+            self._environment(slug), slug, repair=repair, progress=_safely(progress, stop), stop=stop
         )
         return await _stoppable(work, stop)
 
@@ -289,7 +307,7 @@ class Memory:
         service = on_demand.vector_service(self.settings, target, slug, self.embedder)
         try:
             work = on_demand.migrate_brand(
-                self._environment(slug), slug, service, progress=_safely(progress), stop=stop
+                self._environment(slug), slug, service, progress=_safely(progress, stop), stop=stop
             )
             return await _stoppable(work, stop)
         finally:
@@ -307,7 +325,9 @@ class Memory:
         environment = self._environment(brand)
         for service in environment.services:
             service.retry_now()
-        return await _stoppable(on_demand.forget_brand(environment, request, brand, _safely(progress), stop), stop)
+        return await _stoppable(
+            on_demand.forget_brand(environment, request, brand, _safely(progress, stop), stop), stop
+        )
 
     async def history(self, key: str, brand: str | None = None) -> HistoryResult:
         """Return what an entry said when, and what changed it. Raises ``DmMemoryError``."""
@@ -358,7 +378,12 @@ class Memory:
         brands = await asyncio.to_thread(self.brands) if all_brands else ()
         brands = brands or (await asyncio.to_thread(self.resolve_brand, brand),)
         work = on_demand.export_brands(
-            self._environment(brands[0]), brands, path, markdown=markdown, dry_run=dry_run, progress=_safely(progress)
+            self._environment(brands[0]),
+            brands,
+            path,
+            markdown=markdown,
+            dry_run=dry_run,
+            progress=_safely(progress),
         )
         return await work
 
@@ -375,7 +400,7 @@ class Memory:
         environments = {name: self._environment(name) for name in await asyncio.to_thread(self.brands)}
         stop = asyncio.Event()
         work = on_demand.import_file(
-            environments, path, brand=slug, dry_run=dry_run, progress=_safely(progress), stop=stop
+            environments, path, brand=slug, dry_run=dry_run, progress=_safely(progress, stop), stop=stop
         )
         return await _stoppable(work, stop)
 
@@ -389,7 +414,7 @@ class Memory:
         slug = await asyncio.to_thread(self.resolve_brand, brand)
         stop = asyncio.Event()
         return await _stoppable(
-            on_demand.restore_brand(self._environment(slug), slug, source, _safely(progress), stop), stop
+            on_demand.restore_brand(self._environment(slug), slug, source, _safely(progress, stop), stop), stop
         )
 
     async def doctor(self) -> list[Check]:
@@ -444,13 +469,28 @@ async def _stoppable(work: Coroutine[Any, Any, _Result], stop: asyncio.Event) ->
         raise
 
 
-def _safely(progress: Progress) -> Progress:
-    """Keep a sync going whatever becomes of the one who listens."""
+def _safely(progress: Progress, stop: asyncio.Event | None = None) -> Progress:
+    """Keep a call going whatever becomes of the one who listens.
+
+    Once it is cancelled nobody may listen any more: a report that is never taken would keep the brand's lock for ever.
+    """
+    stopped = stop or asyncio.Event()
 
     async def report(message: str, done: int, total: int) -> None:
+        if stopped.is_set():
+            return
+        ends = [asyncio.ensure_future(each) for each in (_reported(progress, message, done, total), stopped.wait())]
         try:
-            await progress(message, done, total)
-        except Exception as error:  # noqa: BLE001  # a client that is gone must not cost the items
-            _log.info("progress could not be reported: %s", type(error).__name__)
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in ends:
+                each.cancel()
 
     return report
+
+
+async def _reported(progress: Progress, message: str, done: int, total: int) -> None:
+    try:
+        await progress(message, done, total)
+    except Exception as error:  # noqa: BLE001  # a client that is gone must not cost the items
+        _log.info("progress could not be reported: %s", type(error).__name__)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dm_memory.errors import InputError
+from dm_memory.errors import BrandNotFoundError, InputError
 from dm_memory.items import ContentType, Priority
 from dm_memory.report import prepare_report
 from dm_memory.requests import PrepareRequest, SessionLearning, no_progress
@@ -51,6 +51,23 @@ async def test_a_text_kept_before_any_sync_is_no_sync_that_was_interrupted(bench
     await prepare(bench, "Tone: warm, never loud")
     assert bench.rows("SELECT * FROM runs") == []
     assert (await bench.memory.status(BRAND)).last_run_status == ""
+
+
+async def test_a_text_for_no_brand_in_particular_waits_for_one_as_learnings_do(bench: Bench) -> None:
+    """Unless it brings along what a learning has not, or corrects an entry of a brand."""
+    (bench.home / "brands" / "second").mkdir()
+    memory = bench.memory
+    for request, kept in (
+        (PrepareRequest("Refills sell in spring."), True),
+        (PrepareRequest("Refills sell in May.", priority=Priority.HIGH), False),
+        (PrepareRequest("Refills sell in June.", replaces="insight/1"), False),
+    ):
+        with pytest.raises(BrandNotFoundError) as refused:
+            await memory.prepare(request)
+        assert ("learning was kept" in refused.value.problem) is kept
+    await memory.close()
+    await bench.sync()
+    assert list(bench.texts().values()) == ["Refills sell in spring."]
 
 
 async def test_a_known_text_is_a_duplicate_and_gains_tags_priority_and_expiry(

@@ -129,6 +129,23 @@ async def test_cancelling_a_sync_that_waits_for_the_lock_ends_it_at_once(bench: 
     assert not is_locked(bench.memory_dir)
 
 
+async def test_a_cancelled_sync_ends_although_nobody_takes_its_reports_any_more(bench: Bench) -> None:
+    """A client that was cut off leaves the report of the moment untaken; the brand would stay locked for ever."""
+    bench.insights("one")
+    reported = asyncio.Event()
+
+    async def listen(_message: str, _done: int, _total: int) -> None:
+        reported.set()
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(bench.sync(progress=listen))
+    await reported.wait()
+    task.cancel()
+    await asyncio.wait({task}, timeout=60)
+    assert task.cancelled()
+    assert not is_locked(bench.memory_dir)
+
+
 async def test_a_note_that_can_not_be_written_or_removed_gives_the_lock_back(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,6 +21,9 @@ __all__ = ["Standing", "standing_for"]
 _SHORTEST = 7
 """Letters of a word that is looked up: shorter ones have neighbours that mean something else."""
 
+_SURE = 3
+"""First letters that are taken as right: every occurrence of every word that begins so is read."""
+
 _SHORTEST_STEM = 6
 _SHORTEST_PART = 4
 _LINKS = ("", "s", "n", "en", "es")
@@ -38,7 +41,7 @@ def standing_for(connection: sqlite3.Connection, word: QueryWord, languages: Seq
     """Return what texts have in place of a word that none has: mistyped ones, else its two parts."""
     if len(word.text) < _SHORTEST or not word.text.isalpha():
         return Standing()
-    begin = word.forms[0][:1]
+    begin = word.forms[0][:_SURE]
     near = [term for term in terms_like(connection, begin) if any(_is_mistyped(form, term) for form in word.forms)]
     return Standing(tuple(near)) if near else Standing(_parts(connection, word.text, languages), together=True)
 
