@@ -99,7 +99,7 @@ class ServiceError(DmMemoryError):
         remedy: One sentence that names the setting, command or page to go to.
         error_class: What kind of error it is; decides whether and how the call is retried.
         code: The provider's own short code (an HTTP status, a SQLite name), for searching; never free text.
-        retry_after: Seconds the provider asked to wait, if it did.
+        retry_after: Seconds the provider asked to wait, if it did; taken as no less than 0 and no more than a day.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class ServiceError(DmMemoryError):
         super().__init__(problem, remedy)
         self.error_class = error_class
         self.code = code
-        self.retry_after = retry_after
+        self.retry_after = None if retry_after is None else min(max(retry_after, 0.0), _DAY)
 
     @property
     def concerns_whole_service(self) -> bool:
@@ -122,6 +122,7 @@ class ServiceError(DmMemoryError):
         return self.error_class in _WHOLE_SERVICE
 
 
+_DAY = 24 * 60 * 60.0
 _WHOLE_SERVICE = frozenset(
     {
         ErrorClass.TIMEOUT,

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Finding", "Severity", "count_of_entries"]
+__all__ = ["Finding", "Severity", "count_of_entries", "is_file_problem"]
+
+_FILE_CODES = frozenset({"malformed-entry", "text-too-long", "empty-source", "empty-text", "profile-value"})
+"""What a file got wrong, or a part of it: nothing of that part could be stored."""
 
 
 class Severity(StrEnum):
@@ -36,6 +39,13 @@ class Finding:
     remedy: str = ""
     path: str = ""
     key: str = ""
+
+
+def is_file_problem(finding: Finding) -> bool:
+    """Return whether a finding is something that a file got wrong, and that somebody has to correct there."""
+    if finding.severity is not Severity.INFO and finding.code in _FILE_CODES:
+        return True
+    return finding.severity is Severity.ERROR and finding.path != ""
 
 
 def count_of_entries(count: int) -> str:

@@ -12,13 +12,13 @@ from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ResourceNotFoundError
 from mcp.shared.exceptions import MCPError
-from mcp_types import INVALID_PARAMS, GetPromptResult, InputRequiredResult, Tool
+from mcp_types import INVALID_PARAMS, GetPromptResult, InputRequiredResult, Prompt, Tool
 from pydantic import AnyUrl
 
 from dm_memory import __version__
 from dm_memory_server.background import preloading, storage_syncs
 from dm_memory_server.completion import register_completion
-from dm_memory_server.prompts import register_prompts
+from dm_memory_server.prompts import SKILLS, register_prompts
 from dm_memory_server.resources import not_found, register_resources
 from dm_memory_tools.catalog import OPERATIONS
 from dm_memory_tools.runtime import ACCESS, Runtime
@@ -32,6 +32,7 @@ INSTRUCTIONS = (
 )
 
 _WRITES = frozenset(operation.name for operation in OPERATIONS if not operation.read_only)
+_WRITING = frozenset(skill.name for skill in SKILLS if skill.tool in _WRITES)
 
 
 def build_server(runtime: Runtime) -> MCPServer[Runtime]:
@@ -63,6 +64,11 @@ class _Server(MCPServer[Runtime]):
         self.runtime.listed.set()
         tools = await super().list_tools()
         return [tool for tool in tools if tool.name not in _WRITES] if ACCESS.get().read_only else tools
+
+    async def list_prompts(self) -> list[Prompt]:
+        """Return the prompts: those that lead to a tool that writes are none for who may only read."""
+        prompts = await super().list_prompts()
+        return [prompt for prompt in prompts if prompt.name not in _WRITING] if ACCESS.get().read_only else prompts
 
     async def get_prompt(
         self, name: str, arguments: dict[str, Any] | None = None, context: Context[Runtime, Any] | None = None

@@ -45,7 +45,7 @@ def test_campaigns_are_read_as_markdown_yaml_lists_and_by_their_ids(home: Home, 
     assert by_list["campaign/spring#learnings"] == "Spring, learning: Frost sells fleece"
     mulch = [item for item in items.values() if item.origin == "campaigns/retro.md"]
     assert {item.content for item in mulch} == {
-        "Mulch, plan:\nCampaign: Mulch\nBudget: 8.400 €",
+        "Mulch, plan: Budget: 8.400 €",
         "Mulch, Learnings: Reminders won",
         "Mulch, Learnings: Ads did not",
     }

@@ -271,3 +271,30 @@ def test_an_insights_file_that_is_suddenly_empty_costs_nothing_and_is_told(produ
     result = product.sync()
     assert len(texts(home.memory)) == ITEMS
     assert "empty-source" in {finding.code for finding in result.findings}
+
+
+CUT = '{"campaign_id": "autumn", "name": "Autumn", "learnings": ["Send on Tuesday.", {"learning": "Never'
+TOO_LONG = json.dumps({"campaign_id": "autumn", "learnings": ["long " * 500_000]})
+
+
+@pytest.mark.parametrize(("text", "words"), [(CUT, "middle of an entry"), (TOO_LONG, "longer than the limit")])
+def test_what_a_file_got_wrong_is_said_by_status_as_well_until_it_is_corrected(
+    product: Product, home: BrandHome, text: str, words: str
+) -> None:
+    product.sync()
+    before = checkpoint_of(home)
+    path = home.brand / "campaigns" / "autumn.json"
+    path.write_text(text)
+    assert product.sync().status == "partial"
+    assert checkpoint_of(home) == before
+    product.sync(scope="insights-only")  # does not look at campaigns
+    status = product.status()
+    assert (status.status, words in " ".join(finding.message for finding in status.findings)) == ("attention", True)
+    path.unlink()
+    assert product.sync().status == "complete"
+    assert product.status().status == "ready"
+
+
+def test_status_gives_the_size_that_the_sync_gave(product: Product) -> None:
+    result = product.sync()
+    assert result.store.bytes == product.status().store.bytes > 0

@@ -84,6 +84,9 @@ def test_a_read_only_home_can_still_be_looked_at(
     done = run_without_privilege("status", *arguments(home), "--json")
     assert "Traceback" not in done.err
     assert sum(done.data["counts"].values()) == ITEMS
+    said = [finding["message"] for finding in done.data["findings"] if finding["code"] == "read-only"]
+    assert (done.data["status"], len(said)) == ("attention", 1)
+    assert "can't be written" in said[0]
     found = run_without_privilege("search", home.read_insights()[0]["insight"], *arguments(home), "--json")
     assert found.code == 0
     assert home.read_insights()[0]["insight"] in found.out

@@ -12,6 +12,7 @@ import pytest
 
 from dm_memory.cache.results import StorageSyncRequest
 from dm_memory.errors import DamagedStoreError, InputError
+from dm_memory.report import Reader, prepare_report, sync_report
 from dm_memory.requests import ForgetRequest, PrepareRequest, SessionLearning
 from dm_memory.results import ForgetResult
 from dm_memory.search.results import SearchRequest
@@ -498,3 +499,27 @@ async def test_a_memory_that_is_gone_is_built_again_before_anything_is_forgotten
         await bench.memory.forget(ForgetRequest(query="zebra", brand=BRAND))
     await bench.sync()
     assert (await bench.memory.forget(ForgetRequest(query="zebra", brand=BRAND))).status == "preview"
+
+
+async def test_what_was_forgotten_is_never_counted_as_in_memory(bench: Bench) -> None:
+    bench.insights(JANE, OTHER)
+    await bench.sync()
+    await forget(bench, query="zeppelinska")
+    for _ in range(2):
+        counts = (await bench.sync()).counts
+        assert (counts.unchanged, counts.forgotten) == (1, 1)
+
+
+@pytest.mark.parametrize(("reader", "words"), [(Reader.TOOL, 'restore=["'), (Reader.TERMINAL, "--restore session/")])
+async def test_how_to_get_a_forgotten_text_back_fits_the_reader_and_works(
+    bench: Bench, reader: Reader, words: str
+) -> None:
+    await bench.sync(session_learnings=(SessionLearning(JANE),))
+    await forget(bench, query="zeppelinska")
+    result = await bench.sync(session_learnings=(SessionLearning(JANE),))
+    text = sync_report(result, reader=reader).text
+    assert (words in text, "\\[" in text, "more. To see them" in text) == (True, False, False)
+    refused = prepare_report(await bench.memory.prepare(PrepareRequest(JANE, brand=BRAND)), reader=reader).text
+    assert ("Take out" in refused, "forgotten on request" in refused) == (False, True)
+    (finding,) = (finding for finding in result.findings if finding.code == "forgotten")
+    assert (await preview(bench, restore=(finding.key,))).restored == 1

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from dm_memory.report import sync_report
 from dm_memory.requests import ForgetRequest, PrepareRequest, SessionLearning
 from dm_memory.results import ForgetResult
 from dm_memory.services.graphiti.database import Statement
@@ -147,6 +148,37 @@ async def test_every_computer_of_the_team_cleans_its_own_and_none_brings_it_back
     service = TursoService(sqld.url, sqld.token, BRAND)
     assert len((await service.store.page(Table.EPISODES)).rows) == 2
     await service.close()
+
+
+@pytest.mark.sqld
+async def test_what_another_computer_forgot_is_no_loss_of_the_shared_store(
+    machines: tuple[Machine, Machine],
+) -> None:
+    here, there = machines
+    here.insights(OTHER)
+    await here.sync(session_learnings=(SessionLearning(JANE),))
+    learned = sync_report(await there.sync()).text
+    assert "had 2 entries that this computer did not know; they are in memory here now" in learned
+    await there.sync()
+    assert proven(await forget(here, query="Zeppelinska"))
+    result = await there.sync()
+    assert (result.status, result.services[0].missing, result.counts.buried) == ("complete", 0, 1)
+    text = sync_report(result).text
+    assert "-1 by this sync: -1 forgotten on another computer" in text
+    assert "1 entries" not in text
+    assert "nothing to store" not in text
+
+
+@pytest.mark.sqld
+async def test_a_report_gives_one_number_of_entries_in_the_shared_store(machines: tuple[Machine, Machine]) -> None:
+    here, there = machines
+    here.insights(OTHER)
+    await here.sync()
+    await there.sync()
+    await there.sync(session_learnings=(SessionLearning(JANE),))
+    (service,) = (await here.sync()).services
+    assert service.capacity is not None
+    assert (service.counted, service.capacity.used) == (2, 2)
 
 
 @pytest.mark.sqld

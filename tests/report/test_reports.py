@@ -449,6 +449,12 @@ def test_what_search_does_not_know_is_said_before_the_nearest_hits() -> None:
     assert "**Memory has no answer**" not in REPORTS["search"]().text
 
 
+def test_filters_that_nothing_passes_are_named_as_the_reason_before_a_sync() -> None:
+    nothing = replace(examples.search_unknown(), hits=(), entries=0, filters={"tags": "email"})
+    said = search_report(nothing).text
+    assert said.index("No entry fits the filters. Ask with fewer filters.") < said.index("sync")
+
+
 def test_a_hundred_long_hits_still_fit() -> None:
     hits = tuple(examples.hit(1, passage="ü" * 5000, content="ü" * 5000) for _ in range(100))
     report = search_report(replace(examples.search(), hits=hits))

@@ -18,6 +18,7 @@ from dm_memory.embedding.models import WordLlamaEmbedder
 from dm_memory.embedding.protocol import Embedder
 from dm_memory.errors import ErrorClass, InputError, ServiceError
 from dm_memory.items import ContentType, Priority, storage_id
+from dm_memory.report import search_report
 from dm_memory.search.index import MAX_BYTES, Indexes
 from dm_memory.search.results import Mode, Relevance, SearchRequest, SearchResult
 from dm_memory.search.search import Searcher
@@ -95,9 +96,47 @@ def test_memory_says_that_it_does_not_know(memory_dir: Path, embedder: Embedder 
     assert all(hit.relevance is Relevance.TANGENTIAL for hit in result.hits)
 
 
+@pytest.mark.parametrize("query", ["welcome e-mails", "grower portraits"])
+def test_a_search_by_meaning_alone_knows_what_the_usual_one_knows(tmp_path: Path, query: str) -> None:
+    store_texts(tmp_path, TEXTS, MODEL, LANGUAGES)
+    usual, meaning = (_ask(tmp_path, MODEL, query, mode=mode) for mode in (Mode.HYBRID, Mode.SEMANTIC))
+    assert usual.known
+    assert meaning.known
+    assert meaning.hits[0].key == usual.hits[0].key
+    assert not _ask(tmp_path, MODEL, "helicopter insurance", mode=Mode.SEMANTIC).known
+
+
+@pytest.mark.parametrize(
+    ("query", "key"),
+    [
+        ("breatheable", "breathable"),  # a letter too many
+        ("recieved", "received"),  # two swapped
+        ("Versandkosten", "apart"),
+        ("check-out", "together"),
+        ("check out", None),  # two words that mean something else
+        ("considering", None),  # no mistyped "confided"
+        ("Versandrabatt", None),  # only one of the two is there
+    ],
+)
+def test_a_word_that_no_text_has_finds_what_it_was_meant_to_be(tmp_path: Path, query: str, key: str | None) -> None:
+    texts = [
+        Text("breathable", "Searches for breathable uppers rose in the heat"),
+        Text("received", "Nine of ten parcels were received on time"),
+        Text("confided", "A retailer confided its plans for spring"),
+        Text("apart", "Die Kosten für den Versand stiegen im Mai", "2026-08-01"),
+        Text("together", "The new checkout has one page"),
+    ]
+    store_texts(tmp_path, texts, None, ("en", "de"))
+    found = _ask(tmp_path, None, query)
+    assert [hit.key for hit in found.hits] == ([key] if key else [])
+    assert not _ask(tmp_path, None, query, mode=Mode.EXACT).hits
+
+
 def test_filters_come_before_ranking(memory_dir: Path, embedder: Embedder | None) -> None:
     question = "checkout emails portraits"
     assert _keys(_ask(memory_dir, embedder, question, tags=("Channel:Web",))) == ["insight/1"]
+    assert _keys(_ask(memory_dir, embedder, question, tags=("web",))) == ["insight/1"]
+    assert _keys(_ask(memory_dir, embedder, question, tags=("eb",))) == []
     found = set(_keys(_ask(memory_dir, embedder, question, from_date="August 2026")))
     assert "insight/2" in found
     assert found <= {"insight/1", "insight/2"}
@@ -165,6 +204,24 @@ def test_the_history_of_an_entry_says_what_it_said_when(memory_dir: Path, embedd
     assert (history[-1].content, history[-1].recorded_at) == (TEXTS[2].content, "2026-07-01")
     with pytest.raises(InputError):
         _ask(memory_dir, embedder, "", history_of="insight/none")
+
+
+def test_each_text_of_an_entry_was_in_force_from_where_the_one_before_it_ended(memory_dir: Path) -> None:
+    """Its source dates the entry, not the edit: two texts would have been true at once."""
+    with closing(open_store(memory_dir, BRAND)) as store, store.transaction() as connection:
+        for number, until in enumerate(("2026-07-01", "2026-08-01", "2026-09-01"), 1):
+            connection.execute(
+                "INSERT INTO revisions SELECT seq, ?, ?, 'h', '2026-05-01', ?, 'changed'"
+                " FROM entries WHERE key = 'insight/3'",
+                (number, f"Text {number}", until),
+            )
+    history = _ask(memory_dir, None, "", history_of="insight/3").history
+    assert [(line.recorded_at, line.replaced_at) for line in history] == [
+        ("2026-05-01", "2026-07-01"),
+        ("2026-07-01", "2026-08-01"),
+        ("2026-08-01", "2026-09-01"),
+        ("2026-09-01", ""),
+    ]
 
 
 def test_a_waiting_text_is_found_until_it_is_stored(memory_dir: Path, embedder: Embedder | None) -> None:
@@ -249,6 +306,18 @@ def test_long_texts_are_found_by_any_of_their_passages(tmp_path: Path) -> None:
     assert len(hit.passage) < len(hit.content)
 
 
+def test_of_a_longer_text_the_sentence_that_answers_is_shown_in_whatever_form_it_has_the_words(tmp_path: Path) -> None:
+    """An answer shows 600 characters: the first ones of a longer text need not be those."""
+    long = "Nothing of note happened that day in the shops. " * 20 + "The zeppelin flew over Hamburg for an hour."
+    store_texts(tmp_path, [*TEXTS, Text("guideline/long", long)], MODEL, LANGUAGES)
+    result = _ask(tmp_path, MODEL, "shops, zeppelins in Hamburg")
+    assert result.hits[0].key == "guideline/long"
+    assert result.hits[0].passage.endswith("over Hamburg for an hour.")
+    shown = search_report(result).text
+    assert "over Hamburg for an hour.”" in shown
+    assert "1. “… " in shown
+
+
 def test_a_hit_explains_its_place(memory_dir: Path, embedder: Embedder | None) -> None:
     hit = _ask(memory_dir, embedder, "Why did iPhone checkouts fall?", explain=True).hits[0]
     explained = hit.explanation
@@ -257,6 +326,9 @@ def test_a_hit_explains_its_place(memory_dir: Path, embedder: Embedder | None) -
     assert explained.by_words == 1.0
     assert (explained.similarity is None) == (embedder is None)
     assert "iphone" in explained.reasons[0]
+    mistyped = _ask(memory_dir, embedder, "portaits of growers", explain=True).hits[0].explanation
+    assert mistyped is not None
+    assert "portaits (read as portrait)" in mistyped.reasons[0]
 
 
 def test_what_search_keeps_of_brands_is_bounded_and_what_was_asked_longest_ago_goes(tmp_path: Path) -> None:

@@ -68,7 +68,12 @@ def test_a_user_who_does_not_answer_stops_the_call(
 
 
 def test_an_answer_that_is_no_brand_is_an_error(serving: Serving, two_brands: Path, era: str) -> None:
-    assert status(serving(two_brands), era, User("accept", {"brand": "../acme"})).is_error
+    """In words that lead to the right one; the SDK's own would name functions of this program."""
+    for answer in ("../acme", "Acme"):
+        result = status(serving(two_brands), era, User("accept", {"brand": answer}))
+        assert result.is_error
+        assert "`acme`, `bolt`" in text(result)
+        assert "dm_memory_tools" not in text(result)
 
 
 def test_a_client_that_cannot_ask_gets_the_brands_and_the_parameter(

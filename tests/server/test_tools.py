@@ -163,6 +163,7 @@ def test_a_wrong_argument_is_answered_with_what_to_pass(
         ("search_memory", {"query": "reels", "limit": None, "mode": "EXACT", "tags": 2026}),
         ("search_memory", {"query": "reels", "from_date": "2026-01-05T09:14:22Z", "to_date": "today", "as_of": ""}),
         ("search_memory", {"query": "reels", "from_date": "last 90 days", "min_priority": "Normal"}),
+        ("search_memory", {"query": "reels", "from_date": 20260105, "content_type": ["Competitive Intel"]}),
         ("prepare_store", GUIDELINE | {"expires_at": "2999-12-31T18:00:00+01:00", "priority": "HIGH", "related": None}),
         ("get_memory_status", {"brand": "null", "report_items": 5}),
     ],

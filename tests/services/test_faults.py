@@ -47,10 +47,22 @@ def test_a_service_somewhere_else_is_looked_for_where_the_setting_says() -> None
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"), [(None, "a minute"), (0.2, "a minute"), (1, "1 second:"), (40, "40 seconds:")]
+    ("seconds", "words"),
+    [
+        (None, "a minute"),
+        (0.2, "a minute"),
+        (-5, "a minute"),
+        (1, "1 second:"),
+        (40, "40 seconds:"),
+        (150, "3 minutes:"),
+        (7200, "2 hours:"),
+        (1e15, "24 hours:"),
+    ],
 )
 def test_how_long_a_service_wants_to_be_left_alone_is_said_in_words(seconds: float | None, words: str) -> None:
-    assert f"in {words}" in ELSEWHERE.rate_limited(seconds).remedy
+    error = ELSEWHERE.rate_limited(seconds)
+    assert f"in {words}" in error.remedy
+    assert error.retry_after is None or 0 <= error.retry_after <= 24 * 3600
 
 
 def test_a_refused_connection_is_called_one_and_not_a_timeout() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from dm_memory.errors import InputError
 from dm_memory.items import ContentType, Priority
+from dm_memory.report import prepare_report
 from dm_memory.requests import PrepareRequest, SessionLearning, no_progress
 from dm_memory.results import PrepareResult
 from dm_memory.search.results import SearchRequest
@@ -45,6 +46,13 @@ async def test_a_payload_is_in_memory_at_once_and_in_the_services_with_the_next_
     assert "voice" in next(iter(service.stored.values())).tags
 
 
+async def test_a_text_kept_before_any_sync_is_no_sync_that_was_interrupted(bench: Bench) -> None:
+    """Status would send people to a sync that never began; and a sync that runs would be called interrupted."""
+    await prepare(bench, "Tone: warm, never loud")
+    assert bench.rows("SELECT * FROM runs") == []
+    assert (await bench.memory.status(BRAND)).last_run_status == ""
+
+
 async def test_a_known_text_is_a_duplicate_and_gains_tags_priority_and_expiry(
     bench: Bench, service: DictService
 ) -> None:
@@ -57,6 +65,17 @@ async def test_a_known_text_is_a_duplicate_and_gains_tags_priority_and_expiry(
     assert "more" in payload.tags
     assert payload.priority == again.priority
     bench.check()
+
+
+async def test_what_changed_of_a_known_text_is_said_and_nothing_else(bench: Bench) -> None:
+    text = "Tone: warm, never loud"
+    await prepare(bench, text)
+    both = prepare_report(await prepare(bench, text, tags=("voice",), expires_at="2027-01-01")).text
+    assert "expires 2027-01-01 and gains the tags: `voice`; everything else about it stays" in both
+    one = prepare_report(await prepare(bench, text, priority=Priority.HIGH)).text
+    assert "Its entry has the priority high now; everything else" in one
+    assert "Nothing changes." not in one
+    assert "Nothing changes." in prepare_report(await prepare(bench, text, priority=Priority.HIGH)).text
 
 
 async def test_another_process_that_syncs_keeps_nobody_waiting(bench: Bench) -> None:

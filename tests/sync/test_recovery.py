@@ -97,6 +97,20 @@ async def test_cancelling_keeps_what_is_stored_and_the_next_sync_goes_on(bench: 
     assert (result.status, len(service.stored), len(service.upserted)) == ("complete", 600, 600)
 
 
+async def test_a_first_sync_that_was_stopped_leaves_no_word_of_a_missing_model(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was stored has vectors: status must not send anybody to install the model."""
+    bench.insights("one", "two")
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, "_embed_missing", crash)
+        with pytest.raises(Crash):
+            await bench.sync()
+    status = await bench.memory.status(BRAND)
+    assert (status.total_items, status.store.without_vectors) == (2, 0)
+    assert status.store.model
+
+
 async def test_cancelling_a_sync_that_waits_for_the_lock_ends_it_at_once(bench: Bench) -> None:
     bench.insights("one")
     said = asyncio.Event()

@@ -5,13 +5,18 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
+from dm_memory.brand.home import Home
 from dm_memory.errors import ErrorClass, ServiceError
 from dm_memory.items import Payload
+from dm_memory.operations.doctor import examine
+from dm_memory.report import sync_report
 from dm_memory.requests import Scope, SessionLearning
 from dm_memory.services.protocol import Capabilities, Capacity, Outcome
+from dm_memory.settings import Settings
 from tests.support.dict_service import DictService, down
 from tests.sync.conftest import BRAND, Bench, insight, stored_texts
 
@@ -121,6 +126,37 @@ async def test_a_text_that_is_not_what_its_hash_says_is_delivered_nowhere(bench:
     (failed,) = [item.failure for item in result.items if item.failure]
     assert (failed.code, failed.service, result.status) == ("damaged-text", new.name, "partial")
     assert stored_texts(service) == ["one", "two"]
+
+
+async def test_what_waited_and_what_was_added_to_a_new_service_is_called_that(
+    bench: Bench, service: DictService
+) -> None:
+    bench.insights("one", "two")
+    service.down = down()
+    await bench.sync()
+    service.down = None
+    later = Service("cross-session@supermemory:cloud")
+    bench.services.append(later)
+    result = await bench.sync()
+    assert [(each.waited, each.added) for each in result.services] == [(2, 0), (0, 2)]
+    text = sync_report(result).text
+    assert f"2 entries that had waited for {service.engine}: stored there now." in text
+    assert f"2 entries from memory added to {later.engine}, which is newly connected." in text
+    assert "nothing to store" not in text
+    assert "got what they lacked" not in sync_report(await bench.sync()).text
+
+
+async def test_a_service_that_confirms_and_stores_nothing_is_followed_up_by_every_report(
+    bench: Bench, service: DictService
+) -> None:
+    bench.insights("one", "two")
+    service.lies = True
+    text = sync_report(await bench.sync()).text
+    assert "not complete" in text
+    assert "looks for what a service lacks" in text
+    assert "Nothing is waiting" not in text
+    found = await examine(Settings(home=bench.home), Home(bench.home), None, lambda _: [service])
+    assert [each.status for each in found if "has 0 entries, but 2 were stored there" in each.detail] == ["warn"]
 
 
 async def test_what_a_new_service_has_already_is_not_stored_there_again(bench: Bench, service: DictService) -> None:
@@ -262,7 +298,7 @@ async def test_a_change_of_what_is_stored_needs_no_room(bench: Bench) -> None:
 async def test_a_provider_that_counts_bytes_is_believed_about_its_limit_and_not_about_its_lag(bench: Bench) -> None:
     service = Sized("vector@pinecone:host/brand", limit=100)
     bench.services = [service]
-    bench.insights("123", "1234", "12", "12345")
+    bench.insights("abc", "abcd", "ab", "abcde")
     result = await bench.sync()
     (each,) = result.services
     assert each.capacity is not None
@@ -274,7 +310,7 @@ async def test_a_provider_that_counts_bytes_is_believed_about_its_limit_and_not_
 async def test_no_batch_has_more_bytes_than_the_service_takes(bench: Bench) -> None:
     service = Service("vector@pinecone:host/brand", batch_bytes=10)
     bench.services = [service]
-    bench.insights("1234", "éééé", "12", "a text of its own size", "123")
+    bench.insights("abcd", "éééé", "ab", "a text of its own size", "abc")
     await bench.sync()
     assert all(len("".join(batch).encode()) <= 10 or len(batch) == 1 for batch in service.batches)
     assert len(service.stored) == 5
@@ -299,6 +335,16 @@ async def test_a_dry_run_counts_what_is_due_once_and_nothing_as_in_memory(bench:
     result = await bench.sync(dry_run=True)
     assert (result.next_sync.due, result.next_sync.estimated_items) == (3, 3)
     assert (result.checkpoint.total_items, result.checkpoint.delta) in {(0, 0), (3, 3)}
+
+
+async def test_a_dry_run_says_what_is_in_memory_and_not_what_would_be(bench: Bench) -> None:
+    bench.insights("one", "two")
+    before = await bench.sync()
+    bench.insights("one", "two", "three")
+    bench.campaign(["four"])
+    planned = await bench.sync(dry_run=True)
+    assert (planned.store, planned.checkpoint.delta) == (replace(before.store, new_entities=0, new_facts=0), 0)
+    assert "none yet" not in sync_report(planned).text
 
 
 async def test_outcomes_of_two_services_are_listed_once(bench: Bench) -> None:

@@ -16,6 +16,16 @@ E, P, C, I = "e-mail address", "phone number", "card number", "bank account"  # 
 
 # (text, what is stored, what was found)
 MASKED: tuple[tuple[str, str, str], ...] = (
+    ("DE89\u00a03704\u00a00044\u00a00532\u00a00130\u00a000", "[IBAN]", I),
+    ("DE 89 3704 0044 0532 0130 00", "[IBAN]", I),
+    ("卡号4111111111111111", "卡号[card]", C),
+    ("手机13800138000", "手机[phone]", P),
+    ("138-0013-8000", "[phone]", P),
+    ("llámame al 612345678", "llámame al [phone]", P),
+    ("8 (916) 123-45-67", "[phone]", P),
+    ("11 98765-4321", "[phone]", P),
+    ("?phone=%2B491701234567&utm_source=mail", "?phone=[phone]&utm_source=mail", P),
+    ("?phone=+49%20170%201234567", "?phone=[phone]", P),
     # e-mail addresses, as they are
     ("Feedback came from jane.doe@example.com last week.", "Feedback came from [e-mail] last week.", E),
     ("Write to Jane+news@mail.example.co.uk, please", "Write to [e-mail], please", E),
@@ -125,6 +135,23 @@ MASKED: tuple[tuple[str, str, str], ...] = (
 
 # (text, what was found): nothing of these lines is stored
 REFUSED: tuple[tuple[str, str], ...] = (
+    (f"{UUID}|" + R + R, "Qdrant API key"),
+    ("pk_12345678_" + "HVAWWYHVVVTJLBE38UO6GAXN08QVQ8BE", "ClickUp token"),
+    (f"sk.eyJ1IjoiYWNtZSIsImEiOiJjbGFiYzEyMyJ9.{R[:22]}", "Mapbox token"),
+    (f"AAAALuhGslA:APA91b{R}{R}{R}{R}", "Firebase key"),
+    ("A" * 22 + f"{R[:10]}%2F{R}%3D{R}", "X token"),
+    (f"https://api.example.com/lists?hapikey={UUID}", "signed link"),
+    (f"https://x.example/cb?access_token%3D{R}", "signed link"),
+    (f"https://x.example/#access_token={R}&expires=3600", "signed link"),
+    (f"https://{H}{H}@ingest.example.io/4505", "connection string with a key"),
+    ("<password>Sommer2026</password>", "password"),
+    (f"<apiKey>{R}</apiKey>", "API key"),
+    (f"Authorization: {H}{H}", "authorization header"),
+    (f"Buffer access token: 1/{H}{H}", "API key"),
+    (f"curl -u {R}:X https://example.com", "password"),
+    ("machine api.example.com login anna password Sommer2026", "password"),
+    ("$2b$12$" + "fZr/.wsZq1JIkEo6UmxBrclQDODpg1xel99B0MAs78vfSAQpA4npQ", "password hash"),
+    ("admin:$apr1$riDnV3np$" + "jb5OQRLriFAx85aBASdGgF", "password hash"),
     ("-----BEGIN RSA " + "PRIVATE KEY-----\nMIIEowIBAAKCAQEA7bq3xkJ0v\n", "private key"),
     ("-----BEGIN OPENSSH " + "PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAE\n", "private key"),
     ("The bucket uses AKIA" + "IOSFODNN7EXAMPLE.", "AWS access key"),
@@ -247,6 +274,11 @@ REFUSED: tuple[tuple[str, str], ...] = (
 )
 
 INNOCENT: tuple[str, ...] = (
+    "Channel, key, token\nE-mail, spring_2026_launch, audience_30d",
+    "Settings > Password > Reset2026",
+    "?keyword=running%20shoes%202026&utm_content=hero%7Ccta-b",
+    "git push -u origin spring-2026-landing-page",
+    "from $2$ to $5$ and $1,299$ per seat",
     "On 2026-01-05 at 10:00 the launch e-mail went out.",
     "recorded_at 2026-01-05T10:00:00.123456, again 2026-01-05T10:00:00Z and 2026-01-05 10:00:00+01:00",
     "05.01.2026, 5/1/2026, 01/05/26, 20260105, 2026-01-05 - 2026-02-28",

@@ -261,3 +261,18 @@ def test_random_keys_are_told_from_codes_that_people_make_up() -> None:
         values = ["".join(dice.choices(alphabet, k=20)) for _ in range(10_000)]
         found = sum(bool(list(find_secrets(f"api key: {value}"))) for value in values)
         assert found >= 9_850
+
+
+@pytest.mark.parametrize("separator", ["|", ",", ";", "\t"])
+def test_a_key_below_the_name_of_its_column_takes_its_line(separator: str) -> None:
+    rows = (("Service", "API key", "Owner"), ("Rank tracker", R + R[:8], "Anna"), ("Blog", "none", "Ben"))
+    text = "\n".join(separator.join(row) for row in rows)
+    result = Guard("mask").apply(text)
+    assert (result.removed_lines, R in result.text, "Ben" in result.text) == (1, False, True)
+
+
+def test_a_password_below_the_name_of_its_column_takes_its_line() -> None:
+    result = Guard("mask").apply(
+        "| Shop | Login | Password |\n|---|---|---|\n| Berlin | anna | Sommer2026 |\n\nNotes, 2026"
+    )
+    assert (result.removed_lines, "Sommer2026" in result.text, "Notes" in result.text) == (1, False, True)

@@ -110,3 +110,26 @@ def test_texts_and_questions_of_a_brand_without_a_language_are_analysed_alike() 
     (word,) = query_words("boxes", ()).words
     assert set(word.forms) & set(stored)
     assert words_version(()) == words_version(("en",))
+
+
+def test_two_words_that_others_write_together_are_looked_up_as_one_as_well() -> None:
+    """A hyphen joins a stop word, too; a space does not."""
+    found = {
+        word.text: word.parts for word in query_words("Does the whats app check-out work for them", ("en",)).joined
+    }
+    assert found["whatsapp"] == ("whats", "app")
+    assert found["checkout"] == ("check",)
+    assert "forthem" not in found
+
+
+@pytest.mark.parametrize(
+    ("question", "language", "left"),
+    [
+        ("ما أثر الشحن المجاني على الطلبات؟", "ar", 4),
+        ("Resultado do dia das mães", "pt", 3),
+        ("多少钱可以免运费", "zh", 3),
+    ],
+)
+def test_question_words_count_nothing_and_words_of_a_name_do(question: str, language: str, left: int) -> None:
+    words = [word.text for word in query_words(question, (language,)).words]
+    assert len(words) == left, words

@@ -85,7 +85,9 @@ def _without_blanks(value: object) -> object:
 
 
 def _spelled(names: Iterable[str], value: object) -> object:
-    """Return the choice that is meant: ``performance_insight`` and ``Performance Insight`` are one."""
+    """Return the choice that is meant: ``performance_insight``, ``Performance Insight`` and a list of it are one."""
+    if isinstance(value, list | tuple) and len(value) == 1:
+        value = value[0]
     if not isinstance(value, str) or isinstance(value, StrEnum):
         return value
     name = re.sub(r"[\s_-]+", "-", value.strip().casefold())
@@ -105,7 +107,9 @@ def choices(choice: type[StrEnum], *more: str) -> WithJsonSchema:
 
 
 def _as_day(value: object) -> object:
-    """Let a full timestamp stand for its day; words are the core's to read."""
+    """Let a full timestamp stand for its day, a number for its digits (20260331); words are the core's to read."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
     if not isinstance(value, str):
         return value
     text = value.strip()

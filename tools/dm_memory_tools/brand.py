@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from mcp.server.mcpserver import (
     AcceptedElicitation,
@@ -14,7 +14,7 @@ from mcp.server.mcpserver import (
     Resolve,
 )
 from mcp.server.mcpserver.exceptions import ToolError
-from pydantic import BaseModel, Field, create_model
+from pydantic import BaseModel, Field, WithJsonSchema, create_model
 
 from dm_memory.errors import BrandNotFoundError, HomeError
 from dm_memory_tools.answer import tool_errors
@@ -54,8 +54,11 @@ def _can_ask(ctx: Context) -> bool:
 
 
 def _question(brands: tuple[str, ...]) -> type[BrandChoice]:
-    """Return a form with one field whose values are the brands."""
-    choice: Any = Literal[brands]
+    """Return a form with one field whose values are the brands.
+
+    Another value than these is the core's to refuse, in words: a ``Literal`` would end in the SDK's own message.
+    """
+    choice: Any = Annotated[str, WithJsonSchema({"type": "string", "enum": list(brands)})]
     return create_model("BrandChoice", __base__=BrandChoice, brand=(choice, Field(description="The brand's slug")))
 
 

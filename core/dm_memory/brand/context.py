@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 
 import orjson
 
-from dm_memory.brand.files import BrandFileError, Limits, read_brand_file
+from dm_memory.brand.files import BrandFileError, Limits, decode_text, read_brand_file
 from dm_memory.brand.formats.documents import read_document
 from dm_memory.brand.formats.pages import read_page
 from dm_memory.brand.formats.text import (
@@ -28,7 +28,7 @@ from dm_memory.brand.formats.text import (
 )
 from dm_memory.brand.home import Home
 from dm_memory.brand.parsed import SourceFile, SourceKind
-from dm_memory.brand.restrictions import Restrictions, read_restrictions, restrictions_in_value
+from dm_memory.brand.restrictions import Restrictions, read_restrictions, restrictions_in_table, restrictions_in_value
 from dm_memory.findings import Finding, Severity
 from dm_memory.text.markets import is_month_first, language_codes, languages_of_markets
 
@@ -138,8 +138,25 @@ def _replacement(entry: object) -> tuple[str, list[str]]:
     return text[: match.start()].strip(" \"'“”"), [word.strip(" \"'“”") for word in re.split(r",|\bor\b", match[1])]
 
 
-_PAGES = frozenset({".md", ".markdown", ".mdx", ".txt"})
-_VALUES = frozenset({".json", ".yaml", ".yml"})
+_PAGES = frozenset({".md", ".markdown", ".mdown", ".mdx", ".txt", ".html", ".htm"})
+_VALUES = frozenset({".json", ".json5", ".jsonc", ".yaml", ".yml", ".toml"})
+_TABLES = frozenset({".csv", ".tsv"})
+_MAX_FOLDERS = 3
+_ABOUT_RESTRICTIONS = (
+    *(
+        "restriction",
+        "banned",
+        "forbidden",
+        "blacklist",
+        "verbot",
+        "interdi",
+        "prohibid",
+        "proibid",
+        "vietat",
+        "verboden",
+    ),
+    *("zakazan", "запрещ", "禁止", "禁用", "ngワード", "금지"),
+)
 _MAX_GUIDELINES = 200
 
 
@@ -236,6 +253,15 @@ def _date_order(language: Profile, markets: tuple[str, ...]) -> str:
     return "" if known is None else "mdy" if known else "dmy"
 
 
+def _in_tables(text: str) -> Restrictions:
+    from dm_memory.brand.formats.tables import read_tables  # noqa: PLC0415  # only for such a file
+
+    found = Restrictions()
+    for _before, header, rows in read_tables(text):
+        found = found.joined(restrictions_in_table(header, rows))
+    return found
+
+
 class _Reader:
     """Reads the files behind a context and keeps what was wrong with them."""
 
@@ -279,7 +305,7 @@ class _Reader:
         found = Restrictions()
         for path in self._guidelines():
             name = PurePosixPath(path).stem.casefold()
-            about = "restriction" in name or "banned" in name or "verbot" in name or "interdi" in name
+            about = any(word in name for word in _ABOUT_RESTRICTIONS)
             try:
                 own = self._restrictions_in(path, about=about)
             except BrandFileError as error:
@@ -296,13 +322,17 @@ class _Reader:
 
     def _guidelines(self) -> list[str]:
         found: list[str] = []
-        for folder in ("guidelines", "guidelines/custom"):
+        folders = ["guidelines"]
+        for folder in folders:  # which grows
             try:
-                with os.scandir(self._folder / folder) as entries:
-                    found += [f"{folder}/{entry.name}" for entry in entries if entry.name[0] not in "._#~"]
+                with os.scandir(self._folder / folder) as listed:
+                    entries = [entry for entry in listed if entry.name[0] not in "._~"]
             except OSError:
                 continue
-        known = _PAGES | _VALUES
+            found += [f"{folder}/{entry.name}" for entry in entries]
+            deeper = folder.count("/") < _MAX_FOLDERS
+            folders += [f"{folder}/{entry.name}" for entry in entries if deeper and entry.is_dir(follow_symlinks=False)]
+        known = _PAGES | _VALUES | _TABLES
         readable = sorted(path for path in found if PurePosixPath(path).suffix.lower() in known and path.isprintable())
         return readable[:_MAX_GUIDELINES]
 
@@ -310,12 +340,16 @@ class _Reader:
         """Return what one guideline forbids, or None for an empty one."""
         data = read_brand_file(self._folder, path, self._limits)
         file = SourceFile(path, SourceKind.GUIDELINE)
+        default = "banned" if about else ""
         if file.suffix in _VALUES:
-            return restrictions_in_value(read_document(file, data).value) if about else None
+            return restrictions_in_value(read_document(file, data).value, default) if about else None
+        if file.suffix in _TABLES:
+            return _in_tables(decode_text(data)) if about else None
         page = read_page(file, data)
+        said = restrictions_in_value(page.front) if page.front else Restrictions()
         if not page.text.strip():
-            return None
-        return read_restrictions(page.sections(), whole_file=about)
+            return said or None
+        return read_restrictions(page.sections(), whole_file=about, default=default).joined(said)
 
     def _document(self, relative: str, kind: SourceKind) -> object:
         """Return a file's value; what was repaired in it is reported by its own reading as a source."""

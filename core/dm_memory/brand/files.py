@@ -15,6 +15,7 @@ from pathlib import Path
 
 import orjson
 
+from dm_memory.brand.encodings import decode_legacy
 from dm_memory.errors import DmMemoryError, system_reason
 from dm_memory.findings import Finding, Severity
 
@@ -276,7 +277,8 @@ def no_number(_name: str) -> None:
 def decode_text(data: bytes) -> str:
     """Return ``data`` as text without byte order mark, NUL and lone surrogates (U+FFFD stands for those).
 
-    Bytes that are not UTF-8 are read as Windows-1252: Python on Windows wrote files so by default before 3.15.
+    Bytes that are not UTF-8 are read as Windows-1252, which Python on Windows wrote by default before 3.15, unless they
+    look like another of the encodings that are in use.
     """
     wide = data.startswith((b"\xff\xfe", b"\xfe\xff"))
     text = data.decode("utf-16", "replace") if wide else _decode_utf8(data)
@@ -285,24 +287,40 @@ def decode_text(data: bytes) -> str:
 
 def _decode_utf8(data: bytes) -> str:
     try:
-        return data.decode("utf-8")
+        text = data.decode("utf-8")
     except UnicodeDecodeError:
         pass
+    else:
+        return decode_legacy(data) if text.count("\0") * 4 > len(text) else text
     try:
         return _SURROGATE.sub("\ufffd", data.decode("utf-8", "surrogatepass"))
     except UnicodeDecodeError:
-        return data.decode("cp1252", "replace")
+        return decode_legacy(data)
 
 
-# Dropbox, Box and Nextcloud write "(Jo's conflicted copy 2026-01-02)", in the user's language; Syncthing a mark with
-# date, time and device. "x (1).json" and "x-DESKTOP-AB12345.json" are what browsers and OneDrive make: a copy only if
-# the file without the mark lies beside it. iCloud's "x 2.json" is what people call a second campaign, and is one.
+# Dropbox, Box and Nextcloud write "(Jo's conflicted copy 2026-01-02)", in the user's language; Syncthing and ownCloud a
+# mark with date and time. "x (1).json", "Copy of x.json" and "x-DESKTOP-AB12345.json" are what browsers, file managers
+# and OneDrive make: a copy only if the file without the mark lies beside it. iCloud's "x 2.json" is what people call a
+# second campaign, and is one.
 _CONFLICT = re.compile(
-    r"(?:[ _.-]*\([^()]*(?:conflict|conflit|konflikt|conflicto|conflitto|conflito|конфликт|競合|冲突|衝突|충돌)[^()]*\)"
-    r"|\.sync-conflict-\d{8}-\d{6}(?:-[0-9A-Z]{7})?|[ _.-]+(?:conflicted copy|conflict copy)[^./]*)",
+    r"(?:[ _.-]*\([^()]*(?:conflict|conflit|konflikt|conflitto|conflito|конфликт|競合|冲突|衝突|충돌|تعارض)[^()]*\)"
+    r"|\.sync-conflict-\d{8}-\d{6}(?:-[0-9A-Z]{7})?|_conflict-\d{8}-\d{6}"
+    r"|[ _.-]+(?:conflicted copy|conflict copy)[^./]*)",
     re.IGNORECASE,
 )
-_NUMBERED = re.compile(r"(?: \(\d{1,2}\)| - [Cc]opy(?: \(\d+\))?|-(?:DESKTOP|LAPTOP)-[A-Z0-9]{5,})(?=\.[^./]+$)")
+_COPY = "copy|kopie|copie|copia|c\u00f3pia|kopia|kopi|копия|コピー|のコピー|副本|的副本|拷贝|복사본"
+_NUMBERED = re.compile(
+    r"^(?:(?:copy of|kopie von|kopie van|copie de|copia de|copia di|c\u00f3pia de|kopia|копия) )?(?P<stem>.+?)"
+    rf"(?: \(\d{{1,2}}\)|(?: [-\u2013\u2014])? ?(?<=[ -])\(?(?:{_COPY})\)?(?: \(?\d{{1,2}}\)?)?"
+    r"|(?:のコピー|副本|的副本)"
+    r"|-(?:(?:DESKTOP|LAPTOP)-[A-Z0-9]{5,}|[\w-]*(?:MacBook|iMac)[\w-]*))?(?P<end>\.[^./]+)$",
+    re.IGNORECASE,
+)
+# "landing page copy.md" is what copywriters call their text.
+_COPY_OF_TEXT = tuple(f" copy{end}" for end in (".md", ".markdown", ".mdx", ".txt", ".html", ".htm"))
+_MAYBE = re.compile(
+    r"[(]|conflict|DESKTOP-|LAPTOP-|MacBook|iMac|copi|copy|kopi|ópia|копия|コピー|副本|拷贝|복사본", re.IGNORECASE
+)
 _PLACEHOLDER = re.compile(r"\.(?P<name>.+)\.icloud|(?P<other>.+)\.(?:cloud|cloudf|dropbox|odlocal)", re.IGNORECASE)
 _PLACEHOLDER_ENDS = (".icloud", ".cloud", ".cloudf", ".dropbox", ".odlocal")
 
@@ -316,21 +334,15 @@ def original_of(path: str, beside: frozenset[str] | None = None) -> str:
             takes it for one.
     """
     folder, slash, name = path.rpartition("/")
-    if (
-        "(" not in name
-        and "onflict" not in name
-        and "DESKTOP-" not in name
-        and "LAPTOP-" not in name
-        and " - " not in name
-    ):
+    if not _MAYBE.search(name):
         return ""
     if _CONFLICT.search(name):
         return f"{folder}{slash}{_CONFLICT.sub('', name)}"
-    if match := _NUMBERED.search(name):
-        original = f"{folder}{slash}{name[: match.start()]}{name[match.end() :]}"
-        if beside is None or original in beside:
-            return original
-    return ""
+    match = _NUMBERED.match(name)
+    if match is None or (name.lower().endswith(_COPY_OF_TEXT)):
+        return ""
+    original = f"{folder}{slash}{match['stem']}{match['end']}"
+    return original if original != path and (beside is None or original in beside) else ""
 
 
 def placeholder_of(name: str) -> str:

@@ -16,6 +16,8 @@ from dm_memory.text.hashing import content_hash
 __all__ = ["Collector", "ParsedFile", "SourceFile", "SourceKind"]
 
 _LIST_DIGITS = 12
+_PASTED = dict.fromkeys((0xAD, 0x200B, 0x2060, 0xFEFF))
+"""Soft hyphens and marks without a width that word processors paste into words, and nobody types into a search."""
 
 
 class SourceKind(StrEnum):
@@ -46,16 +48,26 @@ class SourceFile:
     Attributes:
         path: Posix, relative to the brand's folder; ``sops:/`` and ``context:/`` stand for what lies elsewhere.
         conflict_copy: A copy that a cloud service made of another file. It states the same keys as older words.
+        namesake: Another folder has a file of this kind and name.
+        known_as: Where the file was when its entries got their keys, if it was moved since.
     """
 
     path: str
     kind: SourceKind
     conflict_copy: bool = False
+    namesake: bool = False
+    known_as: str = ""
 
     @property
     def stem(self) -> str:
         """The file's name without folder and suffix; a conflict copy has that of the file it is a copy of."""
-        return PurePosixPath(self.name).stem
+        return PurePosixPath(self.shown).stem
+
+    @property
+    def id(self) -> str:
+        """What identifies the file's record if nothing in it does: its stem, so that it can be moved."""
+        known = PurePosixPath(self.name)
+        return "-".join(known.with_suffix("").parts[1:]) if self.namesake and len(known.parts) > 2 else known.stem  # noqa: PLR2004  # kind, folder, file
 
     @property
     def suffix(self) -> str:
@@ -63,10 +75,15 @@ class SourceFile:
         return PurePosixPath(self.path).suffix.lower()
 
     @property
-    def name(self) -> str:
-        """The path below the kind's folder by which keys name the file, without the marks of a conflict copy."""
+    def shown(self) -> str:
+        """The path that titles are made of, without the marks of a conflict copy."""
         name = self.path.partition(":/")[2] or self.path
         return (original_of(name) or name) if self.conflict_copy else name
+
+    @property
+    def name(self) -> str:
+        """The path by which keys name the file."""
+        return self.known_as.partition(":/")[2] or self.known_as or self.shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +109,7 @@ class Collector:
     Attributes:
         updated_at: When the file says it was last changed; every item carries it.
         rolling: Entries leave the file without having been deleted.
+        listed: The file is a list of records: one without an id is not known by its file alone.
     """
 
     file: SourceFile
@@ -99,6 +117,7 @@ class Collector:
     limits: Limits
     updated_at: str = ""
     rolling: bool = False
+    listed: bool = False
     items: list[Item] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     whole: bool = True
@@ -188,7 +207,7 @@ class Collector:
     ) -> None:
         item = Item(
             key,
-            content,
+            content if content.isascii() else content.translate(_PASTED),
             self.kind,
             content_type,
             recorded_at,

@@ -7,20 +7,24 @@ from collections.abc import Collection, Iterator, Sequence
 from dm_memory.brand.files import Limits, broken
 from dm_memory.brand.formats.documents import read_document
 from dm_memory.brand.formats.text import (
+    NestedTooDeeplyError,
     block,
     capitalised,
     fields_of,
     inline,
     is_empty,
+    is_id,
     is_placeholder,
     label,
+    says_something,
     stamp,
 )
 from dm_memory.brand.formats.units import with_units
 from dm_memory.brand.parsed import Collector, SourceFile
 from dm_memory.items import Kind
+from dm_memory.text.hashing import content_hash
 
-__all__ = ["date_of", "first_label", "lines_of", "open_records", "records_in"]
+__all__ = ["date_of", "first_label", "id_of", "lines_of", "open_records", "records_in", "text_of"]
 
 _DATES = ("recorded_at", "created_at", "scanned_at", "date", "timestamp", "updated_at", "last_updated")
 _META = frozenset(
@@ -67,22 +71,27 @@ def records_in(
             yield from records_in(collector, inner)
         elif value and all(isinstance(entry, dict) for entry in value.values()):
             for name, entry in value.items():
-                yield name, _units(entry)
+                yield from _record(collector, name, entry, name)
         else:
-            yield "", _units(value)
+            yield from _record(collector, "", value, "position 0")
         return
+    collector.listed = True
     for position, entry in enumerate(value if isinstance(value, list) else []):
         if isinstance(entry, dict):
-            yield "", _units(entry)
+            yield from _record(collector, "", entry, f"position {position}")
         elif isinstance(entry, str) and not is_empty(entry):
             yield entry.strip(), {"name": entry.strip()}
         elif not is_empty(entry):
             collector.malformed(f"position {position}", "is not an object")
 
 
-def _units(entry: object) -> dict[str, object]:
-    value = with_units(entry)
-    return fields_of(value) if isinstance(value, dict) else {}
+def _record(collector: Collector, name: str, entry: object, place: str) -> Iterator[tuple[str, dict[str, object]]]:
+    try:
+        value = with_units(entry)
+    except NestedTooDeeplyError:
+        collector.malformed(place, "is nested too deeply")
+        return
+    yield name, fields_of(value) if isinstance(value, dict) else {}
 
 
 def date_of(fields: dict[str, object], order: str = "", names: Sequence[str] = _DATES) -> str:
@@ -95,11 +104,32 @@ def first_label(fields: dict[str, object], *names: str) -> str:
     return next((text for name in names if (text := label(fields.get(name))) and not is_placeholder(text)), "")
 
 
+def id_of(collector: Collector, fields: dict[str, object], name: str, text: str, *names: str) -> str:
+    """Return what identifies a record: its id, its name in an object, else its file, and in a list its text."""
+    known = first_label(fields, *names, "id") or name
+    own = f"-{content_hash(text)[:8]}" if collector.listed else ""
+    return known or f"{collector.file.id}{own}"
+
+
+def text_of(fields: dict[str, object], *names: str) -> tuple[str, str]:
+    """Return (name, text) of what a record says: under one of some names, else its longest sentence."""
+    known = next((name for name in names if inline(fields.get(name))), "")
+    if known:
+        return known, inline(fields[known])
+    said = {
+        name: value.strip()
+        for name, value in fields.items()
+        if isinstance(value, str) and says_something(value) and not is_placeholder(value) and not stamp(value)
+    }
+    name = max(said, key=lambda key: len(said[key]), default="")
+    return name, said.get(name, "")
+
+
 def lines_of(fields: dict[str, object], left_out: Collection[str] = ()) -> list[str]:
     """Return an object as lines ``Name: value``, without what is empty, left out, or says nothing about the brand."""
     lines = []
     for name, value in fields.items():
-        if name in left_out or name in _META or name.endswith("_id") or is_empty(value):
+        if name in left_out or name in _META or is_id(name, value) or is_empty(value):
             continue
         text = (
             block(value)

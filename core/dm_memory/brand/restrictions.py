@@ -3,24 +3,47 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from dm_memory.brand.formats.markdown import Section, bullets
 from dm_memory.brand.formats.tables import markdown_tables
-from dm_memory.brand.formats.text import inline, is_placeholder, label, words
+from dm_memory.brand.formats.text import fields_of, inline, is_placeholder, label, words
 
-__all__ = ["Restrictions", "read_restrictions", "restrictions_in_value"]
+__all__ = ["Restrictions", "read_restrictions", "restrictions_in_table", "restrictions_in_value"]
 
 # \u2013 and \u2014 are the dashes that set a remark apart.
 _MARKED = re.compile(r"""(?:\*\*|__|[`"“„«*])(.+?)(?:\*\*|__|[`"”“»*])(?=$|[\s,;:.(\u2013\u2014-])""")
+# "*any* superlative" stresses a word of a phrase, it marks none.
+_STRESSED = re.compile(r"[*_][^*_]+[*_]\s+\w")
+_CHECKBOX = re.compile(r"\[[ xX]\]\s+")
+_BREAK = re.compile(r"\s[\u2013\u2014-]+\s|\s*(?:→|->)|\s*(?::\s|\()")
+_LABEL = re.compile(r"[*_\s]*([^|*_:\uff1a\d][^|:\uff1a]{1,60}?)[*_\s]*(?:[:\uff1a]|(?<=[*_]))[*_]*\s*(.*)$")
 _REMARK = re.compile(r"\s+[\u2013\u2014-]+\s+|\s*[:(→]|\s+->")
 _DASH = re.compile(r"\s[\u2013\u2014-]+\s|\s*(?:→|->)")
+_COLON = re.compile(r"\s*:\s+")
 _INSTEAD = re.compile(
-    r"(?:say|use|write|prefer|better|besser|lieber|stattdessen|dire|plutôt|usar|mejor|dì|usare|liever|hellre)\s*:?\s*(.+)$",
+    r"(?:say|use|write|prefer|better|besser|lieber|stattdessen|préférer|préférez|dire|plutôt|usar|mejor|dì|usare|liever"
+    r"|hellre)\s*:?\s*(.+)$",
     re.IGNORECASE,
 )
 _MAX_WORDS = 4
+_MAX_LABEL_WORDS = 6
+_WORD_FIELDS = ("word", "term", "phrase", "claim", "banned", "avoid", "never", "text", "name", "from")
+_BETTER_FIELDS = frozenset(
+    (
+        "use",
+        "use_instead",
+        "instead",
+        "prefer",
+        "preferred",
+        "say",
+        "replacement",
+        "replace_with",
+        "alternative",
+        "better",
+    )
+)
 
 # Parts of headings, in the languages brands write in; compared in lower case. Expressions with so many alternatives
 # take 30 ms to build, in every process that syncs.
@@ -37,7 +60,8 @@ _BANNED = (
     *("prohibid", "vetad", "no usar", "no decir", "no utilizar", "nunca usar", "proibid", "não usar", "não dizer"),
     *("vietat", "proibit", "da non usare", "non usare", "non dire", "verboden", "niet gebruiken", "nooit gebruiken"),
     *("zakazan", "niedozwolon", "nie używa", "förbjud", "forbud", "kiellet", "zakázan", "yasak", "запрещ", "нельзя"),
-    *("禁止", "禁用", "使わない", "違禁", "违禁", "금지", "محظور"),
+    *("禁止", "禁用", "使わない", "いけない", "ngワード", "ng words", "違禁", "违禁", "금지", "محظور", "ممنوع"),
+    *("don'ts", "don\u2019ts", "donts", "❌", "🚫", "⛔"),
 )
 _AVOID = (
     *("avoid", "vermeid", "éviter", "evitar", "evitare", "vermijd", "unika", "undvik", "undgå", "unngå", "vält"),
@@ -155,7 +179,7 @@ class _Found:
         )
 
 
-def read_restrictions(sections: Iterable[Section], *, whole_file: bool = True) -> Restrictions:
+def read_restrictions(sections: Iterable[Section], *, whole_file: bool = True, default: str = "") -> Restrictions:
     """Return what the sections of a page forbid.
 
     ``- **cheap** - say "affordable"`` bans ``cheap`` and prefers ``affordable``; ``- cheap, budget`` bans both.
@@ -163,17 +187,19 @@ def read_restrictions(sections: Iterable[Section], *, whole_file: bool = True) -
     Args:
         sections: Of restrictions.md, or of another guideline.
         whole_file: The file is about restrictions: a heading needs not say that it is about words.
+        default: What lists without a heading are: ``banned`` if the file's name says so.
     """
     found = _Found()
-    for section in sections:
+    for section in (part for whole in sections for part in _labelled(whole, whole_file=whole_file)):
         kind = next((kind for title in reversed(section.path) if (kind := _kind(title, whole_file=whole_file))), "")
+        kind = kind or ("" if section.path else default)
         tables = list(markdown_tables(section.body))
         for _start, _end, header, rows in tables:
             _from_table(found, kind, header, rows)
         if not kind:
             continue
         into = found.of(kind)
-        entries = list(bullets(section.body))
+        entries = [_CHECKBOX.sub("", entry) for entry in bullets(section.body)]
         for entry in entries:
             into += [_phrase(entry)] if kind == "claims" else _phrases(entry)
             _note_preferred(found, entry)
@@ -182,10 +208,31 @@ def read_restrictions(sections: Iterable[Section], *, whole_file: bool = True) -
     return found.done()
 
 
-def restrictions_in_value(value: object) -> Restrictions:
-    """Return what an object forbids whose keys are such headings (a YAML or JSON file)."""
+def _labelled(section: Section, *, whole_file: bool) -> Iterator[Section]:
+    """Yield a section cut at its lines that are headings in all but name: "**Banned words**", "Never use: cheap"."""
+    path, body = section.path, list[str]()
+    for line in section.body.splitlines():
+        match = None if line[:1].isspace() or line.startswith(("- ", "* ", "+ ", "|", ">")) else _LABEL.match(line)
+        title = match[1].strip() if match else ""
+        if match and len(title.split()) <= _MAX_LABEL_WORDS and _kind(title, whole_file=whole_file):
+            yield Section(path, "\n".join(body))
+            path, body = (*section.path, title), [match[2]] if match[2] else []
+        else:
+            body.append(line)
+    yield Section(path, "\n".join(body))
+
+
+def restrictions_in_value(value: object, default: str = "") -> Restrictions:
+    """Return what an object forbids whose keys are such headings (a YAML or JSON file, a page's front matter)."""
     found = _Found()
-    _from_value(found, value, "", 0)
+    _from_value(found, value, "" if isinstance(value, dict) else default, 0)
+    return found.done()
+
+
+def restrictions_in_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Restrictions:
+    """Return what a table forbids that is about nothing else."""
+    found = _Found()
+    _from_table(found, "banned", header, rows)
     return found.done()
 
 
@@ -193,6 +240,17 @@ def _from_value(found: _Found, value: object, kind: str, depth: int) -> None:
     if depth > 8:  # noqa: PLR2004  # no list of words is nested so deeply
         return
     if isinstance(value, dict):
+        fields = fields_of(value)
+        named = next((name for name in _WORD_FIELDS if isinstance(fields.get(name), str)), "")
+        # {"cheap": "affordable"}, and not {"pricing": "cheap, budget"}, whose keys are only sorting the words.
+        pairs = kind != "claims" and all(entry is None or _is_phrase(entry) for entry in value.values())
+        if kind and (named or (pairs and _BETTER_FIELDS.isdisjoint(fields))):
+            better = next((fields[name] for name in fields if name in _BETTER_FIELDS), "")
+            for word, instead in [(fields[named], better)] if named else value.items():
+                _from_value(found, word, kind, depth + 1)
+                if use := _clean(_INSTEAD.sub(r"\1", label(instead))):
+                    found.preferred[_clean(str(word)).casefold()] = use
+            return
         for name, entry in value.items():
             _from_value(found, entry, _kind(words(name), whole_file=True) or kind, depth + 1)
     elif isinstance(value, list):
@@ -200,6 +258,10 @@ def _from_value(found: _Found, value: object, kind: str, depth: int) -> None:
             _from_value(found, entry, kind, depth + 1)
     elif kind and (text := inline(value)):
         found.of(kind).extend([_phrase(text)] if kind == "claims" else _phrases(text))
+
+
+def _is_phrase(value: object) -> bool:
+    return isinstance(value, str) and "," not in value and len(value.split()) <= _MAX_WORDS
 
 
 def _kind(title: str, *, whole_file: bool) -> str:
@@ -218,9 +280,15 @@ def _from_table(found: _Found, kind: str, header: Sequence[str], rows: Sequence[
     names = [name.casefold() for name in header]
     instead_of = next((at for at, name in enumerate(names) if name.startswith(_INSTEAD_OF)), -1)
     preferred = next((at for at, name in enumerate(names) if at != instead_of and _is_preferred(name)), -1)
-    if instead_of < 0 and not kind:
+    if instead_of < 0 and not kind and preferred < 0:
         return
-    column = instead_of if instead_of >= 0 else next((at for at in range(len(header)) if at != preferred), -1)
+    if instead_of < 0 and not kind and not any(_kind(name, whole_file=True) for name in names):
+        return
+    said = next((at for at, name in enumerate(names) if _kind(name, whole_file=True)), -1)
+    column = max(instead_of, -1) if instead_of >= 0 else said
+    column = column if column >= 0 else next((at for at in range(len(header)) if at != preferred), -1)
+    if len(header) == 1 and not _kind(header[0], whole_file=True) and not _has(names[0], _WORDS_HEADING):
+        rows = [header, *rows]
     for row in rows if column >= 0 else ():
         if len(row) <= column or not row[column]:
             continue
@@ -237,7 +305,7 @@ def _is_preferred(name: str) -> bool:
 
 def _note_preferred(found: _Found, entry: str) -> None:
     """Keep what a bullet says to write instead: ``cheap -> affordable``, ``cheap - say "affordable"``."""
-    parts = _DASH.split(entry, maxsplit=1)
+    parts = (_DASH if _DASH.search(entry) else _COLON).split(entry, maxsplit=1)
     if len(parts) != 2:  # noqa: PLR2004  # a phrase and a remark
         return
     match = _INSTEAD.match(parts[1].strip())
@@ -252,7 +320,7 @@ def _listed(body: str) -> list[str]:
     found: list[str] = []
     for line in body.splitlines():
         text = line.strip()
-        parts = [_clean(part) for part in re.split(r"[,;\u3001\uff0c]", text.rstrip("."))]
+        parts = [_clean(part) for part in re.split(r"[,;\u3001\uff0c]|\s/\s", text.rstrip("."))]
         short = all(0 < len(part.split()) <= _MAX_WORDS for part in parts)
         if short and (len(parts) > 1 or not text.endswith((".", ":", "!", "?"))) and "|" not in text:
             found += parts
@@ -260,13 +328,13 @@ def _listed(body: str) -> list[str]:
 
 
 def _phrase(bullet: str) -> str:
-    marked = _MARKED.match(bullet)
+    marked = None if _STRESSED.match(bullet) else _MARKED.match(bullet)
     return _clean(marked[1] if marked else _REMARK.split(bullet, maxsplit=1)[0])
 
 
 def _phrases(bullet: str) -> list[str]:
-    if _MARKED.match(bullet):
-        statement = _DASH.split(bullet, maxsplit=1)[0]
+    if _MARKED.match(bullet) and not _STRESSED.match(bullet):
+        statement = _BREAK.split(bullet, maxsplit=1)[0]
         return [_clean(match[1]) for match in _MARKED.finditer(statement)]
     phrase = _phrase(bullet)
     parts = [_clean(part) for part in re.split(r"[,\u3001\uff0c]", phrase)]

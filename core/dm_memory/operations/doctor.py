@@ -25,8 +25,9 @@ from dm_memory.results import Check
 from dm_memory.services.connect import connections, without_effect
 from dm_memory.services.protocol import Service
 from dm_memory.settings import Settings
-from dm_memory.store.database import FILE_NAME, read_store
+from dm_memory.store.database import FILE_NAME, Store, read_store, reading
 from dm_memory.store.from_0_2.files import is_home_0_2
+from dm_memory.store.outbox import count_confirmed
 
 __all__ = ["Check", "examine"]
 
@@ -59,7 +60,7 @@ async def examine(
     for brand in brands:
         checks += await asyncio.to_thread(_brand, settings, home, brand)
         # One round trip each, all at the same time: a service that is down keeps nobody waiting for the next.
-        checks += await asyncio.gather(*(_service(brand, service) for service in services_of(brand)))
+        checks += await asyncio.gather(*(_service(home, brand, service) for service in services_of(brand)))
     return checks
 
 
@@ -142,12 +143,32 @@ def _connections(settings: Settings) -> list[Check]:
     return [*(connected or [none]), *half]
 
 
-async def _service(brand: str, service: Service) -> Check:
+async def _service(home: Home, brand: str, service: Service) -> Check:
     health = await service.health()
     remedy = health.error.remedy if health.error else ""
     detail = health.detail if service.engine in health.detail else f"{service.engine}: {health.detail}"
     name = f"{brand}: {_ROLES.get(service.role, service.role).lower()}"
+    if health.ok and (lacks := await _lacking(home, brand, service)):
+        return Check(name, "warn", lacks, "Sync this brand: it looks for what is missing and stores it again.")
     return Check(name, "ok" if health.ok else "fail", detail, remedy)
+
+
+async def _lacking(home: Home, brand: str, service: Service) -> str:
+    """Return what a service that counts lacks of what it confirmed, in a sentence, or ""."""
+    if not service.capabilities.counts:
+        return ""
+
+    def confirmed(store: Store | None) -> int:
+        return count_confirmed(store.connection, service.name) if store else 0
+
+    try:
+        expected = await asyncio.to_thread(reading, home.memory_dir(brand), brand, confirmed)
+        there = await service.count()
+    except DmMemoryError:  # said by the memory's own check, or by the next sync
+        return ""
+    if there is None or there >= expected:
+        return ""
+    return f"{service.engine} has {there} entries, but {expected} were stored there."
 
 
 # A brand -------------------------------------------------------------------------------------------------------------

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 
 import orjson
 
 from dm_memory.brand.context import BrandContext, load_context
-from dm_memory.findings import Finding, Severity
+from dm_memory.findings import Finding, Severity, is_file_problem
 from dm_memory.operations.waiting import count_handed_in, count_waiting_files
 from dm_memory.results import Action, Failure, ItemOutcome, ServiceStatus, StatusResult, StoreResult
 from dm_memory.services.protocol import Capacity, Health, Service, unexpected
@@ -20,13 +22,14 @@ from dm_memory.store.entries import census
 from dm_memory.store.latest import LastRun, last_run
 from dm_memory.store.locks import is_locked, lock_holder
 from dm_memory.store.opening import missing_memory
-from dm_memory.sync.finish import LAST_COMPLETE, capacity_on_record, seen_capacity, store_result
+from dm_memory.sync.finish import LAST_COMPLETE, capacity_on_record, file_problems, seen_capacity, store_result
 from dm_memory.sync.run import Environment, title_of
 from dm_memory.text.timestamps import from_iso
 from dm_memory.worker import worker_thread
 
 __all__ = ["brand_status"]
 
+_READ_ONLY = "read-only"
 _STALE_AFTER = 7 * 24 * 3600
 
 
@@ -113,7 +116,8 @@ class _View:
         memory_dir = self.env.home.memory_dir(self.brand)
         prepared = count_waiting_files(memory_dir)
         handed_in = count_handed_in(store, memory_dir)
-        findings = [*self.context.findings, *self._gone()]
+        findings = [*self.context.findings, *self._gone(), *_locked_out(memory_dir)]
+        findings += file_problems(store) if store else ()
         for service in services:
             findings += _drift(service) if self.comparable else ()
         last_status = last.status if last else ""
@@ -181,7 +185,7 @@ class _View:
             return "attention"
         if not synced and not (self.store and self.store.value("SELECT EXISTS (SELECT 1 FROM entries)")):
             return "never-synced"
-        wrong = any(finding.severity is not Severity.INFO and finding.code == "drift" for finding in findings)
+        wrong = any(finding.code in {"drift", _READ_ONLY} or is_file_problem(finding) for finding in findings)
         down = any(not service.health.ok for service in services)
         unfinished = last_status in {"partial", "interrupted", "cancelled"}
         return "attention" if failed or pending or wrong or down or unfinished else "ready"
@@ -213,6 +217,15 @@ class _View:
         return tuple(outcomes)
 
 
+def _locked_out(memory_dir: Path) -> list[Finding]:
+    """Say that a memory can be read, and that nothing can be stored there."""
+    if not memory_dir.exists() or os.access(memory_dir, os.W_OK | os.X_OK):
+        return []
+    message = f"{memory_dir} can't be written: memory can be read, but nothing can be stored."
+    remedy = "Make the folder writable for the user who runs dm-memory."
+    return [Finding(_READ_ONLY, Severity.WARNING, message, remedy)]
+
+
 def _drift(service: ServiceStatus) -> list[Finding]:
     """Compare what a service has with what was confirmed; more is other machines' business."""
     counted = service.counted
@@ -235,11 +248,13 @@ def _advised(result: StatusResult) -> StatusResult:
     if result.status == "never-synced":
         advice.append("Sync this brand for the first time.")
     advice += [service.health.error.remedy for service in result.services if service.health.error]
-    advice += [finding.remedy for finding in result.findings if finding.code == "memory-gone"]
+    advice += [finding.remedy for finding in result.findings if finding.code in {"memory-gone", _READ_ONLY}]
     if any(finding.code == "drift" for finding in result.findings):
         advice.append("Sync: it looks for what is missing and stores it again.")
     if result.failed:
         advice.append(f"{result.failed} failed: see what to do beside each, then sync again.")
+    if any(map(is_file_problem, result.findings)):
+        advice.append("Correct what is wrong in the brand's files (see Failed and waiting), then sync again.")
     waiting = result.pending + result.prepared
     if waiting and result.status != "never-synced":
         advice.append(f"Sync to store the {waiting} that wait.")

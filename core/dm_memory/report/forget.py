@@ -17,6 +17,7 @@ from dm_memory.report.parts import (
     finding_text,
     fitting,
     key_code,
+    restore_call,
 )
 from dm_memory.report.words import counted, entries, listed, number, role_of, role_words, sentence_end, size, when
 from dm_memory.results import ForgetItem, ForgetPlaces, ForgetProof, ForgetResult, ServiceProof
@@ -141,10 +142,8 @@ def _returning(result: ForgetResult, reader: Reader) -> list[str]:
         more = len(keys) - _SHOWN_KEYS
         shown = listed([key_code(key) for key in keys[:_SHOWN_KEYS]])
         lines.append(f"{code(path)}: {entries(len(keys))}, {shown}" + (f" and {number(more)} more" if more > 0 else ""))
-    how = f"dm-memory forget --brand {result.brand} --restore KEY"
-    if reader is Reader.TOOL:
-        how = f'forget_memory(brand="{result.brand}", restore=["KEY"])'
-    return [head, bulleted(lines), f"To restore, by key or by the text itself: {code(how, 200)}"]
+    how = restore_call(reader, result.brand, "KEY")
+    return [head, bulleted(lines), f"To restore, by key or by the text itself: {how}"]
 
 
 def proof_lines(proof: ForgetProof) -> list[str]:

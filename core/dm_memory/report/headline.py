@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dm_memory.findings import Finding, Severity
+from dm_memory.findings import Finding, Severity, is_file_problem
 from dm_memory.report.words import counted, entries, listed
 from dm_memory.results import Counts, SyncResult
 
 __all__ = ["attention", "headline", "place_of_finding"]
 
 _FLAG_CODES = frozenset({"banned-word", "restricted-claim"})
-_FILE_CODES = frozenset({"malformed-entry", "text-too-long", "empty-source", "empty-text", "profile-value"})
-"""What a file got wrong, or a part of it: nothing of that part could be stored."""
 _SKIP_CODES = frozenset({"empty-text", "not-read", "other-brand", "session-learning", "unfilled-template"})
 
 
@@ -28,6 +26,9 @@ def headline(result: SyncResult) -> str:
         return f"**The sync was stopped.** {stored} stored before that. {_KEPT}"
     done = f"Memory now has {changes}." if changes else ""
     done += f"{' ' * bool(done)}{retired}." if retired else ""
+    verb = "was" if counts.buried == 1 else "were"
+    buried = f"{entries(counts.buried)} forgotten on another computer {verb} removed here as well."
+    done += f"{' ' * bool(done)}{buried}" if counts.buried else ""
     words = [f"{entries(counts.failed)} failed"] if counts.failed else []
     words += [f"{counted(counts.queued, 'entry waits', 'entries wait')}"] if counts.queued else []
     if words:
@@ -43,6 +44,8 @@ def _unchanged(result: SyncResult) -> str:
     if result.status != "complete":
         return "**Nothing new was stored, and this sync is not complete**: see the notes below and Failed."
     there = result.checkpoint.total_items
+    if any(service.stored or service.removed for service in result.services):
+        return f"Memory is up to date: {entries(there)} there already. Connected services got what they lacked."
     return f"Memory is up to date: {entries(there)} there already, nothing to store." if there else _UP_TO_DATE
 
 
@@ -97,8 +100,6 @@ def place_of_finding(finding: Finding, result: SyncResult) -> str:
         return "synced"
     if finding.code == "privacy-law" and result.compliance_note:
         return ""
-    if finding.severity is not Severity.INFO and finding.code in _FILE_CODES:
-        return "failed"
-    if finding.severity is Severity.ERROR and (finding.path or finding.code == "session-learning"):
+    if is_file_problem(finding) or (finding.severity is Severity.ERROR and finding.code == "session-learning"):
         return "failed"
     return "skipped" if finding.code in _SKIP_CODES else "summary"

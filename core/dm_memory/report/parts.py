@@ -11,6 +11,7 @@ from dm_memory.extras import how_to_get_the_model
 from dm_memory.findings import Finding, Severity
 from dm_memory.report.data import capacity_alert, remaining
 from dm_memory.report.escape import code, inline, quote
+from dm_memory.report.model import Reader
 from dm_memory.report.words import (
     amount,
     counted,
@@ -47,6 +48,8 @@ __all__ = [
     "memory_capacity",
     "memory_text",
     "one_or_bulleted",
+    "restore_call",
+    "restore_remedy",
     "title",
     "version_text",
     "words_alone",
@@ -176,6 +179,18 @@ def attempts_text(failure: Failure) -> str:
         f", next try {when(failure.next_attempt_at)}" if failure.next_attempt_at else ", next try with the next sync"
     )
     return f"tried {counted(failure.attempts, 'time')}{again}"
+
+
+def restore_call(reader: Reader, brand: str, key: str) -> str:
+    """Return how a reader lets a forgotten text be stored again, as a code span."""
+    if reader is Reader.TOOL:
+        return code(f'forget_memory(brand="{brand}", restore=["{key}"])', 200)
+    return code(f"dm-memory forget --brand {brand} --restore {key}", 200)
+
+
+def restore_remedy(reader: Reader, brand: str, finding: Finding) -> str:
+    """Return what to do about a text that is not stored because it was forgotten."""
+    return f"if you want it back: {restore_call(reader, brand, short_key(finding.key))}"
 
 
 def finding_text(finding: Finding, *, remedy: str = "") -> str:

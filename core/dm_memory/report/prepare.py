@@ -6,8 +6,8 @@ from dm_memory.report.data import data_of
 from dm_memory.report.escape import code, inline, quote
 from dm_memory.report.forget import proof_lines
 from dm_memory.report.model import Reader, Report, call
-from dm_memory.report.parts import QUOTED_NOTE, bulleted, document, finding_text, guard_text, key_code
-from dm_memory.report.words import capital, when
+from dm_memory.report.parts import QUOTED_NOTE, bulleted, document, finding_text, guard_text, key_code, restore_remedy
+from dm_memory.report.words import capital, listed, when
 from dm_memory.results import PrepareResult, Suggestion
 
 __all__ = ["prepare_report"]
@@ -18,6 +18,7 @@ _HEADINGS = {
     "duplicate": "# In memory already",
     "refused": "# Refused, not stored",
 }
+_FORGOTTEN = "forgotten"
 _SHOWN_TAGS = 30
 _SHOWN_WORDS = 5
 
@@ -25,18 +26,22 @@ _SHOWN_WORDS = 5
 def prepare_report(result: PrepareResult, *, reader: Reader = Reader.TERMINAL) -> Report:
     """Render what became of one payload; exit code 2 if it was refused."""
     heading = _HEADINGS.get(result.status, f"# {inline(result.status, 40)}")
-    blocks = [_lead(result, reader), bulleted(_facts(result)), QUOTED_NOTE]
+    blocks = [_lead(result, reader), bulleted(_facts(result, reader)), QUOTED_NOTE]
     return Report(document(heading, blocks, []), {"kind": "prepare", **data_of(result)}, result.exit_code)
 
 
 def _lead(result: PrepareResult, reader: Reader) -> str:
+    if result.status == "refused" and any(finding.code == _FORGOTTEN for finding in result.findings):
+        return "The text was not kept: it had been forgotten on request."
     if result.status == "refused":
         return "The text was not kept and will not be stored. Take out what is named below, then prepare it again."
     text = quote(result.title, 100)
     if result.status == "duplicate":
-        gained = f"Its entry gains the tags: {_tags(result.merged_tags)}; everything else about it stays."
-        gained = gained if result.merged_tags else "Nothing changes."
-        return f"{text} is known already, so it is not stored a second time. {gained}"
+        changes = [f"has the priority {inline(result.priority, 20)} now"] if "priority" in result.changed else []
+        changes += [f"expires {when(result.expires_at)}"] if "expires_at" in result.changed else []
+        changes += [f"gains the tags: {_tags(result.merged_tags)}"] if result.merged_tags else []
+        what = f"Its entry {listed(changes)}; everything else about it stays." if changes else "Nothing changes."
+        return f"{text} is known already, so it is not stored a second time. {what}"
     if result.status == "corrected":
         old = f" instead of {quote(result.replaced_title, 100)}" if result.replaced_title else ""
         fate = "was forgotten" if result.purged is not None else "is kept as a revision"
@@ -55,7 +60,7 @@ def _tags(tags: tuple[str, ...]) -> str:
     return ", ".join(code(tag, 60) for tag in tags[:_SHOWN_TAGS]) + (", …" if len(tags) > _SHOWN_TAGS else "")
 
 
-def _facts(result: PrepareResult) -> list[str]:
+def _facts(result: PrepareResult, reader: Reader) -> list[str]:
     key = f" · key {key_code(result.key)}" if result.key else ""
     facts = [f"Type {inline(result.content_type, 40)}{key}"]
     if result.tags and not any(each.what == "tag" for each in result.suggested):
@@ -80,7 +85,10 @@ def _facts(result: PrepareResult) -> list[str]:
     for hit in result.guard_hits:
         fate = "Refused because of" if hit.refused else "Left out with its line" if hit.removed else "Masked"
         facts.append(f"{fate}: {guard_text(hit, where=False)}")
-    return facts + [finding_text(finding) for finding in result.findings]
+    for finding in result.findings:
+        remedy = restore_remedy(reader, result.brand, finding) if finding.code == _FORGOTTEN else ""
+        facts.append(finding_text(finding, remedy=remedy))
+    return facts
 
 
 def _reason(suggestion: Suggestion, before: str) -> str:

@@ -18,11 +18,20 @@ from dm_memory.report.parts import (
     version_text,
 )
 from dm_memory.report.words import capital, counted, entries, listed, sentence_end, short_id, when
-from dm_memory.search.results import EntityFacts, Explanation, FactLine, Hit, Mode, RevisionLine, SearchResult
+from dm_memory.search.results import (
+    PASSAGE_CHARS,
+    EntityFacts,
+    Explanation,
+    FactLine,
+    Hit,
+    Mode,
+    RevisionLine,
+    SearchResult,
+)
 
 __all__ = ["search_report"]
 
-_TEXT_CHARS = 600
+_TEXT_CHARS = PASSAGE_CHARS + 4
 _SHOWN_TAGS = 12
 _SHOWN_FINDINGS = 10
 _FILTERS = {
@@ -80,11 +89,12 @@ def _lead(result: SearchResult, reader: Reader) -> str:
         return f"{counted(len(result.hits), 'match', 'matches')} {asked}, best first."
     if result.hits:
         return f"**Memory has no answer** {asked}. The nearest entries, which may be about something else:"
-    if not result.entries:
-        empty = "no entry fits the filters" if result.filters else "memory is empty"
-        empty = "memory is gone" if any(finding.code == "memory-gone" for finding in result.findings) else empty
-        return f"Nothing found {asked}: {empty}. What to do: {sync}"
+    gone = any(finding.code == "memory-gone" for finding in result.findings)
+    if not result.entries and (gone or not result.filters):
+        return f"Nothing found {asked}: {'memory is gone' if gone else 'memory is empty'}. What to do: {sync}"
     hint = "Ask in other words or with fewer filters." if result.filters else "Ask in other words."
+    if not result.entries:
+        hint = "No entry fits the filters. Ask with fewer filters."
     return f"Nothing found {asked}. {hint} If files have changed since the last sync: {sync}"
 
 
@@ -104,7 +114,14 @@ def _hit_text(hit: Hit) -> str:
     facts += [f"tags {', '.join(code(tag, 60) for tag in hit.tags[:_SHOWN_TAGS])}"] if hit.tags else []
     facts += [key_code(hit.key), f"id {code(short_id(hit.id))}"]
     why = [f"\n   - {line}" for line in _explained(hit, hit.explanation)] if hit.explanation else []
-    return "".join([f"{quote(hit.passage or hit.content, _TEXT_CHARS)} · {' · '.join(facts)}", *why])
+    return "".join([f"{quote(_shown(hit), _TEXT_CHARS)} · {' · '.join(facts)}", *why])
+
+
+def _shown(hit: Hit) -> str:
+    """Return the text of a hit, or its passage with a mark where the text goes on."""
+    passage = hit.passage or hit.content
+    before = "" if hit.content.startswith(passage) else "… "
+    return f"{before}{passage}{'' if hit.content.endswith(passage) else ' …'}"
 
 
 def _explained(hit: Hit, why: Explanation) -> list[str]:

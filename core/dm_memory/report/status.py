@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dm_memory.cache.view import CacheView
+from dm_memory.findings import is_file_problem
 from dm_memory.report.data import data_of
 from dm_memory.report.escape import code, inline, quote
 from dm_memory.report.knowledge import contradiction_lines, pattern_lines
@@ -93,9 +94,10 @@ def _text(result: StatusResult, known: PatternsResult, limit: int, reader: Reade
         sections.insert(3, ("What worked and what failed", _known(known, min(limit, _SHOWN_PATTERNS))))
     if result.cache is not None:
         sections.insert(3, ("Local cache", _cache(result, result.cache)))
-    if result.findings:
+    others = [finding for finding in result.findings if not is_file_problem(finding)]
+    if others:
         rest = code("dm-memory doctor")
-        lines = bullets(map(finding_text, result.findings), total=len(result.findings), limit=limit, rest=rest)
+        lines = bullets(map(finding_text, others), total=len(others), limit=limit, rest=rest)
         sections.insert(2, ("Please know", [lines]))
     return document(title("Memory of", result.brand_name, result.brand), [], sections)
 
@@ -158,14 +160,18 @@ def _last_sync(result: StatusResult) -> str:
 
 
 def _open(result: StatusResult, limit: int, reader: Reader) -> list[str]:
+    problems = [finding for finding in result.findings if is_file_problem(finding)]
+    wrong = bullets(map(finding_text, problems), total=len(problems), limit=limit, rest=code("dm-memory doctor"))
+    files = ["**In the brand's files**", wrong] if problems else []
     if not result.failed and not result.pending:
-        return ["Nothing failed, nothing is waiting for a service."]
+        return files or ["Nothing failed, nothing is waiting for a service."]
     waiting = counted(result.pending, "entry is", "entries are")
-    head = f"{entries(result.failed)} failed so far, {waiting} waiting for a service."
+    failed = f"{entries(result.failed)} failed so far" if result.failed else "Nothing failed so far"
+    head = f"{failed}, {waiting} waiting for a service."
     engines = {service.name: service.engine for service in result.services}
     lines = (_failed_text(item, engines) for item in result.failures)
     rest = all_failures(reader, result.brand, result.failed)
-    return [head, bullets(lines, total=max(result.failed, len(result.failures)), limit=limit, rest=rest)]
+    return [head, bullets(lines, total=max(result.failed, len(result.failures)), limit=limit, rest=rest), *files]
 
 
 def _failed_text(item: ItemOutcome, engines: dict[str, str]) -> str:

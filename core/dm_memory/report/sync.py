@@ -29,6 +29,7 @@ from dm_memory.report.parts import (
     memory_capacity,
     memory_text,
     one_or_bulleted,
+    restore_remedy,
     title,
     words_alone,
 )
@@ -169,6 +170,8 @@ class _Rendering:
         return [headline(result), listing, facts, QUOTED_NOTE]
 
     def _finding(self, finding: Finding) -> str:
+        if finding.code == Action.FORGOTTEN:
+            return finding_text(finding, remedy=restore_remedy(self._reader, self._result.brand, finding))
         if finding.code != _HELD_BACK:
             return finding_text(finding)
         confirm = call(self._reader, "sync_memory", self._result.brand, retire=True)
@@ -194,6 +197,7 @@ class _Rendering:
         rest = self._rest(_due(result.counts))
         return [
             _synced_head(result),
+            bulleted(line for service in result.services for line in _caught_up(service)),
             *self._grouped(items, _SYNCED_WORDS, max(_due(result.counts), len(items)), rest),
             *self._list("Masked before storing", map(guard_text, masked), len(masked), rest),
             *self._list("Lines with credentials, left out", map(guard_text, removed), len(removed), rest),
@@ -223,7 +227,9 @@ class _Rendering:
         head = "Nothing was skipped." if not reasons else bulleted(reasons)
         if len(reasons) == 1:
             head = f"{reasons[0]}."
-        total = max(counts.duplicate + counts.excluded + counts.refused + counts.forgotten, len(items))
+        # What was handed in is named elsewhere: forgotten in the summary, refused below its credentials.
+        named = sum(finding.code == Action.FORGOTTEN for finding in result.findings) + len({hit.key for hit in refused})
+        total = max(counts.duplicate + counts.excluded + counts.refused + counts.forgotten - named, len(items))
         rest = self._rest(total) + (f", with the same {code('exclude')} as in this call" if counts.excluded else "")
         doctor = code("dm-memory doctor")
         return [
@@ -318,6 +324,17 @@ def _synced_head(result: SyncResult) -> str:
     return f"{entries(total)} stored, {counted(counts.embedded, 'text')} embedded."
 
 
+def _caught_up(service: ServiceResult) -> list[str]:
+    """Return what a service got besides what this sync stored in memory."""
+    engine = inline(service.engine, 60)
+    lines = []
+    if service.waited:
+        lines.append(f"{entries(service.waited)} that had waited for {engine}: stored there now.")
+    if service.added:
+        lines.append(f"{entries(service.added)} from memory added to {engine}, which is newly connected.")
+    return lines
+
+
 def _due(counts: Counts) -> int:
     return sum(getattr(counts, name) for name in _DUE)
 
@@ -404,6 +421,7 @@ def _delta(result: SyncResult) -> str:
     """Return by how many entries memory grew, and what that consists of."""
     counts, delta = result.counts, result.checkpoint.delta
     parts = [(counts.new, "new"), (counts.restored, "current again"), (-counts.retired, "retired")]
+    parts.append((-counts.buried, "forgotten on another computer"))
     known = sum(count for count, _ in parts)
     others = "from other computers" if counts.learned else "by texts that are equal now, or no longer"
     parts.append((delta - known, others))

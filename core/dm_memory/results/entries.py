@@ -55,6 +55,7 @@ class PrepareResult:
             merged), ``corrected`` (it replaced another text), ``refused``.
         existing_key: The entry that has the same text, if there is one.
         merged_tags: Tags that the existing entry gained.
+        changed: What else of it changed: ``priority``, ``expires_at``.
         replaced_title / replaced_hash: The beginning of the text that was corrected, and its content hash.
         purged: What became of that text, if it was to be forgotten; else it is a revision.
         suggested: Why it has its type and its tags, of each only if the caller gave none.
@@ -85,6 +86,7 @@ class PrepareResult:
     questions: tuple[str, ...] = ()
     author: str = ""
     delivering: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:

@@ -142,6 +142,7 @@ class Counts:
         stored: Entries written to memory in this run.
         failed: Entries that a connected service refused; ``queued`` ones wait for a service.
         embedded: Texts embedded in this run.
+        buried: Entries that another computer had forgotten, removed here as well.
         excluded: Left out by the caller's patterns.
     """
 
@@ -162,6 +163,7 @@ class Counts:
     failed: int = 0
     queued: int = 0
     embedded: int = 0
+    buried: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +216,8 @@ class ServiceResult:
 
     Attributes:
         stored / failed / removed: Entries of this run in this service.
+        waited / added: How many of those stored were due since an earlier run, or in memory already when the service
+            was connected.
         queued: Entries that still wait for it.
         entries: Entries it is known to have after the run.
         counted: How many it says it has, None if it can't count or was not asked.
@@ -238,6 +242,8 @@ class ServiceResult:
     failure: Failure | None = None
     needed: int | None = None
     preview: tuple[Mapping[str, Any], ...] = ()
+    waited: int = 0
+    added: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from dm_memory.embedding.batch import CHUNK_CHARS, chunk
+from dm_memory.embedding.batch import chunk
 from dm_memory.findings import Finding, Severity
 from dm_memory.lazy import np
-from dm_memory.search.ranking import Ranking
-from dm_memory.search.results import Explanation, Hit, Relevance, WordFound
+from dm_memory.search.ranking import AskedWord, Ranking
+from dm_memory.search.results import PASSAGE_CHARS, Explanation, Hit, Relevance, WordFound
 from dm_memory.search.scoring import COMPARED, Scores, background_of, relevance_of
 from dm_memory.store.candidates import texts
+from dm_memory.text.words import analyse, language_of
 
 if TYPE_CHECKING:
     import sqlite3
@@ -143,7 +144,8 @@ class _Hits:
         similarity = None
         if ranking.similarity is not None and ranking.similarity[row] > -1:
             similarity = float(ranking.similarity[row])
-        words = tuple(word.word.text for word, found in zip(ranking.words, has, strict=True) if found)
+        asked = [word for word, found in zip(ranking.words, has, strict=True) if found]
+        words = tuple(word.word.text for word in asked)
         source = stored or (other.item if other else None)
         assert source is not None  # noqa: S101  # a hit is stored or waits
         content = other.text if other else source.content
@@ -151,7 +153,7 @@ class _Hits:
             id=stored.id if stored else "",
             key=source.key,
             content=content,
-            passage=_best_passage(content, words),
+            passage=_best_passage(content, asked, ranking.languages),
             kind=source.kind,
             content_type=source.content_type,
             source=source.source,
@@ -172,13 +174,14 @@ class _Hits:
             author=source.author,
             is_waiting=stored is None,
             revision=other.revision if other else None,
-            explanation=self._explanation(row, has, words, similarity) if self._explain else None,
+            explanation=self._explanation(row, has, asked, similarity) if self._explain else None,
         )
 
     def _explanation(
-        self, row: int, has: Sequence[bool], words: Sequence[str], similarity: float | None
+        self, row: int, has: Sequence[bool], asked: Sequence[AskedWord], similarity: float | None
     ) -> Explanation:
         scores = self._scores
+        words = [f"{w.word.text} (read as {' '.join(w.stands)})" if w.stands else w.word.text for w in asked]
         reasons = [f"contains {', '.join(words)}" if words else "contains none of the question's words"]
         if similarity is not None and scores.by_meaning[row] > 0:
             reasons.append(f"similar in meaning ({similarity:.2f})")
@@ -202,8 +205,13 @@ class _Hits:
         )
 
 
-def _best_passage(content: str, words: Sequence[str]) -> str:
-    """Return the part of a long text with the most of the words; a shorter text whole."""
-    if len(content) <= CHUNK_CHARS:
+def _best_passage(content: str, words: Sequence[AskedWord], languages: Sequence[str]) -> str:
+    """Return the part of a longer text with the most of the words, in whatever form; a short text whole."""
+    if len(content) <= PASSAGE_CHARS:
         return content
-    return max(chunk(content), key=lambda part: sum(word in part.casefold() for word in words))
+
+    def worth(part: str) -> float:
+        own = frozenset(analyse(part, language_of(content, languages)).split())
+        return sum(word.weight for word in words if not own.isdisjoint((*word.word.forms, *word.stands)))
+
+    return max(chunk(content, PASSAGE_CHARS), key=worth)

@@ -114,22 +114,21 @@ class BrandIndex:
         self._forget_words()
         self.moment = moment
 
-    def posting(self, connection: sqlite3.Connection, forms: Sequence[str]) -> Posting:
-        """Return where any form of a word occurs."""
+    def posting(self, connection: sqlite3.Connection, forms: Sequence[str], *, together: bool = False) -> Posting:
+        """Return where any form of a word occurs; ``together``: where all of them do."""
         missing = [form for form in forms if form not in self._postings]
         for form, seqs in zip(missing, occurrences(connection, missing) if missing else (), strict=True):
             self._remember(form, self._posting(seqs))
         found = [posting for form in forms if len((posting := self._postings[form]).rows)]
         if self._posting_bytes > _MAX_POSTINGS_BYTES:
             self._forget_words()
-        if len(found) == 1:
+        if len(found) == 1 and not together:
             return found[0]
-        if not found:
-            return Posting(np.empty(0, np.int64), np.empty(0, np.float32))
-        counts = np.zeros(self.size, np.float32)
+        counts, found_in = np.zeros(self.size, np.float32), np.zeros(self.size, np.int64)
         for posting in found:
             counts[posting.rows] = np.maximum(counts[posting.rows], posting.counts)
-        rows = np.flatnonzero(counts)
+            found_in[posting.rows] += 1
+        rows = np.flatnonzero(found_in >= max(1, len(forms) if together else 1))
         return Posting(rows, counts[rows])
 
     def rarity(self, occurring: int) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import starmap
 from typing import TYPE_CHECKING
 
 from dm_memory.errors import InputError
@@ -51,7 +53,10 @@ def history_lines(connection: sqlite3.Connection, name: str) -> tuple[RevisionLi
         problem = f"There is no entry with the key {name[:200]!r}."
         raise InputError(problem, "Take the key from a search result.")
     entry = texts(connection, [seqs[key]])[seqs[key]]
-    before = [RevisionLine(*revision) for revision in revisions_of(connection, seqs[key])]
+    before: list[RevisionLine] = []
+    for line in starmap(RevisionLine, revisions_of(connection, seqs[key])):
+        start = before[-1].replaced_at if before else ""  # a source's date stays what it was when its text changes
+        before.append(replace(line, recorded_at=start) if line.recorded_at < start <= line.replaced_at else line)
     number = before[-1].number + 1 if before else 1
     since = before[-1].replaced_at if before else entry.recorded_at or entry.created_at
     reason = "retired" if entry.state == "retired" else ""

@@ -28,6 +28,7 @@ from dm_memory.search.scoring import (
     standing_out,
     top_rows,
 )
+from dm_memory.search.spelling import standing_for
 from dm_memory.store.candidates import matching, seqs_of, texts_containing, texts_in_force
 from dm_memory.store.entries import texts_of
 from dm_memory.text.authors import is_by
@@ -102,12 +103,13 @@ class OtherText:
 
 @dataclass(slots=True)
 class AskedWord:
-    """A word of the question and what it found."""
+    """A word of the question and what it found: itself, or if no text has it, the words that stand for it."""
 
     word: QueryWord
     weight: float
     rows: Rows
     others: frozenset[int] = frozenset()
+    stands: tuple[str, ...] = ()
 
 
 class Ranking:
@@ -115,6 +117,7 @@ class Ranking:
 
     Attributes:
         index: The brand's.
+        languages: Those of its texts.
         is_exact: All words are wanted as they are written.
         is_literal: The same, or a phrase is.
         known: Whether memory has an answer.
@@ -148,6 +151,7 @@ class Ranking:
         self.is_exact = question.mode is Mode.EXACT
         self.is_literal = self.is_exact or bool(question.words.phrases)
         self._question = question
+        self.languages = question.languages
         self._filters = filters
         self._now = moment_when_over(filters.as_of or now)
         self._vectors = vectors if vectors and (index.embedded or not index.size) else None
@@ -227,7 +231,7 @@ class Ranking:
         day = day_of(item.recorded_at or item.created_at)
         return (
             (filters.content_type is None or item.content_type == filters.content_type)
-            and set(filters.tags) <= set(item.tags)
+            and all(tag in item.tags or any(own.endswith(f":{tag}") for own in item.tags) for tag in filters.tags)
             and (filters.first is None or (day or 0) >= filters.first)
             and (filters.last is None or 0 < (day or 0) <= filters.last)
             and PRIORITIES[item.priority] >= PRIORITIES[filters.min_priority]
@@ -268,12 +272,22 @@ class Ranking:
         bm25 = np.zeros(len(mask), np.float32)
         languages = self._question.languages
         others = [index.words_of_text(other.text, languages) for other in self.others]
-        for word in self._question.words.words:
+        found_apart: set[str] = set()
+        for word in (*self._question.words.words, *self._question.words.joined):
             posting = index.posting(self._connection, word.forms)
             counts = [max(other[form] for form in word.forms) for other in others]
+            stands: tuple[str, ...] = ()
+            has_texts = bool(len(posting.rows)) or any(counts)
+            if word.parts and (self.is_exact or not has_texts or found_apart.issuperset(word.parts)):
+                continue
+            if has_texts:
+                found_apart.add(word.text)
+            elif not self.is_exact:
+                near = standing_for(self._connection, word, languages)
+                posting, stands = index.posting(self._connection, near.forms, together=near.together), near.forms
             weight = index.rarity(len(posting.rows))
             found = frozenset(index.size + number for number, count in enumerate(counts) if count)
-            self.words.append(AskedWord(word, weight, posting.rows, found))
+            self.words.append(AskedWord(word, weight, posting.rows, found, stands))
             bm25[posting.rows] += index.word_score(posting, weight)
             for number, count in enumerate(counts):
                 bm25[index.size + number] += index.text_score(count, others[number].total(), weight)
@@ -375,7 +389,11 @@ class Ranking:
             standing = standing_out(self.similarity, mask, self.profile.spread)
         likeness = 0.0
         if self.profile.single_words and first.candidates.any():
-            likeness = float(first.by_single_words[int(np.argmax(first.fused))]) / self.profile.single_words
+            best = int(np.argmax(first.fused))
+            likeness = float(first.by_single_words[best]) / self.profile.single_words
+            if self._question.mode is Mode.SEMANTIC:  # they order nothing there, but speak for an answer as well
+                found = self._likeness(np.array([best]))
+                likeness = 0.0 if found is None else float(found[0])
         rarest = self.index.rarity(0)
         self.evidence = evidence_of(best_words, rarest, standing, likeness, self.profile)
         self.known = self.is_literal or self.evidence >= self.profile.threshold

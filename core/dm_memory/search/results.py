@@ -11,6 +11,7 @@ from dm_memory.items import ContentType, Priority
 from dm_memory.results import PatternLine
 
 __all__ = [
+    "PASSAGE_CHARS",
     "EntityFacts",
     "Explanation",
     "FactLine",
@@ -22,6 +23,10 @@ __all__ = [
     "SearchResult",
     "WordFound",
 ]
+
+
+PASSAGE_CHARS = 600
+"""As much of a text as an answer shows: of a longer one, the part that fits best."""
 
 
 class Mode(StrEnum):

@@ -57,6 +57,20 @@ def retry_after(header: str | None) -> float | None:
     return max(0.0, (moment - datetime.now(UTC)).total_seconds())
 
 
+def _wait(seconds: float) -> str:
+    """Return how long to wait, in words: a minute if the service does not say anything sensible."""
+    whole = round(min(seconds, _DAY))
+    if whole <= 0:
+        return "a minute"
+    size, unit = next((size, unit) for size, unit in _UNITS if whole >= 2 * size or size == 1)
+    count = -(-whole // size)
+    return f"{count} {unit}{'s' * (count != 1)}"
+
+
+_DAY = 24 * 60 * 60
+_UNITS = ((60 * 60, "hour"), (60, "minute"), (1, "second"))
+
+
 def refused(problem: str, remedy: str, code: str = "") -> ServiceError:
     """Return the error for one entry, or one query, that can't be accepted as it is."""
     return ServiceError(problem, remedy, error_class=ErrorClass.VALIDATION, code=code)
@@ -143,9 +157,7 @@ class Faults:
 
     def rate_limited(self, retry_after: float | None = None, code: str = "") -> ServiceError:
         """It asks us to slow down."""
-        seconds = round(retry_after or 0)
-        when = f"in {seconds} second{'s' * (seconds != 1)}" if seconds else "in a minute"
-        remedy = f"Sync again {when}: {_QUEUED}."
+        remedy = f"Sync again in {_wait(retry_after or 0)}: {_QUEUED}."
         return self._error(ErrorClass.RATE_LIMIT, "reports that its rate limit is exceeded", remedy, code, retry_after)
 
     def refused(self, code: str = "") -> ServiceError:

@@ -175,14 +175,23 @@ def occurrences(connection: sqlite3.Connection, words: Iterable[str]) -> list[li
     return [[seq for (seq,) in connection.execute(sql, (word,))] for word in words]
 
 
+def terms_like(connection: sqlite3.Connection, start: str, most: int = -1) -> list[str]:
+    """Return the words of the index that begin like this, in order; at most so many."""
+    connection.execute("CREATE VIRTUAL TABLE IF NOT EXISTS temp.words_in_all USING fts5vocab(main, words, row)")
+    sql = "SELECT term FROM temp.words_in_all WHERE term >= ? AND term < ? || char(1114111) LIMIT ?"
+    return [term for (term,) in connection.execute(sql, (start, start, most))]
+
+
 def matching(connection: sqlite3.Connection, query: str) -> list[int]:
     """Return the entries that match an FTS5 query."""
     return [seq for (seq,) in connection.execute("SELECT rowid FROM words WHERE words MATCH ?", (query,))]
 
 
 def tagged(connection: sqlite3.Connection, tag: str) -> list[int]:
-    """Return the entries that have a tag."""
-    return [seq for (seq,) in connection.execute("SELECT seq FROM tags WHERE tag = ? AND removed = 0", (tag,))]
+    """Return the entries that have a tag, or without a colon in it one of that value: ``email``, ``channel:email``."""
+    is_it = "tag = :tag" if ":" in tag else "(tag = :tag OR substr(tag, -length(:tag) - 1) = ':' || :tag)"
+    rows = connection.execute(f"SELECT DISTINCT seq FROM tags WHERE {is_it} AND removed = 0", {"tag": tag})
+    return [seq for (seq,) in rows]
 
 
 def texts(connection: sqlite3.Connection, seqs: Collection[int]) -> dict[int, StoredText]:

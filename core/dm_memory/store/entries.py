@@ -45,6 +45,7 @@ __all__ = [
     "see",
     "seqs_by_key",
     "seqs_seen_in",
+    "seqs_undated",
     "statement_hash",
     "tags_of",
     "texts_of",
@@ -295,6 +296,12 @@ def texts_of(connection: sqlite3.Connection, seqs: Iterable[int]) -> dict[int, s
     """Return the texts of entries by ``seq``."""
     sql = "SELECT seq, content FROM entries WHERE seq IN (SELECT value FROM json_each(?))"
     return dict(connection.execute(sql, (in_json(seqs),)).fetchall())
+
+
+def seqs_undated(connection: sqlite3.Connection, origin: str) -> set[int]:
+    """Return the current insights of a file that have no date, and therefore their first text for a key."""
+    sql = "SELECT seq FROM entries WHERE origin = ? AND state = 'current' AND key LIKE 'insight/undated-%'"
+    return {seq for (seq,) in connection.execute(sql, (origin,))}
 
 
 def seqs_seen_in(connection: sqlite3.Connection, path: str) -> set[int]:

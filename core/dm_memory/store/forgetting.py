@@ -438,6 +438,13 @@ def _remove_entries(store: Store, whole: Mapping[int, str], services: Collection
     chosen = in_json(seqs)
     remove_facts(connection, seqs)
     remove_words(connection, seqs)
+    # What these files still state is not "unchanged: in memory already" in the next report.
+    connection.execute(
+        "UPDATE source_files SET digest = NULL WHERE path IN"
+        " (SELECT path FROM sightings WHERE seq IN (SELECT value FROM json_each(?1))"
+        " UNION SELECT origin FROM entries WHERE seq IN (SELECT value FROM json_each(?1)))",
+        (chosen,),
+    )
     connection.execute("DELETE FROM sightings WHERE seq IN (SELECT value FROM json_each(?))", (chosen,))
     gone = connection.execute(
         "SELECT id, 'embeddings' FROM vectors WHERE seq IN (SELECT value FROM json_each(?))", (chosen,)

@@ -26,6 +26,7 @@ __all__ = [
     "due_page",
     "fail",
     "fill",
+    "forget_entries",
     "forget_service",
     "park",
     "remove",
@@ -187,6 +188,14 @@ def drop(connection: sqlite3.Connection, service: str, ids: Iterable[str]) -> No
     connection.execute(
         "DELETE FROM deliveries WHERE service = ? AND kind = 'entry' AND wanted = confirmed"
         " AND id IN (SELECT value FROM json_each(?))",
+        (service, in_json(ids)),
+    )
+
+
+def forget_entries(connection: sqlite3.Connection, service: str, ids: Iterable[str]) -> None:
+    """Drop all that is known of entries in a service: it no longer has them, and nothing of them is due there."""
+    connection.execute(
+        "DELETE FROM deliveries WHERE service = ? AND kind = 'entry' AND id IN (SELECT value FROM json_each(?))",
         (service, in_json(ids)),
     )
 

@@ -120,6 +120,8 @@ class Delivering:
             if self._total or await self.worker.run(self._is_rebuilding):
                 await self._deliver_all()
                 await self._count_again()
+            elif await self.worker.run(self._is_capacity_outdated):
+                self.result.capacity = await self._ask(self.service.capacity())
         except ServiceError as error:
             self.result.failure = error
             self.result.capacity = self._room.after(self._room.capacity)
@@ -190,6 +192,12 @@ class Delivering:
             outbox.doubt(connection, self.service.name, ids, self.options.run, Action.MISSING)
 
     # Another model, another layout -----------------------------------------------------------------------------------
+
+    def _is_capacity_outdated(self) -> bool:
+        """Return whether the service has another number of entries than when its capacity was asked for."""
+        kept = self.store.meta(f"capacity:{self.service.name}")
+        counted = self.result.counted
+        return bool(kept) and counted is not None and Capacity(*orjson.loads(kept)).entries not in {None, counted}
 
     def _is_rebuilding(self) -> bool:
         return bool(self.store.meta(f"rebuilding:{self.service.name}"))
@@ -450,7 +458,11 @@ class Delivering:
                 ],
                 self.options.run,
             )
-        self.result.stored += sum(bool(due.wanted) for due in done)
+        stored = [due for due in done if due.wanted]
+        self.result.stored += len(stored)
+        added = sum(due.action == Action.ADDED for due in stored)
+        self.result.added += added
+        self.result.waited += sum(due.run != self.options.run for due in stored if due.action != Action.ADDED)
         self.result.failed += len(failed)
         for due, _, failure in failed:
             if due.id in loaded:

@@ -59,10 +59,10 @@ async def pull_feed(run: Run) -> None:
             continue
         delivered.asked = True
         if learned or changed:
-            message = (
-                f"{service.engine} had {count_of_entries(learned)} that this computer did not"
-                f" know and {changed} changed; they are in memory here now."
-            )
+            parts = [f"{count_of_entries(learned)} that this computer did not know"] if learned else []
+            parts += [f"{count_of_entries(changed)} with changes"] if changed else []
+            they = "it is" if learned + changed == 1 else "they are"
+            message = f"{service.engine} had {' and '.join(parts)}; {they} in memory here now."
             run.outcomes.add_findings([Finding("durable-learned", Severity.INFO, message)])
             run.outcomes.counts.learned += learned + changed
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from typing import Any
 
 import orjson
 
 from dm_memory.errors import DmMemoryError, system_reason
-from dm_memory.findings import Finding, Severity
+from dm_memory.findings import Finding, Severity, is_file_problem
 from dm_memory.requests import Scope
 from dm_memory.results import CheckpointState, Failure, NextSync, ServiceResult, StoreResult, SyncResult
 from dm_memory.services.protocol import Capacity, Service
@@ -17,7 +17,6 @@ from dm_memory.store import outbox
 from dm_memory.store.database import Store
 from dm_memory.store.entries import Census, census, in_json
 from dm_memory.store.facts import count_facts
-from dm_memory.store.files import size_of
 from dm_memory.store.indexes import count_without
 from dm_memory.sync.contradictions import contradiction_findings
 from dm_memory.sync.exports import (
@@ -33,11 +32,21 @@ from dm_memory.sync.handin.pending import export_prepared, move_stored
 from dm_memory.sync.run import Delivered, Environment, Run
 from dm_memory.text.flags import compliance_note
 
-__all__ = ["LAST_COMPLETE", "capacity_on_record", "failure_of", "finish", "seen_capacity", "store_result"]
+__all__ = [
+    "LAST_COMPLETE",
+    "capacity_on_record",
+    "failure_of",
+    "file_problems",
+    "finish",
+    "seen_capacity",
+    "store_result",
+]
 
 LAST_COMPLETE = "last_complete_sync"
 """The stored fact that says when everything was last known to be stored everywhere."""
 
+_FILE_PROBLEMS = "file_problems"
+_MAX_PROBLEMS = 100
 _CHANGES = ("new", "modified", "metadata", "restored", "retired")
 
 
@@ -65,6 +74,12 @@ def capacity_on_record(store: Store, service: str) -> Capacity | None:
     return Capacity(*orjson.loads(text)) if text else None
 
 
+def file_problems(store: Store) -> list[Finding]:
+    """Return what the latest syncs found wrong in the brand's files, and what nobody has corrected since."""
+    text = store.meta(_FILE_PROBLEMS)
+    return [Finding(code, Severity(severity), *rest) for code, severity, *rest in orjson.loads(text)] if text else []
+
+
 def store_result(store: Store, model: str, counted: Census, before: tuple[int, int] = (0, 0)) -> StoreResult:
     """Return what is in the memory itself.
 
@@ -85,7 +100,7 @@ def store_result(store: Store, model: str, counted: Census, before: tuple[int, i
         new_entities=max(0, entities - before[0]),
         new_facts=max(0, facts - before[1]),
         patterns=store.value("SELECT count(*) FROM patterns"),
-        bytes=sum(size_of(store.path.with_name(store.path.name + suffix)) for suffix in ("", "-wal")),
+        bytes=store.value("PRAGMA page_count") * store.value("PRAGMA page_size"),  # the log comes and goes
     )
 
 
@@ -100,8 +115,9 @@ def finish(run: Run, model: str, seconds: float) -> SyncResult:
     counts.queued = _distinct(store, "error = ''", run)
     status = _status(run)
     at = run.now
-    counted = run.before if store.meta("clock") == run.before.clock else census(store.connection)
-    memory = store_result(store, model, counted, run.facts_before)
+    unchanged = run.request.dry_run or store.meta("clock") == run.before.clock
+    counted = run.before if unchanged else census(store.connection)
+    memory = run.store_before or store_result(store, model, counted, run.facts_before)
     checkpoint = _checkpoint(run, status, at, counted)
     services = tuple(_service(run, service) for service in run.env.services)
     if not run.request.dry_run:
@@ -174,6 +190,7 @@ def _record(run: Run, status: str, checkpoint: CheckpointState, services: Sequen
             if capacity := delivered.capacity:
                 values = [capacity.used, capacity.limit, capacity.unit, capacity.entries, capacity.setting]
                 store.set_meta(f"capacity:{name}", orjson.dumps(values).decode())
+        _record_problems(run)
         if checkpoint.moved:
             store.set_meta(LAST_COMPLETE, at)
             kept = {
@@ -193,6 +210,18 @@ def _record(run: Run, status: str, checkpoint: CheckpointState, services: Sequen
     if status == "complete":
         _export(run, LAST_SYNC, lambda: write_last_sync(folder, at, run.outcomes.counts.stored))
     _export(run, CHECKPOINT, lambda: write_checkpoint(folder, _state(run, status, checkpoint, services, at)))
+
+
+def _record_problems(run: Run) -> None:
+    """Keep what is wrong in the brand's files; of files that this run did not look at, what was known before."""
+    seen = [finding for finding in run.outcomes.findings if finding.path and is_file_problem(finding)]
+    if run.request.scope is not Scope.ALL or run.stop.is_set():
+        read = run.listed | {finding.path for finding in seen}
+        seen += [finding for finding in file_problems(run.store) if finding.path not in read]
+    kept = dict.fromkeys(finding for finding in seen if finding not in run.context.findings)
+    rows = [[problem.code, *astuple(problem)[1:]] for problem in list(kept)[:_MAX_PROBLEMS]]
+    if rows or run.store.meta(_FILE_PROBLEMS):
+        run.store.set_meta(_FILE_PROBLEMS, orjson.dumps(rows).decode() if rows else "")
 
 
 def _export(run: Run, name: str, write: Callable[[], None]) -> None:
@@ -261,6 +290,8 @@ def _service(run: Run, service: Service) -> ServiceResult:
         failure=failure_of(delivered.failure, service.name) if delivered.failure else None,
         needed=delivered.needed,
         preview=delivered.preview,
+        waited=delivered.waited,
+        added=delivered.added,
     )
 
 
@@ -271,8 +302,10 @@ def _next(run: Run, checkpoint: CheckpointState) -> NextSync:
         return NextSync(due, "Sync without dry_run to store this.", due)
     if run.stop.is_set():
         advice = "The sync was cancelled; the next one resumes where it stopped."
-    elif counts.failed or counts.queued:
+    elif counts.failed or counts.queued or any(delivered.failure for delivered in run.delivered.values()):
         advice = "Fix what failed (see there), then sync again: only what is missing is stored."
+    elif any(delivered.missing for delivered in run.delivered.values()):
+        advice = "Sync again in a moment: it looks for what a service lacks and stores it again."
     elif counts.held_back:
         advice = "Decide about what was not retired (see there), then sync again: everything else is safe."
     elif run.broken:

@@ -173,8 +173,10 @@ def _bury(run: Run, service: Service, key: bytes, stones: Sequence[Any]) -> None
     entries = len({text.seq for text in texts if not text.number})
     message = (
         f"{count_of_entries(entries)} forgotten on another computer"
-        f" {'was' if entries == 1 else 'were'} removed here as well, with all that was made of them."
+        f" {'was' if entries == 1 else 'were'} removed here as well, with all that was made of"
+        f" {'it' if entries == 1 else 'them'}."
     )
+    run.outcomes.counts.buried += entries
     remedy = f"These files still contain their texts: {', '.join(traces.left)}." if traces.left else ""
     severity = Severity.WARNING if traces.left else Severity.INFO
     run.outcomes.add_findings([Finding("forgotten-elsewhere", severity, message, remedy)])
@@ -193,6 +195,8 @@ def purge(run: Run, texts: Sequence[Text], *, knows: str = "") -> Traces:
     with store.transaction() as connection:
         run.note_change(connection)
         stones = remove_texts(store, texts, services, run.now, run.number)
+        if knows:  # it has the tombstones, so these entries are gone there: they are neither due nor missing
+            outbox.forget_entries(connection, knows, [text.id for text in texts if not text.number])
         if stones:
             run.note_journal(run.append([decision(store, run.now, "forget", stones)]))
     cleaned = clean_files(store, run.memory_dir)

@@ -5,6 +5,7 @@
 * An entry of a list has the key ``{list}/{12 hex of the text it was first stored with}`` for ever. Equal texts are the
   same entry; among what is left on both sides, a likeness finds edits (``text.likeness``).
 * An insight and a session's learning that state the same are one entry, with the contexts of both.
+* An insight without a date has a key of its first text; a likeness finds its edits as long as nothing has rolled out.
 * A guideline section whose heading changed is found by its text in the same way, within its file.
 """
 
@@ -28,6 +29,7 @@ from dm_memory.store.entries import (
     known_by_seq,
     owners_by_statement,
     seqs_seen_in,
+    seqs_undated,
     statement_hash,
     texts_of,
 )
@@ -65,6 +67,7 @@ def identified(
         may_have_rolled: Whether entries may have left the file unseen.
     """
     items = _ties(connection, items, text_hash, may_have_rolled=may_have_rolled)
+    items = items if may_have_rolled else _undated(connection, path, items, text_hash, digest)
     items = _lists(connection, items, text_hash, digest, met)
     items = _headings(connection, path, items, text_hash, digest)
     return _statements(connection, items)
@@ -91,6 +94,20 @@ def _ties(
         for index, key in zip(members, _tied_keys(base, hashes, known, may_have_rolled, standing), strict=True):
             keyed[index] = replace(items[index], key=key, list_key="" if key == base else base)
     return keyed
+
+
+def _undated(
+    connection: sqlite3.Connection, path: str, items: Sequence[Item], text_hash: _TextHash, digest: Digest
+) -> list[Item]:
+    """Let an insight without a date that was edited be the entry it was; its key was made of its first text."""
+    undated = {item.key: item for item in items if item.key.startswith("insight/undated-")}
+    known = known_by_key(connection, undated) if undated else {}
+    fresh = [item for key, item in undated.items() if key not in known]
+    vanished = known_by_seq(connection, seqs_undated(connection, path)).values() if fresh else ()
+    gone = [row for row in vanished if row.key not in undated]
+    found = _matched(connection, fresh, gone, text_hash, digest) if gone else {}
+    keys = {fresh[position].key: key for position, key in found.items()}
+    return [replace(item, key=keys.get(item.key, item.key)) for item in items] if keys else list(items)
 
 
 def _tied_keys(

@@ -30,7 +30,7 @@ from dm_memory.store.opening import open_or_rebuild
 from dm_memory.sync.deliver import Delivering
 from dm_memory.sync.exclude import Excluder
 from dm_memory.sync.feed import pull_feed, push_patterns, reclaim
-from dm_memory.sync.finish import finish
+from dm_memory.sync.finish import finish, store_result
 from dm_memory.sync.forgotten import keep_forgotten
 from dm_memory.sync.handin.correcting import take_unread_corrections
 from dm_memory.sync.handin.learnings import (
@@ -208,6 +208,8 @@ async def _run(run: Run, brought: _Brought, started: float) -> SyncResult:
     await pull_feed(run)
     await reclaim(run)
     model = await run.worker.run(model_in_use, run)
+    if run.request.dry_run:
+        run.store_before = await run.worker.run(store_result, run.store, model, run.before, run.facts_before)
     storing = Storing(run, model)
     await run.worker.run(_take_handed_in, run, storing, brought)
     await _read_files(run, storing)
@@ -252,17 +254,18 @@ def model_in_use(run: Run) -> str:
     if embedder is None:
         return ""
     setting = str(getattr(embedder, "setting", "") or type(embedder).__qualname__)
-    known = run.store.meta(f"model:{setting}")
-    if known and hasattr(embedder, "setting"):
-        return known
-    try:
-        tag = model_tag(embedder)
-    except EmbeddingError as error:
-        run.embedding_error = error.problem
-        run.outcomes.add_findings([Finding("not-embedded", Severity.WARNING, error.problem, error.remedy)])
-        return run.store.meta("model")
-    if known != tag:
-        run.store.set_meta(f"model:{setting}", tag)
+    tag = known = run.store.meta(f"model:{setting}")
+    if not known or not hasattr(embedder, "setting"):
+        try:
+            tag = model_tag(embedder)
+        except EmbeddingError as error:
+            run.embedding_error = error.problem
+            run.outcomes.add_findings([Finding("not-embedded", Severity.WARNING, error.problem, error.remedy)])
+            return run.store.meta("model")
+        if known != tag:
+            run.store.set_meta(f"model:{setting}", tag)
+    if not run.store.meta("model"):  # status reads it during the first sync, and after one that was killed
+        run.store.set_meta("model", tag)
     return tag
 
 
@@ -286,6 +289,7 @@ async def _read_files(run: Run, storing: Storing) -> None:
     reading = await run.worker.run(Reading, run, storing.looks_at_all)
     total = len(reading.listing.files)
     await run.progress("Reading the brand's files", 0, total)
+    run.listed = frozenset(file.path for file in reading.listing.files)
     run.outcomes.add_findings(reading.listing.unread)
     done = 0
     chunks = reading.chunks()
@@ -326,6 +330,7 @@ def _take_rest(run: Run, storing: Storing, reading: Reading) -> None:
             if chunk.sources:
                 storing.take(chunk.sources)
     retire(run)
+    storing.change_rest()
     if run.request.force:
         storing.force_rest()
 

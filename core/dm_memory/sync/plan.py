@@ -49,7 +49,12 @@ class Wishes:
     @property
     def concern_all(self) -> bool:
         """Whether unchanged items have to be looked at as well."""
-        return bool(self.force or self.content_type or self.untag or (self.tags and self.retag))
+        return self.force or self.change_all
+
+    @property
+    def change_all(self) -> bool:
+        """Whether every entry in scope is to get another type or other tags."""
+        return bool(self.content_type or self.untag or (self.tags and self.retag))
 
 
 @dataclass(frozen=True, slots=True)

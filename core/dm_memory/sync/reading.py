@@ -10,11 +10,14 @@ that is killed in between leaves that to the next one. More than half of a sourc
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from itertools import count
+
+import orjson
 
 from dm_memory.brand.files import BrandFileError, original_of
-from dm_memory.brand.sources import Listing, SourceFile, list_sources, parse_source, read_source
+from dm_memory.brand.sources import Listing, SourceFile, kind_of, list_sources, parse_source, read_source
 from dm_memory.findings import Finding, Severity
 from dm_memory.results import Action
 from dm_memory.store import entries as table
@@ -29,6 +32,7 @@ from dm_memory.sync.writing import Writing
 
 __all__ = ["Chunk", "Reading", "forget_files", "reread", "retire"]
 
+_MOVED = "moved"  # in meta: where files lay when their entries got their keys, by their paths
 _CHUNK_ITEMS = 1024
 _CHUNK_FILES = 256
 
@@ -75,6 +79,10 @@ class Reading:
             path: _Record(digest, fingerprint, items)
             for path, digest, fingerprint, items in run.store.rows("SELECT * FROM source_files")
         }
+        present = {file.path for file in self.listing.files}
+        moved: dict[str, str] = orjson.loads(run.store.meta(_MOVED) or b"{}")
+        self._moved_before, self._taken = moved, set[str]()
+        self._moved = {path: known for path, known in moved.items() if path in present}
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield the files' contents, in order, some hundred items at a time."""
@@ -127,6 +135,7 @@ class Reading:
             )
             digest = sha256(data).digest()
             same = record is not None and record.digest == digest
+            file = self._followed(file, digest, is_new=record is None)
             if record is not None and not parse_all and same and record.fingerprint == self._run.preparer.fingerprint:
                 chunk.unchanged += record.items
                 return
@@ -139,6 +148,7 @@ class Reading:
         if emptied and record is not None:
             chunk.findings.append(_emptied(file.path, record.items))
         chunk.findings += parsed.findings
+        chunk.broken |= not parsed.whole
         settled = all(finding.severity is Severity.INFO for finding in parsed.findings)
         chunk.sources.append(
             SourceItems(
@@ -152,6 +162,29 @@ class Reading:
             )
         )
         chunk.items += len(parsed.items)
+
+    def _followed(self, file: SourceFile, digest: bytes, *, is_new: bool) -> SourceFile:
+        """Return a file that was moved with the path by which its entries are known: what it states is nothing new.
+
+        A file that is new with the bytes of one that is gone is that file.
+        """
+        if is_new and file.path not in self._moved and not file.conflict_copy:
+            gone = (path for path in self.vanished() if self._records[path].digest == digest)
+            old = next((path for path in gone if path not in self._taken and kind_of(path) is file.kind), "")
+            if old:
+                self._taken.add(old)
+                self._moved[file.path] = self._moved_before.get(old, old)
+            elif file.path in self._moved.values():  # the keys of this path are those of a file that was moved
+                self._moved[file.path] = _another(file.path, set(self._moved.values()))
+            if file.path in self._moved:
+                self._run.store.set_meta(_MOVED, orjson.dumps(self._moved).decode())
+        known = self._moved.get(file.path, "")
+        return replace(file, known_as=known) if known else file
+
+
+def _another(path: str, taken: set[str]) -> str:
+    stem, dot, suffix = path.rpartition(".")
+    return next(name for number in count(2) if (name := f"{stem}~{number}{dot}{suffix}") not in taken)
 
 
 def _gone(path: str, items: int) -> Finding:

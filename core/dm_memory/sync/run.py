@@ -20,7 +20,7 @@ from dm_memory.errors import ServiceError
 from dm_memory.findings import Finding, Severity
 from dm_memory.items import Kind, Payload, storage_id
 from dm_memory.requests import Progress, Scope, SyncRequest
-from dm_memory.results import Action, Counts, Failure, GuardHit, ItemOutcome
+from dm_memory.results import Action, Counts, Failure, GuardHit, ItemOutcome, StoreResult
 from dm_memory.services.protocol import Capacity, Service
 from dm_memory.store.database import Store
 from dm_memory.store.entries import Census, Known, census, effective
@@ -80,6 +80,8 @@ class Delivered:
     """What one service made of a run.
 
     Attributes:
+        waited: How many of those stored were due since an earlier run.
+        added: How many of those stored were in memory already when the service was connected.
         asked: Whether the service was asked anything.
         counted: How many entries it says it has, None if it can't count them or was not asked.
         missing: Entries it was thought to have and turned out not to.
@@ -90,6 +92,8 @@ class Delivered:
     stored: int = 0
     failed: int = 0
     removed: int = 0
+    waited: int = 0
+    added: int = 0
     asked: bool = False
     counted: int | None = None
     missing: int = 0
@@ -107,9 +111,11 @@ class Run:
         stop: When set, the run ends after the batch at hand.
         number: The database's own number for the run; rows carry it. Its row is written with the first change.
         broken: Something could not be read, so the checkpoint must not move past it.
+        listed: The brand's files that the run reads.
         changed: Whether anything was written to the memory.
         waited: Seconds spent waiting for another sync.
         before: The entries there were at the beginning.
+        store_before: In a dry run, what is in memory: its private copy is written to.
         pending_names: Files of ``memory/pending`` that were taken in.
         embedding_error: Why texts could not be embedded, "" if all could.
         reason: Why texts are replaced by this run.
@@ -133,7 +139,9 @@ class Run:
     waited: float
     before: Census
     facts_before: tuple[int, int]
+    store_before: StoreResult | None = None
     broken: bool = False
+    listed: frozenset[str] = frozenset()
     changed: bool = False
     pending_names: list[str] = field(default_factory=list)
     delivered: dict[str, Delivered] = field(default_factory=dict)
@@ -216,10 +224,15 @@ class Run:
             self.store.set_meta("journal_read", end)
 
     def note_change(self, connection: sqlite3.Connection) -> None:
-        """Record that this run writes, in the transaction that writes; a run that ends early shows by its status."""
+        """Record that this run writes, in the transaction that writes; a run that ends early shows by its status.
+
+        Number 0 is a prepared text's: no sync that could be interrupted.
+        """
         if self.changed:
             return
         self.changed = True
+        if not self.number:
+            return
         connection.execute("UPDATE runs SET status = 'interrupted' WHERE status = 'running'")
         connection.execute(
             "INSERT OR IGNORE INTO runs (number, run_id, started_at, status, scope) VALUES (?, ?, ?, 'running', ?)",

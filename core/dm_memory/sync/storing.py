@@ -30,13 +30,14 @@ from dm_memory.sync.identity import identified
 from dm_memory.sync.payloads import Prepared
 from dm_memory.sync.plan import WRITTEN, Planned, Surroundings, Wishes, merged_tags, plan
 from dm_memory.sync.run import KINDS, Run, title_of
+from dm_memory.sync.unstated import unstated_items
 from dm_memory.sync.writing import Writing
 from dm_memory.text.tags import normalise_tags
 
 __all__ = ["SourceItems", "Storing", "record_of"]
 
-_UNSETTLED = frozenset({Action.EXCLUDED, Action.REFUSED})
-"""A file with such items is looked at again the next time: the patterns may differ, the credential may be gone."""
+_UNSETTLED = frozenset({Action.EXCLUDED, Action.FORGOTTEN, Action.REFUSED})
+"""A file with such items is looked at again the next time: they are not in memory, and the reason may be gone."""
 _CHANGED = frozenset({Action.MODIFIED, Action.METADATA, Action.RESTORED})
 _JOURNALED = frozenset({Action.NEW, Action.MODIFIED, Action.DUPLICATE})
 _EMBED_AT_ONCE = 512
@@ -94,6 +95,7 @@ class Storing:
         )
         self._salt = run.preparer.fingerprint.encode()
         self._digests: dict[int, tuple[Item, str]] = {}
+        self._planned: set[str] = set()
 
     # One chunk -------------------------------------------------------------------------------------------------------
 
@@ -115,6 +117,8 @@ class Storing:
                 self._run.note_change(connection)
             self._put_vectors(connection, writing.vector_rows)
             self._record_files(connection, chunk)
+        if self._wishes.change_all:
+            self._planned |= {entry.key for entry in chunk.planned}
         self._run.outcomes.add_findings(_only_in_copies(chunk))
         self._run.outcomes.planned(chunk.planned, before, frozenset(self._wishes.tags))
         self._run.outcomes.counts.unchanged += chunk.unchanged
@@ -439,6 +443,12 @@ class Storing:
             ],
         )
 
+    def change_rest(self) -> None:
+        """Give what the sources do not state the type and the tags that are asked for everything in scope."""
+        if self._wishes.change_all:
+            for items in unstated_items(self._run, self._planned):
+                self.take([SourceItems("", items)])
+
     def force_rest(self) -> None:
         """Deliver and embed again what the sources do not state: rolled out of their file, or retired."""
         kinds = table.in_json(sorted(KINDS[self._run.request.scope]))
@@ -458,6 +468,7 @@ class Storing:
             writing = Writing(self._run, connection)
             writing.want([(row, row.state, Action.FORCED) for row in rest], again=True)
         self._run.outcomes.counts.forced += len(rest)
+        self._run.outcomes.counts.stored += 0 if self._run.request.dry_run else len(rest)
 
     def _excluded_rows(self, connection: sqlite3.Connection, rows: Sequence[Known]) -> set[int]:
         """Return those of some entries that the caller's patterns exclude."""

@@ -54,6 +54,7 @@ _SHAPES: tuple[tuple[str, str], ...] = (
     ("Square token", rf"sq0(?:atp|csp|idp)-{_TOK}{{22,43}}|EAAA{_TOK}{{60}}{_END}"),
     ("PayPal token", rf"access_token\$(?:production|sandbox)\$[0-9a-z]{{16}}\${_HEX}{{32}}"),
     ("Pinecone API key", rf"pcsk_{_B62}{{4,8}}_{_B62}{{30,80}}"),
+    ("Qdrant API key", rf"{_UUID}\|{_TOK}{{30,120}}"),
     ("Turso token", rf"tso_{_TOK}{{20,200}}"),
     ("Supermemory API key", rf"sm_{_B62}{{12,40}}_{_TOK}{{20,200}}"),
     ("Groq API key", rf"gsk_{_B62}{{40,64}}"),
@@ -66,13 +67,15 @@ _SHAPES: tuple[tuple[str, str], ...] = (
     ("DigitalOcean token", rf"do[opr]_v1_{_HEX}{{64}}"),
     ("Twilio API key", rf"SK{_HEX}{{32}}{_END}"),
     ("Telegram bot token", rf"[0-9]{{8,10}}:AA{_TOK}{{33}}{_END}"),
+    ("Firebase key", rf"AAAA{_TOK}{{7}}:APA91b{_TOK}{{100,200}}"),
+    ("Mapbox token", rf"[st]k\.eyJ{_TOK}{{20,400}}\.{_TOK}{{20,80}}"),
     ("Discord bot token", rf"[MNO]{_TOK}{{23,27}}\.{_TOK}{{6}}\.{_TOK}{{27,40}}"),
     ("Dropbox token", rf"sl\.(?:u\.)?{_TOK}{{60,400}}"),
     ("Salesforce token", r"00D[A-Za-z0-9]{12,15}![A-Za-z0-9._]{40,200}"),
     ("Zoho token", rf"1000\.{_HEX}{{32}}\.{_HEX}{{32}}"),
     ("LinkedIn token", rf"WPL_AP1\.{_TOK}{{10,40}}|AQ[EUVXW]{_TOK}{{80,500}}"),
     ("TikTok token", rf"act\.{_B62}{{40,100}}"),
-    ("X token", rf"A{{15,24}}{_B62}{{0,20}}%[A-Za-z0-9%]{{30,120}}|[0-9]{{15,20}}-{_B62}{{40}}{_END}"),
+    ("X token", rf"A{{15,24}}{_B62}{{0,20}}[%/=+][A-Za-z0-9%/=+]{{30,120}}|[0-9]{{15,20}}-{_B62}{{40}}{_END}"),
     ("Intercom token", r"dG9rO[A-Za-z0-9+/=]{30,120}"),
     ("Atlassian token", rf"AT(?:ATT3|CTT3|BB){_TOK}{{28,255}}"),
     ("Azure secret", rf"{_B62}{{3}}[0-9]Q~[A-Za-z0-9_~.\-]{{31,34}}"),
@@ -115,6 +118,10 @@ _PRIVATE_KEY = re.compile(
     r" ]{0,48}-----|(?:\s{1,4}[A-Za-z0-9+/=:,\- ]{1,200}(?=\n|\r|$)){0,200})"
     r"|-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY|PuTTY-User-Key-File-[0-9]:"
 )
+_PASSWORD_HASH = re.compile(
+    r"\$2[abxy]?\$[0-9]{2}\$[./A-Za-z0-9]{53}|\$(?:apr1|[156y]|argon2i?d?|scrypt|pbkdf2[a-z0-9\-]{0,12})\$[!-#%-~]{1,64}\$"
+    r"(?:[!-#%-~]{1,64}\$){0,3}[./A-Za-z0-9+]{20,200}"
+)
 _WEBHOOK = re.compile(
     r"hooks\.slack(?:-gov)?\.com/(?:services|workflows|triggers)/[A-Za-z0-9/_]{20,255}"
     r"|discord(?:app)?\.com/api(?:/v[0-9]{1,2})?/webhooks/[0-9]{15,22}/[A-Za-z0-9_\-]{30,100}"
@@ -128,24 +135,29 @@ _WEBHOOK = re.compile(
     r"|/hooks/[a-z0-9]{26}(?![\w\-])"
 )
 _LOGIN_URL = re.compile(r"://([^\s/:@]{0,256}):([^\s/@]{1,256})@[^\s@]")
+_KEY_URL = re.compile(r"://([A-Za-z0-9_\-]{16,256}):?@[^\s@]")
 _SIGNED = re.compile(
-    r"[?&;](?:sig|signature|x-amz-signature|x-goog-signature|token|access_token|auth|auth_token|key|api_?key|apikey"
-    r"|secret|client_secret|password|AccountKey|SharedAccessKey)=([^\s&;#\"'<>]{12,600})",
+    r"[?&;#](?:[a-z0-9_\-]{0,24}(?:sig|signature|token|auth|key|secret|password)|AccountKey|SharedAccessKey)"
+    r"=([^\s&;#\"'<>]{12,600})",
     re.IGNORECASE,
 )
 _ACCOUNT_KEY = re.compile(r"(?:AccountKey|SharedAccessKey|SharedSecret)=([A-Za-z0-9+/]{30,120}={0,2})")
 _SCHEME = re.compile(r"\b(bearer|basic|token|apikey)[ \t]{1,3}([A-Za-z0-9\-._~+/]{8,2048}={0,2})", re.IGNORECASE)
+_BARE_HEADER = re.compile(r"\bauthorization[\"']?[ \t]{0,2}[:=][ \t]{0,2}[\"']?([^\s\"',;]{16,2048})", re.IGNORECASE)
 _HEADER = re.compile(
     r"\b(?:authorization|cookie|x-[a-z\-]{0,24}(?:key|token|auth|secret))[\"']?\s{0,2}[:=]\s{0,2}", re.IGNORECASE
 )
-_CURL_LOGIN = re.compile(r"(?:\s-u|--user|--password)[ =]{1,3}[\"']?[\w.@\-]{0,64}:?([^\s\"']{6,64})")
+_CURL_LOGIN = re.compile(
+    r"(?:\s-u|--user)[ =]{1,3}[\"']?([^\s\"':]{1,200}:[^\s\"']{0,200})|--password[ =]{1,3}[\"']?([^\s\"']{6,200})"
+)
+_NETRC = re.compile(r"\blogin[ \t]{1,3}\S{1,64}\s{1,3}password[ \t]{1,3}(\S{4,64})", re.IGNORECASE)
 
 _BOUNDARY = r"(?:(?<![^\W_])|(?-i:(?<=[a-z])(?=[A-Z])))"
 # A value is only looked at, not consumed: what stands behind "password:" may be the next name.
 # Between a label and its value: quotes, "for the shop", and a sign or a word that says "is".
 _BETWEEN = (
     r"[\"'*`_)\]]{0,3}(?:[ \t](?:for|of|on|to|für|von|zum|pour|de|para|per|di|do|voor|för|til|dla"
-    r"|для)[ \t][^\n:=\"']{1,40}?)?[\"'*`_)\]]{0,3}(?:\s{0,3}(?:[=-]>|={1,2}|:=?|-(?=[ \t]))\s{0,3}"
+    r"|для)[ \t][^\n:=\"']{1,40}?)?[\"'*`_)\]]{0,3}(?:>(?=\S)|\s{0,3}(?:[=-]>|={1,2}|:=?|-(?=[ \t]))\s{0,3}"
     r"|[ \t]{1,3}(?:is|are|was|ist|lautet|war|est|es|è|é|är|er|on|to|jest|je|este|adalah|là|это)(?:[ \t]now"
     r"|[ \t]jetzt|:)?[ \t]{1,3}|\s{0,2}(?:は|是|为|為|은|는)[\s:]{0,3})[\"'*`_(]{0,3}"
 )
@@ -185,12 +197,16 @@ _KEY_NAMES = (
 _NAMED_KEY = re.compile(
     rf"{_BOUNDARY}(?:{_KEY_NAMES})(?:[_\-][A-Za-z0-9_\-]{{0,20}})?(?:{_BETWEEN}"
     rf"|[\"'`*]{{0,3}}[ \t]{{1,3}}[\"'`*(]{{0,3}})"
-    rf"(?=([^\s\"'`,;|)]{{8,256}}))",
+    rf"(?=([^\s\"'`,;|)<]{{8,256}}))",
     re.IGNORECASE,
 )
 _PLAIN_KEY = re.compile(
     rf"(?<![^\W_])(?:key|schlüssel|clé|clave|chave|chiave"
     rf"|ключ){_BETWEEN}([A-Za-z0-9_\-+/=.]{{20,256}})",
+    re.IGNORECASE,
+)
+_COLUMN = re.compile(
+    rf"(?P<password>(?:[\w\-]{{1,20}}[ _\-])?(?:{_LOGIN_NAMES}))|(?P<key>(?:[\w\-]{{1,20}}[ _\-])?(?:{_KEY_NAMES}))",
     re.IGNORECASE,
 )
 _CJK_KEY = re.compile(
@@ -245,7 +261,10 @@ def find_secrets(text: str, *, passwords: bool = True, keys: bool = True) -> Ite
             if _is_token(what, match[0]):
                 yield Secret(what, match.start(), match.end(), match[0])
     yield from _beside(text, _LINKS if "/" in text else ())
+    yield from _beside(text, _HASHES if "$" in text else ())
     yield from _beside(text, _ASSIGNED if "=" in text else ())
+    if passwords or keys:
+        yield from _in_columns(text)
     if passwords:
         yield from _beside(text, _PASSWORDS)
     if keys and any(len(word) >= _MIN_KEY_CHARS and _MAY_BE_KEY.search(word) for word in text.split()):
@@ -262,12 +281,27 @@ def _beside(
                 yield Secret(what, match.start(), max(match.end(), match.end(value)), match[value])
 
 
+def _in_columns(text: str) -> Iterator[Secret]:
+    """Yield the passwords and keys of tables: below a column's name instead of beside it."""
+    named: dict[tuple[str, int], str] = {}
+    for line in re.finditer(r"[^\r\n]+", text):
+        separator = next((mark for mark in "|\t;," if mark in line[0]), "")
+        place = line.start()
+        for column, cell in enumerate(line[0].split(separator) if separator else ()):
+            value = cell.strip(" \t\"'`*")
+            if sort := _COLUMN.fullmatch(value):
+                named[separator, column] = sort.lastgroup or ""
+            elif what := named.get((separator, column)):
+                is_secret = len(value) >= _MIN_PASSWORD_CHARS and " " not in value and _is_mixed(value)
+                if is_secret and (what == "password" or _is_random(value)):
+                    yield Secret("API key" if what == "key" else what, place, place + len(cell), value)
+            place += len(cell) + 1
+
+
 def _is_token(what: str, value: str) -> bool:
     """Return whether a value of a vendor's shape can be one: words in capitals can look like a key."""
-    if _PUBLIC.match(value):
-        return False
     if what == "API key":
-        return _is_random(re.split(r"[_\-]", value, maxsplit=1)[1])
+        return not _PUBLIC.match(value) and _is_random(re.split(r"[_\-]", value, maxsplit=1)[1])
     return what != "AWS access key" or "EXAMPLE" in value or _is_random(value[4:])
 
 
@@ -281,7 +315,7 @@ def _is_random(value: str) -> bool:
     bare = value.strip("=.!?)")
     if len(bare) < _MIN_KEY_CHARS or not (_is_mixed(bare) or len(_CAPITALS.findall(bare)) >= _MIN_CAPITALS):
         return False
-    return _HEX_VALUE.fullmatch(bare) is not None or sum(map(_odds, bare, bare[1:])) < 0
+    return any(map(_HEX_VALUE.fullmatch, re.split("[/|.:]", bare))) or sum(map(_odds, bare, bare[1:])) < 0
 
 
 def _odds(one: str, two: str) -> float:
@@ -352,7 +386,12 @@ def _always(match: re.Match[str]) -> bool:
 
 _COOKIE = re.compile(r"(?:session|sid|sess|auth|jwt)(?:_?id|_?token|)=([^\s;\"']{16,512})", re.IGNORECASE)
 _MAY_BE_KEY = re.compile("[0-9]|[a-z][A-Z]")
-_LINKS = (("webhook address", _WEBHOOK, _always), ("connection string with a password", _LOGIN_URL, _is_login_url))
+_LINKS = (
+    ("webhook address", _WEBHOOK, _always),
+    ("connection string with a password", _LOGIN_URL, _is_login_url),
+    ("connection string with a key", _KEY_URL, _is_random_value),
+)
+_HASHES = (("password hash", _PASSWORD_HASH, _always),)
 _ASSIGNED = (
     ("API key", _ACCOUNT_KEY, _always),
     ("signed link", _SIGNED, _is_random_value),
@@ -362,8 +401,10 @@ _PASSWORDS = (
     ("password", _PASSWORD, _is_password),
     ("password", _CJK_PASSWORD, _is_password),
     ("authorization header", _SCHEME, _is_bearer),
+    ("authorization header", _BARE_HEADER, _is_random_value),
     ("application password", _APP_PASSWORD, _always),
     ("password", _LOGIN_PAIR, _is_password),
     ("password", _CURL_LOGIN, _is_password),
+    ("password", _NETRC, _is_password),
 )
 _KEYS = (("API key", _NAMED_KEY, _is_key), ("API key", _PLAIN_KEY, _is_random_value), ("API key", _CJK_KEY, _is_key))

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import lru_cache
+from unicodedata import decimal, normalize
 
 __all__ = ["WrittenDate", "dates_in_heading", "read_date"]
 
@@ -37,6 +38,8 @@ _MONTHS_BY_LANGUAGE = (
     "ledna února března dubna května června července srpna září října listopadu prosince",
     "января февраля марта апреля мая июня июля августа сентября октября ноября декабря",
     "январь февраль март апрель май июнь июль август сентябрь октябрь ноябрь декабрь",
+    "январе феврале марте апреле мае июне июле августе сентябре октябре ноябре декабре",
+    "يناير فبراير مارس أبريل مايو يونيو يوليو أغسطس سبتمبر أكتوبر نوفمبر ديسمبر",
     "ocak şubat mart nisan mayıs haziran temmuz ağustos eylül ekim kasım aralık",  # noqa: RUF001  # Turkish
     "jan feb mar apr may jun jul aug sep oct nov dec",
     "jan feb mrz apr mai jun jul aug sept okt nov dez",
@@ -52,10 +55,11 @@ _ISO_START = re.compile(r"\d{4}-\d\d-\d\d")
 _ISO = re.compile(rf"{_YEAR}(?P<s>[-/.])(?P<m>\d\d?)(?P=s)(?P<d>\d\d?)")
 _COMPACT = re.compile(rf"{_YEAR}(?P<m>[01]\d)(?P<d>[0-3]\d)(?:[-T_]\d{{4,6}}Z?)?")
 _DOTTED = re.compile(rf"(?P<d>\d\d?)\.\s?(?P<m>\d\d?)\.\s?{_YEAR}\.?")
+_DOTTED_SHORT = re.compile(r"(?P<d>\d\d?)\.\s?(?P<m>\d\d?)\.\s?(?P<y>[2-4]\d)")
 _SLASHED = re.compile(rf"(?P<a>\d\d?)[/-](?P<b>\d\d?)[/-]{_YEAR}")
-_DAY_MONTH = re.compile(rf"(?P<d>\d\d?)(?:st|nd|rd|th|er|º|\.)?{_OF}\s*(?P<n>{_MONTH})\.?,?{_OF}\s*,?{_YEAR}")
+_DAY_MONTH = re.compile(rf"(?P<d>\d\d?)(?:st|nd|rd|th|er|º|\.)?{_OF}[\s-]*(?P<n>{_MONTH})\.?,?{_OF}[\s-]*,?{_YEAR}")
 _MONTH_DAY = re.compile(rf"(?P<n>{_MONTH})\.?\s+(?P<d>\d\d?)(?:st|nd|rd|th)?,?\s+{_YEAR}")
-_EASTERN = re.compile(rf"{_YEAR}\s*[年년]\s*(?P<m>\d\d?)\s*[月월](?:\s*(?P<d>\d\d?)\s*[日일])?")
+_EASTERN = re.compile(rf"{_YEAR}\s*[年년]\s*(?P<m>\d\d?)\s*[月월](?:\s*(?P<d>\d\d?)\s*[日号號일])?")
 _MONTH_YEAR = re.compile(rf"(?P<n>{_MONTH})\.?{_OF}[\s,/-]*{_YEAR}")
 _YEAR_MONTH = re.compile(rf"{_YEAR}[-/.](?P<m>0[1-9]|1[0-2])|(?P<m2>0[1-9]|1[0-2])[/.](?P<y2>(?:19|20)\d\d)")
 _QUARTER = re.compile(
@@ -65,7 +69,24 @@ _WEEK = re.compile(
     rf"(?:kw|cw|week|woche|semaine|semana|settimana|vecka|uge|uke|w)\.?\s*(?P<w>\d\d?)[\s,/-]*(?:of\s+)?{_YEAR}"
     r"|(?P<y2>(?:19|20)\d\d)[\s-]*w(?P<w2>\d\d?)"
 )
-_LEAD = re.compile(r"^(?:mon|tues|wednes|thurs|fri|satur|sun)day,?\s+|^(?:am|on|den|le|el|il|vom)\s+")
+_WEEKDAYS = (
+    "monday tuesday wednesday thursday friday saturday sunday mon tue wed thu fri sat sun montag dienstag mittwoch"
+    " donnerstag freitag samstag sonntag mo di mi do fr sa so lundi mardi mercredi jeudi vendredi samedi dimanche"
+    " lunes martes miércoles jueves viernes sábado domingo lunedì martedì mercoledì giovedì venerdì sabato domenica"
+    " segunda-feira terça-feira quarta-feira quinta-feira sexta-feira maandag dinsdag woensdag donderdag vrijdag"
+    " zaterdag zondag poniedziałek wtorek środa czwartek piątek sobota niedziela понедельник вторник среда четверг"
+    " пятница суббота воскресенье"
+)
+_LEAD = re.compile(
+    rf"^(?:{'|'.join(sorted(map(re.escape, _WEEKDAYS.split()), key=len, reverse=True))})[.,]*\s+(?:the\s+)?"
+    r"|^(?:am|on|den|le|el|il|vom)\s+"
+)
+# A time of day behind the date, and what Polish and Russian call a year.
+_TAIL = re.compile(
+    r"[,t]?\s+(?:at\s+|um\s+|à\s+)?\d{1,2}[:.h]\d{2}(?::\d{2}(?:[.,]\d+)?)?\s*(?:[ap]\.?m\.?|uhr|h)?"
+    r"\s*(?:z|utc|gmt|cest|cet|[a-z]{3}|[+-]\d{2}:?\d{2})?$"
+    r"|\s+(?:r|г|года|roku)\.?$|\s*\([月火水木金土日一二三四五六월화수목금토일]\)$"  # noqa: RUF001  # Russian
+)
 _EPOCH = re.compile(r"\d{10}(?:\d{3})?(?:\.\d+)?")
 _IN_HEADING = re.compile(r"[()\[\]|:;\u2013\u2014]|\s-\s|,\s(?=\D{4})")
 
@@ -131,10 +152,13 @@ def _moment(number: float) -> WrittenDate | None:
 def _written(text: str, order: str) -> WrittenDate | None:
     if _EPOCH.fullmatch(text):
         return _moment(float(text))
-    text = _LEAD.sub("", text)
-    for pattern in (_ISO, _COMPACT, _DOTTED):
+    if not text.isascii():  # "２０２６年", "٢٠٢٦": digits of every script are digits
+        text = "".join(str(decimal(sign, sign)) for sign in normalize("NFKC", text))
+    text = _TAIL.sub("", _LEAD.sub("", text))
+    for pattern in (_ISO, _COMPACT, _DOTTED, *((_DOTTED_SHORT,) if order == "dmy" else ())):
         if match := pattern.fullmatch(text):
-            return _day(int(match["y"]), int(match["m"]), int(match["d"]))
+            year = int(match["y"])
+            return _day(year if year >= 100 else 2000 + year, int(match["m"]), int(match["d"]))  # noqa: PLR2004  # "26"
     if match := _SLASHED.fullmatch(text):
         return _slashed(int(match["a"]), int(match["b"]), int(match["y"]), order)
     for pattern in (_DAY_MONTH, _MONTH_DAY):

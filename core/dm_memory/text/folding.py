@@ -23,8 +23,13 @@ _VISIBLE = re.compile(rf"[^\s\x00-\x1f\x7f-\x9f{_INVISIBLE}]")
 # Full-width ASCII, small forms, circled digits and letters, mathematical alphabets: NFKC gives one character for one.
 _STYLED = "\uff01-\uff5e\ufe52\ufe55-\ufe57\ufe5f-\ufe66\ufe68-\ufe6b\u2460-\u2468\u24b6-\u24e9\U0001d400-\U0001d7ff"
 _ENTITY = r"&(?:#0{0,4}[0-9]{1,5}|#[xX]0{0,4}[0-9a-fA-F]{1,4}|commat|period|colon|lowbar|shy|zwnj|zwj);"
-_FOLDABLE = re.compile(rf"(?P<gone>[{_INVISIBLE}]+)|(?P<styled>[{_STYLED}]+)|(?P<entity>{_ENTITY})|%40|\\u0040")
+_FOLDABLE = re.compile(
+    rf"(?P<gone>[{_INVISIBLE}]+)|(?P<styled>[{_STYLED}]+)|(?P<entity>{_ENTITY})|%(?:2[0-9A-F]|3[A-F]|40|5[BDF]|7[BD])|\\u0040",
+    re.IGNORECASE,
+)
 _ESCAPES = (b"&#", b"&commat;", b"&period;", b"&colon;", b"&lowbar;", b"&shy;", b"&zw")
+_PERCENT = re.compile(rb"%(?:2[0-9a-f]|3[a-f]|40|5[bdf]|7[bd])", re.IGNORECASE)
+"""Punctuation in the query of a link. Letters and digits are not written so: "5%30" is two figures."""
 _HIDDEN = re.compile(rf"[{_INVISIBLE}{_STYLED}]")
 
 
@@ -47,7 +52,11 @@ class Folded:
 
 def is_folded(text: str, data: bytes) -> bool:
     """Return whether ``text`` has nothing to fold; ``data`` is the same in UTF-8. Quick: most texts have nothing."""
-    if b"%40" in data or b"u0040" in data or (b"&" in data and any(escape in data for escape in _ESCAPES)):
+    if (
+        (b"%" in data and _PERCENT.search(data))
+        or b"u0040" in data
+        or (b"&" in data and any(escape in data for escape in _ESCAPES))
+    ):
         return False
     return len(data) == len(text) or _HIDDEN.search(text) is None
 
@@ -86,6 +95,8 @@ def _seen_as(match: re.Match[str], gone: str) -> str:
     if match["styled"]:
         plain = normalize("NFKC", match[0])
         return plain if len(plain) == len(match[0]) else match[0]
+    if match[0][0] == "%":
+        return chr(int(match[0][1:], 16))
     seen = unescape(match[0]) if match["entity"] else "@"
     return seen if _VISIBLE.match(seen) else gone
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["GUARD_VERSION", "MARKS", "Guard", "GuardHit", "GuardResult", "Hits", "Policy", "ValueResult", "merge_hits"]
 
-GUARD_VERSION = 2
+GUARD_VERSION = 3
 """Changes when the guard would decide otherwise about the same text."""
 
 MARKS = re.compile(r"\[(?:e-mail|phone|card|IBAN)\]")
@@ -151,6 +151,7 @@ _AT_NAMES = frozenset(
 )
 _NAMES = _PASSWORD_WORDS | _KEY_WORDS | _AT_NAMES
 _AT = re.compile(rb"[\[({<*-] ?at ?[\])}>*-]| at [a-z0-9\-]{1,63}\.[a-z]", re.IGNORECASE)
+_HASH = re.compile(rb"\$[a-z0-9\-]{1,20}\$")
 _FOREIGN_DIGITS = (b"\xd9", b"\xdb", b"\xe0\xa5", b"\xe0\xa7", b"\xe0\xb9")
 _DIGEST_DIGITS = 16
 _CACHED_VALUES = 8192
@@ -203,7 +204,7 @@ class Guard:
             data = seen.encode("utf-8", "surrogatepass")
             words = words_of(seen) | words_of(fold(text, " ").text)
         at_sign = b"@" in data
-        token_run = _TOKEN_RUN in data.translate(_TOKEN_TABLE)
+        token_run = _TOKEN_RUN in data.translate(_TOKEN_TABLE) or (b"$" in data and _HASH.search(data) is not None)
         digits = self.policy == "mask" and (
             _DIGIT_RUN in data.translate(_DIGITS_TABLE, _BETWEEN_DIGITS) or _has_foreign_digits(text, data)
         )

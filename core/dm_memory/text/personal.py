@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-__all__ = ["Found", "ascii_digits", "find_cards", "find_emails", "find_ibans", "split_words"]
+__all__ = ["UNSPACED", "Found", "ascii_digits", "find_cards", "find_emails", "find_ibans", "split_words"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +65,12 @@ _NO_NAMES = split_words(
     " find look see available orders order only also more launch back booth stand event"
 )
 
+UNSPACED = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
+"""Characters of scripts that put no space between a word and a number, for a class in a pattern."""
+
 _CARD_GAP = r"[^\dA-Za-z\n\[\]]{1,3}"
 _CARD = re.compile(
-    rf"(?<![\w.\-#])(?:\d{{13,19}}|\d{{4}}({_CARD_GAP})\d{{4}}\1\d{{4}}\1\d{{4}}(?:\1\d{{1,3}})?"
+    rf"(?<![^\W{UNSPACED}])(?<![.\-#])(?:\d{{13,19}}|\d{{4}}({_CARD_GAP})\d{{4}}\1\d{{4}}\1\d{{4}}(?:\1\d{{1,3}})?"
     rf"|\d{{4}}({_CARD_GAP})\d{{6}}\2\d{{4,6}}|(?:\d[ \-]){{12,18}}\d)(?![^\W_])"
 )
 _FOUR_GROUPS = 16
@@ -93,7 +96,9 @@ _ID_WORD = re.compile(
 _CONTEXT_CHARS = 32
 _EAN_DIGITS = 13
 
-_IBAN = re.compile(r"(?<![^\W_])[A-Z]{2}\d{2}(?:[ \-._]?[A-Z0-9]){11,30}(?![^\W_])", re.IGNORECASE)
+_IBAN = re.compile(
+    r"(?<![^\W_])[A-Z]{2}[^\S\n]?\d{2}(?:(?:[^\S\n]{1,2}|[\-._/])?[A-Z0-9]){11,30}(?![^\W_])", re.IGNORECASE
+)
 _IBAN_LENGTHS = dict(
     pair.split(":")
     for pair in split_words(

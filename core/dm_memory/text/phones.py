@@ -16,7 +16,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Literal
 
-from dm_memory.text.personal import Found, ascii_digits, split_words
+from dm_memory.text.personal import UNSPACED, Found, ascii_digits, split_words
 
 __all__ = ["find_phones"]
 
@@ -28,7 +28,9 @@ _COMMON_REGIONS: _Regions = split_words(
     " IL AE SA EG MA NG KE ZA IN PK ID MY SG TH VN PH JP KR CN HK TW AU NZ MX AR CL CO PE"
 )
 _GAP = r"[ \t\u00a0\u202f\u2009().\-/\u2010-\u2015]"
-_NUMBER = re.compile(rf"(?<![\w+.,=#$€£¥₹&?%])(?<![\w]-)(?<!\d:)\+?\(?\d(?:{_GAP}{{0,3}}\d){{6,30}}(?![\d%])(?!,\d)")
+_NUMBER = re.compile(
+    rf"(?<![^\W{UNSPACED}])(?<![+.,#$€£¥₹&?%])(?:(?<!=)|(?=\+))(?<![\w]-)(?<!\d:)\+?\(?\d(?:{_GAP}{{0,3}}\d){{6,30}}(?![\d%])(?!,\d)"
+)
 _DATE = re.compile(
     r"(?<!\d)(?:(?:19|20)\d\d[./\-](?:0?[1-9]|1[0-2])(?!\d)|(?<!\d[./\-])\d{1,2}[./\-]\d{1,2}[./\-](?:19"
     r"|20)?\d\d(?![./\-]?\d)|(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?!\d))"
@@ -46,6 +48,8 @@ _TRUNK_GROUPS = re.compile(
     r"|\(?0[1-9]\d{2,3}\)?[ \-]\d{3}[ \-]\d{3,4}"  # 0800 123 4567, 0412 345 678
     r"|0[1-9]\d[ \-]\d{3}[ \-]\d{3,4}"  # 090-123-4567, 060 123 456
     r"|0[1-9]0[ \-]\d{4}[ \-]\d{4}"  # 090-1234-5678
+    r"|8[ \-]?\(?[3-9]\d\d\)?[ \-]\d{3}[ \-]\d\d[ \-]\d\d"  # 8 (916) 123-45-67
+    r"|1[3-9]\d-\d{4}-\d{4}|\(?[1-9]\d\)? 9\d{4}-\d{4}"  # 138-0013-8000, 11 98765-4321
 )
 _FOLLOWERS = (
     r"(?:[ ]?(?:me|us|him|her|them|sie|ihn|mir|dich|at|on|now|is|no|nr|number|nummer|numbers?|unter|auf|an|al"
@@ -57,7 +61,7 @@ _CALL_WORD = re.compile(
     r"|telefoon(?:nummer)?|phones?|puhelin(?:numero)?|tlf|telepon|fax|hotline|rufnummer|durchwahl|handynummer"
     r"|mobil(?:nummer|e number)|sđt|điện thoại|ph|тел|телефон|τηλ|τηλέφωνο|טלפון|هاتف|جوال|फ़ोन|फोन|मोबाइल"
     r"|cell ?phone|phone number|numéro)|mobile|mobil|móvil|cellulare|celular|cell|handy|gsm|whatsapp|viber"
-    r"|call(?:ed|ing)?|dial|ring|text(?:ed)?|sms|mob|appel\w*|llam\w*|lig(?:ue|ar)|chiam\w*|bel(?:len|t)?"
+    r"|call(?:ed|ing)?|dial|ring|text(?:ed)?|sms|mob|appel\w*|ll[aá]m\w*|lig(?:ue|ar)|chiam\w*|bel(?:len|t)?"
     r"|anruf\w*|ruf\w*|zadzwoń\w*|dzwoń|volejte|zavolej\w*|soita|ring\w*|ara(?:yın)?|позвони\w*|звони\w*|hubungi"
     r"|gọi|कॉल|اتصل)\b|(?P<cjk>電話(?:番号)?|电话|手机号?|手機|携帯|전화(?:번호)?|휴대폰|연락처|โทรศัพท์|โทร|เบอร์))"
     rf"\.?{_FOLLOWERS}[\s:#=()\-は：番]{{0,4}}$",

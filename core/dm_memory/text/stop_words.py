@@ -105,7 +105,7 @@ tutte tutti tutto un una uno va vi voi
 """,
         "pt": """
 a à ainda algo algum alguma algumas alguns ante antes ao aos apenas aquela aquelas aquele aqueles aquilo as às até bem
-cada com como contra cuja cujo da das de dela delas dele deles depois desde deve devem devemos dia diz do dos durante
+cada com como contra cuja cujo da das de dela delas dele deles depois desde deve devem devemos diz do dos durante
 e é ela elas ele eles em enquanto entre era eram essa essas esse esses esta está estamos estão estar estas estava este
 estes eu faz fazemos fazer foi foram há isso isto já lhe mais mas me mesmo meu meus minha minhas muita muito muitos na
 nas nem no nos nós nossa nossas nosso nossos num numa o onde os ou outra outras outro outros para pela pelas pelo
@@ -139,6 +139,11 @@ alle at av bare begge ble bli blir da de deg dem den denne der dere deres det de
 etter for fordi fra før ha hadde han hans har hennes her hun hva hvem hvilke hvilken hvor hvordan hvorfor i ikke ingen
 inn jeg kan kunne man mange med meg mellom men min mine mitt mot mye nå når noe noen og også om opp oss over på seg
 selv sin sine sitt skal skulle som så til under ut var ved vi vil ville vår være vært
+""",
+        "ar": """
+أكثر أقل أن أنا أنت أو أي أين إذا إلى إن التي الذي الذين بعد بعض بين تلك ثم جدا حتى ذلك عن عند عندما على غير فقط في قبل
+قد كان كانت كل كم كما كيف لا لدينا لقد لكن لم لماذا لن لنا لو ما ماذا متى مع من منذ نحن هذا هذه هل هم هنا هناك هو هي
+يكون
 """,
         "ru": """
 а без бы был была были было быть в вам вас весь во вот все всё вы где да для до его ее её если есть еще ещё же за и из

@@ -26,6 +26,7 @@ WORDS_VERSION = f"1 snowball-{Stemmer.version()}"
 _LONGEST = 64
 _CACHED_WORDS = 50_000
 _MAX_QUERY_WORDS = 64
+_SHORTEST_JOINED = 6
 
 # Thai to Myanmar, Khmer, Hiragana and Katakana, Han, Hangul: no spaces between words, or endings that cling to them.
 _HAN = "\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
@@ -37,7 +38,7 @@ _GRAMMAR = re.compile(f"[{_HIRAGANA}]+")
 _ASKING = re.compile(
     "何時|何故|何処|何日|何月|何人|何個|幾つ|誰|何|教えて|下さい"  # Japanese
     "|什么|什麼|怎么|怎麼|怎样|怎樣|哪里|哪裡|哪个|哪個|哪些|为什么|為什麼|多少"  # Chinese
-    "|几|幾|吗|嗎|呢|是否|如何|我们|我們|的"
+    "|可以|几|幾|吗|嗎|呢|是否|如何|我们|我們|的"
     "|무엇|어떻게|어디|언제|누구|왜|얼마나|얼마|우리"  # Korean
 )
 _MARKS = "\u0300-\u036f\u0483-\u0487\u05b0-\u05c7\u0610-\u061a\u064b-\u0670\u0900-\u0eff\u1000-\u109f\u1780-\u17ff"
@@ -56,10 +57,15 @@ _PHRASE = re.compile(r'"([^"]+)"|“([^”]+)”|„([^“”]+)[“”]|«([^»
 
 @dataclass(frozen=True, slots=True)
 class QueryWord:
-    """A word of a question: as written, and what it may be in the index: a form for each language, stop words out."""
+    """A word of a question: as written, and what it may be in the index: a form for each language, stop words out.
+
+    Attributes:
+        parts: Of a joined word ("whats app", "check-out"), what it was written as, stop words out.
+    """
 
     text: str
     forms: tuple[str, ...]
+    parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +76,13 @@ class QueryWords:
         words: What counts, in order, each once.
         ignored: Question words and stop words, as written.
         phrases: What stood in quotation marks, as written: a text has to contain each.
+        joined: Neighbours in one word, which count if texts write them so and have not all of their parts.
     """
 
     words: tuple[QueryWord, ...]
     ignored: tuple[str, ...] = ()
     phrases: tuple[str, ...] = ()
+    joined: tuple[QueryWord, ...] = ()
 
 
 _DEFAULT = ("en",)
@@ -113,16 +121,29 @@ def query_words(text: str, languages: Sequence[str]) -> QueryWords:
     asked_in = (language_of(text, languages),)
     phrases = tuple(" ".join(next(filter(None, found)).split()) for found in _PHRASE.findall(text))
     everything: dict[str, QueryWord] = {}
+    joined: dict[str, QueryWord] = {}
     ignored: dict[str, None] = {}
-    for word, unspaced in _words(_ASKING.sub(" ", _folded(text))):
+    last = ""
+    folded = _ASKING.sub(" ", _folded(text))
+    for word, unspaced in _words(folded):
+        both, first, last = last + word, last, "" if unspaced or len(word) == 1 else word
+        if first and last and len(both) >= _SHORTEST_JOINED and both.isalpha():
+            parts = [each for each in (first, word) if each not in STOP_WORDS.get(asked_in[0], ())]
+            if len(parts) == 2 or (parts and f"{first}-{word}" in folded):  # noqa: PLR2004  # "check-out", but not "for the"
+                joined[both] = QueryWord(both, _forms(both, languages), tuple(parts))
         if not unspaced and any(word in STOP_WORDS.get(language, ()) for language in asked_in):
             ignored[word] = None
-        forms = (word,) if unspaced else tuple(dict.fromkeys(_stemmer(language)(word) for language in languages))
+        forms = (word,) if unspaced else _forms(word, languages)
         everything.setdefault(forms[0], QueryWord(word, forms))
     words = [word for word in everything.values() if word.text not in ignored and not _GRAMMAR.fullmatch(word.text)]
     if not words:
         return QueryWords(tuple(everything.values())[:_MAX_QUERY_WORDS], (), phrases)
-    return QueryWords(tuple(words[:_MAX_QUERY_WORDS]), tuple(ignored), phrases)
+    wholes = tuple(word for word in joined.values() if word.forms[0] not in everything)[:_MAX_QUERY_WORDS]
+    return QueryWords(tuple(words[:_MAX_QUERY_WORDS]), tuple(ignored), phrases, wholes)
+
+
+def _forms(word: str, languages: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(_stemmer(language)(word) for language in languages))
 
 
 def language_of(text: str, languages: Sequence[str]) -> str:

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 import orjson
 
 from dm_memory.brand.files import BrandFileError, broken, clean_json_text, decode_text, no_number
-from dm_memory.brand.formats.lenient import read_leniently
+from dm_memory.brand.formats.lenient import both, read_leniently
+from dm_memory.brand.formats.text import canonical, lines_in, word_set
 from dm_memory.brand.parsed import SourceFile
 from dm_memory.findings import Finding, Severity
 
@@ -25,6 +26,15 @@ _MAX_NODES = 1_000_000
 _LINES = frozenset({".jsonl", ".ndjson"})
 _YAML = frozenset({".yaml", ".yml"})
 _TABLES = frozenset({".csv", ".tsv"})
+
+_KEYS = re.compile(rb'"\s*:')
+_NEXT_VALUE = re.compile(r"[^\s,]")
+_ENVELOPES = word_set("data response result payload output content body json document answer")
+_ABOUT_ENVELOPES = word_set("""
+    success ok error errors message meta metadata timestamp generated_at generated created_at version schema_version
+    schema model usage request_id count total page per_page next previous
+""")
+_FINE = word_set("ok success 200 done true")
 
 # UTF-8, or the escapes of it, that only text encoded twice begins with ("Ã", "Â", "â€"); a first look, which
 # ftfy confirms or refuses.
@@ -56,6 +66,8 @@ def read_document(file: SourceFile, data: bytes) -> Document:
     """
     if file.suffix in _YAML:
         document = _yaml(decode_text(data), file.path)
+    elif file.suffix == ".toml":
+        document = _toml(decode_text(data), file.path)
     elif file.suffix in _TABLES:
         from dm_memory.brand.formats.tables import read_rows  # noqa: PLC0415  # only for such a file
 
@@ -64,6 +76,7 @@ def read_document(file: SourceFile, data: bytes) -> Document:
         document = _json_lines(decode_text(data), file.path)
     else:
         document = _json(data, file.path)
+    document.value = _unwrapped(document.value)
     if looks_encoded_twice(data):
         _repair_encoding(document, file.path)
     return document
@@ -77,14 +90,66 @@ def looks_encoded_twice(data: bytes) -> bool:
 def _json(data: bytes, path: str) -> Document:
     if b"\\u0000" not in data:
         try:
-            return Document(orjson.loads(data))
+            value = orjson.loads(data)
         except orjson.JSONDecodeError:
             pass  # the careful reading below decides
+        else:
+            return _with_repeated(value, data, path)
     text = clean_json_text(data)
     try:
-        return Document(orjson.loads(text))
+        value = orjson.loads(text)
     except orjson.JSONDecodeError:
         return _json_by_hand(text, path)
+    return _with_repeated(value, text.encode("utf-8"), path)
+
+
+def _with_repeated(value: object, data: bytes, path: str) -> Document:
+    """Return a document whose keys that stand twice are joined: a parser keeps the last of them without a word."""
+    if len(data) > _MAX_LENIENT:
+        return Document(value)
+    try:
+        # A look at the number of keys is all that a file without such keys costs.
+        if len(_KEYS.findall(data)) <= len(_KEYS.findall(orjson.dumps(value))):
+            return Document(value)
+    except orjson.JSONEncodeError:  # nested more deeply than it writes
+        return Document(value)
+    repeated: list[str] = []
+
+    def joined(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        found: dict[str, object] = {}
+        for name, entry in pairs:
+            if name in found:
+                repeated.append(name)
+            found[name] = both(found[name], entry) if name in found else entry
+        return found
+
+    return Document(json.loads(clean_json_text(data), object_pairs_hook=joined), _repeated(repeated, path))
+
+
+def _repeated(names: list[str], path: str) -> list[Finding]:
+    if not names:
+        return []
+    shown = ", ".join(f"“{name[:60]}”" for name in dict.fromkeys(names[:5]))
+    message = f"{path}: {shown} stands more than once in one object; what each says was joined."
+    return [Finding("repaired-file", Severity.INFO, message, "Keep one of them.", path)]
+
+
+def _unwrapped(value: object) -> object:
+    """Return what an interface's answer is about: ``{"status": "ok", "data": {...}}``, JSON inside a text."""
+    if isinstance(value, str) and value.lstrip()[:1] in {"{", "["}:
+        try:
+            return _unwrapped(orjson.loads(value))
+        except orjson.JSONDecodeError:
+            return value
+    if not isinstance(value, dict):
+        return value
+    inner = [entry for name, entry in value.items() if canonical(name) in _ENVELOPES and isinstance(entry, dict | list)]
+    others = [(name, entry) for name, entry in value.items() if not any(entry is found for found in inner)]
+    alone = len(inner) == 1 and all(
+        canonical(name) in _ABOUT_ENVELOPES or (canonical(name) == "status" and str(entry).lower() in _FINE)
+        for name, entry in others
+    )
+    return _unwrapped(inner[0]) if alone else value
 
 
 def _json_by_hand(text: str, path: str) -> Document:
@@ -121,17 +186,23 @@ def _lost(path: str, what: str) -> Finding:
 
 
 def _several_values(text: str) -> list[object]:
-    """Return the values of JSON Lines that are called .json; [] if not every line is one."""
-    try:
-        return [orjson.loads(line) for line in text.splitlines() if line.strip()]
-    except orjson.JSONDecodeError:
-        return []
+    """Return the values that stand one behind the other (JSON Lines that are called .json); [] if one is none."""
+    decoder = json.JSONDecoder(strict=False, parse_constant=no_number)
+    values: list[object] = []
+    at = 0
+    while match := _NEXT_VALUE.search(text, at):
+        try:
+            value, at = decoder.raw_decode(text, match.start())
+        except (ValueError, RecursionError):
+            return []
+        values += value if isinstance(value, list) else [value]
+    return values
 
 
 def _json_lines(text: str, path: str) -> Document:
     document = Document([])
     values: list[object] = []
-    for position, line in enumerate(text.splitlines(), 1):
+    for position, line in enumerate(lines_in(text), 1):
         if not line.strip():
             continue
         try:
@@ -149,13 +220,30 @@ def _json_lines(text: str, path: str) -> Document:
     return document
 
 
+def _toml(text: str, path: str) -> Document:
+    import tomllib  # noqa: PLC0415  # only for such a file
+
+    try:
+        value = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise broken(path, f"is not valid TOML ({str(error)[:200]})") from None
+    return Document(orjson.loads(orjson.dumps(value, default=str)))  # dates become texts
+
+
 def _yaml(text: str, path: str) -> Document:
     from dm_memory.brand.formats.yaml_text import YamlTextError, read_yaml  # noqa: PLC0415  # 50 ms, only for such a file
 
     try:
-        return Document(read_yaml(text))
+        found = read_yaml(text)
     except YamlTextError as error:
         raise broken(path, error.what) from None
+    document = Document(found.value, _repeated(found.repeated, path))
+    if found.repaired:
+        lines = ", ".join(map(str, found.repaired[:10]))
+        message = f"{path} is not quite YAML (line {lines}); it was read as it is meant."
+        remedy = "Put quotes around such a text to be sure."
+        document.findings.append(Finding("repaired-file", Severity.INFO, message, remedy, path))
+    return document
 
 
 def _repair_encoding(document: Document, path: str) -> None:

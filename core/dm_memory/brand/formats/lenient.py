@@ -13,14 +13,16 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
+from typing import TypeGuard
 
-__all__ = ["read_leniently"]
+__all__ = ["both", "read_leniently"]
 
 _MAX_DEPTH = 100
 _MAX_LOST = 50
 _FENCE = re.compile(
     r"^[ \t]*(?:`{3,}|~{3,})[^\n]*\n(.*?)(?:^[ \t]*(?:`{3,}|~{3,})[ \t]*$|\Z)", re.DOTALL | re.MULTILINE
 )
+_INK = re.compile(r"[^\n]")
 _BLANK = re.compile(r"\s*(?:(?://|#)[^\n]*\s*)*")
 _THOUSANDS = re.compile(r"-?\d{1,3}(?:,\d{3})+(?:\.\d+)?(?=\s*[,}\n])")
 _OPENING = re.compile(r"^[ \t]*[{\[]", re.MULTILINE)
@@ -87,13 +89,11 @@ class _Lenient:
 def read_leniently(text: str) -> _Lenient | None:
     """Return the value of ``text``, or None if it is no JSON in any spelling (or nested too deeply)."""
     found = _Lenient()
-    start = 0
-    if text.lstrip()[:1] not in {"{", "["} and (fence := _FENCE.search(text)):
+    if text.lstrip()[:1] not in {"{", "["} and (fences := list(_FENCE.finditer(text))):
         found.repairs.append("a code fence")
-        text = text[: fence.end(1)]
-        start = fence.start(1)
+        text = _alone(text, [fence.span(1) for fence in fences])
     reader = _Reader(text, found)
-    start = reader.skip(start)
+    start = reader.skip(0)
     if start >= len(text) or text[start] not in "{[(":
         opening = _OPENING.search(text, start)
         if opening is None:
@@ -102,10 +102,37 @@ def read_leniently(text: str) -> _Lenient | None:
         start = opening.end() - 1
     try:
         found.value, end = reader.value(start, 0)
-        reader.check_rest(end)
+        more = reader.rest(end)
     except (_EndError, _BadError, _DeepError):
         return None
+    if more:
+        found.value = [entry for value in (found.value, *more) for entry in (value if _is_list(value) else [value])]
     return None if (not found.value and not found.whole) else found
+
+
+def _is_list(value: object) -> TypeGuard[list[object]]:
+    return isinstance(value, list)
+
+
+def _alone(text: str, spans: list[tuple[int, int]]) -> str:
+    """Return what stands in ``spans``, each character at its place: everything around is blank."""
+    parts, behind = [], 0
+    for start, end in spans:
+        parts += [_INK.sub(" ", text[behind:start]), text[start:end]]
+        behind = end
+    return "".join(parts)
+
+
+def both(before: object, value: object) -> object:
+    """Return what a key says that stands twice: lists and objects joined, two sentences as a list, else the last."""
+    if isinstance(before, list) and isinstance(value, list):
+        return before + [entry for entry in value if entry not in before]
+    if isinstance(before, dict) and isinstance(value, dict):
+        return before | {name: both(before[name], entry) if name in before else entry for name, entry in value.items()}
+    if before and not value:
+        return before
+    texts = isinstance(before, str) and isinstance(value, str) and " " in before.strip() and " " in value.strip()
+    return [before, value] if texts and before != value else value
 
 
 class _Reader:
@@ -148,13 +175,24 @@ class _Reader:
             at = text.index("*/", at + 2) + 2
         return at
 
-    def check_rest(self, at: int) -> None:
-        """Note what stands behind the data: prose is left alone, more data is not understood."""
-        at = self.skip(at)
-        if at < len(self._text):
-            if self._text[at] in "{[":
-                self._lost(at)
-            self._repaired("text around the data")
+    def rest(self, at: int) -> list[object]:
+        """Return the values that stand behind the first one; prose is left alone."""
+        values: list[object] = []
+        while (at := self.skip(at)) < len(self._text):
+            if self._text[at] == ",":
+                at += 1
+            elif self._text[at] in "{[":
+                try:
+                    value, at = self.value(at, 0)
+                except (_EndError, _BadError):
+                    self._lost(at)
+                    break
+                values.append(value)
+                self._repaired("several values")
+            else:
+                self._repaired("text around the data")
+                break
+        return values
 
     def _members(self, at: int, depth: int) -> tuple[object, int]:
         members: dict[str, object] = {}
@@ -164,7 +202,11 @@ class _Reader:
                 key, at = self._key(at)
                 at = self.skip(at)
                 thousands = _THOUSANDS.match(self._text, at)
-                members[key], at = (thousands[0], thousands.end()) if thousands else self.value(at, depth + 1)
+                value, at = (thousands[0], thousands.end()) if thousands else self.value(at, depth + 1)
+                if key in members:
+                    self._repaired("keys that stand twice")
+                    value = both(members[key], value)
+                members[key] = value
                 at = self._separated(at, "}")
             except _BadError as error:
                 self._lost(error.at)

@@ -32,9 +32,27 @@ from dm_memory.findings import Finding, Severity
 from dm_memory.items import ContentType, Facts, Value
 from dm_memory.text.dates import dates_in_heading
 
-__all__ = ["Page", "Target", "add_sections", "filled", "front_text", "read_page", "without_double_encoding"]
+__all__ = [
+    "NOT_SHOWN",
+    "Page",
+    "Target",
+    "add_sections",
+    "facts_of",
+    "filled",
+    "front_text",
+    "read_page",
+    "tags_in",
+    "without_double_encoding",
+]
 
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
+# Obsidian's comments, embedded files and queries say nothing; a link is its text.
+_OBSIDIAN = re.compile(
+    r"%%.*?%%|!\[\[[^\[\]\n]+\]\]|^[ \t]*```dataview(?:js)?\b.*?^[ \t]*```[ \t]*$", re.DOTALL | re.MULTILINE
+)
+_LINK = re.compile(r"\[\[([^\s\[\]|][^\[\]|\n]*)(?:\|([^\[\]\n]+))?\]\]")
+_TAG = re.compile(r"(?<![\w/#&])#(?![0-9a-fA-F]{3,8}\b)([^\W\d_][\w/-]{1,60})")
+_CODE = re.compile(r"`[^`\n]*`|https?://\S+")
 _MARKS = re.compile(r"^\s*(?:[-*+\u2022]|\d+[.)]|>|\[[ xX]\])\s*|[*_`#|]+")
 _MAX_LABEL_WORDS = 8
 _LONG_TABLE = 1500
@@ -52,9 +70,11 @@ _DATES = (
     "created_at",
     "end_date",
 )
-_NOT_SHOWN = frozenset(
-    {"title", "tags", "layout", "permalink", "slug", "draft", "id", "name", "published", "weight", "aliases"}
+NOT_SHOWN = frozenset(
+    {"title", "tags", "layout", "permalink", "slug", "draft", "id", "uuid", "name", "published", "weight", "aliases"}
+    | {"cssclass", "cssclasses", "campaign_id", "collapsed", "kanban_plugin", "publish"}
 )
+"""What the front matter says to programs, or what every entry says anyway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +129,8 @@ def read_page(file: SourceFile, data: bytes, order: str = "", below: str = "") -
         text = repaired
     front, text = front_matter(text)
     text = _COMMENT.sub("", text)
+    if "[[" in text or "%%" in text or "```dataview" in text:
+        text = _LINK.sub(lambda match: match[2] or match[1], _OBSIDIAN.sub("", text))
     suffix = file.suffix
     if suffix in {".html", ".htm", ".jsx", ".tsx", ".mdx"} or "<" in text or "&" in text:
         from dm_memory.brand.formats.html_text import has_markup, html_to_markdown  # noqa: PLC0415  # only for such a page
@@ -119,11 +141,11 @@ def read_page(file: SourceFile, data: bytes, order: str = "", below: str = "") -
     fields = fields_of(front)
     stem = file.stem
     own_title = label(fields.get("title")) or label(fields.get("name"))
-    title = own_title or _title(file.name.removeprefix(below), stem)
+    title = own_title or _title(file.shown.removeprefix(below), stem)
     date = next((found for name in _DATES if (found := stamp(fields.get(name), order))), "")
     if not date and (written := dates_in_heading(stem.replace("_", "-"), order)):
         date = written.iso
-    return Page(fields, title, text, date, tuple(findings), tuple(labels(fields.get("tags"))), _facts(fields))
+    return Page(fields, title, text, date, tuple(findings), tuple(labels(fields.get("tags"))), facts_of(fields))
 
 
 def _title(path: str, stem: str) -> str:
@@ -132,7 +154,13 @@ def _title(path: str, stem: str) -> str:
     return " > ".join(title_of(name) for name in names)
 
 
-def _facts(fields: dict[str, object]) -> dict[str, Value]:
+def tags_in(body: str) -> tuple[str, ...]:
+    """Return the tags that stand in a text, as people write them in notes: ``#weather``, ``#tone/dry``."""
+    return tuple(dict.fromkeys(_TAG.findall(_CODE.sub("", body)))) if "#" in body else ()
+
+
+def facts_of(fields: dict[str, object]) -> dict[str, Value]:
+    """Return what a page's front matter says that is metadata."""
     facts: dict[str, Value] = {}
     for name in ("campaign_id", "campaign_name", "period", "owner", "status"):
         if text := label(fields.get(name)):
@@ -149,13 +177,13 @@ def front_text(page: Page) -> str:
     """Return the front matter as an entry's text, or "" if it says no more than a title and tags."""
     lines = []
     for name, value in page.front.items():
-        if name in _NOT_SHOWN or is_empty(value):
+        if name in NOT_SHOWN or is_empty(value):
             continue
         text = inline(value)
         if text and not is_placeholder(text):
             lines.append(f"{capitalised(name)}: {text}")
     shown = [
-        name for name in page.front if name not in _NOT_SHOWN and name not in _DATES and not is_empty(page.front[name])
+        name for name in page.front if name not in NOT_SHOWN and name not in _DATES and not is_empty(page.front[name])
     ]
     return "\n".join([page.title, *lines]).strip() if shown else ""
 
@@ -239,8 +267,8 @@ def add_sections(target: Target, page: Page, order: str) -> int:
     target.collector.findings += page.findings
     found = 0
     if text := front_text(page):
-        title, _, rest = text.partition("\n")
-        target.add("front-matter", title, rest, "front matter", page)
+        rest = text.removeprefix(page.title).strip()
+        target.add("front-matter", page.title, rest, "front matter", page)
         found += 1
     for section in page.sections():
         if not section.body:
@@ -252,6 +280,8 @@ def add_sections(target: Target, page: Page, order: str) -> int:
             continue
         written = dates_in_heading(section.path[-1], order) if section.path else None
         dated = replace(page, recorded_at=written.iso) if written else page
+        if target.content_type is not ContentType.BRAND_ASSET:  # a post's hashtags are part of the post
+            dated = replace(dated, tags=(*page.tags, *tags_in(body)))
         pieces = list(_pieces(body))
         for piece in pieces:
             heading, own = page.heading(section.path), " > ".join(section.path) or "intro"

@@ -7,27 +7,52 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 
-__all__ = ["markdown_tables", "read_rows", "read_table", "table_pieces"]
+__all__ = ["markdown_tables", "read_rows", "read_tables", "row_text", "table_pieces"]
 
 _DELIMITERS = ",;\t|"
 _MAX_FIELD = 1_000_000
 _PIECE_CHARS = 1200
+_SEP = re.compile(r"sep=(.)[ \t]*(?:\r\n|\r|\n)", re.IGNORECASE)  # what Excel is told by
+_DIGIT = re.compile(r"\d")
 _SEPARATOR = re.compile(r"[\s|:-]+")
 
 csv.field_size_limit(_MAX_FIELD)
 
 
-def read_table(text: str) -> tuple[list[str], list[str], list[list[str]]]:
-    """Return (lines before the table, header, rows) of a CSV export.
+def read_tables(text: str) -> list[tuple[list[str], list[str], list[list[str]]]]:
+    """Return (lines before the table, header, rows) of each table of a CSV export.
 
-    The header is the first row that is as wide as the table and has no empty cell; what stands before it (a report's
-    name, its period) is text.
+    A header is the first row that is as wide as its table and has no empty cell; what stands before it (a report's
+    name, its period) is text. Some exports have several tables, each behind an empty line.
     """
-    delimiter = _delimiter(text)
+    stated = _SEP.match(text)
+    delimiter = stated[1] if stated else _delimiter(text)
+    text = text[stated.end() :] if stated else text
     try:
-        rows = [row for row in csv.reader(io.StringIO(text), delimiter=delimiter) if any(cell.strip() for cell in row)]
+        rows = list(csv.reader(io.StringIO(text, newline=None), delimiter=delimiter))
     except csv.Error:
-        rows = [line.split(delimiter) for line in text.splitlines() if line.strip()]
+        rows = [line.split(delimiter) for line in text.splitlines()]
+    return [table for group in _groups(rows) if (table := _table(group))[1]]
+
+
+def _groups(rows: Sequence[list[str]]) -> Iterator[list[list[str]]]:
+    """Yield the rows of each table."""
+    group: list[list[str]] = []
+    for at, row in enumerate(rows):
+        if not any(cell.strip() for cell in row):
+            continue
+        after_gap = at > 0 and not any(cell.strip() for cell in rows[at - 1])
+        has_rows = sum(len(known) > 1 for known in group) > 1
+        below = rows[at + 1] if at + 1 < len(rows) else []
+        is_header = len(row) > 1 and all(cell.strip() and not _DIGIT.search(cell) for cell in row)
+        if after_gap and has_rows and is_header and any(cell.strip() for cell in below):
+            yield group
+            group = []
+        group.append(row)
+    yield group
+
+
+def _table(rows: Sequence[list[str]]) -> tuple[list[str], list[str], list[list[str]]]:
     if not rows:
         return [], [], []
     widths = [len(row) for row in rows]
@@ -36,23 +61,29 @@ def read_table(text: str) -> tuple[list[str], list[str], list[list[str]]]:
         (at for at, row in enumerate(rows) if len(row) == width and all(cell.strip() for cell in row)),
         next((at for at, row in enumerate(rows) if len(row) == width), 0),
     )
-    before = [", ".join(cell.strip() for cell in row if cell.strip()) for row in rows[:first]]
+    lines = [", ".join(cell.strip(" #-=*\t") for cell in row if cell.strip(" #-=*\t")) for row in rows[:first]]
     header = [cell.strip() for cell in rows[first]]
-    return before, header, [[cell.strip() for cell in row] for row in rows[first + 1 :]]
+    return [line for line in lines if line], header, [[cell.strip() for cell in row] for row in rows[first + 1 :]]
 
 
 def read_rows(text: str) -> list[object]:
-    """Return the rows of a CSV file as objects by the header's names."""
-    _before, header, rows = read_table(text)
-    return [dict(zip(header, row, strict=False)) for row in rows]
+    """Return the rows of a CSV file as objects by the headers' names; of equal names the second gets a number."""
+    found: list[object] = []
+    for _before, header, rows in read_tables(text):
+        names: list[str] = []
+        for name in header:
+            names.append(f"{name} {names.count(name) + 1}" if name in names else name)
+        found += [dict(zip(names, row, strict=False)) for row in rows]
+    return found
 
 
-def _row_text(header: Sequence[str], row: Sequence[str]) -> str:
+def row_text(header: Sequence[str], row: Sequence[str]) -> str:
     """Return a row that says what each of its cells is: ``Campaign: Fleece, CTR: 3.2%, Spend: 1.234,56``.
 
     Of a matrix, whose first column has no name, the row's name comes first: ``email: Q1: 3.2%, Q2: 4.1%``.
     """
-    named = [f"{name}: {cell}" if name else cell for name, cell in zip(header, row, strict=False) if cell.strip()]
+    row = [" ".join(cell.split()) for cell in row]
+    named = [f"{name}: {cell}" if name else cell for name, cell in zip(header, row, strict=False) if cell]
     named += [cell for cell in row[len(header) :] if cell.strip()]
     if header and not header[0] and row and row[0].strip() and len(named) > 1:
         return f"{row[0].strip()}: {', '.join(named[1:])}"
@@ -64,7 +95,7 @@ def table_pieces(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterat
     lines: list[str] = []
     size = 0
     for row in rows:
-        text = _row_text(header, row)
+        text = row_text(header, row)
         if not text:
             continue
         if lines and size + len(text) > _PIECE_CHARS:

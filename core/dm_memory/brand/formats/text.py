@@ -18,11 +18,14 @@ __all__ = [
     "capitalised",
     "fields_of",
     "inline",
+    "is_bare",
     "is_empty",
+    "is_id",
     "is_placeholder",
     "label",
     "label_of",
     "labels",
+    "lines_in",
     "number",
     "says_something",
     "slug_of",
@@ -50,6 +53,8 @@ INVISIBLE = (
 _INVISIBLE = re.compile(rf"[\s{INVISIBLE}]+")
 _CAMEL = re.compile(r"[a-z][a-z0-9]+(?:[A-Z]+[a-z0-9]*)+")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_LINE_END = re.compile(r"\r\n|\n|\r")
+_EXPORT_ID = re.compile(r"(?<=\S)[ _-]+[0-9a-f]{32}(?:_all)?$")
 _GAPS = re.compile(r"[\s_\-.]+")
 # Scripts without a space between words: one "word" can be a sentence.
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
@@ -62,6 +67,10 @@ _PLACEHOLDER = re.compile(
 )
 
 
+_BARE = re.compile(
+    r"(?i:yes|no|ja|nein|nej|oui|non|s[ií]|n[aã]o|sim|nee|tak|nie|да|нет|true|false|ok|okay|done|none|null|はい|いいえ|是|否|네)\W*"
+    r"|(?=.*\d)[\d\s.,:/%\u2030$\u20ac\u00a3\u00a5+()x\u2013-]+|(?:https?://|www\.)\S+|(?i:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{16,})"
+)
 _ACRONYMS = frozenset(
     {
         "ctr",
@@ -99,8 +108,20 @@ def is_empty(value: object) -> bool:
     return value is None or (isinstance(value, list | dict) and not value)
 
 
-def is_placeholder(text: str) -> bool:
+def is_id(name: str, value: object) -> bool:
+    """Return whether a field only tells programs which record it is: ``id``, ``owner_id``, ``uuid``."""
+    return isinstance(value, str | int) and (name in {"id", "uuid", "guid", "_id"} or name.endswith("_id"))
+
+
+def is_bare(text: str) -> bool:
+    """Return whether a text says nothing without what it answers or names: "yes", "42 %", an address, an identifier."""
+    return _BARE.fullmatch(text.strip()) is not None
+
+
+def is_placeholder(text: object) -> bool:
     """Return whether ``text`` is nothing but what a template leaves to be filled in: ``[TBD]``, ``{{TAGLINE}}``."""
+    if not isinstance(text, str):
+        return False
     if len(text) > _MAX_PLACEHOLDER:
         return False
     position = 0
@@ -138,13 +159,21 @@ def canonical(name: str) -> str:
 
 
 def fields_of(value: Mapping[str, object]) -> dict[str, object]:
-    """Return an object by the canonical spelling of its keys; of two that are one, the first that says something."""
+    """Return an object by the canonical spelling of its keys; of two that are one, the second gets a number."""
     found: dict[str, object] = {}
     for name, entry in value.items():
-        known = canonical(name)
-        if known not in found or is_empty(found[known]):
+        known, ordinal = canonical(name), 1
+        while not (is_empty(entry) or is_empty(found.get(known)) or found[known] == entry):
+            ordinal += 1
+            known = f"{canonical(name)}_{ordinal}"
+        if is_empty(found.get(known)):
             found[known] = entry
     return found
+
+
+def lines_in(text: str) -> list[str]:
+    """Return the lines of a data file: U+2028 and its like, which ``splitlines`` cuts at as well, are part of texts."""
+    return _LINE_END.split(text)
 
 
 @lru_cache(maxsize=8192)
@@ -157,8 +186,8 @@ def capitalised(name: str) -> str:
 
 
 def title_of(stem: str) -> str:
-    """Return a file's name as a title: ``voice-and-tone`` -> ``Voice and tone``."""
-    return capitalised(stem.replace("-", " "))
+    """Return a file's name as a title: ``voice-and-tone`` -> ``Voice and tone``; the id that Notion adds goes."""
+    return capitalised(_EXPORT_ID.sub("", stem).replace("-", " "))
 
 
 def number(value: float) -> str:

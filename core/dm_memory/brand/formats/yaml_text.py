@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import math
+import re
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
+
+from dm_memory.brand.formats.lenient import both
 
 __all__ = ["YamlTextError", "read_yaml"]
 
@@ -25,34 +31,122 @@ class YamlTextError(Exception):
 class _PlainLoader(_Loader):  # type: ignore[misc]  # the C loader, if it is built
     """Knows the types of JSON alone: "2026-06-14", "no" and "12:30" stay the texts that people wrote."""
 
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, object]:  # noqa: ARG002  # PyYAML's own
+        """Return an object; a key that stands twice says both, one that is no scalar is a text."""
+        own = {id(key) for key, _value in node.value}
+        self.flatten_mapping(node)
+        found: dict[Any, object] = {}
+        written: set[object] = set()
+        for key_node, value_node in node.value:
+            key = self.construct_object(key_node, deep=True)
+            key = key if isinstance(key, Hashable) else str(key)
+            value = self.construct_object(value_node, deep=True)
+            if key in written:
+                self.repeated.append(str(key))
+                value = both(found[key], value)
+            if id(key_node) in own:
+                written.add(key)
+            found[key] = value
+        return found
 
-_KEPT = {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float", "tag:yaml.org,2002:null", "tag:yaml.org,2002:merge"}
+
+# YAML 1.1 reads "12:30" as 750 minutes and a postcode "01234" as an octal number: only what JSON calls a number is one.
+_NUMBERS = {
+    "int": (r"^[-+]?(?:0|[1-9][0-9_]*)$", "-+0123456789"),
+    "float": (
+        r"^[-+]?(?:0|[1-9][0-9_]*)?\.[0-9]+(?:[eE][-+]?[0-9]+)?$|^[-+]?[1-9][0-9]*[eE][-+]?[0-9]+$",
+        "-+0123456789.",
+    ),
+    "bool": (r"^(?:true|True|TRUE|false|False|FALSE)$", "tTfF"),
+}
+_KEPT = {"tag:yaml.org,2002:null", "tag:yaml.org,2002:merge"}
 _PlainLoader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag in _KEPT]
     for first, resolvers in _Loader.yaml_implicit_resolvers.items()
 }
-_PlainLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:bool", __import__("re").compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
-)
+for _name, (_pattern, _first) in _NUMBERS.items():
+    _PlainLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", re.compile(_pattern), list(_first))
 
 
-def read_yaml(text: str) -> object:
-    """Return the value in ``text``; of several documents a list.
+def _plain_of_any_tag(loader: yaml.SafeLoader, _tag: str, node: yaml.Node) -> object:
+    """Return what stands behind a tag that only some program knows (``!Custom x``, ``!!python/name:x``)."""
+    if isinstance(node, yaml.MappingNode):
+        return loader.construct_mapping(node, deep=True)
+    return loader.construct_sequence(node, deep=True) if isinstance(node, yaml.SequenceNode) else node.value
+
+
+_PlainLoader.add_multi_constructor("", _plain_of_any_tag)
+
+_MAX_REPAIRS = 20
+_VALUE = re.compile(r"(\s*(?:-\s+)*(?:[^\s#:\"'\[{|>-][^:#]*:\s+)?)(\S.*?)\s*$")
+_TABS = re.compile(r"^[ ]*\t[ \t]*", re.MULTILINE)
+
+
+@dataclass(slots=True)
+class _Yaml:
+    """What was read.
+
+    Attributes:
+        value: Of several documents a list.
+        repeated: Keys that stand more than once in one object; what they say is joined.
+        repaired: The lines that were read as texts in quotes, or whose tabs were read as blanks.
+    """
+
+    value: object = None
+    repeated: list[str] = field(default_factory=list)
+    repaired: list[int] = field(default_factory=list)
+
+
+def read_yaml(text: str) -> _Yaml:
+    """Return the value in ``text``. A line that is YAML but for its missing quotes is read as the text it is.
 
     Raises:
         YamlTextError: It is no YAML, or one that would fill the memory.
     """
-    try:
-        documents = [value for value in yaml.load_all(text, Loader=_PlainLoader) if value is not None]
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
-        raise YamlTextError(f"is not valid YAML{where}") from None
-    except (yaml.YAMLError, ValueError, RecursionError, TypeError):
-        raise YamlTextError("is not valid YAML") from None
+    found = _Yaml()
+    while True:
+        try:
+            documents = [value for value in _documents(text, found) if value is not None]
+            break
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark
+            text = _repaired(text, mark.line if mark else -1, found)
+            if not text:
+                where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
+                raise YamlTextError(f"is not valid YAML{where}") from None
+        except (yaml.YAMLError, ValueError, RecursionError, TypeError):
+            raise YamlTextError("is not valid YAML") from None
     value: object = documents[0] if len(documents) == 1 else documents
     _measure(value, {}, 0)
-    return _plain(value)
+    found.value = _plain(value)
+    return found
+
+
+def _documents(text: str, found: _Yaml) -> Iterator[object]:
+    loader = _PlainLoader(text)
+    found.repeated.clear()
+    loader.repeated = found.repeated
+    try:
+        while loader.check_data():
+            yield loader.get_data()
+    finally:
+        loader.dispose()
+
+
+def _repaired(text: str, line: int, found: _Yaml) -> str:
+    """Return ``text`` with the value of one line in quotes, or "" if that is no repair."""
+    if len(found.repaired) >= _MAX_REPAIRS:
+        return ""
+    if (spaced := _TABS.sub(lambda match: match[0].replace("\t", "  "), text)) != text:
+        found.repaired.append(line + 1)
+        return spaced
+    lines = text.splitlines()
+    match = _VALUE.match(lines[line]) if 0 <= line < len(lines) and line + 1 not in found.repaired else None
+    if match is None or match[2].startswith(("[", "{", "|", ">", "&", "*", '"', "'")):
+        return ""
+    found.repaired.append(line + 1)
+    lines[line] = match[1] + json.dumps(match[2], ensure_ascii=False)
+    return "\n".join(lines)
 
 
 def _measure(value: object, known: dict[int, int], depth: int) -> int:

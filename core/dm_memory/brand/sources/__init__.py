@@ -7,13 +7,14 @@ unread with the reason and what to do.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dm_memory.brand.context import BrandContext
-from dm_memory.brand.files import Limits, original_of, placeholder_of, read_inside, read_outside, stays_inside
+from dm_memory.brand.files import Limits, broken, original_of, placeholder_of, read_inside, read_outside, stays_inside
 from dm_memory.brand.formats.pages import Target
+from dm_memory.brand.formats.text import NestedTooDeeplyError
 from dm_memory.brand.home import Home
 from dm_memory.brand.parsed import Collector, ParsedFile, SourceFile, SourceKind
 from dm_memory.brand.sources.approvals import parse_approvals
@@ -40,16 +41,17 @@ __all__ = [
     "ParsedFile",
     "SourceFile",
     "SourceKind",
+    "kind_of",
     "list_sources",
     "parse_source",
     "read_source",
     "reason_for",
 ]
 
-_DATA = frozenset({".json", ".jsonl", ".ndjson", ".yaml", ".yml"})
+_DATA = frozenset({".json", ".jsonl", ".ndjson", ".json5", ".jsonc", ".yaml", ".yml", ".toml"})
 _TABLES = frozenset({".csv", ".tsv"})
-_PAGES = frozenset({".md", ".markdown", ".mdx", ".html", ".htm"})
-_TEXTS = _PAGES | {".txt", ".jsx", ".tsx"}
+_PAGES = frozenset({".md", ".markdown", ".mdown", ".mkd", ".mdx", ".qmd", ".html", ".htm"})
+_TEXTS = _PAGES | {".txt", ".text", ".jsx", ".tsx"}
 _ALL = _DATA | _TABLES | _TEXTS
 _MAX_DEPTH = 12
 _MAX_NAMED = 10
@@ -95,7 +97,8 @@ _CAMPAIGNS = frozenset({SourceKind.CAMPAIGN, SourceKind.APPROVALS})
 # The order in which sources are read, and reported.
 _ORDER = {kind: position for position, kind in enumerate(SourceKind)}
 
-_LITTER_NAMES = frozenset({"thumbs.db", "desktop.ini", "icon\r", ".gitkeep", ".gitignore", ".keep"})
+_LITTER_NAMES = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", ".gitkeep", ".gitignore", ".keep"})
+_LITTER_FOLDERS = frozenset({"$recycle.bin", "__macosx", "node_modules", "@eadir", "lost+found", "__pycache__"})
 _LITTER_ENDS = (
     "~",
     ".swp",
@@ -109,6 +112,7 @@ _LITTER_ENDS = (
     ".crdownload",
     ".lock",
     ".download",
+    "zone.identifier",
 )
 _WHAT: dict[str, tuple[str, str]] = {
     **dict.fromkeys(
@@ -217,11 +221,21 @@ def list_sources(home: Home, slug: str, scope: str, *, context_file: Path | None
     _walk_procedures(home, found)
     if context_file is not None:
         found.files.append(SourceFile(f"context:/{context_file.name}", SourceKind.CONTEXT))
-    files = [file for file in found.files if _in_scope(file, scope)]
     # Conflict copies come behind what they are copies of.
-    files.sort(key=lambda file: (_ORDER[file.kind], file.path.count("/"), file.conflict_copy, file.path))
+    found.files.sort(key=lambda file: (_ORDER[file.kind], file.path.count("/"), file.conflict_copy, file.path))
+    files = [file for file in _with_namesakes(found.files) if _in_scope(file, scope)]
     unread = tuple(_unread(key, paths) for key, paths in sorted(found.unread.items())) if scope == "all" else ()
     return Listing(tuple(files), unread, frozenset(found.protected), scope)
+
+
+def _with_namesakes(files: Sequence[SourceFile]) -> Iterator[SourceFile]:
+    """Yield the files; one in a subfolder is told apart by it if another folder has one of its kind and name."""
+    folders: dict[tuple[SourceKind, str], set[str]] = {}
+    for file in files:
+        folders.setdefault((file.kind, file.stem.casefold()), set()).add(file.path.rpartition("/")[0])
+    for file in files:
+        several = len(folders[file.kind, file.stem.casefold()]) > 1
+        yield replace(file, namesake=True) if several and file.path.count("/") > 1 else file
 
 
 def read_source(
@@ -262,6 +276,18 @@ def parse_source(file: SourceFile, data: bytes, context: BrandContext, limits: L
     Raises:
         BrandFileError: The file as a whole is unusable. A malformed entry is a finding and stops only itself.
     """
+    try:
+        parsed = _parsed(file, data, context, limits)
+    except (NestedTooDeeplyError, RecursionError):
+        raise broken(file.path, "is nested too deeply") from None
+    if not parsed.items and not parsed.findings and file.suffix in _TEXTS | _TABLES:
+        # A list without entries is one that waits for them; a page without a text is somebody's mistake.
+        message = f"{file.path} says nothing that could be remembered."
+        parsed.findings.append(Finding("empty-text", Severity.INFO, message, "Fill it in, or remove it.", file.path))
+    return parsed
+
+
+def _parsed(file: SourceFile, data: bytes, context: BrandContext, limits: Limits) -> ParsedFile:
     if file.suffix in _PAGES and file.kind is SourceKind.CAMPAIGN:
         return parse_campaign_page(file, data, context, limits)
     if file.suffix in _PAGES and file.kind is SourceKind.PERFORMANCE:
@@ -289,6 +315,14 @@ _PARSERS: dict[SourceKind, Callable[[SourceFile, bytes, BrandContext, Limits], P
     SourceKind.PROFILE: parse_profile,
     SourceKind.CONTEXT: parse_context_page,
 }
+
+
+def kind_of(path: str) -> SourceKind | None:
+    """Return what is kept where ``path`` lies."""
+    if path.startswith("sops:/"):
+        return SourceKind.SOP
+    place = _place_of(path)
+    return place[0] if place else None
 
 
 def reason_for(path: str) -> str:
@@ -411,9 +445,10 @@ def _is_read_as_file(path: str) -> bool:
 def _is_litter(name: str) -> bool:
     lower = name.lower()
     return (
-        lower in _LITTER_NAMES
-        or lower.startswith((".", "~$", "#", "~"))
+        lower in _LITTER_NAMES | _LITTER_FOLDERS
+        or lower.startswith((".", "~$", "~wrl"))
         or lower.endswith(_LITTER_ENDS)
+        # "#1 rule.md" is somebody's page, "#rules.md#" what Emacs left.
         or (lower.startswith("#") and lower.endswith("#"))
     )
 

@@ -11,6 +11,7 @@ from dm_memory.brand.formats.units import with_units
 from dm_memory.brand.parsed import Collector, ParsedFile, SourceFile
 from dm_memory.brand.records import date_of, first_label, lines_of, open_records, records_in
 from dm_memory.items import ContentType, Kind, Value
+from dm_memory.text.hashing import content_hash
 
 __all__ = ["parse_audiences"]
 
@@ -29,14 +30,14 @@ def parse_audiences(file: SourceFile, data: bytes, context: BrandContext, limits
         entries += 1
         name = first_label(fields, "name", "audience", "segment", "persona", "title") or given
         lines = lines_of(fields, {"name", "audience", "segment", "persona", "title", "tags"})
-        if not name or not lines:
+        if not lines:
             collector.empty(name or f"position {entries - 1}")
             continue
         collector.updated_at = date_of(fields, context.date_order, ("updated_at", "created_at", "date"))
         _add(
             collector,
-            f"audience/{slug_of(name)}",
-            f"Audience {name}",
+            f"audience/{slug_of(name) if name else content_hash(lines[0])[:12]}",
+            f"Audience {name}".strip(),
             lines,
             fields,
             date_of(fields, context.date_order),
@@ -51,15 +52,20 @@ def _panel(collector: Collector, panel: dict[str, object], context: BrandContext
     title = first_label(panel, "panel_name", "name") or title_of(panel_id)
     date = date_of(panel, context.date_order, ("updated_at", "created_at", "recorded_at"))
     collector.updated_at = date
-    segments = panel["segments"]
+    segments, bare = panel["segments"], list[str]()
     assert isinstance(segments, list)  # noqa: S101  # the caller looked
     for segment in segments:
         units = with_units(segment)
         fields: dict[str, object] = fields_of(units) if isinstance(units, dict) else {"name": inline(segment)}
         name = first_label(fields, "name", "segment", "audience")
-        if lines := lines_of(fields, {"name", "segment", "audience", "tags"}):
-            key = f"panel/{panel_id}/{slug_of(name or str(segments.index(segment)))}"
-            _add(collector, key, f"Audience {name} ({title})", lines, fields, date)
+        lines = lines_of(fields, {"name", "segment", "audience", "tags"})
+        bare += [name] if name and not lines else []
+        if lines:
+            # One without a name is known by what it says: a place in the list is none.
+            key = f"panel/{panel_id}/{slug_of(name)}" if name else f"panel/{panel_id}/{content_hash(lines[0])[:12]}"
+            _add(collector, key, f"Audience {name} ({title})".replace("  ", " "), lines, fields, date)
+    if bare:
+        _add(collector, f"panel/{panel_id}/names", f"Panel {title}", [f"Audiences: {', '.join(bare)}"], {}, date)
     if calibrations := inline(panel.get("calibrations")):
         text = [f"Calibrations: {calibrations}"]
         _add(collector, f"panel/{panel_id}/calibrations", f"Panel {title}", text, {}, date)

@@ -7,12 +7,15 @@ alone (an owner, a region) is a line of the plan; figures stand together with th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 
 from dm_memory.brand.context import BrandContext
 from dm_memory.brand.files import Limits, broken
 from dm_memory.brand.formats.documents import read_document
+from dm_memory.brand.formats.pages import Page
 from dm_memory.brand.formats.text import (
     NestedTooDeeplyError,
     block,
@@ -21,10 +24,13 @@ from dm_memory.brand.formats.text import (
     fields_of,
     inline,
     is_empty,
+    is_id,
     is_placeholder,
     label,
+    label_of,
     labels,
     says_something,
+    slug_of,
     stamp,
     word_set,
     words,
@@ -36,8 +42,25 @@ from dm_memory.items import ContentType, Kind, Value
 from dm_memory.text.channels import channels_named
 from dm_memory.text.dates import read_date
 
-__all__ = ["is_about_lessons", "parse_campaign"]
+__all__ = ["add_campaign", "is_about_lessons", "page_path", "parse_campaign"]
 
+# What a brand's own language calls the fields that mean something here; the text keeps the brand's word.
+_ROLES = {
+    name: role
+    for role, names in {
+        "name": """campaign kampagne kampagnenname nom nombre nome naam nazwa название キャンペーン名 名称 活动名称
+            キャンペーン campaña campanha campagna campagne kampania кампания 캠페인 캠페인명""",
+        "status": "statut estado stato stan статус ステータス 状態 状态 상태",
+        "channels": "kanäle kanaele canaux canales canali canais kanalen kanały каналы チャネル チャンネル 渠道 채널",
+        "budget": "presupuesto orçamento budżet бюджет 予算 预算 예산",
+        "period": "zeitraum période periodo período periode okres период 期間 期间 기간",
+        "goals": "ziele objectifs objetivos obiettivi doelen cele цели 目標 目标 목표",
+        "tags": "schlagwörter étiquettes etiquetas etichette теги タグ 标签 태그",
+        "date": "datum fecha data startdatum beginn début inizio início 日付 开始日期 開始日",
+        "results": "ergebnisse résultats resultados risultati resultaten wyniki результаты 結果 结果 成果 결과",
+    }.items()
+    for name in names.split()
+}
 _PLAN = frozenset(
     {"status", "channels", "budget", "goals", "kpis", "timeline", "segments", "strategy_summary", "objective", "period"}
 )
@@ -51,6 +74,7 @@ _LESSONS = word_set("""
     lernpunkte notizen entscheidungen ergebnisse enseignements leçons apprentissages constats notes décisions
     aprendizajes lecciones conclusiones decisiones notas lezioni apprendimenti decisioni note lições aprendizados
     decisões inzichten lessen beslissingen wnioski lekcje decyzje 学び 教訓 気づき 经验 教训 결론 выводы уроки
+    résultats resultados risultati resultaten wyniki результаты 結果 结果 결과
 """)
 # What identifies or versions the file itself; the name stands in every text, the tags on every item.
 _NOT_REMEMBERED = word_set("""
@@ -60,7 +84,24 @@ _NOT_REMEMBERED = word_set("""
 _LESSON_WORDS = word_set("""
     learned learning learnings lesson lessons worked failed insights takeaways findings decisions recommendations
     erkenntnisse gelernt lehren enseignements leçons aprendizajes lecciones lezioni lições lessen wnioski
+    takeaway lernpunkte funktioniert funktionierte geklappt marché appris constats funcionó aprendido aprendimos
+    conclusiones funzionato imparato apprendimenti funcionou aprendemos aprendizados werkte gewerkt geleerd inzichten
+    zadziałało lekcje decyzje сработало выводы уроки
 """)
+_LESSON_SIGNS = (
+    "学び",
+    "教訓",
+    "気づき",
+    "うまくいった",
+    "よかった",
+    "反省",
+    "经验",
+    "教训",
+    "心得",
+    "배운",
+    "교훈",
+    "결론",
+)
 _LEADS = (
     *("learning", "lesson", "insight", "decision", "text", "point", "finding", "note", "observation", "takeaway"),
     *("recommendation", "erkenntnis", "hallazgo", "constat", "title", "description", "summary", "what"),
@@ -132,7 +173,7 @@ def parse_campaign(file: SourceFile, data: bytes, context: BrandContext, limits:
     if not isinstance(document.value, dict | list):
         raise broken(file.path, "is not a campaign: an object is expected")
     entries = 0
-    for campaign_id, value in _campaigns(document.value, file.stem):
+    for campaign_id, value in _campaigns(document.value, file.id):
         if not isinstance(value, dict):
             collector.malformed(campaign_id, "is not a campaign")
             continue
@@ -141,7 +182,7 @@ def parse_campaign(file: SourceFile, data: bytes, context: BrandContext, limits:
         try:
             units = with_units(value)
             assert isinstance(units, dict)  # noqa: S101  # an object stays one
-            _add_campaign(collector, fields_of(units), campaign_id, context.date_order)
+            add_campaign(collector, fields_of(units), campaign_id, context.date_order)
         except NestedTooDeeplyError:
             collector.malformed(campaign_id, "is nested too deeply")
         if len(collector.items) == before:
@@ -155,7 +196,9 @@ def _campaigns(value: object, stem: str) -> Iterator[tuple[str, object]]:
     """Yield (id, campaign) of a document; a campaign inside says its own id."""
     if isinstance(value, list):
         for position, entry in enumerate(value):
-            yield from _campaigns(entry, stem if len(value) == 1 else f"{stem}-{position + 1}")
+            name = _name_of(fields_of(entry)) if isinstance(entry, dict) else ""
+            place = slug_of(name) if name else str(position + 1)
+            yield from _campaigns(entry, f"{stem}-{place}" if name or len(value) > 1 else stem)
         return
     if not isinstance(value, dict):
         yield stem, value
@@ -182,33 +225,62 @@ def _is_campaign(entry: dict[str, object]) -> bool:
     return not {"campaign_id", "learnings", "status", "strategy_summary"}.isdisjoint(fields_of(entry))
 
 
-def _add_campaign(collector: Collector, fields: dict[str, object], campaign_id: str, order: str) -> None:
-    created = next(
-        (date for name in ("created_at", "date", "start_date", "start") if (date := stamp(fields.get(name), order))), ""
+def _name_of(fields: dict[str, object]) -> str:
+    known = next((fields[name] for name in fields if _ROLES.get(name) == "name" and label(fields[name])), None)
+    return next(
+        (text for name in ("name", "campaign_name", "title") if (text := label(fields.get(name)))), label(known)
     )
-    updated = next((date for name in ("updated_at", "last_updated") if (date := stamp(fields.get(name), order))), "")
+
+
+def add_campaign(
+    collector: Collector, fields: dict[str, object], campaign_id: str, order: str, page: Page | None = None
+) -> None:
+    """Add what a campaign's fields say, each with its own place; ``page`` is the one whose front matter they are.
+
+    Raises:
+        NestedTooDeeplyError: A field is; what stands in sections of its own is reported instead.
+    """
+    known = {_role(name): value for name, value in reversed(fields.items()) if not is_empty(value)}
+    created = next(
+        (date for name in ("created_at", "date", "start_date", "start") if (date := stamp(known.get(name), order))),
+        page.recorded_at if page else "",
+    )
+    updated = next((date for name in ("updated_at", "last_updated") if (date := stamp(known.get(name), order))), "")
     collector.updated_at = updated or created
-    name = label(fields.get("name")) or label(fields.get("campaign_name")) or label(fields.get("title")) or campaign_id
+    name = _name_of(fields) or campaign_id
     facts: dict[str, Value] = {"campaign_id": campaign_id, "campaign_name": name}
-    if status := label(fields.get("status")):
+    if status := label(known.get("status")):
         facts["campaign_status"] = status
-    if channels := labels(fields.get("channels")) or labels(fields.get("channel")):
+    if channels := labels(known.get("channels")) or labels(known.get("channel")):
         facts["channels"] = channels
-    tags = tuple(labels(fields.get("tags")))
+    tags = tuple(labels(known.get("tags")))
     # Not updated_at: it moves with every save and would make each item of the campaign look changed.
     campaign = _Campaign(collector, campaign_id, name, created, facts, tags, order)
-    plan, figures, sections = _divided(fields)
+    plan, figures, sections = _divided({key: value for key, value in fields.items() if not _is_name(key, value, name)})
     if plan:
-        _add(campaign, "plan", "plan", "\n".join(plan), "plan")
+        _add(campaign, _path(page, campaign, "plan"), "plan", "\n".join(plan), "plan")
     if figures:
-        period = inline(fields.get("period"))
+        period = inline(known.get("period"))
         title = f"results, {period}" if period else "results"
-        _add(campaign, "figures", title, "\n".join(figures), "results")
+        _add(campaign, _path(page, campaign, "figures"), title, "\n".join(figures), "results")
     for section, value in sections:
         try:
             _walk(campaign, section, section, _SINGULAR.get(section) or words(section), value)
         except NestedTooDeeplyError:
             collector.malformed(section, "is nested too deeply")
+
+
+def _path(page: Page | None, campaign: _Campaign, path: str) -> str:
+    return page_path(campaign.collector.file, campaign.campaign_id, path) if page else path
+
+
+def page_path(file: SourceFile, campaign_id: str, path: str) -> str:
+    """Return the place of a page's section among a campaign's: several pages can be about one campaign."""
+    return f"page/{path}" if campaign_id == file.id else f"page/{slug_of(PurePosixPath(file.name).stem)}/{path}"
+
+
+def _is_name(field: str, value: object, name: str) -> bool:
+    return _role(field) == "name" and label(value) == name
 
 
 def _divided(fields: dict[str, object]) -> tuple[list[str], list[str], list[tuple[str, object]]]:
@@ -217,7 +289,7 @@ def _divided(fields: dict[str, object]) -> tuple[list[str], list[str], list[tupl
     figures: list[str] = []
     sections: list[tuple[str, object]] = []
     for name, value in fields.items():
-        if name in _NOT_REMEMBERED or is_empty(value) or (isinstance(value, str) and is_placeholder(value)):
+        if _role(name) == "tags" or name in _NOT_REMEMBERED or is_empty(value) or is_placeholder(value):
             continue
         text = _line(name, value)
         if text is None:
@@ -226,7 +298,7 @@ def _divided(fields: dict[str, object]) -> tuple[list[str], list[str], list[tupl
             figures.append(text)
         elif text:
             plan.append(text)
-        if name in {"channels", "segments"} and text and _says_more(value):
+        if _role(name) in {"channels", "segments"} and text and _says_more(value):
             sections.append((name, value))
     return plan, figures, sections
 
@@ -234,13 +306,15 @@ def _divided(fields: dict[str, object]) -> tuple[list[str], list[str], list[tupl
 def _line(name: str, value: object) -> str | None:
     """Return a key's line in the plan or among the figures, or None if its value is a section of its own."""
     title = _NAMES.get(name) or capitalised(name)
-    if name in {"channels", "segments"}:
+    if _role(name) in {"channels", "segments"}:
         names = labels(value) if isinstance(value, dict) or _says_more(value) else []
         text = ", ".join(names) or inline(value)
-    elif name in _PLAN or not isinstance(value, str | list | dict):
+    elif _role(name) in _PLAN or not isinstance(value, str | list | dict):
         text = inline(value)
     elif name in _LABEL_LISTS and isinstance(value, list):
         text = ", ".join(labels(value))
+    elif isinstance(value, list) and not _says_more(value) and not _is_list_of_points(name, name, value):
+        text = inline([] if name in _LESSONS else value)
     elif isinstance(value, str) and name not in _LESSONS and len(value) <= _MAX_PLAN_LINE and not _is_sentence(value):
         text = value.strip()
     else:
@@ -255,7 +329,7 @@ def _says_more(value: object) -> bool:
 
 
 def _is_figure(name: str, value: object) -> bool:
-    if name in _PLAN or isinstance(value, bool) or "budget" in name or "target" in name or "goal" in name:
+    if _role(name) in _PLAN or isinstance(value, bool) or "budget" in name or "target" in name or "goal" in name:
         return False
     if isinstance(value, int | float):
         return True
@@ -279,9 +353,31 @@ def _walk(campaign: _Campaign, section: str, path: str, name: str, value: object
         for entry in value:
             if isinstance(entry, str) and (not says_something(entry) or is_placeholder(entry)):
                 continue  # "yes", "5", "[TBD]" are no memories
-            _add_point(campaign, section, path, name, entry, in_list=True)
+            rest = _walk_lessons(campaign, section, path, name, entry) if isinstance(entry, dict) else entry
+            _add_point(campaign, section, path, name, rest, in_list=True)
     else:
         _add_point(campaign, section, path, name, value)
+
+
+def _walk_lessons(
+    campaign: _Campaign, section: str, path: str, name: str, entry: dict[str, object]
+) -> dict[str, object]:
+    """Add the lists of lessons inside an entry (a phase, a market), each lesson alone; return what is left of it."""
+    fields = fields_of(entry)
+    if _is_test(fields) or any(isinstance(fields.get(lead), str) for lead in _ONE_POINT):
+        return entry
+    title = label_of(fields)
+    channels = labels(fields.get("channels") or fields.get("channel")) or ([title] if channels_named(title) else [])
+    own = replace(campaign, facts={**campaign.facts, "channels": channels}) if channels else campaign
+    taken = set()
+    for member, value in entry.items():
+        known = canonical(member)
+        if known in _LESSONS and isinstance(value, list) and not is_empty(value):
+            taken.add(member)
+            about = ", ".join(part for part in (name, title, _SINGULAR.get(known) or words(member)) if part)
+            _walk(own, section, f"{path}/{slug_of(title)}/{member}", about, value)
+    rest = {member: value for member, value in entry.items() if member not in taken}
+    return {} if taken and fields_of(rest).keys() <= {"name", "title", "label"} else rest
 
 
 def _walk_members(campaign: _Campaign, section: str, path: str, name: str, value: dict[str, object]) -> None:
@@ -298,17 +394,17 @@ def _walk_members(campaign: _Campaign, section: str, path: str, name: str, value
             continue
         _walk(campaign.below(member), section, f"{path}/{member}", _member_name(section, path, name, member), entry)
     if together:
-        figures = section == "results" or any(is_metric(member) for member in together)
+        figures = _role(section) == "results" or any(is_metric(member) for member in together)
         _add_point(campaign.below(path.rpartition("/")[2]), "results" if figures else section, path, name, together)
 
 
 def _member_name(section: str, path: str, name: str, member: str) -> str:
     """Return the words for a member: outcomes of a retrospective by themselves, everything else below its set."""
-    if path == section and section not in {"results", "channels"} and section in _LESSONS:
+    if path == section and _role(section) not in {"results", "channels"} and section in _LESSONS:
         return words(member)
     return (
         f"{words(member)}"
-        if path == section == "channels"
+        if path == section and _role(section) == "channels"
         else f"{name}, {_SINGULAR.get(canonical(member)) or words(member)}"
     )
 
@@ -333,7 +429,13 @@ def _is_test(fields: dict[str, object]) -> bool:
 def is_about_lessons(heading: str) -> bool:
     """Return whether a heading announces what was learned, decided, or worked and failed."""
     name = canonical(heading)
-    return name in _LESSONS or any(part in _LESSON_WORDS for part in name.split("_"))
+    if name in _LESSONS or not _LESSON_WORDS.isdisjoint(re.findall(r"\w+", name.replace("_", " "))):
+        return _role(name) != "results"
+    return not name.isascii() and any(sign in name for sign in _LESSON_SIGNS)
+
+
+def _role(name: str) -> str:
+    return _ROLES.get(name, name)
 
 
 def _add_point(
@@ -343,8 +445,8 @@ def _add_point(
     text, recorded_at, own, tags = _point_text(point, campaign.order)
     if is_empty(text) or is_placeholder(text):
         return
-    facts = {**campaign.facts, "section": label(section), **own}
-    content_type = ContentType.PERFORMANCE_INSIGHT if section == "results" else ContentType.CAMPAIGN_LEARNING
+    facts = {**campaign.facts, "section": label(_role(section)), **own}
+    content_type = ContentType.PERFORMANCE_INSIGHT if _role(section) == "results" else ContentType.CAMPAIGN_LEARNING
     add = campaign.collector.add_entry if in_list else campaign.collector.add
     add(
         campaign.key(path),
@@ -382,8 +484,8 @@ def _point_text(point: object, order: str) -> tuple[str, str, dict[str, Value], 
     value = fields.get(date)
     written = read_date(value, order) if isinstance(value, str | int | float) else None
     left_out = {lead, "tags"} | ({date} if written and written.exact else set())
-    blank = {name for name, entry in fields.items() if isinstance(entry, str) and is_placeholder(entry)}
-    rest = block({name: fields[name] for name in fields if name not in left_out | blank and not is_empty(fields[name])})
+    told = {name: entry for name, entry in fields.items() if name not in left_out and not is_id(name, entry)}
+    rest = block({name: entry for name, entry in told.items() if not (is_empty(entry) or is_placeholder(entry))})
     text = "\n".join(part for part in (inline(fields[lead]) if lead else "", rest) if part)
     own: dict[str, Value] = {}
     if channels := labels(fields.get("channels") or fields.get("channel")):

@@ -8,7 +8,7 @@ from dm_memory.brand.context import BrandContext
 from dm_memory.brand.files import Limits
 from dm_memory.brand.formats.text import NestedTooDeeplyError, fields_of, inline, is_empty, slug_of, title_of, words
 from dm_memory.brand.parsed import Collector, ParsedFile, SourceFile
-from dm_memory.brand.records import date_of, first_label, lines_of, open_records, records_in
+from dm_memory.brand.records import date_of, first_label, lines_of, open_records, records_in, text_of
 from dm_memory.items import ContentType, Kind, Value
 
 __all__ = ["parse_competitors"]
@@ -31,10 +31,16 @@ def parse_competitors(file: SourceFile, data: bytes, context: BrandContext, limi
         collector.updated_at = date_of(
             fields, context.date_order, ("updated_at", "recorded_at", "scanned_at", "created_at")
         )
+        before = len(collector.items)
         try:
             add(collector, fields, name, date_of(fields, context.date_order))
         except NestedTooDeeplyError:
             collector.malformed(name or f"position {entries - 1}", "is nested too deeply")
+        else:
+            if (
+                len(collector.items) == before and add is not _scan
+            ):  # a scan that found no change says so by saying nothing
+                collector.empty(_name_of(collector, fields, name))
     return collector.result(entries)
 
 
@@ -123,22 +129,22 @@ def _pricing(collector: Collector, fields: dict[str, object], name: str, date: s
 
 
 def _mention(collector: Collector, fields: dict[str, object], name: str, date: str) -> None:
-    title, text = _name_of(collector, fields, name), inline(fields.get("content") or fields.get("text"))
+    title, (said, text) = _name_of(collector, fields, name), text_of(fields, "content", "text")
     if not is_empty(text):
         where, sentiment = first_label(fields, "platform"), first_label(fields, "sentiment")
         heading = f"Mention of {title}{f' on {where}' if where else ''}{f' ({sentiment})' if sentiment else ''}: {text}"
-        lines = lines_of(fields, {"competitor", "name", "content", "text", "platform", "sentiment"})
-        key = f"mention/{first_label(fields, 'mention_id', 'id') or collector.file.stem}"
+        lines = lines_of(fields, {"competitor", "name", said, "platform", "sentiment"})
+        key = f"mention/{first_label(fields, 'mention_id', 'id') or collector.file.id}"
         content = "\n".join([heading, *lines])
         collector.add(key, content, _INTEL, recorded_at=date, facts=_facts("competitor_mention", title))
 
 
 def _ad(collector: Collector, fields: dict[str, object], name: str, date: str) -> None:
-    title, text = _name_of(collector, fields, name), inline(fields.get("content") or fields.get("text"))
+    title, (said, text) = _name_of(collector, fields, name), text_of(fields, "content", "text")
     if not is_empty(text):
         kind = " ".join(part for part in (first_label(fields, "platform"), first_label(fields, "ad_type")) if part)
-        lines = lines_of(fields, {"competitor", "name", "content", "text", "platform", "ad_type"})
-        key = f"competitor-ad/{first_label(fields, 'ad_id', 'id') or collector.file.stem}"
+        lines = lines_of(fields, {"competitor", "name", said, "platform", "ad_type"})
+        key = f"competitor-ad/{first_label(fields, 'ad_id', 'id') or collector.file.id}"
         content = "\n".join([f"Ad of {title}{f' ({kind})' if kind else ''}: {text}", *lines])
         collector.add(key, content, _INTEL, recorded_at=date, facts=_facts("competitor_ad", title))
 
@@ -148,7 +154,7 @@ def _deal(collector: Collector, fields: dict[str, object], name: str, date: str)
     reason = inline(fields.get("reason"))
     lines = lines_of(fields, {"competitor", "name", "outcome", "result", "reason"})
     text = "\n".join([f"Deal {outcome} against {title}{f': {reason}' if reason else ''}", *lines])
-    key = f"win-loss/{first_label(fields, 'event_id', 'id') or collector.file.stem}"
+    key = f"win-loss/{first_label(fields, 'event_id', 'id') or collector.file.id}"
     collector.add(key, text, _INTEL, recorded_at=date, facts=_facts("win_loss", title))
 
 
@@ -157,5 +163,5 @@ def _share_of_voice(collector: Collector, fields: dict[str, object], _name: str,
     parts = [f"{name} {inline(value)}" for name, value in shares.items()] if isinstance(shares, dict) else []
     lines = [f"Share of voice in percent: {', '.join(parts)}"] if parts else ["Share of voice"]
     lines += lines_of(fields, {"share_of_voice", "share_of_voice_pct"})
-    key = f"share-of-voice/{first_label(fields, 'sov_id', 'id') or collector.file.stem}"
+    key = f"share-of-voice/{first_label(fields, 'sov_id', 'id') or collector.file.id}"
     collector.add(key, "\n".join(lines), _INTEL, recorded_at=date, facts=_facts("share_of_voice", ""))

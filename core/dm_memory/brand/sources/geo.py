@@ -6,7 +6,7 @@ from dm_memory.brand.context import BrandContext
 from dm_memory.brand.files import Limits
 from dm_memory.brand.formats.text import fields_of, inline, title_of, words
 from dm_memory.brand.parsed import Collector, ParsedFile, SourceFile
-from dm_memory.brand.records import date_of, first_label, lines_of, open_records, records_in
+from dm_memory.brand.records import date_of, first_label, id_of, lines_of, open_records, records_in
 from dm_memory.items import ContentType, Kind, Value
 
 __all__ = ["parse_geo"]
@@ -24,7 +24,7 @@ def parse_geo(file: SourceFile, data: bytes, context: BrandContext, limits: Limi
         fields = fields_of(value)
         date = date_of(fields, context.date_order, ("updated_at", "recorded_at", "created_at"))
         collector.updated_at = date
-        _add(collector, f"narrative/{file.stem}", _landscape(file.stem, fields), "narrative_landscape", date)
+        _add(collector, f"narrative/{file.id}", _landscape(file.stem, fields), "narrative_landscape", date)
         return collector.result(1)
     entries = 0
     for name, fields in records_in(collector, value, ("audits", "narratives", "results")):
@@ -32,14 +32,16 @@ def parse_geo(file: SourceFile, data: bytes, context: BrandContext, limits: Limi
         date = date_of(fields, context.date_order)
         collector.updated_at = date_of(fields, context.date_order, ("updated_at", "recorded_at"))
         audit = folder == "audits" or "audit_id" in fields
-        own = first_label(fields, "audit_id", "narrative_id", "id") or name or file.stem
         text = _audit(fields) if audit else _narrative(fields)
+        own = id_of(collector, fields, name, _asked(fields), "audit_id", "narrative_id")
         key = f"geo-audit/{own}" if audit else f"geo-narrative/{own}"
         _add(collector, key, text, "geo_audit" if audit else "geo_narrative", date)
     return collector.result(entries)
 
 
 def _add(collector: Collector, key: str, text: str, kind: str, date: str) -> None:
+    if not text:
+        collector.empty(key)
     facts: dict[str, Value] = {"insight_type": kind, "insight_source": "geo"}
     collector.add(key, text, ContentType.PERFORMANCE_INSIGHT, recorded_at=date, facts=facts)
 

@@ -6,13 +6,17 @@ from dm_memory.brand.context import BrandContext
 from dm_memory.brand.files import Limits, decode_text
 from dm_memory.brand.formats.documents import read_document
 from dm_memory.brand.formats.pages import Target, add_sections, read_page, without_double_encoding
-from dm_memory.brand.formats.tables import read_table, table_pieces
+from dm_memory.brand.formats.tables import read_tables, table_pieces
 from dm_memory.brand.formats.text import (
     NestedTooDeeplyError,
     block,
     canonical,
+    fields_of,
     inline,
     is_empty,
+    is_id,
+    is_placeholder,
+    label,
     title_of,
     word_set,
     words,
@@ -22,7 +26,7 @@ from dm_memory.items import ContentType, Kind
 
 __all__ = ["parse_file", "parse_guideline"]
 
-_DATA = frozenset({".json", ".jsonl", ".ndjson", ".yaml", ".yml"})
+_DATA = frozenset({".json", ".jsonl", ".ndjson", ".json5", ".jsonc", ".yaml", ".yml", ".toml"})
 _TABLES = frozenset({".csv", ".tsv"})
 _META = word_set("schema_version version updated_at created_at brand brand_slug")
 
@@ -49,11 +53,13 @@ def parse_file(target: Target, data: bytes, context: BrandContext) -> ParsedFile
     collector = target.collector
     file = collector.file
     if file.suffix in _TABLES:
-        before, header, rows = read_table(without_double_encoding(decode_text(data)))
-        heading = ", ".join([title_of(file.stem), *before])
-        for piece in table_pieces(header, rows):
-            target.add("rows", heading, piece, "rows", in_list=True)
-        return collector.result(len(rows))
+        entries = 0
+        for before, header, rows in read_tables(without_double_encoding(decode_text(data))):
+            heading = ", ".join([title_of(file.stem), *before])
+            entries += len(rows)
+            for piece in table_pieces(header, rows):
+                target.add("rows", heading, piece, "rows", in_list=True)
+        return collector.result(entries)
     if file.suffix in _DATA:
         return collector.result(_add_members(target, data))
     page = read_page(file, data, context.date_order, target.folder)
@@ -75,6 +81,9 @@ def _add_members(target: Target, data: bytes) -> int:
         found += 1
         own = bool(member) and isinstance(value, dict | list)
         try:
+            if isinstance(value, list) and any(isinstance(entry, dict) for entry in value):
+                _add_records(target, title, member, value)
+                continue
             # A short value stays as it is written beside its name: "tone: dry".
             text = block(value) if own or not member else f"{words(member)}: {inline(value)}"
         except NestedTooDeeplyError:
@@ -86,3 +95,15 @@ def _add_members(target: Target, data: bytes) -> int:
     if not found:
         collector.nothing()
     return found
+
+
+def _add_records(target: Target, title: str, member: str, records: list[object]) -> None:
+    """Add the rules, posts or terms of a list, each with its own name."""
+    for record in records:
+        fields = fields_of(record) if isinstance(record, dict) else {}
+        named = next((name for name in ("title", "name", "label", "term") if label(fields.get(name))), "")
+        told = {key: entry for key, entry in fields.items() if key not in {named, "tags"} and not is_id(key, entry)}
+        text = block(told if fields else record)
+        heading = " > ".join(part for part in (title, words(member), label(fields.get(named))) if part)
+        if text and not is_placeholder(text):
+            target.add(member or "intro", heading, text, words(member) or "intro", in_list=True)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 
 from dm_memory.brand.context import BrandContext
 from dm_memory.brand.files import Limits, broken
 from dm_memory.brand.formats.documents import read_document
 from dm_memory.brand.formats.text import (
+    MAX_DEPTH,
     NestedTooDeeplyError,
     block,
     capitalised,
     fields_of,
     inline,
+    is_bare,
     is_empty,
     is_placeholder,
     label,
@@ -35,9 +38,42 @@ _GUIDELINE = frozenset({"guideline", "brand_rule"})
 _TEXTS = (
     *("insight", "finding", "learning", "lesson", "text", "note", "observation", "takeaway", "statement", "message"),
     *("content", "description", "summary", "erkenntnis", "hallazgo", "constat", "aprendizaje", "aprendizado"),
+    *(
+        "apprendimento",
+        "inzicht",
+        "wniosek",
+        "вывод",
+        "気づき",
+        "学び",
+        "洞察",
+        "经验",
+        "인사이트",
+        "key_insight",
+        "body",
+    ),
 )
-_DATES = ("recorded_at", "date", "timestamp", "created_at", "time", "datum", "fecha", "data", "updated_at")
-_IDS = frozenset({"id", "insight_id", "brand", "brand_slug", "schema_version", "version"})
+_TEXT_NAMES = frozenset(_TEXTS)
+_SETS = frozenset(
+    {"insights", "learnings", "findings", "lessons", "key_learnings", "key_insights", "takeaways", "notes"}
+)
+_DATES = (
+    *(
+        "recorded_at",
+        "date",
+        "timestamp",
+        "created_at",
+        "time",
+        "datum",
+        "fecha",
+        "data",
+        "updated_at",
+        "дата",
+        "tarih",
+    ),
+    *("dato", "日付", "日期", "날짜"),
+)
+_PERIODS = ("observed_at", "learned_at", "noted_at", "period", "quarter", "month", "week", "zeitraum", "quartal")
+_IDS = frozenset({"id", "uuid", "insight_id", "brand", "brand_slug", "schema_version", "version"})
 
 
 def content_type_of(insight_type: str) -> ContentType:
@@ -62,16 +98,39 @@ def parse_insights(file: SourceFile, data: bytes, context: BrandContext, limits:
         raise broken(file.path, "is not a list of insights")
     collector = Collector(file, Kind.INSIGHT, limits, rolling=True, findings=document.findings, whole=document.whole)
     for position, entry in enumerate(entries):
-        if isinstance(entry, str):
-            entry = {"insight": entry} if says_something(entry) else {}  # noqa: PLW2901  # an entry in its full form
-        if not isinstance(entry, dict):
+        if not isinstance(entry, str | list | dict):
             collector.malformed(f"position {position}", "is not an object")
             continue
         try:
-            _add_insight(collector, entry, position, context.date_order)
+            for one in _single(entry):
+                _add_insight(collector, one, position, context.date_order)
         except NestedTooDeeplyError:
             collector.malformed(f"position {position}", "is nested too deeply")
     return collector.result(len(entries))
+
+
+def _single(entry: object, depth: int = 0) -> Iterator[dict[str, object]]:
+    """Yield the insights of an entry: a list of them is one each, an object below the text's name is the entry."""
+    if depth > MAX_DEPTH:
+        raise NestedTooDeeplyError
+    if isinstance(entry, list):
+        for one in entry:
+            yield from _single(one, depth + 1)
+    elif isinstance(entry, dict):
+        fields = fields_of(entry)
+        name = next((name for name in (*_TEXTS, *_SETS) if not is_empty(fields.get(name))), "")
+        value = fields.get(name)
+        rest = {key: other for key, other in fields.items() if key != name}
+        if isinstance(value, list):
+            for one in value:
+                own = one if isinstance(one, dict) else {"insight": one} if says_something(inline(one)) else {}
+                yield from _single(rest | own, depth + 1)
+        elif isinstance(value, dict) and any(not is_empty(fields_of(value).get(inner)) for inner in _TEXTS):
+            yield from _single(rest | value, depth + 1)
+        else:
+            yield entry
+    else:
+        yield {"insight": entry} if isinstance(entry, str) and says_something(entry) else {}
 
 
 def _lists_of(value: object) -> list[object] | None:
@@ -96,22 +155,26 @@ def _lists_of(value: object) -> list[object] | None:
 
 def _add_insight(collector: Collector, entry: dict[str, object], position: int, order: str) -> None:
     fields = fields_of(entry)
-    name = next((name for name in _TEXTS if not is_empty(fields.get(name))), "")
+    name = _text_name(fields)
     text = fields.get(name)
     if isinstance(text, bool):
         collector.malformed(f"position {position}", "has a yes or no where its text belongs")
         return
     text = block(text)
-    if not text or is_placeholder(text):
-        collector.empty(f"position {position}")
-        return
     date_name = next((name for name in _DATES if raw_stamp(fields.get(name))), "")
     date = fields.get(date_name)
     raw, written = raw_stamp(date), read_date(date if isinstance(date, str | int | float) else None, order)
     facts, tags = _facts(fields)
     title = label(fields["title"]) if "title" in fields else ""
     content = f"{title}: {text}" if title and title.casefold() not in text.casefold() else text
-    content += _context(fields) + _rest(fields, {name, date_name})
+    content += _context(fields, name) + _rest(fields, {name, date_name})
+    if name not in fields and _TEXT_NAMES.isdisjoint(fields):
+        text = content = content.strip()  # figures with their names, and no sentence
+    if not text or is_placeholder(text) or (content == text and is_bare(text)):
+        collector.empty(f"position {position}")
+        return
+    if written is None and not raw:
+        written = next((read for name in _PERIODS if (read := read_date(raw_stamp(fields.get(name)), order))), None)
     if raw and (written is None or not written.exact):
         content += f"\n\nDate: {raw}"
     collector.add(
@@ -123,6 +186,20 @@ def _add_insight(collector: Collector, entry: dict[str, object], position: int, 
         tags=tags,
         shared_key=bool(raw),
     )
+
+
+def _text_name(fields: dict[str, object]) -> str:
+    """Return the name of the field that is an insight's text: one of the usual ones, else the longest sentence."""
+    known = next((name for name in _TEXTS if not is_empty(fields.get(name))), "")
+    if known or not _TEXT_NAMES.isdisjoint(fields):
+        return known
+    said = {
+        name: len(value)
+        for name, value in fields.items()
+        if isinstance(value, str) and name not in _FACTS and says_something(value) and not is_placeholder(value)
+        if name not in _DATES and read_date(value) is None and not is_bare(value)
+    }
+    return max(said, key=said.__getitem__, default="")
 
 
 def _undated(text: str) -> str:
@@ -163,8 +240,8 @@ _SHOWN_ELSEWHERE = _IDS | {
 }
 
 
-def _context(fields: dict[str, object]) -> str:
-    context, action = fields.get("context"), fields.get("actionable")
+def _context(fields: dict[str, object], text_name: str) -> str:
+    context, action = fields.get("context") if text_name != "context" else None, fields.get("actionable")
     text = ""
     if not is_empty(context) and (words := block(context)):
         text = f"\n\nContext: {words}" if "\n" not in words else f"\n\nContext:\n{words}"

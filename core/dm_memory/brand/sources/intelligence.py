@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dm_memory.brand.context import BrandContext
 from dm_memory.brand.files import Limits
-from dm_memory.brand.formats.text import fields_of, inline, is_empty, label, labels, stamp
+from dm_memory.brand.formats.text import fields_of, inline, is_empty, is_placeholder, label, labels, stamp
 from dm_memory.brand.parsed import ParsedFile, SourceFile
-from dm_memory.brand.records import date_of, first_label, lines_of, open_records, records_in
+from dm_memory.brand.records import date_of, first_label, id_of, lines_of, open_records, records_in, text_of
 from dm_memory.items import ContentType, Kind, Value
 
 __all__ = ["parse_intelligence"]
@@ -24,11 +24,9 @@ def parse_intelligence(file: SourceFile, data: bytes, context: BrandContext, lim
     entries = 0
     for name, fields in records_in(collector, value, ("learnings",)):
         entries += 1
-        learning_id = first_label(fields, "learning_id", "id") or name or file.stem
-        text = first_label(fields, "insight", "learning", "finding", "text") and inline(
-            fields.get("insight") or fields.get("learning") or fields.get("finding") or fields.get("text")
-        )
-        if is_empty(text):
+        said, text = text_of(fields, "insight", "learning", "finding", "text")
+        learning_id = id_of(collector, fields, name, text, "learning_id")
+        if is_empty(text) or is_placeholder(text):
             collector.empty(learning_id)
             continue
         raw = fields.get("conditions")
@@ -46,7 +44,7 @@ def parse_intelligence(file: SourceFile, data: bytes, context: BrandContext, lim
         tags = [f"{kind}:{text}" for kind in ("audience", "objective") for text in labels(conditions.get(kind))]
         archived = "archived" in file.path.split("/")
         lines = [f"Applies to: {inline(conditions)}"] if conditions else []
-        lines += lines_of(fields, _SHOWN)
+        lines += lines_of(fields, _SHOWN | {said})
         lines += ["Archived: no longer relied upon"] if archived else []
         collector.updated_at = date_of(fields, context.date_order, ("last_validated", "updated_at", "created_at"))
         collector.add(

@@ -67,7 +67,7 @@ def _figures(
         lines.append(f"{line} (before: {was})" if changed else line)
     stem = collector.file.stem
     about = "Quality of the content, averages" if folder == "quality" else f"Churn risk of {title_of(stem)}"
-    _add(collector, f"{folder}/{stem.lstrip('_')}", [about, *lines], folder, date)
+    _add(collector, f"{folder}/{collector.file.id.lstrip('_')}", [about, *lines], folder, date)
 
 
 def _growth(collector: Collector, fields: dict[str, object], date: str) -> None:
@@ -103,4 +103,4 @@ def _journey(collector: Collector, fields: dict[str, object], date: str) -> None
         )
         lines.append(f"{start} -> {end}{f': {rest}' if rest else ''}" if start or end else inline(step))
     lines += lines_of(fields, {"name", "states", "transitions"})
-    _add(collector, f"journey/{first_label(fields, 'journey_id', 'id') or collector.file.stem}", lines, "journey", date)
+    _add(collector, f"journey/{first_label(fields, 'journey_id', 'id') or collector.file.id}", lines, "journey", date)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from dm_memory.brand.context import BrandContext
 from dm_memory.brand.files import Limits, broken, decode_text
 from dm_memory.brand.formats.documents import read_document
-from dm_memory.brand.formats.tables import read_table, table_pieces
+from dm_memory.brand.formats.tables import read_tables, table_pieces
 from dm_memory.brand.formats.text import (
     NestedTooDeeplyError,
     capitalised,
@@ -21,6 +21,7 @@ from dm_memory.brand.formats.text import (
     is_placeholder,
     label,
     labels,
+    says_something,
     stamp,
     title_of,
     words,
@@ -63,7 +64,7 @@ def parse_performance(file: SourceFile, data: bytes, context: BrandContext, limi
         try:
             units = with_units(snapshot)
             assert isinstance(units, dict)  # noqa: S101  # an object stays one
-            _add_snapshot(collector, fields_of(units), context.date_order)
+            _add_snapshot(collector, fields_of(units), context.date_order, several=isinstance(document.value, list))
         except NestedTooDeeplyError:
             collector.malformed(f"position {position}", "is nested too deeply")
     return collector.result(len(snapshots))
@@ -103,20 +104,22 @@ class _Snapshot:
         )
 
 
-def _snapshot(fields: dict[str, object], stem: str, order: str) -> _Snapshot:
+def _snapshot(fields: dict[str, object], file: SourceFile, order: str, *, several: bool) -> _Snapshot:
     snapshot_id = label(fields.get("snapshot_id"))
     campaign_id, period = label(fields.get("campaign_id")), inline(fields.get("period"))
-    known = snapshot_id or stem
+    known = snapshot_id or file.id
     facts: dict[str, Value] = {"section": "snapshot"}
     if campaign_id:
         facts["campaign_id"] = campaign_id
     if period:
         facts["period"] = label(period)
-    dates = (stamp(fields.get(name), order) for name in _DATES)
+    date = next(filter(None, (stamp(fields.get(name), order) for name in _DATES)), "")
+    # Of several in one file none is known by its place.
+    moment = label(period) or (date if several else "")
     return _Snapshot(
-        f"performance/{known}" if snapshot_id or not period else f"performance/{known}@{label(period)}",
+        f"performance/{known}" if snapshot_id or not moment else f"performance/{known}@{moment}",
         f"Performance of {campaign_id or known}{f', {period}' if period else ''}",
-        next(filter(None, dates), "") or stamp(period, order) or _date_in_name(stem, order),
+        date or stamp(period, order) or _date_in_name(file.stem, order),
         facts,
         tuple(labels(fields.get("tags"))),
         # Without an id of its own a file is written again for the next period; its figures leave it and stay true.
@@ -124,8 +127,8 @@ def _snapshot(fields: dict[str, object], stem: str, order: str) -> _Snapshot:
     )
 
 
-def _add_snapshot(collector: Collector, fields: dict[str, object], order: str) -> None:
-    snapshot = _snapshot(fields, collector.file.stem, order)
+def _add_snapshot(collector: Collector, fields: dict[str, object], order: str, *, several: bool) -> None:
+    snapshot = _snapshot(fields, collector.file, order, several=several)
     collector.updated_at = stamp(fields.get("updated_at"), order) or snapshot.recorded_at
     lines: list[str] = []
     parts: list[tuple[str, str]] = []
@@ -148,10 +151,10 @@ def _add_snapshot(collector: Collector, fields: dict[str, object], order: str) -
 
 def _sentences(value: object) -> Iterator[str]:
     """Yield what somebody wrote beside the figures: sentences, alone or in a list; a list with figures has none."""
-    entries = value if isinstance(value, list) else [value]
-    texts = [entry.strip() for entry in entries if isinstance(entry, str) and len(entry.split()) >= _SENTENCE_WORDS]
-    if texts and len(texts) == len([entry for entry in entries if not is_empty(entry)]):
-        yield from texts
+    entries = [entry for entry in (value if isinstance(value, list) else [value]) if not is_empty(entry)]
+    texts = [entry.strip() for entry in entries if isinstance(entry, str)]
+    if len(texts) == len(entries) and any(len(text.split()) >= _SENTENCE_WORDS for text in texts):
+        yield from (text for text in texts if says_something(text) and not is_placeholder(text))
 
 
 def _rows(value: object) -> list[str]:
@@ -176,19 +179,20 @@ def _table(collector: Collector, text: str, order: str) -> ParsedFile:
     """An export: what stands before its header names it, every piece of its rows carries the header."""
     from dm_memory.brand.formats.pages import without_double_encoding  # noqa: PLC0415  # only for such a file
 
-    before, header, rows = read_table(without_double_encoding(text))
-    stem = collector.file.stem
-    found = [date for line in [*before, stem] if (date := dates_in_heading(line, order))]
-    recorded_at = found[0].iso if found else ""
-    heading = ", ".join([f"Performance report {title_of(stem)}", *before])
+    stem, entries = collector.file.stem, 0
     facts: dict[str, Value] = {"section": "report", "name": label(title_of(stem))}
-    for piece in table_pieces(header, rows):
-        content = f"{heading}\n{piece}"
-        key = f"performance/{collector.file.name.removeprefix('performance/')}#rows"
-        collector.add_entry(key, content, _PERFORMANCE, recorded_at=recorded_at, facts=facts)
+    for before, header, rows in read_tables(without_double_encoding(text)):
+        found = [date for line in [*before, stem] if (date := dates_in_heading(line, order))]
+        heading = ", ".join([f"Performance report {title_of(stem)}", *before])
+        entries += len(rows)
+        for piece in table_pieces(header, rows):
+            content = f"{heading}\n{piece}"
+            key = f"performance/{collector.file.name.removeprefix('performance/')}#rows"
+            recorded_at = found[0].iso if found else ""
+            collector.add_entry(key, content, _PERFORMANCE, recorded_at=recorded_at, facts=facts)
     if not collector.items:
         collector.nothing()
-    return collector.result(len(rows))
+    return collector.result(entries)
 
 
 def _date_in_name(stem: str, order: str) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dm_memory.brand.context import BrandContext
 from dm_memory.brand.files import Limits
-from dm_memory.brand.formats.text import inline, labels
+from dm_memory.brand.formats.text import labels
 from dm_memory.brand.parsed import ParsedFile, SourceFile
-from dm_memory.brand.records import date_of, first_label, lines_of, open_records, records_in
+from dm_memory.brand.records import date_of, first_label, id_of, lines_of, open_records, records_in, text_of
 from dm_memory.items import ContentType, Kind, Value
 
 __all__ = ["parse_signals"]
@@ -22,13 +22,13 @@ def parse_signals(file: SourceFile, data: bytes, context: BrandContext, limits: 
     entries = 0
     for name, fields in records_in(collector, value, ("signals",)):
         entries += 1
-        signal_id = first_label(fields, "signal_id", "id") or name or file.stem
-        text = inline(fields.get("signal") or fields.get("text") or fields.get("description"))
+        said, text = text_of(fields, "signal", "text", "description")
+        signal_id = id_of(collector, fields, name, text, "signal_id")
         if not text:
             collector.empty(signal_id)
             continue
         category = first_label(fields, "category")
-        lines = lines_of(fields, {"signal", "text", "description", "category", "acknowledged", "tags"})
+        lines = lines_of(fields, {said, "category", "acknowledged", "tags"})
         facts: dict[str, Value] = {
             "insight_type": "signal",
             "insight_source": first_label(fields, "source") or "signals",

@@ -6,13 +6,16 @@ from dm_memory.brand.context import BrandContext
 from dm_memory.brand.files import Limits
 from dm_memory.brand.formats.text import inline, raw_stamp
 from dm_memory.brand.parsed import ParsedFile, SourceFile
-from dm_memory.brand.records import date_of, first_label, lines_of, open_records, records_in
+from dm_memory.brand.records import date_of, first_label, lines_of, open_records, records_in, text_of
 from dm_memory.items import ContentType, Kind, Value
 from dm_memory.text.hashing import content_hash
 
 __all__ = ["parse_violations"]
 
-_SHOWN = frozenset({"rule", "category", "severity", "content", "text", "suggestion", "source", "module"})
+_SHOWN = frozenset(
+    {"rule", "category", "severity", "content", "text", "suggestion", "source", "module"}
+    | {"rule_violated", "violated_rule", "violation", "guideline", "excerpt", "message"}
+)
 
 
 def parse_violations(file: SourceFile, data: bytes, context: BrandContext, limits: Limits) -> ParsedFile:
@@ -25,7 +28,9 @@ def parse_violations(file: SourceFile, data: bytes, context: BrandContext, limit
     entries = 0
     for _name, fields in records_in(collector, value, ("violations",)):
         entries += 1
-        rule, text = first_label(fields, "rule"), inline(fields.get("content") or fields.get("text"))
+        rule = first_label(fields, "rule", "rule_violated", "violated_rule", "violation", "guideline")
+        text = inline(fields.get("content") or fields.get("text") or fields.get("excerpt")) or text_of(fields)[1]
+        text = "" if text == rule else text
         if not rule and not text:
             collector.empty(f"position {entries - 1}")
             continue

@@ -137,10 +137,7 @@ def hand_in(
 def forgotten_finding(key: str) -> Finding:
     """Return what to say of a text that was handed in again after it had been forgotten."""
     message = "A text that was handed in had been forgotten on request, so it was not stored again."
-    remedy = (
-        "Restore it with forget_memory(restore=[KEY]) (command line: dm-memory forget --restore KEY) if you want it."
-    )
-    return Finding(FORGOTTEN, Severity.WARNING, message, remedy, key=key)
+    return Finding(FORGOTTEN, Severity.WARNING, message, "Restore it by its key if you want it.", key=key)
 
 
 def unread(store: Store, journal: Journal) -> tuple[list[Item], list[Record], str]:

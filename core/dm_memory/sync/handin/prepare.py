@@ -239,6 +239,7 @@ def _duplicate(
         existing_stored_at=existing.created_at,
         existing_tags=tuple(sorted(tag.tag for tag in before if not tag.removed)),
         merged_tags=gained,
+        changed=tuple(changed),
         priority=changed.get("priority", existing.priority),
         expires_at=changed.get("expires_at", existing.expires_at),
     )
