@@ -87,6 +87,18 @@ async def test_every_trace_of_a_text_goes_and_the_bytes_prove_it(bench: Bench) -
     bench.check()
 
 
+async def test_the_room_that_texts_took_on_the_disk_is_given_back(bench: Bench) -> None:
+    filler = "The crimson newsletter arrives at night and is opened in the morning by some of its readers. " * 40
+    bench.insights(OTHER, *(f"{JANE} {number}: {filler}" for number in range(40)))
+    await bench.sync()
+    before = (bench.memory_dir / "memory.db").stat().st_size
+    assert (await forget(bench, query="zeppelinska")).status == "forgotten"
+    ((free,),) = bench.rows("PRAGMA freelist_count")
+    assert free < 5, "what was written since may have left a page"
+    assert (bench.memory_dir / "memory.db").stat().st_size < before / 2
+    bench.check()
+
+
 async def test_no_word_of_it_is_left_in_the_full_text_index(bench: Bench) -> None:
     bench.insights(JANE, OTHER)
     await bench.sync()

@@ -63,6 +63,26 @@ def test_a_journal_cut_anywhere_keeps_what_stands_before_the_cut(journal: Journa
     assert names(journal) == [*kept, "after"]
 
 
+def test_what_was_appended_or_written_again_is_on_the_disk_when_the_call_returns(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[tuple[int, int]] = []
+    fsync = os.fsync
+
+    def watched(descriptor: int) -> None:
+        status = os.fstat(descriptor)
+        synced.append((status.st_ino, status.st_size))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    journal.append([entry("one"), entry("two")])
+    status = journal.path.stat()
+    assert (status.st_ino, status.st_size) in synced
+    journal.rewrite([entry("two")])
+    status = journal.path.stat()
+    assert (status.st_ino, status.st_size) in synced
+
+
 def test_a_damaged_line_in_the_middle_is_left_out_and_the_others_are_read(journal: Journal) -> None:
     journal.append([entry("one"), entry("two"), entry("three")])
     journal.path.write_bytes(journal.path.read_bytes().replace(b'"two"', b'"tw'))

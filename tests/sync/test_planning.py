@@ -33,6 +33,17 @@ async def test_the_second_sync_of_an_unchanged_brand_costs_a_look_at_counts_alon
     assert (result.services[0].asked, result.services[0].counted) == (True, 2)
 
 
+async def test_when_nothing_changed_the_script_s_index_is_not_written_and_it_learns_of_the_sync(bench: Bench) -> None:
+    bench.insights("one", "two")
+    await bench.sync()
+    index, last = (bench.memory_dir / "_index.json").stat().st_ino, bench.read("_last_sync.json")
+    assert last["items_synced"] == 2
+    await bench.sync()
+    assert (bench.memory_dir / "_index.json").stat().st_ino == index
+    assert bench.read("_last_sync.json")["items_synced"] == 0
+    assert bench.read("_last_sync.json")["last_sync_at"] > last["last_sync_at"]
+
+
 async def test_an_edited_insight_is_updated_in_place_and_remembers_what_it_replaced(
     bench: Bench, service: DictService
 ) -> None:

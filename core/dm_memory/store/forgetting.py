@@ -483,14 +483,15 @@ def scrub(store: Store, *, whole: bool = False) -> bool:
     """Fold the log into the file and cut it to nothing; return whether that was possible.
 
     Deleted text stays in SQLite's bytes until secure_delete, FTS5's ``optimize`` and this. Not inside a transaction.
+    Pages that became free are given back to the disk.
 
     Args:
         store: Open for writing.
         whole: Write the whole file again first: SQLite moves rows between pages and may leave a copy behind.
     """
     with store_errors(store.path):
-        if whole:
-            store.connection.execute("VACUUM")
+        # As a script: ``execute`` takes one step of the pragma, which is one page.
+        store.connection.executescript("VACUUM" if whole else "PRAGMA incremental_vacuum")
         busy, *_ = store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     return not busy
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, astuple
 from typing import Any
@@ -203,17 +202,13 @@ def _record(run: Run, status: str, checkpoint: CheckpointState, services: Sequen
             store.set_meta("checkpoint", orjson.dumps(kept).decode())
     exported_to = int(store.meta(INDEX_CLOCK) or 0)
 
-    def last_sync() -> None:
-        if status == "complete" and (run.changed or not os.path.lexists(run.memory_dir / LAST_SYNC)):
-            write_last_sync(run.memory_dir, at, run.outcomes.counts.stored)
-
     folder, vector_db = run.memory_dir, run.env.vector_db
     if run.pending_names:
         run.outcomes.add_findings(move_stored(store, folder, run.pending_names, vector_db))
-    if run.changed:
-        _export(run, "stored/", lambda: export_prepared(store, folder, exported_to, vector_db))
+    _export(run, "stored/", lambda: export_prepared(store, folder, exported_to, vector_db))
     _export(run, INDEX, lambda: run.outcomes.add_findings(write_index(store, folder, vector_db)))
-    _export(run, LAST_SYNC, last_sync)
+    if status == "complete":
+        _export(run, LAST_SYNC, lambda: write_last_sync(folder, at, run.outcomes.counts.stored))
     _export(run, CHECKPOINT, lambda: write_checkpoint(folder, _state(run, status, checkpoint, services, at)))
 
 
