@@ -40,6 +40,7 @@ _UNSETTLED = frozenset({Action.EXCLUDED, Action.FORGOTTEN, Action.REFUSED})
 """A file with such items is looked at again the next time: they are not in memory, and the reason may be gone."""
 _CHANGED = frozenset({Action.MODIFIED, Action.METADATA, Action.RESTORED})
 _JOURNALED = frozenset({Action.NEW, Action.MODIFIED, Action.DUPLICATE})
+_DECIDED = _CHANGED | {Action.NEW}
 _EMBED_AT_ONCE = 512
 
 
@@ -376,12 +377,18 @@ class Storing:
 
     def _write_journal(self, planned: Sequence[Planned]) -> Appended | None:
         """Journal what files can't give back: the texts of rolling files, and those that are about to be replaced."""
+        decided = {entry.key for entry in planned if _is_decided(entry)}
         records: list[Mapping[str, Any]] = [
-            record_of(entry.prepared, _effective_origins(entry), self._run.now)
+            _record_of_decision(entry, self._run.now)
+            if entry.key in decided
+            else record_of(entry.prepared, _effective_origins(entry), self._run.now)
             for entry in planned
-            if entry.action in _JOURNALED
-            and entry.prepared.item.rolling
-            and (entry.known is None or entry.known.content_hash != entry.prepared.content_hash)
+            if entry.key in decided
+            or (
+                entry.action in _JOURNALED
+                and entry.prepared.item.rolling
+                and (entry.known is None or entry.known.content_hash != entry.prepared.content_hash)
+            )
         ]
         changed = {
             row.seq: entry
@@ -502,6 +509,26 @@ def _comes_before(item: Item, moment: str, origin: str) -> bool:
     """Return whether an item counts before what another file states: the newer one, and a conflict copy last."""
     mine, others = not original_of(item.origin), not original_of(origin)
     return (item.source_updated_at, mine, origin) > (moment, others, item.origin)
+
+
+def _is_decided(entry: Planned) -> bool:
+    """Return whether what is written of an entry has, or no longer has, a type or tags that a user decided on."""
+    if entry.action not in _DECIDED:
+        return False
+    was_decided = entry.known is not None and entry.known.type_origin == "user"
+    return was_decided or entry.type_origin == "user" or any(tag.origin == "user" for tag in entry.tags)
+
+
+def _record_of_decision(entry: Planned, at: str) -> dict[str, Any]:
+    """Return an entry as the journal keeps it, with what a user decided about it: no file can give that back."""
+    record = record_of(entry.prepared, _effective_origins(entry), at)
+    record |= {"content_type": entry.content_type, "type_origin": entry.type_origin}
+    if removed := [tag.tag for tag in entry.tags if tag.removed]:
+        record["untagged"] = removed
+    if (known := entry.known) is not None:
+        kept = {"priority": known.priority, "expires_at": known.expires_at, "author": known.author}
+        record |= {"created_at": known.created_at, **{name: value for name, value in kept.items() if value}}
+    return record
 
 
 def _effective_origins(entry: Planned) -> list[list[str]]:
