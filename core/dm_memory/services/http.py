@@ -61,9 +61,11 @@ def client_options(url: str) -> dict[str, Any]:
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a host is this computer."""
+    """Return whether a host is this computer; ``0.0.0.0``, as servers print what they listen on, is one of its names."""
     try:
-        return ip_address(host.strip("[]")).is_loopback
+        address = ip_address(host.strip("[]"))
+        address = getattr(address, "ipv4_mapped", None) or address
+        return address.is_loopback or address.is_unspecified
     except ValueError:
         return host.rstrip(".").lower() == "localhost" or host.lower().endswith(".localhost")
 
@@ -82,7 +84,7 @@ def proxy_for(url: str) -> str | None:
     """
     parts = urlsplit(url)
     proxies = getproxies()
-    kind = next((kind for kind in (parts.scheme, "all") if proxies.get(kind)), "")
+    kind = next((kind for kind in (parts.scheme, "all") if proxies.get(kind, "").strip()), "")
     host = parts.hostname or ""
     if not kind or is_loopback(host) or _is_exempt(host, parts.port or _PORTS.get(parts.scheme), proxies.get("no", "")):
         return None
