@@ -61,13 +61,13 @@ def client_options(url: str) -> dict[str, Any]:
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a host is this computer; ``0.0.0.0``, as servers print what they listen on, is one of its names."""
+    """Return whether a host is this computer; ``0.0.0.0``, which servers print, is one of its names."""
     try:
         address = ip_address(host.strip("[]"))
-        address = getattr(address, "ipv4_mapped", None) or address
-        return address.is_loopback or address.is_unspecified
     except ValueError:
         return host.rstrip(".").lower() == "localhost" or host.lower().endswith(".localhost")
+    address = getattr(address, "ipv4_mapped", None) or address
+    return address.is_loopback or address.is_unspecified
 
 
 # Proxies -------------------------------------------------------------------------------------------------------------
