@@ -277,8 +277,11 @@ def _walk(campaign: _Campaign, section: str, path: str, name: str, value: object
         _walk_members(campaign, section, path, name, value)
     elif isinstance(value, list) and _is_list_of_points(section, path, value):
         for entry in value:
-            if isinstance(entry, str) and (not says_something(entry) or is_placeholder(entry)):
-                continue  # "yes", "5", "[TBD]" are no memories
+            if isinstance(entry, str) and not (is_empty(entry) or is_placeholder(entry) or says_something(entry)):
+                campaign.collector.too_short(path, entry)  # "yes", "5" are no memories
+                continue
+            if isinstance(entry, str) and (is_empty(entry) or is_placeholder(entry)):
+                continue
             _add_point(campaign, section, path, name, entry, in_list=True)
     else:
         _add_point(campaign, section, path, name, value)
