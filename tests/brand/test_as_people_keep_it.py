@@ -561,3 +561,11 @@ def test_yaml_that_would_fill_the_memory_is_refused(home: Home, brand: Path) -> 
     for file in list_sources(home, "kopi", "all").files:
         with pytest.raises(BrandFileError):
             parse_source(file, read_source(home, "kopi", file, Limits()), context, Limits())
+
+
+def test_a_lesson_of_one_word_is_not_passed_over_in_silence() -> None:
+    value = {"campaign_id": "y", "name": "Y", "learnings": ["Retargeting", "Send on Tuesdays", "[TBD]", ""]}
+    parsed = parse("campaigns/y.json", SourceKind.CAMPAIGN, value)
+    assert [item.content for item in parsed.items] == ["Y, learning: Send on Tuesdays"]
+    (finding,) = parsed.findings
+    assert (finding.code, finding.severity, "'Retargeting'" in finding.message) == ("empty-text", "info", True)

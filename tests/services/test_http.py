@@ -322,7 +322,15 @@ def test_certificates_are_checked_by_default() -> None:
 
 @pytest.mark.parametrize(
     ("host", "expected"),
-    [("localhost", True), ("LOCALHOST", True), ("127.1.2.3", True), ("::1", True), ("[::1]", True), ("0.0.0.0", False)],  # noqa: S104  # a name, nothing listens
+    [
+        *(("localhost", True), ("LOCALHOST", True), ("127.1.2.3", True), ("::1", True), ("[::1]", True)),
+        *(("0.0.0.0", True), ("[::]", True), ("::ffff:127.0.0.1", True), ("10.0.0.1", False), ("host", False)),  # noqa: S104  # names, nothing listens
+    ],
 )
 def test_what_is_this_computer(host: str, expected: bool) -> None:
     assert is_loopback(host) == expected
+
+
+def test_a_blank_proxy_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "   ")
+    assert proxy_for("https://service.example") is None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unicodedata import normalize
+
 import pytest
 
 from tests.sync.conftest import Bench, insight
@@ -288,3 +290,18 @@ async def test_what_only_a_conflict_copy_states_is_added_and_said(bench: Bench) 
     assert "spring, learning: Video tires returning customers." in bench.texts().values()
     again = await bench.sync()
     assert "conflict-copy" not in [each.code for each in again.findings]
+
+
+async def test_one_name_in_two_forms_of_unicode_is_one_entry(bench: Bench) -> None:
+    """MacOS and archives write NFD, others NFC: a brand that moves between them has every entry once."""
+    for form in ("NFD", "NFC"):
+        for path in bench.folder.joinpath("campaigns").glob("*.json"):
+            path.unlink()
+        name = normalize(form, "Café")
+        learning = normalize(form, "Müller likes it big: Größe zählt.")
+        bench.write(
+            f"campaigns/{name}.json",
+            {"campaign_id": name, "name": name, "status": "active", "learnings": [learning]},
+        )
+        result = await bench.sync()
+    assert (result.counts.new, result.counts.retired, len(bench.texts("retired"))) == (0, 0, 0)

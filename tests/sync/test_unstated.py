@@ -72,3 +72,19 @@ async def test_a_refused_learning_is_not_said_to_be_hidden(bench: Bench) -> None
     result = await bench.sync(session_learnings=(SessionLearning("ghp_" + "16C7e42F292c6912E7710c838347Ae178B4a"),))
     text = sync_report(result).text
     assert ("refused because of credentials" in text, "more. To see them" in text) == (True, False)
+
+
+async def test_what_a_user_decided_survives_the_loss_of_the_database(bench: Bench) -> None:
+    await filled(bench)
+    await bench.sync(content_type="guideline")
+    await bench.sync(untag=("draft",))
+    await bench.sync(tags=("spring",), retag=True)
+    described = "SELECT e.key, content_type, tag, removed FROM entries e JOIN tags t ON t.seq = e.seq ORDER BY 1, 3"
+    before = bench.rows(described)
+    for path in bench.memory_dir.glob("memory.db*"):
+        path.unlink()
+    await bench.sync()
+    assert bench.rows(described) == before
+    await bench.sync(content_type="auto")
+    assert len(types(bench)) > 1
+    bench.check()

@@ -102,6 +102,9 @@ class ParsedFile:
     whole: bool = True
 
 
+_MAX_WORD = 60
+
+
 @dataclass(slots=True)
 class Collector:
     """Builds the items of one file: keys of at most 512 characters, unique but for insights; texts within the limit.
@@ -178,6 +181,13 @@ class Collector:
         """Report an entry without text."""
         message = f"{self.origin}: the entry at {position[:200]} has no text; there is nothing to remember."
         self.findings.append(Finding("empty-text", Severity.INFO, message, path=self.origin))
+
+    def too_short(self, position: str, text: str) -> None:
+        """Report an entry of one word, which says nothing by itself."""
+        word = text if len(text) <= _MAX_WORD else f"{text[:_MAX_WORD]}…"
+        message = f"{self.origin}: the entry {word!r} at {position[:200]} is one word, which says nothing by itself."
+        remedy = "Write it as a sentence if it is to be remembered."
+        self.findings.append(Finding("empty-text", Severity.INFO, message, remedy, self.origin))
 
     def nothing(self, what: str = "the file", severity: Severity = Severity.WARNING) -> None:
         """Report that a file, or a part of it that should say something, says nothing."""

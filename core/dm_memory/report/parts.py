@@ -195,8 +195,8 @@ def restore_remedy(reader: Reader, brand: str, finding: Finding) -> str:
 
 def finding_text(finding: Finding, *, remedy: str = "") -> str:
     """Return one finding: how serious, what is wrong, where, what to do; ``remedy`` takes the place of its own."""
-    where = finding.path or short_key(finding.key)
-    place = f" ({code(where)})" if where and where not in finding.message else ""
+    is_named = (finding.path or finding.key) in finding.message
+    place = "" if is_named else f" ({code(finding.path or short_key(finding.key))})"
     advice = remedy or inline(finding.remedy)
     what = f" What to do: {sentence_end(advice)}" if remedy or finding.remedy else ""
     return f"{_SEVERITY_WORDS[finding.severity]}: {sentence_end(inline(finding.message))}{place}{what}"

@@ -61,11 +61,13 @@ def client_options(url: str) -> dict[str, Any]:
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a host is this computer."""
+    """Return whether a host is this computer; ``0.0.0.0``, which servers print, is one of its names."""
     try:
-        return ip_address(host.strip("[]")).is_loopback
+        address = ip_address(host.strip("[]"))
     except ValueError:
         return host.rstrip(".").lower() == "localhost" or host.lower().endswith(".localhost")
+    address = getattr(address, "ipv4_mapped", None) or address
+    return address.is_loopback or address.is_unspecified
 
 
 # Proxies -------------------------------------------------------------------------------------------------------------
@@ -82,7 +84,7 @@ def proxy_for(url: str) -> str | None:
     """
     parts = urlsplit(url)
     proxies = getproxies()
-    kind = next((kind for kind in (parts.scheme, "all") if proxies.get(kind)), "")
+    kind = next((kind for kind in (parts.scheme, "all") if proxies.get(kind, "").strip()), "")
     host = parts.hostname or ""
     if not kind or is_loopback(host) or _is_exempt(host, parts.port or _PORTS.get(parts.scheme), proxies.get("no", "")):
         return None

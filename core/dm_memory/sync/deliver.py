@@ -71,9 +71,16 @@ class _Room:
     capacity: Capacity | None = None
     taken: int = 0
 
-    def after(self, measured: Capacity | None) -> Capacity | None:
-        """Return the capacity after the run: as measured, but never below what is known; statistics lag behind."""
+    def after(self, measured: Capacity | None, confirmed: int | None = None) -> Capacity | None:
+        """Return the capacity after the run: as measured, but never below what is known while statistics lag behind.
+
+        Args:
+            measured: What the service says.
+            confirmed: How many entries it confirmed: statistics that count as many have caught up.
+        """
         if self.capacity is None or measured is None:
+            return measured
+        if confirmed is not None and measured.entries is not None and measured.entries >= confirmed:
             return measured
         return replace(measured, used=max(measured.used, self.capacity.used + self.taken))
 
@@ -226,7 +233,8 @@ class Delivering:
         if rebuilding and not self.result.failed:
             await self._ask(self.service.finish_rebuild())
         await self.worker.run(self._record_made, fingerprint)
-        self.result.capacity = self._room.after(await self._ask(self.service.capacity()))
+        confirmed = await self.worker.run(outbox.count_confirmed, self.store.connection, self.service.name)
+        self.result.capacity = self._room.after(await self._ask(self.service.capacity()), confirmed)
 
     def _agree_on(self, fingerprint: str) -> bool:
         """Return whether everything has to be stored again, in another collection if the service has those."""

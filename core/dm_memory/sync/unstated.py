@@ -46,7 +46,9 @@ def _first_types(run: Run) -> dict[str, str]:
     """Return the types that entries had when they were journalled: before a user gave them another one."""
     types: dict[str, str] = {}
     for record in run.journal.read().records:
-        if record.get("op") == "entry" and record.get("content_type") in set(ContentType):
+        if record.get("op") != "entry" or record.get("type_origin") == "user":
+            continue
+        if record.get("content_type") in set(ContentType):
             types.setdefault(str(record.get("key", "")), str(record["content_type"]))
     return types
 

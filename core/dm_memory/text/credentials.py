@@ -134,7 +134,7 @@ _WEBHOOK = re.compile(
     r"|(?:oapi\.dingtalk\.com/robot/send|qyapi\.weixin\.qq\.com/cgi-bin/webhook/send)\?[a-z_]{3,12}=[0-9a-f\-]{30,70}"
     r"|/hooks/[a-z0-9]{26}(?![\w\-])"
 )
-_LOGIN_URL = re.compile(r"://([^\s/:@]{0,256}):([^\s/@]{1,256})@[^\s@]")
+_LOGIN_URL = re.compile(r"://([^\s/:]{0,256}):([^\s/@]{1,256})@[^\s@]")
 _KEY_URL = re.compile(r"://([A-Za-z0-9_\-]{16,256}):?@[^\s@]")
 _SIGNED = re.compile(
     r"[?&;#](?:[a-z0-9_\-]{0,24}(?:sig|signature|token|auth|key|secret|password)|AccountKey|SharedAccessKey)"
@@ -156,10 +156,11 @@ _BOUNDARY = r"(?:(?<![^\W_])|(?-i:(?<=[a-z])(?=[A-Z])))"
 # A value is only looked at, not consumed: what stands behind "password:" may be the next name.
 # Between a label and its value: quotes, "for the shop", and a sign or a word that says "is".
 _BETWEEN = (
-    r"[\"'*`_)\]]{0,3}(?:[ \t](?:for|of|on|to|für|von|zum|pour|de|para|per|di|do|voor|för|til|dla"
-    r"|для)[ \t][^\n:=\"']{1,40}?)?[\"'*`_)\]]{0,3}(?:>(?=\S)|\s{0,3}(?:[=-]>|={1,2}|:=?|-(?=[ \t]))\s{0,3}"
+    r"[\"'*`_)\]\\]{0,4}(?:[ \t](?:for|of|on|to|für|von|zum|pour|de|para|per|di|do|voor|för|til|dla"
+    r"|для)[ \t][^\n:=\"']{1,40}?)?[\"'*`_)\]]{0,3}(?:>(?=\S)|,[ \t]{0,2}(?=[\"'])|[ \t]{1,2}value[ \t]?="
+    r"|\s{0,3}(?:[=-]>|→|[—–](?=[ \t])|={1,2}|:=?|-(?=[ \t]))\s{0,3}"
     r"|[ \t]{1,3}(?:is|are|was|ist|lautet|war|est|es|è|é|är|er|on|to|jest|je|este|adalah|là|это)(?:[ \t]now"
-    r"|[ \t]jetzt|:)?[ \t]{1,3}|\s{0,2}(?:は|是|为|為|은|는)[\s:]{0,3})[\"'*`_(]{0,3}"
+    r"|[ \t]jetzt|:)?[ \t]{1,3}|\s{0,2}(?:は|是|为|為|은|는)[\s:]{0,3})[\"'*`_(\\]{0,4}"
 )
 _LOGIN_NAMES = (
     r"passw(?:or[dt]|d)s?|passwörter|kennwort|pwd|pw|pass(?=[ ]?[:=])|passphrase|passcode|senha|contrase(?:ñ"
@@ -181,7 +182,7 @@ _APP_PASSWORD = re.compile(
 _LOGIN_PAIR = re.compile(
     r"(?<![^\W_])(?:log-?in|user(?:[ _-]?name)?|credentials?|zugang(?:sdaten)?|anmeldung|benutzer|usuario"
     r"|identifiants?|acceso"
-    r"|accès|логин)[ \t]{0,2}[:=][ \t]{0,2}[\w.@+\-]{2,64}[ \t]{0,2}[/|,;][ \t]{0,2}([^\s\"'`,;|]{6,64})",
+    r"|accès|логин)[ \t]{0,2}(?:[:=]|[=-]>|→)[ \t]{0,2}[\w.@+\-]{2,64}[ \t]{0,2}[/|,;:][ \t]{0,2}([^\s\"'`,;|]{6,64})",
     re.IGNORECASE,
 )
 _KEY_NAMES = (
@@ -197,7 +198,14 @@ _KEY_NAMES = (
 _NAMED_KEY = re.compile(
     rf"{_BOUNDARY}(?:{_KEY_NAMES})(?:[_\-][A-Za-z0-9_\-]{{0,20}})?(?:{_BETWEEN}"
     rf"|[\"'`*]{{0,3}}[ \t]{{1,3}}[\"'`*(]{{0,3}})"
-    rf"(?=([^\s\"'`,;|)<]{{8,256}}))",
+    rf"(?=([^\s\"'`,;|)<&\\]{{8,256}}))",
+    re.IGNORECASE,
+)
+_KEY_FIRST = re.compile(
+    r"(?<![A-Za-z0-9_\-+/=.])([A-Za-z0-9_\-+/=.]{20,256})[\"'`*]{0,3}[ \t]{1,3}"
+    r"(?:\(|(?:is|was|ist|war|est|es|è|é)[ \t])"
+    rf"(?:(?:the|our|my|your|der|unser|mein|la|le|notre|el|nuestra|il|o)[ \t])?"
+    rf"(?:[A-Za-z]{{2,20}}[ \t])?(?:{_KEY_NAMES})",
     re.IGNORECASE,
 )
 _PLAIN_KEY = re.compile(
@@ -407,4 +415,9 @@ _PASSWORDS = (
     ("password", _CURL_LOGIN, _is_password),
     ("password", _NETRC, _is_password),
 )
-_KEYS = (("API key", _NAMED_KEY, _is_key), ("API key", _PLAIN_KEY, _is_random_value), ("API key", _CJK_KEY, _is_key))
+_KEYS = (
+    ("API key", _NAMED_KEY, _is_key),
+    ("API key", _KEY_FIRST, _is_random_value),
+    ("API key", _PLAIN_KEY, _is_random_value),
+    ("API key", _CJK_KEY, _is_key),
+)

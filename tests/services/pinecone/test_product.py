@@ -113,3 +113,11 @@ def test_a_sync_right_after_the_service_was_mended_is_not_told_of_the_old_troubl
     first, second = asyncio.run(act())
     assert vector(first).queued == ITEMS
     assert (second.status, vector(second).stored) == ("complete", ITEMS)
+
+
+def test_sync_and_status_give_one_size(product: Product) -> None:
+    synced = vector(product.sync()).capacity
+    (service,) = product.status().services
+    assert synced == service.capacity
+    assert synced is not None
+    assert synced.used > 0

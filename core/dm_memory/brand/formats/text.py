@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 from functools import lru_cache
+from unicodedata import normalize
 
 from dm_memory.text.dates import read_date
 
@@ -309,7 +310,11 @@ def slug_of(name: str) -> str:
 
 
 def bounded_key(key: str) -> str:
-    """Return ``key``, shortened to 512 characters with a hash of the whole if it is longer."""
+    """Return ``key`` in NFC, shortened to 512 characters with a hash of the whole if it is longer.
+
+    Names of files and campaigns come in NFD from some computers and in NFC from others; they are one entry.
+    """
+    key = key if key.isascii() else normalize("NFC", key)
     if len(key) <= _MAX_KEY:
         return key
     digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:16]

@@ -368,8 +368,11 @@ def _walk(campaign: _Campaign, section: str, path: str, name: str, value: object
         _walk_members(campaign, section, path, name, value)
     elif isinstance(value, list) and _is_list_of_points(section, path, value):
         for entry in value:
-            if isinstance(entry, str) and (not says_something(entry) or is_placeholder(entry)):
-                continue  # "yes", "5", "[TBD]" are no memories
+            if isinstance(entry, str) and (is_empty(entry) or is_placeholder(entry)):
+                continue
+            if isinstance(entry, str) and not says_something(entry):
+                campaign.collector.too_short(path, entry)  # "yes", "5" are no memories
+                continue
             rest = _walk_lessons(campaign, section, path, name, entry) if isinstance(entry, dict) else entry
             _add_point(campaign, section, path, name, rest, in_list=True)
     else:

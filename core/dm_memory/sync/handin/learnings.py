@@ -127,7 +127,9 @@ def hand_in(
         elif forgotten.has(prepared.content_hash):
             findings.append(forgotten_finding(item.key))
         else:
-            records.append(record_of(prepared, [[tag, "source"] for tag in prepared.given], now))
+            tags = [[tag, "source"] for tag in prepared.given]
+            tags += [[tag, "detected"] for tag in prepared.detected if tag not in prepared.given]
+            records.append(record_of(prepared, tags, now))
             findings += prepared.findings
     if records:
         journal.append(records)
