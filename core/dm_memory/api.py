@@ -29,6 +29,7 @@ from dm_memory.requests import (
     no_progress,
 )
 from dm_memory.results import (
+    AllowResult,
     BackupResult,
     ExportResult,
     ForgetResult,
@@ -328,6 +329,17 @@ class Memory:
         return await _stoppable(
             on_demand.forget_brand(environment, request, brand, _safely(progress, stop), stop), stop
         )
+
+    async def allow(self, value: str, brand: str | None = None, *, undo: bool = False) -> AllowResult:
+        """Let something stand that the guard masks or leaves out, or, with ``undo``, no longer.
+
+        Raises:
+            InputError: The guard finds nothing in ``value``.
+            DmMemoryError: Nothing could be done.
+        """
+        slug = await asyncio.to_thread(self.resolve_brand, brand)
+        stop = asyncio.Event()
+        return await _stoppable(on_demand.allow_value(self._environment(slug), slug, value, stop, undo=undo), stop)
 
     async def history(self, key: str, brand: str | None = None) -> HistoryResult:
         """Return what an entry said when, and what changed it. Raises ``DmMemoryError``."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from dm_memory.cache.opening import cache_place
     from dm_memory.cache.sync import sync_storage
     from dm_memory.cache.view import view_cache
+    from dm_memory.operations.allow import allow_value
     from dm_memory.operations.backup import backup_brand, restore_brand
     from dm_memory.operations.doctor import examine
     from dm_memory.operations.exporting import export_brands
@@ -34,6 +35,7 @@ _MODULES = {
     "cache.opening": ("cache_place",),
     "cache.sync": ("sync_storage",),
     "cache.view": ("view_cache",),
+    "operations.allow": ("allow_value",),
     "operations.backup": ("backup_brand", "restore_brand"),
     "operations.doctor": ("examine",),
     "operations.exporting": ("export_brands",),
@@ -56,6 +58,7 @@ _HOME = {name: module for module, names in _MODULES.items() for name in names}
 __all__ = [
     "BrandFiles",
     "Searcher",
+    "allow_value",
     "backup_brand",
     "brand_status",
     "cache_place",

@@ -17,7 +17,7 @@ from dm_memory_server.connect.command import connect
 from dm_memory_server.execute import Options, execute, guarded
 from dm_memory_server.http.commands import tokens
 from dm_memory_server.logs import log_to_stderr
-from dm_memory_server.terminal import tolerate_any_text
+from dm_memory_server.terminal import read_input, tolerate_any_text
 from dm_memory_server.watch import storage_sync_command
 from dm_memory_tools.forget_memory import FORGET_MEMORY
 from dm_memory_tools.get_memory_status import GET_MEMORY_STATUS
@@ -106,6 +106,26 @@ def correct(
     """Correct an entry; its old text is kept as a revision."""
     options = {"content": text, "replaces": key, "purge": purge, "brand": brand}
     return execute(work_of(PREPARE_STORE, options)[0], Options(home, as_json))
+
+
+@app.command()
+def allow(
+    value: Annotated[str, typer.Argument(help="What the guard changes, as it is written; - reads standard input.")],
+    *,
+    undo: Annotated[bool, typer.Option("--undo", help="Let the guard change it again.")] = False,
+    home: Home = None,
+    brand: Brand = None,
+    as_json: AsJson = False,
+) -> int:
+    """Let something stand that is masked or left out, such as the brand's public address."""
+
+    async def work(memory: Memory, _: Progress) -> Report:
+        from dm_memory.report import allow_report  # noqa: PLC0415  # each command imports its own
+
+        text = read_input() if value == "-" else value
+        return allow_report(await memory.allow(text, resolve_brand(memory, brand), undo=undo))
+
+    return execute(work, Options(home, as_json))
 
 
 @app.command()

@@ -9,6 +9,7 @@ from dm_memory.errors import BrandNotFoundError, ErrorClass, ServiceError
 from dm_memory.findings import Finding, Severity
 from dm_memory.results import (
     Action,
+    AllowResult,
     BackupResult,
     Check,
     CheckpointState,
@@ -664,6 +665,10 @@ def corrected() -> PrepareResult:
 
 def corrected_and_purged() -> PrepareResult:
     return replace(corrected(), purged=forgotten())
+
+
+def allowed() -> AllowResult:
+    return AllowResult("acme-coffee", ("e-mail address", "phone number"), "allowed", 2)
 
 
 def entry_history() -> HistoryResult:

@@ -22,6 +22,7 @@ from dm_memory.extras import how_to_get_the_model
 from dm_memory.report import (
     Reader,
     Report,
+    allow_report,
     backup_report,
     doctor_report,
     error_report,
@@ -79,6 +80,7 @@ REPORTS: dict[str, Callable[[], Report]] = {
     "restored": lambda: forget_report(examples.restored(), reader=Reader.TOOL),
     "corrected": lambda: prepare_report(examples.corrected()),
     "corrected_and_purged": lambda: prepare_report(examples.corrected_and_purged()),
+    "allowed": lambda: allow_report(examples.allowed()),
     "entry_history": lambda: history_report(examples.entry_history()),
     "patterns": lambda: patterns_report(examples.patterns()),
     "exported": lambda: export_report(examples.exported()),

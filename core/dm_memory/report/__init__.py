@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from dm_memory.report.knowledge import history_report, patterns_report
     from dm_memory.report.maintenance import doctor_report, migrate_report, verify_report
     from dm_memory.report.model import Reader, Report
-    from dm_memory.report.prepare import prepare_report
+    from dm_memory.report.prepare import allow_report, prepare_report
     from dm_memory.report.recall import last_sync_report, recall_report
     from dm_memory.report.search import search_report
     from dm_memory.report.status import status_report
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Reader",
     "Report",
+    "allow_report",
     "backup_report",
     "doctor_report",
     "error_report",
@@ -60,6 +61,7 @@ _MODULES = {
     "verify_report": "maintenance",
     "Reader": "model",
     "Report": "model",
+    "allow_report": "prepare",
     "prepare_report": "prepare",
     "last_sync_report": "recall",
     "recall_report": "recall",

@@ -1,4 +1,4 @@
-"""The report of ``prepare_store``: one payload checked and stored, known already, or refused."""
+"""The reports of ``prepare_store`` (one payload checked and stored, known already, or refused) and of ``allow``."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dm_memory.report.escape import code, inline, quote
 from dm_memory.report.forget import proof_lines
 from dm_memory.report.model import Reader, Report, call
 from dm_memory.report.parts import QUOTED_NOTE, bulleted, document, finding_text, guard_text, key_code, restore_remedy
-from dm_memory.report.words import capital, listed, when
-from dm_memory.results import PrepareResult, Suggestion
+from dm_memory.report.words import capital, counted, listed, when
+from dm_memory.results import AllowResult, PrepareResult, Suggestion
 
-__all__ = ["prepare_report"]
+__all__ = ["allow_report", "prepare_report"]
 
 _HEADINGS = {
     "prepared": "# Kept in memory",
@@ -95,3 +95,18 @@ def _reason(suggestion: Suggestion, before: str) -> str:
     words = ", ".join(quote(word, 60) for word in suggestion.words[:_SHOWN_WORDS])
     reason = f"{inline(suggestion.reason, 100)} {words}".rstrip()
     return f"{code(suggestion.value, 60)}{before}{reason}"
+
+
+def allow_report(result: AllowResult) -> Report:
+    """Render what became of something that the guard changes; what it is does not stand there."""
+    what, brand = listed(inline(each, 40) for each in result.found), code(result.brand)
+    outcome = {
+        "allowed": f"Allowed in {brand} from now on: {what}.",
+        "undone": f"Masked or left out in {brand} again, as everywhere: {what}.",
+    }.get(result.status, f"Nothing changes in {brand}: it was so already.")
+    again = f"The next sync reads the brand's files again: {call(Reader.TERMINAL, 'sync_memory', result.brand)}"
+    handed_in = "What was handed in before is in memory as the guard left it; hand it in again."
+    todo = [] if result.status == "nothing" else [again, handed_in]
+    total = f"Allowed in {brand} altogether, although the guard would change it: {counted(result.total, 'thing')}."
+    blocks = [outcome, bulleted([*todo, total, *map(finding_text, result.findings)])]
+    return Report(document("# Guard", blocks, []), {"kind": "allow", **data_of(result)})

@@ -24,6 +24,7 @@ from dm_memory.cache.view import CacheView
 from dm_memory.errors import ServiceError
 from dm_memory.report.data import COMPUTED, NAMES
 from dm_memory.results import (
+    AllowResult,
     BackupResult,
     Check,
     Contradiction,
@@ -64,6 +65,7 @@ _KINDS: dict[str, type] = {
     "restore": RestoreResult,
     "verify": VerifyResult,
     "migrate": MigrateResult,
+    "allow": AllowResult,
 }
 
 _CLOSED = ConfigDict(extra="forbid")

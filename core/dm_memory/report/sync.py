@@ -201,6 +201,7 @@ class _Rendering:
             *self._grouped(items, _SYNCED_WORDS, max(_due(result.counts), len(items)), rest),
             *self._list("Masked before storing", map(guard_text, masked), len(masked), rest),
             *self._list("Lines with credentials, left out", map(guard_text, removed), len(removed), rest),
+            f"What may stand all the same: {code(f'dm-memory allow TEXT --brand {result.brand}')}" if hits else "",
             *self._list("Stored, but check before you reuse it", map(finding_text, flags), len(flags), rest),
         ]
 

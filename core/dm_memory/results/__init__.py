@@ -20,6 +20,7 @@ from dm_memory.results.entries import (
     Version,
 )
 from dm_memory.results.operations import (
+    AllowResult,
     BackupResult,
     Check,
     Drift,
@@ -48,6 +49,7 @@ from dm_memory.results.sync import (
 
 __all__ = [
     "Action",
+    "AllowResult",
     "BackupResult",
     "Capacity",
     "Check",

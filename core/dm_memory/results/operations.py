@@ -13,6 +13,7 @@ from dm_memory.results.sync import (
 )
 
 __all__ = [
+    "AllowResult",
     "BackupResult",
     "Check",
     "Drift",
@@ -69,6 +70,23 @@ class VerifyResult:
         """0 if everything agrees, or was repaired; else 1."""
         damaged = any(finding.severity is Severity.ERROR for finding in self.findings)
         return int(damaged or any(part.failure or part.differing > part.repaired for part in self.parts))
+
+
+@dataclass(frozen=True, slots=True)
+class AllowResult:
+    """What became of something that the guard changes.
+
+    Attributes:
+        found: What it looks like, in the guard's words.
+        status: ``allowed`` | ``undone`` | ``nothing`` (it was so already).
+        total: How much is allowed in the brand now.
+    """
+
+    brand: str
+    found: tuple[str, ...]
+    status: str
+    total: int
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

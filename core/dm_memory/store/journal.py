@@ -35,7 +35,7 @@ from dm_memory.errors import StoreError, system_reason
 from dm_memory.store.entries import to_json
 from dm_memory.store.files import is_file, make_private_folder, open_own, read_own, sync_folder, write_atomic
 
-__all__ = ["JOURNAL", "Appended", "Journal"]
+__all__ = ["JOURNAL", "Appended", "Journal", "Record"]
 
 JOURNAL = "journal.jsonl"
 

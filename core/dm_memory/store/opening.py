@@ -22,6 +22,7 @@ from dm_memory.errors import DamagedStoreError, HomeError, StoreError, system_re
 from dm_memory.findings import Finding, Severity, count_of_entries
 from dm_memory.items import storage_id
 from dm_memory.store import entries as table
+from dm_memory.store.allowing import ALLOWED, allowed_records, replay_allowed
 from dm_memory.store.database import FILE_NAME, Store, connect_to_read, is_present, open_store, store_errors
 from dm_memory.store.entries import SELECT_ENTRIES, EntryRow, Tag
 from dm_memory.store.files import is_file, remove_leftovers, sqlite_uri, sync_folder
@@ -278,7 +279,7 @@ def _salvage(store: Store, damaged: Path, now: str) -> int:
     return saved
 
 
-_KEPT_META = frozenset({"mac_key", "corrections", PENDING, "last_complete_sync", "checkpoint"})
+_KEPT_META = frozenset({ALLOWED, "mac_key", "corrections", PENDING, "last_complete_sync", "checkpoint"})
 
 
 def _readable(source: sqlite3.Connection, name: str, columns: str) -> Iterator[tuple[Any, ...]]:
@@ -357,6 +358,7 @@ def _replay(store: Store, journal: Journal, now: str) -> int:
     tail = journal.read()
     with store.transaction():
         replay_decisions(store, tail.records)
+        replay_allowed(store, tail.records)
     lacking = _lacking(store, tail.records)
     owners = {
         text: row.key
@@ -448,6 +450,7 @@ def journal_records(store: Store, now: str) -> Iterator[Mapping[str, object]]:
     """Yield what files can't give back of a memory, as the journal keeps it."""
     yield {"op": "store", "at": now}
     yield from decision_records(store, now)
+    yield from allowed_records(store, now)
     kinds = ", ".join(f"'{kind}'" for kind in ("insight", "session", "prepared", "violation"))
     after = 0
     sql = (

@@ -67,12 +67,13 @@ class Preparer:
         self._tagger = tagger
         self._flags = flags
         self._tag_sets: dict[tuple[str, ...], tuple[tuple[str, ...], Hits]] = {}
-        self.fingerprint = _fingerprint(guard.policy, context.fingerprint)
+        self.fingerprint = _fingerprint(guard, context.fingerprint)
 
     @classmethod
-    def of(cls, brand: str, context: TaggingContext, policy: Policy) -> Preparer:
+    def of(cls, brand: str, context: TaggingContext, policy: Policy, allowed: frozenset[str] = frozenset()) -> Preparer:
         """Return the preparer with the house's own guard, tagger and flags for ``context``."""
-        return cls(brand, context, Guard(policy, regions_of(context.target_markets)), Tagger(context), Flags(context))
+        guard = Guard(policy, regions_of(context.target_markets), allowed)
+        return cls(brand, context, guard, Tagger(context), Flags(context))
 
     def prepare(self, item: Item) -> Prepared:
         """Return ``item`` as it may be stored. Raises nothing: what must not be stored has ``refused`` set."""
@@ -163,7 +164,8 @@ def _without_marks(value: Value) -> Value:
     return MARKS.sub(" ", value) if isinstance(value, str) else value
 
 
-def _fingerprint(policy: str, context: str) -> str:
+def _fingerprint(guard: Guard, context: str) -> str:
     """Return what decides, besides the files, how items are prepared; a change means unchanged files are read again."""
-    parts = f"hash {HASH_VERSION}|guard {GUARD_VERSION} {policy}|tags {TAGGING_VERSION}|flags {FLAGS_VERSION}|{context}"
+    guarding = " ".join([f"guard {GUARD_VERSION} {guard.policy}", *sorted(guard.allowed)])
+    parts = f"hash {HASH_VERSION}|{guarding}|tags {TAGGING_VERSION}|flags {FLAGS_VERSION}|{context}"
     return sha256(parts.encode("utf-8", "surrogatepass")).hexdigest()

@@ -18,6 +18,7 @@ from dm_memory.items import Item
 from dm_memory.requests import Progress, SyncRequest
 from dm_memory.results import GuardHit, SyncResult
 from dm_memory.store import outbox
+from dm_memory.store.allowing import allowed_of
 from dm_memory.store.database import Store, open_copy, store_errors
 from dm_memory.store.files import remove_leftovers
 from dm_memory.store.forgetting import Forgotten
@@ -112,7 +113,7 @@ def _hand_in(env: Environment, request: SyncRequest, brand: str, context: BrandC
     if not request.session_learnings:
         return brought
     now = to_iso(env.clock())
-    preparer = Preparer.of(brand, context, env.policy)
+    preparer = Preparer.of(brand, context, env.policy, allowed_of(env.home.memory_dir(brand), brand))
     author = preparer.clean_author(request.author)
     brought.items, brought.findings = learnings_as_items(request.session_learnings, now, env.limits, author)
     if request.dry_run:

@@ -22,6 +22,7 @@ from dm_memory.items import Kind, Payload, storage_id
 from dm_memory.requests import Progress, Scope, SyncRequest
 from dm_memory.results import Action, Counts, Failure, GuardHit, ItemOutcome, StoreResult
 from dm_memory.services.protocol import Capacity, Service
+from dm_memory.store.allowing import allowed_in
 from dm_memory.store.database import Store
 from dm_memory.store.entries import Census, Known, census, effective
 from dm_memory.store.facts import count_facts
@@ -181,7 +182,7 @@ class Run:
             worker=worker,
             progress=progress,
             stop=stop,
-            preparer=Preparer.of(brand, context, env.policy),
+            preparer=Preparer.of(brand, context, env.policy, allowed_in(store)),
             excluder=Excluder(request.exclude, _statuses(store) if request.exclude else None),
             outcomes=outcomes,
             number=(last.number if last else 0) + 1,

@@ -43,8 +43,8 @@ class GuardHit:
         what: The sort, in a report's words.
         count: How often.
         lines: The lines of the original text, from 1, one a find, in order.
-        digests: One a find: what ``Guard.apply`` takes as ``allowed``. Digits can be guessed from a digest, so only
-            that of a find that the user allows may be written anywhere.
+        digests: One a find: what ``Guard`` takes as ``allowed``. Digits can be guessed from a digest, so only that of a
+            find that the user allows may be written anywhere.
         removed: Whether the lines were left out (credentials) or the finds masked.
     """
 
@@ -178,20 +178,21 @@ class Guard:
             leaves them. Credentials are left out under both.
         regions: The countries of the brand's target markets (ISO 3166-1), whose phone numbers are known without a
             prefix; numbers of others are found by their usual forms.
+        allowed: Digests of finds that the user allowed (``GuardHit.digests``): they stay.
     """
 
-    def __init__(self, policy: Policy, regions: Iterable[str] = ()) -> None:
+    def __init__(self, policy: Policy, regions: Iterable[str] = (), allowed: frozenset[str] = frozenset()) -> None:
         self.policy = policy
+        self.allowed = allowed
         self.regions = tuple(sorted({region.upper() for region in regions}))
         self._clean_values = {_LONG_TYPE}
 
-    def apply(self, text: str, words: Words | None = None, allowed: frozenset[str] = frozenset()) -> GuardResult:
+    def apply(self, text: str, words: Words | None = None) -> GuardResult:
         """Return what may be stored of ``text``.
 
         Args:
             text: As its source states it.
             words: ``words_of(text)``, if the caller has them.
-            allowed: Digests of finds that the user allowed in this entry (``GuardHit.digests``): they stay.
         """
         data = text.encode("utf-8", "surrogatepass")
         if words is None:
@@ -213,7 +214,7 @@ class Guard:
         if not (at_sign or token_run or digits or named or spoken):
             return GuardResult(text)
         screened = _screen(data, words, at_sign or spoken, token_run, digits)
-        return self._cleaned(text, (Folded(text, text),) if is_plain else readings(text), allowed, screened)
+        return self._cleaned(text, (Folded(text, text),) if is_plain else readings(text), screened)
 
     def is_clean(self, value: Value) -> bool:
         """Return whether a metadata value can be stored as it is. Short values are remembered: they repeat."""
@@ -229,17 +230,17 @@ class Guard:
             self._clean_values.add(value)
         return True
 
-    def apply_value(self, value: Value, allowed: frozenset[str] = frozenset()) -> ValueResult:
+    def apply_value(self, value: Value) -> ValueResult:
         """Return what may be stored of a metadata value; numbers and truth values are never touched.
 
         A part of a list that must not be stored is left out; the list is refused if no part is left.
         """
         if isinstance(value, str):
-            result = self.apply(value, None, allowed)
+            result = self.apply(value)
             return ValueResult(result.text, result.hits, result.refused, result.removed_lines, result.places)
         if not isinstance(value, list):
             return ValueResult(value)
-        results = [self.apply(part, None, allowed) for part in value]
+        results = [self.apply(part) for part in value]
         kept: list[str] = [result.text for result in results if not result.refused]
         return ValueResult(
             kept,
@@ -249,15 +250,13 @@ class Guard:
             tuple(place for result in results for place in result.places),
         )
 
-    def _cleaned(
-        self, text: str, seen: tuple[Folded, ...], allowed: frozenset[str], screened: _Screened
-    ) -> GuardResult:
+    def _cleaned(self, text: str, seen: tuple[Folded, ...], screened: _Screened) -> GuardResult:
         """Leave out the lines with credentials, then mask what the rest contains."""
         lines = list(enumerate(text.splitlines(keepends=True), 1))
         secrets: list[_Find] = []
         # Lines that come together may be read together: "password:" over what stood two lines below it.
         for turn in range(_MAX_TURNS + 1):
-            found = _secrets(seen, lines, screened, allowed) if screened.secret else []
+            found = _secrets(seen, lines, screened, self.allowed) if screened.secret else []
             if not found:
                 break
             secrets += found
@@ -271,7 +270,8 @@ class Guard:
         finds: list[_Find] = []
         # A mark parts what an invisible character joined: what is stored must have nothing more to mask.
         for _ in range(_MAX_TURNS if self.policy == "mask" else 0):
-            more = [find for find in _personal(seen, lines, screened, self.regions) if find.digest not in allowed]
+            personal = _personal(seen, lines, screened, self.regions)
+            more = [find for find in personal if find.digest not in self.allowed]
             if not more:
                 break
             finds += more

@@ -21,6 +21,7 @@ from dm_memory.items import ContentType, Item, Kind
 from dm_memory.requests import PrepareRequest, SyncRequest, no_progress
 from dm_memory.results import Action, GuardHit, PrepareResult, Suggestion
 from dm_memory.store import entries as table
+from dm_memory.store.allowing import allowed_of
 from dm_memory.store.database import Store, is_present, open_store, store_errors
 from dm_memory.store.entries import EntryRow, Known
 from dm_memory.store.forgetting import Forgotten
@@ -59,7 +60,8 @@ async def prepare_payload(env: Environment, request: PrepareRequest, brand: str,
     _check(request, env)
     async with worker_thread("dm-memory-prepare") as worker:
         context = await worker.run(load_context, env.home, brand, env.limits)
-        preparer = Preparer.of(brand, context, env.policy)
+        allowed = await worker.run(allowed_of, env.home.memory_dir(brand), brand)
+        preparer = Preparer.of(brand, context, env.policy, allowed)
         now = to_iso(env.clock())
         prepared, suggested = _prepared(preparer, request, now)
         hits = guard_hits(prepared)
