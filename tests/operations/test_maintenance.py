@@ -17,6 +17,7 @@ from dm_memory.api import Memory
 from dm_memory.errors import ConfigurationError, DamagedStoreError, ErrorClass, ServiceError
 from dm_memory.items import storage_id
 from dm_memory.operations.migrate import migrate_brand
+from dm_memory.report import status_report
 from dm_memory.requests import SessionLearning, no_progress
 from dm_memory.results import MigrateResult, VerifyResult
 from dm_memory.settings import Settings
@@ -189,6 +190,26 @@ async def test_repair_ends_all_of_it_and_writes_nothing_else(bench: Bench, servi
     again = await verified(bench)
     assert (again.exit_code, again.parts[1].checked) == (0, 4)
     assert (await bench.sync()).counts.stored == 0
+
+
+async def test_status_says_what_a_comparison_found_until_it_is_repaired(bench: Bench, service: DictService) -> None:
+    bench.insights("one", "two")
+    await bench.sync()
+    two = next(payload for payload in service.stored.values() if payload.content == "two")
+    service.stored[two.id] = replace(two, content="edited there", content_hash="0" * 64)  # a count sees nothing
+    assert (await bench.memory.status(BRAND)).status == "ready"
+    await verified(bench)
+    status = await bench.memory.status(BRAND)
+    assert status.status == "attention"
+    said = status_report(status).text
+    assert "1 entry there differed from memory" in said
+    assert "dm-memory verify --repair" in said
+    service.down = down()
+    await verified(bench)
+    service.down = None
+    assert (await bench.memory.status(BRAND)).status == "attention", "who does not answer is as he was"
+    await verified(bench, repair=True)
+    assert (await bench.memory.status(BRAND)).status == "ready"
 
 
 async def test_an_entry_that_spoils_the_listing_is_repaired_before_it(

@@ -22,7 +22,15 @@ from dm_memory.store.entries import census
 from dm_memory.store.latest import LastRun, last_run
 from dm_memory.store.locks import is_locked, lock_holder
 from dm_memory.store.opening import missing_memory
-from dm_memory.sync.finish import LAST_COMPLETE, capacity_on_record, file_problems, seen_capacity, store_result
+from dm_memory.sync.finish import (
+    LAST_COMPLETE,
+    SEEN_TO_DIFFER,
+    capacity_on_record,
+    file_problems,
+    seen_capacity,
+    seen_to_differ,
+    store_result,
+)
 from dm_memory.sync.run import Environment, title_of
 from dm_memory.text.timestamps import from_iso
 from dm_memory.worker import worker_thread
@@ -118,6 +126,7 @@ class _View:
         handed_in = count_handed_in(store, memory_dir)
         findings = [*self.context.findings, *self._gone(), *_locked_out(memory_dir)]
         findings += file_problems(store) if store else ()
+        findings += seen_to_differ(store, [service.name for service in services]) if store else ()
         for service in services:
             findings += _drift(service) if self.comparable else ()
         last_status = last.status if last else ""
@@ -185,7 +194,9 @@ class _View:
             return "attention"
         if not synced and not (self.store and self.store.value("SELECT EXISTS (SELECT 1 FROM entries)")):
             return "never-synced"
-        wrong = any(finding.code in {"drift", _READ_ONLY} or is_file_problem(finding) for finding in findings)
+        wrong = any(
+            finding.code in {"drift", SEEN_TO_DIFFER, _READ_ONLY} or is_file_problem(finding) for finding in findings
+        )
         down = any(not service.health.ok for service in services)
         unfinished = last_status in {"partial", "interrupted", "cancelled"}
         return "attention" if failed or pending or wrong or down or unfinished else "ready"
@@ -248,7 +259,9 @@ def _advised(result: StatusResult) -> StatusResult:
     if result.status == "never-synced":
         advice.append("Sync this brand for the first time.")
     advice += [service.health.error.remedy for service in result.services if service.health.error]
-    advice += [finding.remedy for finding in result.findings if finding.code in {"memory-gone", _READ_ONLY}]
+    advice += [
+        finding.remedy for finding in result.findings if finding.code in {"memory-gone", SEEN_TO_DIFFER, _READ_ONLY}
+    ]
     if any(finding.code == "drift" for finding in result.findings):
         advice.append("Sync: it looks for what is missing and stores it again.")
     if result.failed:

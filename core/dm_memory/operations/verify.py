@@ -13,6 +13,8 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import orjson
+
 from dm_memory.errors import DamagedStoreError, ServiceError
 from dm_memory.findings import Finding, Severity
 from dm_memory.items import Payload
@@ -29,7 +31,7 @@ from dm_memory.store.from_0_2.takeover import remove_leftovers_of_0_2
 from dm_memory.store.indexes import put_words, remove_words
 from dm_memory.store.opening import damage_of
 from dm_memory.sync.feed import Importing
-from dm_memory.sync.finish import failure_of
+from dm_memory.sync.finish import VERIFIED, failure_of
 from dm_memory.sync.pipeline import model_in_use
 from dm_memory.sync.run import Environment, Run
 from dm_memory.sync.storing import Storing
@@ -91,10 +93,24 @@ async def verify_brand(
         parts += [await _service(run, service, repair=repair) for service in env.services]
         if repair:
             await run.worker.run(_embed, run)  # what services gave back as well
+        await run.worker.run(_remember, run, parts)
         if not any(part.failure or part.differing > part.repaired for part in parts):
             run.outcomes.add_findings(await run.worker.run(remove_leftovers_of_0_2, run.memory_dir))
         findings = tuple(run.outcomes.findings)
     return VerifyResult(brand, repair, tuple(parts), time.monotonic() - started, findings)
+
+
+def _remember(run: Run, parts: Sequence[Drift]) -> None:
+    """Keep what still differs: counts are equal where a text was changed, so a status could not see it."""
+    text = run.store.meta(VERIFIED)
+    differing: dict[str, tuple[str, int, str]] = orjson.loads(text) if text else {}
+    for part in parts[1:]:
+        wrong = part.differing - part.repaired if part.repaired else part.missing + part.stale
+        if part.failure is None:
+            differing.pop(part.name, None)
+            differing |= {part.name: (part.engine, wrong, run.now)} if wrong > 0 else {}
+    if differing or text:
+        run.store.set_meta(VERIFIED, orjson.dumps(differing).decode() if differing else "")
 
 
 # Memory itself -------------------------------------------------------------------------------------------------------

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, astuple
 from typing import Any
 
 import orjson
 
 from dm_memory.errors import DmMemoryError, system_reason
-from dm_memory.findings import Finding, Severity, is_file_problem
+from dm_memory.findings import Finding, Severity, count_of_entries, is_file_problem
 from dm_memory.requests import Scope
 from dm_memory.results import CheckpointState, Failure, NextSync, ServiceResult, StoreResult, SyncResult
 from dm_memory.services.protocol import Capacity, Service
@@ -34,17 +34,24 @@ from dm_memory.text.flags import compliance_note
 
 __all__ = [
     "LAST_COMPLETE",
+    "SEEN_TO_DIFFER",
+    "VERIFIED",
     "capacity_on_record",
     "failure_of",
     "file_problems",
     "finish",
     "seen_capacity",
+    "seen_to_differ",
     "store_result",
 ]
 
 LAST_COMPLETE = "last_complete_sync"
 """The stored fact that says when everything was last known to be stored everywhere."""
 
+VERIFIED = "verified"
+"""The stored fact of what the last comparison left differing in services, by their names."""
+
+SEEN_TO_DIFFER = "seen-to-differ"
 _FILE_PROBLEMS = "file_problems"
 _MAX_PROBLEMS = 100
 _CHANGES = ("new", "modified", "metadata", "restored", "retired")
@@ -78,6 +85,22 @@ def file_problems(store: Store) -> list[Finding]:
     """Return what the latest syncs found wrong in the brand's files, and what nobody has corrected since."""
     text = store.meta(_FILE_PROBLEMS)
     return [Finding(code, Severity(severity), *rest) for code, severity, *rest in orjson.loads(text)] if text else []
+
+
+def seen_to_differ(store: Store, services: Collection[str]) -> list[Finding]:
+    """Return what the last comparison left differing in these services."""
+    text = store.meta(VERIFIED)
+    rows: dict[str, tuple[str, int, str]] = orjson.loads(text) if text else {}
+    return [
+        Finding(
+            SEEN_TO_DIFFER,
+            Severity.ERROR,
+            f"{engine}: {count_of_entries(wrong)} there differed from memory on {moment[:10]}; nothing repaired that.",
+            "Run dm-memory verify --repair.",
+        )
+        for name, (engine, wrong, moment) in rows.items()
+        if name in services
+    ]
 
 
 def store_result(store: Store, model: str, counted: Census, before: tuple[int, int] = (0, 0)) -> StoreResult:
