@@ -21,10 +21,10 @@ import filelock
 import orjson
 
 from dm_memory.errors import StoreError
-from dm_memory.store import searcher
 from dm_memory.store.database import FILE_NAME, Store, open_store
 from dm_memory.store.forgetting import PENDING, Text, purge_journal, remove_texts, same_texts, scrub
 from dm_memory.store.journal import JOURNAL, Journal
+from dm_memory.text import byte_search
 from dm_memory.text.hashing import content_hash
 from dm_memory.text.words import analyse
 
@@ -38,7 +38,7 @@ _CACHE = "cache"
 _ASIDE = (f"{FILE_NAME}.damaged-", ".dm-memory-")
 _LEFTOVERS = "from-0.2"
 _LOCK_SECONDS = 10.0
-_WINDOW = searcher.WINDOW
+_WINDOW = byte_search.WINDOW
 _BLOCK_CHARS = 1 << 21
 _SHORTEST = 8
 """The least number of bytes by which a text can be distinguished from others."""
@@ -183,7 +183,7 @@ def needles_of(texts: Sequence[Text], others: Iterable[str]) -> tuple[list[bytes
         pieces |= own
     for block in _blocks(others) if pieces else ():
         for data in _encodings(block):
-            pieces -= searcher.find(data, pieces)
+            pieces -= byte_search.find(data, pieces)
     return sorted(pieces), short
 
 
@@ -279,7 +279,7 @@ def find_in_files(folder: Path, needles: Sequence[bytes], more: Iterable[Path] =
     question = orjson.dumps({"needles": [needle.hex() for needle in needles], "paths": [*paths]})
     try:
         answer = subprocess.run(  # noqa: S603  # our own file, our own interpreter
-            [sys.executable, "-P", searcher.__file__], input=question, capture_output=True, check=True
+            [sys.executable, "-P", byte_search.__file__], input=question, capture_output=True, check=True
         )
         result: Mapping[str, list[int]] = orjson.loads(answer.stdout)
     except (OSError, subprocess.CalledProcessError, ValueError) as error:

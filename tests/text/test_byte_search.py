@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dm_memory.store import searcher
 from dm_memory.store.forgetting import Text
 from dm_memory.store.traces import find_in_files, needles_of
+from dm_memory.text import byte_search
 from dm_memory.text.words import analyse
 
 
@@ -23,14 +23,14 @@ def test_what_is_there_is_found_and_nothing_else(data: bytes, places: list[tuple
     needles = {data[start : start + length] for start, length in places}
     needles |= {needle[::-1] for needle in needles}
     needles = {needle for needle in needles if len(needle) >= 8}
-    assert searcher.find(data, needles) == {needle for needle in needles if needle in data}
+    assert byte_search.find(data, needles) == {needle for needle in needles if needle in data}
 
 
 def test_a_piece_across_the_border_of_two_blocks_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(searcher, "_BLOCK", 64)
+    monkeypatch.setattr(byte_search, "_BLOCK", 64)
     data = bytes(range(256)) * 3
     needles = {data[start : start + length] for start in range(200) for length in (8, 13, 31, 32, 40)}
-    assert searcher.find(data, needles | {b"not in there at all, whatever it is"}) == needles
+    assert byte_search.find(data, needles | {b"not in there at all, whatever it is"}) == needles
 
 
 @pytest.mark.parametrize(
