@@ -126,7 +126,9 @@ def _alone(text: str, spans: list[tuple[int, int]]) -> str:
 def both(before: object, value: object) -> object:
     """Return what a key says that stands twice: lists and objects joined, two sentences as a list, else the last."""
     if isinstance(before, list) and isinstance(value, list):
-        return before + [entry for entry in value if entry not in before]
+        # Records need no look at each other: equal texts are one entry.
+        known = {entry for entry in before if isinstance(entry, str | int | float)}
+        return before + [entry for entry in value if not isinstance(entry, str | int | float) or entry not in known]
     if isinstance(before, dict) and isinstance(value, dict):
         return before | {name: both(before[name], entry) if name in before else entry for name, entry in value.items()}
     if before and not value:

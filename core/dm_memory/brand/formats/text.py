@@ -55,7 +55,7 @@ _INVISIBLE = re.compile(rf"[\s{INVISIBLE}]+")
 _CAMEL = re.compile(r"[a-z][a-z0-9]+(?:[A-Z]+[a-z0-9]*)+")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _LINE_END = re.compile(r"\r\n|\n|\r")
-_EXPORT_ID = re.compile(r"(?<=\S)[ _-]+[0-9a-f]{32}(?:_all)?$")
+_EXPORT_ID = re.compile(r"(?<=[^\s_-])[ _-]+[0-9a-f]{32}(?:_all)?$")
 _GAPS = re.compile(r"[\s_\-.]+")
 # Scripts without a space between words: one "word" can be a sentence.
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
