@@ -12,7 +12,7 @@ from dm_memory.brand.formats.lenient import both
 from dm_memory.brand.formats.markdown import Section, front_matter
 from dm_memory.brand.formats.pages import read_page
 from dm_memory.brand.formats.tables import read_tables
-from dm_memory.brand.formats.text import title_of
+from dm_memory.brand.formats.text import fields_of, title_of
 from dm_memory.brand.formats.yaml_text import YamlTextError, read_yaml
 from dm_memory.brand.parsed import SourceFile, SourceKind
 from dm_memory.brand.restrictions import read_restrictions, restrictions_in_value
@@ -53,10 +53,10 @@ def test_a_table_of_very_many_rows_is_read_in_one_go() -> None:
 
 
 def test_lists_under_a_key_that_stands_twice_are_joined_without_comparing_each_with_each() -> None:
-    joined = both([f"a{n}" for n in range(LONG)], [f"a{n}" for n in range(1, LONG + 1)])
+    joined = both([f"a{n}" for n in range(LONG)], [f"b{n}" for n in range(LONG)])
     assert isinstance(joined, list)
-    assert joined[-2:] == [f"a{LONG - 1}", f"a{LONG}"]
-    assert len(joined) == LONG + 1
+    assert joined[-1] == f"b{LONG - 1}"
+    assert len(joined) == 2 * LONG
 
 
 @pytest.mark.parametrize("number", ["99999999999999999999", "inf", "nan"])
@@ -77,3 +77,22 @@ def test_front_matter_with_such_a_number_counts_line_by_line() -> None:
 def test_envelopes_within_envelopes_end() -> None:
     text = '{"data":' * 1000 + '{"x": 1}' + "}" * 1000
     assert isinstance(read_document(file(".json"), text.encode()).value, dict)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"rule": "Never shout", "rule": "Always say thanks", "rule": "Be dry"}',
+        "rule: Never shout\nrule: Always say thanks\nrule: Be dry\n",
+    ],
+)
+def test_three_sentences_under_one_key_are_three(text: str) -> None:
+    document = read_document(file(".json" if text[0] == "{" else ".yaml"), text.encode())
+    assert document.value == {"rule": ["Never shout", "Always say thanks", "Be dry"]}
+
+
+def test_very_many_spellings_of_one_key_are_numbered() -> None:
+    names = [f"Key{'-' * (n % 200 + 1)}{'_' * (n // 200)}name" for n in range(20_000)]
+    found = fields_of({name: f"Text {n}" for n, name in enumerate(names)})
+    assert len(found) == len(names)
+    assert found["key_name_3"] == "Text 2"

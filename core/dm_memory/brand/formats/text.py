@@ -162,11 +162,12 @@ def canonical(name: str) -> str:
 def fields_of(value: Mapping[str, object]) -> dict[str, object]:
     """Return an object by the canonical spelling of its keys; of two that are one, the second gets a number."""
     found: dict[str, object] = {}
+    last: dict[str, int] = {}
     for name, entry in value.items():
-        known, ordinal = canonical(name), 1
+        known = own = canonical(name)
         while known in found and not (is_empty(entry) or is_empty(found[known]) or found[known] == entry):
-            ordinal += 1
-            known = f"{canonical(name)}_{ordinal}"
+            last[own] = last.get(own, 1) + 1
+            known = f"{own}_{last[own]}"
         if known not in found or is_empty(found[known]):
             found[known] = entry
     return found
