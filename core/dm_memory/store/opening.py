@@ -458,7 +458,7 @@ def journal_records(store: Store, now: str) -> Iterator[Mapping[str, object]]:
     after = 0
     sql = (
         f"{SELECT_ENTRIES}duplicate_of IS NULL AND seq > ? AND (kind IN ({kinds})"
-        " OR state = 'retired' OR origin = '' OR type_origin = 'user'"
+        " OR state = 'retired' OR origin = '' OR type_origin = 'user' OR priority <> 'normal' OR expires_at <> ''"
         " OR EXISTS (SELECT 1 FROM revisions r WHERE r.seq = entries.seq)"
         " OR EXISTS (SELECT 1 FROM tags t WHERE t.seq = entries.seq AND t.origin = 'user'))"
         " ORDER BY seq LIMIT 500"
