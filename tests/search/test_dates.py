@@ -115,6 +115,8 @@ def test_words_name_a_period(words: str, first: str, last: str) -> None:
         "since",
         "last Quartal 2025 x",
         "last 9999 years",
+        "last 99999 days",
+        "99999 days ago",
         "2026-02-30",
         "13 2026",
         "last  days",

@@ -114,6 +114,21 @@ async def test_what_users_decided_comes_back_with_a_lost_memory(bench: Bench) ->
     bench.check()
 
 
+async def test_a_priority_outlives_the_journal_and_then_the_memory(bench: Bench) -> None:
+    bench.write("guidelines/voice.md", "# Warm\n\nWe speak as neighbours do.")
+    await bench.sync()
+    [text] = bench.texts().values()
+    request = PrepareRequest(text, brand=BRAND, priority=Priority.HIGH, expires_at="2027-01-01")
+    assert (await bench.memory.prepare(request)).status == "duplicate"
+    before = decided(bench)
+    assert [("high", "2027-01-01")] == [(priority, until) for _, _, priority, until, *_ in before.values()]
+    (bench.memory_dir / "journal.jsonl").unlink()
+    assert "journal-rewritten" in codes(await bench.sync())
+    lose(bench)
+    await bench.sync()
+    assert decided(bench) == before
+
+
 async def test_what_was_retired_is_retired_again(bench: Bench) -> None:
     await fill(bench)
     retired = bench.texts("retired")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 import pytest
 
-from tests.sync.conftest import Bench
+from dm_memory.store.database import FILE_NAME
+from dm_memory.sync.storing import Storing
+from tests.sync.conftest import BRAND, Bench
 
 pytestmark = pytest.mark.anyio
 
@@ -177,3 +181,49 @@ async def test_a_sync_of_campaigns_alone_forgets_no_other_file_that_was_moved(
     result = await bench.sync()
     assert (result.counts.new, result.counts.retired) == (0, 0)
     assert bench.texts().keys() == before.keys()
+
+
+async def test_a_moved_file_keeps_its_entries_when_the_memory_is_built_again(bench: Bench) -> None:
+    await filled(bench)
+    move(bench, "guidelines/voice.md", "guidelines/custom/voice.md")
+    await bench.sync()
+    before = bench.texts()
+    with sqlite3.connect(bench.memory_dir / FILE_NAME) as connection:
+        connection.execute("INSERT OR REPLACE INTO meta VALUES ('checked_at', 'damaged')")
+    connection.close()
+    result = await bench.sync()
+    assert "memory-rebuilt" in {finding.code for finding in result.findings}
+    assert bench.texts() == before
+    bench.check()
+
+
+async def test_a_run_that_is_killed_behind_the_note_of_what_moved_loses_no_entry(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = await filled(bench)
+    (bench.folder / "guidelines").rename(bench.folder / "guides")
+    (bench.folder / "guidelines").mkdir()
+    (bench.folder / "guides").rename(bench.folder / "guidelines/custom")
+    with monkeypatch.context() as patch:
+        patch.setattr(Storing, "take", killed)
+        with pytest.raises(MemoryError):
+            await bench.sync()
+    result = await bench.sync()
+    assert (result.counts.new, result.counts.modified, result.counts.retired) == (0, 0, 0)
+    assert bench.texts() == before
+
+
+def killed(*_: object) -> None:
+    raise MemoryError
+
+
+async def test_a_damaged_note_of_what_moved_stops_no_sync(bench: Bench) -> None:
+    await filled(bench)
+    with sqlite3.connect(bench.memory_dir / FILE_NAME) as connection:
+        connection.executemany(
+            "INSERT OR REPLACE INTO meta VALUES (?, ?)",
+            [(name, '{"guidelines/voice.md": "gui') for name in ("moved", "verified", "file_problems")],
+        )
+    connection.close()
+    assert (await bench.memory.status(BRAND)).status == "ready"
+    assert (await bench.sync()).status == "complete"

@@ -221,6 +221,15 @@ def test_a_long_hostile_text_does_not_hide_what_follows_it(unit: str) -> None:
     assert result.text.endswith("\n\n. [e-mail]")
 
 
+def test_a_column_of_passwords_ends_with_its_table() -> None:
+    table = "| Name | Password |\n|---|---|\n| bob | Hunter22x |\n"
+    below = "\nIn short:\n\n| Campaign | Code |\n|---|---|\n| Fair | SUMMER25 |\n"
+    result = Guard("mask").apply(table + below)
+    assert "Hunter22x" not in result.text
+    assert result.text.endswith(below.rstrip())
+    assert result.hits == (("password", 1),)
+
+
 def test_metadata_values_are_guarded_like_texts() -> None:
     guard = Guard("mask")
     value = guard.apply_value("jane@example.com")

@@ -126,6 +126,7 @@ class Collector:
     whole: bool = True
     unfilled: int = 0
     _keys: set[str] = field(default_factory=set)
+    _ordinals: dict[str, int] = field(default_factory=dict)
 
     @property
     def origin(self) -> str:
@@ -232,10 +233,10 @@ class Collector:
 
     def _unique(self, key: str) -> str:
         keys = self._keys
-        unique, ordinal = key, 1
+        unique = key
         while unique in keys:
-            ordinal += 1
-            unique = bounded_key(f"{key}~{ordinal}")
+            self._ordinals[key] = self._ordinals.get(key, 1) + 1
+            unique = bounded_key(f"{key}~{self._ordinals[key]}")
         keys.add(unique)
         return unique
 

@@ -18,7 +18,7 @@ _MARKED = re.compile(r"""(?:\*\*|__|[`"“„«*])(.+?)(?:\*\*|__|[`"”“»*])
 _STRESSED = re.compile(r"[*_][^*_]+[*_]\s+\w")
 _CHECKBOX = re.compile(r"\[[ xX]\]\s+")
 _BREAK = re.compile(r"\s[\u2013\u2014-]+\s|\s*(?:→|->)|\s*(?::\s|\()")
-_LABEL = re.compile(r"[*_\s]*([^|*_:\uff1a\d][^|:\uff1a]{1,60}?)[*_\s]*(?:[:\uff1a]|(?<=[*_]))[*_]*\s*(.*)$")
+_LABEL = re.compile(r"[*_]*\s?([^\s|*_:\uff1a\d][^|:\uff1a]{1,60}?)[*_ ]{0,8}(?:[:\uff1a]|(?<=[*_]))[*_]*\s*(.*)$")
 _REMARK = re.compile(r"\s+[\u2013\u2014-]+\s+|\s*[:(→]|\s+->")
 _DASH = re.compile(r"\s[\u2013\u2014-]+\s|\s*(?:→|->)")
 _COLON = re.compile(r"\s*:\s+")
@@ -256,7 +256,7 @@ def _from_value(found: _Found, value: object, kind: str, depth: int) -> None:
     elif isinstance(value, list):
         for entry in value:
             _from_value(found, entry, kind, depth + 1)
-    elif kind and (text := inline(value)):
+    elif kind and (text := " ".join(inline(value).split())):
         found.of(kind).extend([_phrase(text)] if kind == "claims" else _phrases(text))
 
 

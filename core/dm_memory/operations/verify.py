@@ -102,14 +102,14 @@ async def verify_brand(
 
 def _remember(run: Run, parts: Sequence[Drift]) -> None:
     """Keep what still differs: counts are equal where a text was changed, so a status could not see it."""
-    text = run.store.meta(VERIFIED)
-    differing: dict[str, tuple[str, int, str]] = orjson.loads(text) if text else {}
+    before = run.store.meta(VERIFIED)
+    differing: dict[str, tuple[str, int, str]] = run.store.meta_json(VERIFIED) or {}
     for part in parts[1:]:
         wrong = part.differing - part.repaired if part.repaired else part.missing + part.stale
         if part.failure is None:
             differing.pop(part.name, None)
             differing |= {part.name: (part.engine, wrong, run.now)} if wrong > 0 else {}
-    if differing or text:
+    if differing or before:
         run.store.set_meta(VERIFIED, orjson.dumps(differing).decode() if differing else "")
 
 

@@ -106,7 +106,8 @@ def allow_report(result: AllowResult) -> Report:
     }.get(result.status, f"Nothing changes in {brand}: it was so already.")
     again = f"The next sync reads the brand's files again: {call(Reader.TERMINAL, 'sync_memory', result.brand)}"
     handed_in = "What was handed in before is in memory as the guard left it; hand it in again."
-    todo = [] if result.status == "nothing" else [again, handed_in]
+    here = "This holds on this computer; computers that read the same files need the same decision."
+    todo = [] if result.status == "nothing" else [again, handed_in, here]
     total = f"Allowed in {brand} altogether, although the guard would change it: {counted(result.total, 'thing')}."
     blocks = [outcome, bulleted([*todo, total, *map(finding_text, result.findings)])]
     return Report(document("# Guard", blocks, []), {"kind": "allow", **data_of(result)})

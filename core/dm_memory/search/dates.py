@@ -1,4 +1,4 @@
-"""Periods in words, of eleven languages: "last 90 days", "Q4 2025", "im letzten Quartal", "since May"."""
+"""Periods in words, of twelve languages: "last 90 days", "Q4 2025", "im letzten Quartal", "since May"."""
 
 # ruff: noqa: RUF001  # Russian words have letters that look like Latin ones
 
@@ -246,8 +246,12 @@ def _between(start: list[str], end: list[str], today: date) -> Period | None:
 def _single(tokens: list[str], today: date) -> Period | None:
     kinds = set(tokens)
     unit = next((word for word in tokens if word in _LENGTHS), "")
-    count = next((int(word) for word in reversed(tokens) if word.isdecimal() and len(word) <= 4), 1)  # noqa: PLR2004
+    numbers = [word for word in tokens if word.isdecimal()]
     others = {word for word in kinds if not word.isdecimal()}
+    is_one = len(tokens) == 2 and others in ({"last", unit}, {"this", unit})  # noqa: PLR2004
+    if unit and (any(len(word) > 4 for word in numbers) or (is_one and unit == "day")):  # noqa: PLR2004
+        return None  # "last 99999 days", "this day"
+    count = int(numbers[-1]) if unit and numbers else 1
     if tokens in (["today"], ["yesterday"]):
         day = today - timedelta(tokens == ["yesterday"])
         return Period(day, day)
@@ -256,9 +260,7 @@ def _single(tokens: list[str], today: date) -> Period | None:
         return Period(day, day)
     if unit and others == {"last", unit} and others != kinds:
         return Period(today - timedelta(count * _LENGTHS[unit]), today)
-    if unit and len(tokens) == 2 and others in ({"last", unit}, {"this", unit}):  # noqa: PLR2004
-        if unit == "day":
-            return None
+    if unit and is_one:
         this = _around(today, unit)
         return this if "this" in others else _around(this.first - timedelta(1), unit)
     return _part_of_year(tokens, today)

@@ -20,6 +20,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import orjson
+
 from dm_memory.errors import DamagedStoreError, HomeError, StoreError, system_reason
 from dm_memory.store.files import is_file, make_private_folder, size_of, sqlite_uri
 from dm_memory.store.from_0_2.files import is_home_0_2
@@ -98,6 +100,13 @@ class Store:
         """Return a stored fact, or ""."""
         rows = self.rows("SELECT value FROM meta WHERE name = ?", (name,))
         return str(rows[0][0]) if rows else ""
+
+    def meta_json(self, name: str) -> Any:  # noqa: ANN401  # as it was stored
+        """Return a stored fact that is JSON, None if there is none or damage has made it unreadable."""
+        try:
+            return orjson.loads(self.meta(name) or "null")
+        except orjson.JSONDecodeError:
+            return None
 
     def set_meta(self, name: str, value: str) -> None:
         """Store a fact; inside or outside a transaction. "" removes it."""

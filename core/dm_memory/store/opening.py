@@ -40,7 +40,7 @@ from dm_memory.store.journal import Journal
 from dm_memory.text.hashing import content_hash
 from dm_memory.text.timestamps import Clock, from_iso, to_iso
 
-__all__ = ["REBUILT", "damage_of", "journal_records", "missing_memory", "open_or_rebuild", "rebuild_next_time"]
+__all__ = ["MOVED", "REBUILT", "damage_of", "journal_records", "missing_memory", "open_or_rebuild", "rebuild_next_time"]
 
 REBUILT = "rebuilt"
 """The stored fact that connected services have yet to be asked for what only they still have."""
@@ -279,7 +279,10 @@ def _salvage(store: Store, damaged: Path, now: str) -> int:
     return saved
 
 
-_KEPT_META = frozenset({ALLOWED, "mac_key", "corrections", PENDING, "last_complete_sync", "checkpoint"})
+MOVED = "moved"
+"""The stored fact of where files lay when their entries got their keys, by their paths, as JSON."""
+
+_KEPT_META = frozenset({ALLOWED, MOVED, "mac_key", "corrections", PENDING, "last_complete_sync", "checkpoint"})
 
 
 def _readable(source: sqlite3.Connection, name: str, columns: str) -> Iterator[tuple[Any, ...]]:
@@ -455,7 +458,7 @@ def journal_records(store: Store, now: str) -> Iterator[Mapping[str, object]]:
     after = 0
     sql = (
         f"{SELECT_ENTRIES}duplicate_of IS NULL AND seq > ? AND (kind IN ({kinds})"
-        " OR state = 'retired' OR origin = '' OR type_origin = 'user'"
+        " OR state = 'retired' OR origin = '' OR type_origin = 'user' OR priority <> 'normal' OR expires_at <> ''"
         " OR EXISTS (SELECT 1 FROM revisions r WHERE r.seq = entries.seq)"
         " OR EXISTS (SELECT 1 FROM tags t WHERE t.seq = entries.seq AND t.origin = 'user'))"
         " ORDER BY seq LIMIT 500"

@@ -83,19 +83,19 @@ def capacity_on_record(store: Store, service: str) -> Capacity | None:
 
 def file_problems(store: Store) -> list[Finding]:
     """Return what the latest syncs found wrong in the brand's files, and what nobody has corrected since."""
-    text = store.meta(_FILE_PROBLEMS)
-    return [Finding(code, Severity(severity), *rest) for code, severity, *rest in orjson.loads(text)] if text else []
+    rows = store.meta_json(_FILE_PROBLEMS) or []
+    return [Finding(code, Severity(severity), *rest) for code, severity, *rest in rows]
 
 
 def seen_to_differ(store: Store, services: Collection[str]) -> list[Finding]:
     """Return what the last comparison left differing in these services."""
-    text = store.meta(VERIFIED)
-    rows: dict[str, tuple[str, int, str]] = orjson.loads(text) if text else {}
+    rows: dict[str, tuple[str, int, str]] = store.meta_json(VERIFIED) or {}
     return [
         Finding(
             SEEN_TO_DIFFER,
             Severity.ERROR,
-            f"{engine}: {count_of_entries(wrong)} there differed from memory on {moment[:10]}; nothing repaired that.",
+            f"{engine}: {count_of_entries(wrong)} there differed from memory on {moment[:10]};"
+            " nobody has compared them since.",
             "Run dm-memory verify --repair.",
         )
         for name, (engine, wrong, moment) in rows.items()

@@ -24,6 +24,7 @@ from dm_memory.store import entries as table
 from dm_memory.store.entries import EntryRow, Known
 from dm_memory.store.facts import retire_facts
 from dm_memory.store.importing import record_of_entry
+from dm_memory.store.opening import MOVED
 from dm_memory.store.patterns import update_patterns
 from dm_memory.sync.identity import ROLLING_LIMIT
 from dm_memory.sync.run import KINDS, Run
@@ -32,7 +33,6 @@ from dm_memory.sync.writing import Writing
 
 __all__ = ["Chunk", "Reading", "forget_files", "reread", "retire"]
 
-_MOVED = "moved"  # in meta: where files lay when their entries got their keys, by their paths
 _CHUNK_ITEMS = 1024
 _CHUNK_FILES = 256
 
@@ -89,11 +89,13 @@ class Reading:
         self._by_digest: dict[bytes | None, list[str]] = {}
         for path in self.vanished:
             self._by_digest.setdefault(self._records[path].digest, []).append(path)
-        moved: dict[str, str] = orjson.loads(run.store.meta(_MOVED) or b"{}")
+        moved: dict[str, str] = run.store.meta_json(MOVED) or {}
         self._moved_before = moved
         self._moved = {
             path: known for path, known in moved.items() if path in present or not self.listing.tells_absence(path)
         }
+        self._names_taken = set(self._moved.values())
+        self._moved_more = False
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield the files' contents, in order, some hundred items at a time."""
@@ -121,8 +123,10 @@ class Reading:
         for file in files:
             self._read(file, chunk, parse_all=parse_all)
             if chunk.items >= _CHUNK_ITEMS or chunk.files >= _CHUNK_FILES:
+                self._keep_moved()
                 yield chunk
                 chunk = Chunk()
+        self._keep_moved()
         yield chunk
 
     def _read(self, file: SourceFile, chunk: Chunk, *, parse_all: bool) -> None:
@@ -180,12 +184,19 @@ class Reading:
             if old:
                 gone.remove(old)
                 self._moved[file.path] = self._moved_before.get(old, old)
-            elif file.path in self._moved.values():  # the keys of this path are those of a file that was moved
-                self._moved[file.path] = _another(file.path, set(self._moved.values()))
+            elif file.path in self._names_taken:  # the keys of this path are those of a file that was moved
+                self._moved[file.path] = _another(file.path, self._names_taken)
             if file.path in self._moved:
-                self._run.store.set_meta(_MOVED, orjson.dumps(self._moved).decode())
+                self._names_taken.add(self._moved[file.path])
+                self._moved_more = True
         known = self._moved.get(file.path, "")
         return replace(file, known_as=known) if known else file
+
+    def _keep_moved(self) -> None:
+        """Write down which files were moved, before their entries are stored: a run may be killed in between."""
+        if self._moved_more:
+            self._run.store.set_meta(MOVED, orjson.dumps(self._moved).decode())
+            self._moved_more = False
 
 
 def _another(path: str, taken: set[str]) -> str:

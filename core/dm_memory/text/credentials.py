@@ -290,13 +290,18 @@ def _beside(
 
 
 def _in_columns(text: str) -> Iterator[Secret]:
-    """Yield the passwords and keys of tables: below a column's name instead of beside it."""
+    """Yield the passwords and keys of tables: below a column's name instead of beside it.
+
+    A line without columns ends a table: what stands below it in another one is no password for that.
+    """
     named: dict[tuple[str, int], str] = {}
-    for line in re.finditer(r"[^\r\n]+", text):
+    for line in re.finditer(r"[^\n]*\n?", text):
         separator = next((mark for mark in "|\t;," if mark in line[0]), "")
+        if not separator:
+            named.clear()
         place = line.start()
         for column, cell in enumerate(line[0].split(separator) if separator else ()):
-            value = cell.strip(" \t\"'`*")
+            value = cell.strip(" \t\r\n\"'`*")
             if sort := _COLUMN.fullmatch(value):
                 named[separator, column] = sort.lastgroup or ""
             elif what := named.get((separator, column)):

@@ -34,6 +34,7 @@ _ABOUT_ENVELOPES = word_set("""
     success ok error errors message meta metadata timestamp generated_at generated created_at version schema_version
     schema model usage request_id count total page per_page next previous
 """)
+_MAX_ENVELOPES = 20
 _FINE = word_set("ok success 200 done true")
 
 # UTF-8, or the escapes of it, that only text encoded twice begins with ("Ã", "Â", "â€"); a first look, which
@@ -136,9 +137,19 @@ def _repeated(names: list[str], path: str) -> list[Finding]:
 
 def _unwrapped(value: object) -> object:
     """Return what an interface's answer is about: ``{"status": "ok", "data": {...}}``, JSON inside a text."""
+    for _ in range(_MAX_ENVELOPES):
+        inner = _inside(value)
+        if inner is value:
+            break
+        value = inner
+    return value
+
+
+def _inside(value: object) -> object:
+    """Return what one envelope has inside, or ``value`` itself if it is none."""
     if isinstance(value, str) and value.lstrip()[:1] in {"{", "["}:
         try:
-            return _unwrapped(orjson.loads(value))
+            return orjson.loads(value)
         except orjson.JSONDecodeError:
             return value
     if not isinstance(value, dict):
@@ -149,7 +160,7 @@ def _unwrapped(value: object) -> object:
         canonical(name) in _ABOUT_ENVELOPES or (canonical(name) == "status" and str(entry).lower() in _FINE)
         for name, entry in others
     )
-    return _unwrapped(inner[0]) if alone else value
+    return inner[0] if alone else value
 
 
 def _json_by_hand(text: str, path: str) -> Document:
@@ -225,9 +236,14 @@ def _toml(text: str, path: str) -> Document:
 
     try:
         value = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except tomllib.TOMLDecodeError as error:
         raise broken(path, f"is not valid TOML ({str(error)[:200]})") from None
-    return Document(orjson.loads(orjson.dumps(value, default=str)))  # dates become texts
+    except (ValueError, RecursionError):  # a number of thousands of digits
+        raise broken(path, "is not valid TOML") from None
+    try:
+        return Document(json.loads(json.dumps(value, default=str), parse_constant=no_number))  # dates become texts
+    except RecursionError:
+        raise broken(path, "is nested too deeply") from None
 
 
 def _yaml(text: str, path: str) -> Document:

@@ -19,6 +19,7 @@ __all__ = ["both", "read_leniently"]
 
 _MAX_DEPTH = 100
 _MAX_LOST = 50
+_MOST_COMPARED = 200
 _FENCE = re.compile(
     r"^[ \t]*(?:`{3,}|~{3,})[^\n]*\n(.*?)(?:^[ \t]*(?:`{3,}|~{3,})[ \t]*$|\Z)", re.DOTALL | re.MULTILINE
 )
@@ -124,9 +125,13 @@ def _alone(text: str, spans: list[tuple[int, int]]) -> str:
 
 
 def both(before: object, value: object) -> object:
-    """Return what a key says that stands twice: lists and objects joined, two sentences as a list, else the last."""
+    """Return what a key says that stands twice: lists and objects joined, sentences as a list, else the last."""
+    if isinstance(before, list) and isinstance(value, str) and " " in value.strip():
+        value = [value]  # the third sentence of a key
     if isinstance(before, list) and isinstance(value, list):
-        return before + [entry for entry in value if entry not in before]
+        # Records need no look at each other: equal texts are one entry.
+        known = {entry for entry in before[-_MOST_COMPARED:] if isinstance(entry, str | int | float)}
+        return before + [entry for entry in value if not isinstance(entry, str | int | float) or entry not in known]
     if isinstance(before, dict) and isinstance(value, dict):
         return before | {name: both(before[name], entry) if name in before else entry for name, entry in value.items()}
     if before and not value:

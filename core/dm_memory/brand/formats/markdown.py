@@ -169,5 +169,5 @@ def _toml(block: list[str]) -> object:
 
     try:
         return json.loads(json.dumps(tomllib.loads("\n".join(block)), default=str))
-    except (tomllib.TOMLDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # no TOML, or a number of thousands of digits
         return {match[1]: match[2].strip(" \"'") for line in block if (match := _SETTING.match(line))}

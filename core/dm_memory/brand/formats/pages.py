@@ -48,7 +48,7 @@ __all__ = [
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 # Obsidian's comments, embedded files and queries say nothing; a link is its text.
 _OBSIDIAN = re.compile(
-    r"%%.*?%%|!\[\[[^\[\]\n]+\]\]|^[ \t]*```dataview(?:js)?\b.*?^[ \t]*```[ \t]*$", re.DOTALL | re.MULTILINE
+    r"%%.*?%%|!\[\[[^\[\]\n]+\]\]|^[ \t]*```dataview(?:js)?\b.*?(?:^[ \t]*```[ \t]*$|\Z)", re.DOTALL | re.MULTILINE
 )
 _LINK = re.compile(r"\[\[([^\s\[\]|][^\[\]|\n]*)(?:\|([^\[\]\n]+))?\]\]")
 _TAG = re.compile(r"(?<![\w/#&])#(?![0-9a-fA-F]{3,8}\b)([^\W\d_][\w/-]{1,60})")

@@ -38,17 +38,18 @@ def read_tables(text: str) -> list[tuple[list[str], list[str], list[list[str]]]]
 def _groups(rows: Sequence[list[str]]) -> Iterator[list[list[str]]]:
     """Yield the rows of each table."""
     group: list[list[str]] = []
+    wide = 0
     for at, row in enumerate(rows):
         if not any(cell.strip() for cell in row):
             continue
         after_gap = at > 0 and not any(cell.strip() for cell in rows[at - 1])
-        has_rows = sum(len(known) > 1 for known in group) > 1
         below = rows[at + 1] if at + 1 < len(rows) else []
         is_header = len(row) > 1 and all(cell.strip() and not _DIGIT.search(cell) for cell in row)
-        if after_gap and has_rows and is_header and any(cell.strip() for cell in below):
+        if after_gap and wide > 1 and is_header and any(cell.strip() for cell in below):
             yield group
-            group = []
+            group, wide = [], 0
         group.append(row)
+        wide += len(row) > 1
     yield group
 
 

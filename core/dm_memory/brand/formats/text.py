@@ -55,7 +55,7 @@ _INVISIBLE = re.compile(rf"[\s{INVISIBLE}]+")
 _CAMEL = re.compile(r"[a-z][a-z0-9]+(?:[A-Z]+[a-z0-9]*)+")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _LINE_END = re.compile(r"\r\n|\n|\r")
-_EXPORT_ID = re.compile(r"(?<=\S)[ _-]+[0-9a-f]{32}(?:_all)?$")
+_EXPORT_ID = re.compile(r"(?<=[^\s_-])[ _-]+[0-9a-f]{32}(?:_all)?$")
 _GAPS = re.compile(r"[\s_\-.]+")
 # Scripts without a space between words: one "word" can be a sentence.
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
@@ -162,11 +162,12 @@ def canonical(name: str) -> str:
 def fields_of(value: Mapping[str, object]) -> dict[str, object]:
     """Return an object by the canonical spelling of its keys; of two that are one, the second gets a number."""
     found: dict[str, object] = {}
+    last: dict[str, int] = {}
     for name, entry in value.items():
-        known, ordinal = canonical(name), 1
+        known = own = canonical(name)
         while known in found and not (is_empty(entry) or is_empty(found[known]) or found[known] == entry):
-            ordinal += 1
-            known = f"{canonical(name)}_{ordinal}"
+            last[own] = last.get(own, 1) + 1
+            known = f"{own}_{last[own]}"
         if known not in found or is_empty(found[known]):
             found[known] = entry
     return found

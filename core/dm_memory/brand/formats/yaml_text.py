@@ -78,7 +78,7 @@ def _plain_of_any_tag(loader: yaml.SafeLoader, _tag: str, node: yaml.Node) -> ob
 _PlainLoader.add_multi_constructor("", _plain_of_any_tag)
 
 _MAX_REPAIRS = 20
-_VALUE = re.compile(r"(\s*(?:-\s+)*(?:[^\s#:\"'\[{|>-][^:#]*:\s+)?)(\S.*?)\s*$")
+_VALUE = re.compile(r"(\s*(?:-\s+)*(?:[^\s#:\"'\[{|>-][^:#]*:\s+)?)(\S.*)$")
 _TABS = re.compile(r"^[ ]*\t[ \t]*", re.MULTILINE)
 
 
@@ -141,7 +141,7 @@ def _repaired(text: str, line: int, found: _Yaml) -> str:
         found.repaired.append(line + 1)
         return spaced
     lines = text.splitlines()
-    match = _VALUE.match(lines[line]) if 0 <= line < len(lines) and line + 1 not in found.repaired else None
+    match = _VALUE.match(lines[line].rstrip()) if 0 <= line < len(lines) and line + 1 not in found.repaired else None
     if match is None or match[2].startswith(("[", "{", "|", ">", "&", "*", '"', "'")):
         return ""
     found.repaired.append(line + 1)

@@ -37,9 +37,8 @@ def parse_competitors(file: SourceFile, data: bytes, context: BrandContext, limi
         except NestedTooDeeplyError:
             collector.malformed(name or f"position {entries - 1}", "is nested too deeply")
         else:
-            if (
-                len(collector.items) == before and add is not _scan
-            ):  # a scan that found no change says so by saying nothing
+            # A scan that found no change says so by saying nothing.
+            if len(collector.items) == before and add is not _scan:
                 collector.empty(_name_of(collector, fields, name))
     return collector.result(entries)
 
