@@ -96,3 +96,9 @@ def test_very_many_spellings_of_one_key_are_numbered() -> None:
     found = fields_of({name: f"Text {n}" for n, name in enumerate(names)})
     assert len(found) == len(names)
     assert found["key_name_3"] == "Text 2"
+
+
+@pytest.mark.parametrize("text", ["[" * LONG, "{a: " * LONG, "- " * LONG, "? " * LONG, f"{'[' * LONG}{']' * LONG}"])
+def test_yaml_that_is_nested_beyond_reading_is_refused_and_ends_no_process(text: str) -> None:
+    with pytest.raises(YamlTextError):
+        read_yaml(text)

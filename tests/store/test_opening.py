@@ -121,7 +121,7 @@ async def test_a_priority_outlives_the_journal_and_then_the_memory(bench: Bench)
     request = PrepareRequest(text, brand=BRAND, priority=Priority.HIGH, expires_at="2027-01-01")
     assert (await bench.memory.prepare(request)).status == "duplicate"
     before = decided(bench)
-    assert [("high", "2027-01-01")] == [(priority, until) for _, _, priority, until, *_ in before.values()]
+    assert [(priority, until) for _, _, priority, until, *_ in before.values()] == [("high", "2027-01-01")]
     (bench.memory_dir / "journal.jsonl").unlink()
     assert "journal-rewritten" in codes(await bench.sync())
     lose(bench)

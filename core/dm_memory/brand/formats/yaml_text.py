@@ -78,6 +78,8 @@ def _plain_of_any_tag(loader: yaml.SafeLoader, _tag: str, node: yaml.Node) -> ob
 _PlainLoader.add_multi_constructor("", _plain_of_any_tag)
 
 _MAX_REPAIRS = 20
+_DEEPEST = 200
+_MAY_BE_DEEP = re.compile(r"^(?:[ ]|[-?:][ \t]){200}", re.MULTILINE)
 _VALUE = re.compile(r"(\s*(?:-\s+)*(?:[^\s#:\"'\[{|>-][^:#]*:\s+)?)(\S.*)$")
 _TABS = re.compile(r"^[ ]*\t[ \t]*", re.MULTILINE)
 
@@ -122,7 +124,19 @@ def read_yaml(text: str) -> _Yaml:
     return found
 
 
+def _refuse_depth(text: str) -> None:
+    """Raise for what is nested so deeply that the C parser's composer, which recurs, would end the process."""
+    if text.count("[") + text.count("{") < _DEEPEST and not _MAY_BE_DEEP.search(text):
+        return
+    depth = 0
+    for event in yaml.parse(text, Loader=_PlainLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise YamlTextError("is nested too deeply")
+
+
 def _documents(text: str, found: _Yaml) -> Iterator[object]:
+    _refuse_depth(text)
     loader = _PlainLoader(text)
     found.repeated.clear()
     loader.repeated = found.repeated
