@@ -280,13 +280,11 @@ def _from_table(found: _Found, kind: str, header: Sequence[str], rows: Sequence[
     names = [name.casefold() for name in header]
     instead_of = next((at for at, name in enumerate(names) if name.startswith(_INSTEAD_OF)), -1)
     preferred = next((at for at, name in enumerate(names) if at != instead_of and _is_preferred(name)), -1)
-    if instead_of < 0 and not kind and preferred < 0:
-        return
-    if instead_of < 0 and not kind and not any(_kind(name, whole_file=True) for name in names):
-        return
     said = next((at for at, name in enumerate(names) if _kind(name, whole_file=True)), -1)
-    column = max(instead_of, -1) if instead_of >= 0 else said
-    column = column if column >= 0 else next((at for at in range(len(header)) if at != preferred), -1)
+    if instead_of < 0 and not kind and (preferred < 0 or said < 0):
+        return
+    first = next((at for at in range(len(header)) if at != preferred), -1)
+    column = next((at for at in (instead_of, said) if at >= 0), first)
     if len(header) == 1 and not _kind(header[0], whole_file=True) and not _has(names[0], _WORDS_HEADING):
         rows = [header, *rows]
     for row in rows if column >= 0 else ():

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from dm_memory.errors import StoreError
-from dm_memory.store.database import Store, read_store
+from dm_memory.store.database import Store, reading
+from dm_memory.store.forgetting import Forgotten
 from dm_memory.store.journal import Record
 
-__all__ = ["ALLOWED", "allow_record", "allowed_in", "allowed_of", "allowed_records", "keep_allowed", "replay_allowed"]
+__all__ = [
+    "ALLOWED",
+    "allow_record",
+    "allowed_in",
+    "allowed_records",
+    "decisions_of",
+    "keep_allowed",
+    "replay_allowed",
+]
 
 ALLOWED = "allowed"
 """The stored fact that has the digests, separated by blanks."""
@@ -20,13 +30,23 @@ def allowed_in(store: Store) -> frozenset[str]:
     return frozenset(store.meta(ALLOWED).split())
 
 
-def allowed_of(memory_dir: Path, brand: str) -> frozenset[str]:
-    """Return the same without waiting for anybody; nothing if the memory can't be read, so that the guard is strict."""
+class _Decisions(NamedTuple):
+    """What a brand's user decided about texts that are yet to come."""
+
+    forgotten: Forgotten = Forgotten()
+    allowed: frozenset[str] = frozenset()
+
+
+def decisions_of(memory_dir: Path, brand: str) -> _Decisions:
+    """Return what was forgotten and what is allowed, without waiting for anybody; nothing if it can't be read."""
+
+    def look(store: Store | None) -> _Decisions:
+        return _Decisions(Forgotten.load(store.connection), allowed_in(store)) if store else _Decisions()
+
     try:
-        with read_store(memory_dir, brand) as store:
-            return allowed_in(store) if store is not None else frozenset()
+        return reading(memory_dir, brand, look)
     except StoreError:
-        return frozenset()
+        return _Decisions()  # whoever opens it to write finds out what is wrong with it
 
 
 def keep_allowed(store: Store, digests: Collection[str]) -> None:

@@ -16,15 +16,13 @@ import secrets
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import orjson
 
-from dm_memory.errors import StoreError
 from dm_memory.items import storage_id
 from dm_memory.store import outbox
-from dm_memory.store.database import Store, read_store, store_errors
+from dm_memory.store.database import Store, store_errors
 from dm_memory.store.entries import KEPT_REVISIONS, SELECT_ROWS, EntryRow, effective, in_json, payload_of_row, tags_of
 from dm_memory.store.facts import Stated, remove_facts, store_facts
 from dm_memory.store.indexes import remove_words
@@ -101,15 +99,6 @@ class Forgotten:
             mac for (mac,) in connection.execute("SELECT content_mac FROM tombstones WHERE content_mac <> ''")
         )
         return cls(_keys(connection), macs) if macs else cls()
-
-    @classmethod
-    def of(cls, memory_dir: Path, brand: str) -> Forgotten:
-        """Return what a brand's memory was made to forget, without waiting for anybody; nothing if it can't be read."""
-        try:
-            with read_store(memory_dir, brand) as store:
-                return cls.load(store.connection) if store is not None else cls()
-        except StoreError:
-            return cls()  # whoever opens it to write finds out what is wrong with it
 
     def __bool__(self) -> bool:
         """Return whether anything was forgotten."""

@@ -18,10 +18,9 @@ from dm_memory.items import Item
 from dm_memory.requests import Progress, SyncRequest
 from dm_memory.results import GuardHit, SyncResult
 from dm_memory.store import outbox
-from dm_memory.store.allowing import allowed_of
+from dm_memory.store.allowing import decisions_of
 from dm_memory.store.database import Store, open_copy, store_errors
 from dm_memory.store.files import remove_leftovers
-from dm_memory.store.forgetting import Forgotten
 from dm_memory.store.from_0_2.files import is_home_0_2
 from dm_memory.store.importing import restate_facts
 from dm_memory.store.indexes import are_words_current, count_without, refresh_words
@@ -113,15 +112,16 @@ def _hand_in(env: Environment, request: SyncRequest, brand: str, context: BrandC
     if not request.session_learnings:
         return brought
     now = to_iso(env.clock())
-    preparer = Preparer.of(brand, context, env.policy, allowed_of(env.home.memory_dir(brand), brand))
+    journal = Journal(env.home.memory_dir(brand))
+    decided = decisions_of(journal.path.parent, brand)
+    preparer = Preparer.of(brand, context, env.policy, decided.allowed)
     author = preparer.clean_author(request.author)
     brought.items, brought.findings = learnings_as_items(request.session_learnings, now, env.limits, author)
     if request.dry_run:
         return brought
-    journal = Journal(env.home.memory_dir(brand))
     brought.excluder = Excluder(request.exclude)
     findings, brought.hits, brought.excluded = hand_in(
-        journal, preparer, brought.excluder, brought.items, now, Forgotten.of(journal.path.parent, brand)
+        journal, preparer, brought.excluder, brought.items, now, decided.forgotten
     )
     brought.forgotten = sum(finding.code == FORGOTTEN for finding in findings)
     brought.findings += findings

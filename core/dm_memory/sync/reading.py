@@ -84,7 +84,7 @@ class Reading:
             path: _Record(digest, fingerprint, items)
             for path, digest, fingerprint, items in run.store.rows("SELECT * FROM source_files")
         }
-        present = {file.path for file in self.listing.files}
+        present = self._present = {file.path for file in self.listing.files}
         self.vanished = [path for path in self._records if path not in present and self.listing.tells_absence(path)]
         self._by_digest: dict[bytes | None, list[str]] = {}
         for path in self.vanished:
@@ -108,7 +108,7 @@ class Reading:
 
     def staying(self) -> list[Finding]:
         """Return a finding for each file that is gone while its entries stay: it rolls, or has a placeholder."""
-        present = {file.path for file in self.listing.files}
+        present = self._present
         gone = [path for path in self._records if path not in present and self._records[path].items]
         retired = {path for (path,) in self._run.store.rows("SELECT DISTINCT path FROM sightings")}
         return [

@@ -12,7 +12,7 @@ __all__ = ["markdown_tables", "read_rows", "read_tables", "row_text", "table_pie
 _DELIMITERS = ",;\t|"
 _MAX_FIELD = 1_000_000
 _PIECE_CHARS = 1200
-_SEP = re.compile(r"sep=(.)[ \t]*(?:\r\n|\r|\n)", re.IGNORECASE)  # what Excel is told by
+_SEP = re.compile(r"sep=(.)[ \t]*(?:\r\n|\r|\n)", re.IGNORECASE)  # names the delimiter to Excel
 _DIGIT = re.compile(r"\d")
 _SEPARATOR = re.compile(r"[\s|:-]+")
 

@@ -99,8 +99,10 @@ _CAMPAIGNS = frozenset({SourceKind.CAMPAIGN, SourceKind.APPROVALS})
 # The order in which sources are read, and reported.
 _ORDER = {kind: position for position, kind in enumerate(SourceKind)}
 
-_LITTER_NAMES = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", ".gitkeep", ".gitignore", ".keep"})
-_LITTER_FOLDERS = frozenset({"$recycle.bin", "__macosx", "node_modules", "@eadir", "lost+found", "__pycache__"})
+_LITTER_NAMES = frozenset(
+    {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", ".gitkeep", ".gitignore", ".keep"}
+    | {"$recycle.bin", "__macosx", "node_modules", "@eadir", "lost+found", "__pycache__"}  # folders
+)
 _LITTER_ENDS = (
     "~",
     ".swp",
@@ -231,7 +233,7 @@ def list_sources(home: Home, slug: str, scope: str, *, context_file: Path | None
 
 
 def _with_namesakes(files: Sequence[SourceFile]) -> Iterator[SourceFile]:
-    """Yield the files; one in a subfolder is told apart by it if another folder has one of its kind and name."""
+    """Yield the files; one is marked if another folder has a file of its kind and name."""
     folders: dict[tuple[SourceKind, str], set[str]] = {}
     for file in files:
         folders.setdefault((file.kind, file.stem.casefold()), set()).add(file.path.rpartition("/")[0])
@@ -450,7 +452,7 @@ def _is_read_as_file(path: str) -> bool:
 def _is_litter(name: str) -> bool:
     lower = name.lower()
     return (
-        lower in _LITTER_NAMES | _LITTER_FOLDERS
+        lower in _LITTER_NAMES
         or lower.startswith((".", "~$", "~wrl"))
         or lower.endswith(_LITTER_ENDS)
         # "#1 rule.md" is somebody's page, "#rules.md#" what Emacs left.

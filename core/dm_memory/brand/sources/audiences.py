@@ -36,13 +36,18 @@ def parse_audiences(file: SourceFile, data: bytes, context: BrandContext, limits
         collector.updated_at = date_of(fields, context.date_order, ("updated_at", "created_at", "date"))
         _add(
             collector,
-            f"audience/{slug_of(name) if name else content_hash(lines[0])[:12]}",
+            f"audience/{_known_by(name, lines)}",
             f"Audience {name}".strip(),
             lines,
             fields,
             date_of(fields, context.date_order),
         )
     return collector.result(entries)
+
+
+def _known_by(name: str, lines: list[str]) -> str:
+    """Return what identifies an audience. One without a name is known by what it says: a place in the list is none."""
+    return slug_of(name) if name else content_hash(lines[0])[:12]
 
 
 def _panel(collector: Collector, panel: dict[str, object], context: BrandContext) -> ParsedFile:
@@ -61,9 +66,14 @@ def _panel(collector: Collector, panel: dict[str, object], context: BrandContext
         lines = lines_of(fields, {"name", "segment", "audience", "tags"})
         bare += [name] if name and not lines else []
         if lines:
-            # One without a name is known by what it says: a place in the list is none.
-            key = f"panel/{panel_id}/{slug_of(name)}" if name else f"panel/{panel_id}/{content_hash(lines[0])[:12]}"
-            _add(collector, key, f"Audience {name} ({title})".replace("  ", " "), lines, fields, date)
+            _add(
+                collector,
+                f"panel/{panel_id}/{_known_by(name, lines)}",
+                f"Audience {name} ({title})".replace("  ", " "),
+                lines,
+                fields,
+                date,
+            )
     if bare:
         _add(collector, f"panel/{panel_id}/names", f"Panel {title}", [f"Audiences: {', '.join(bare)}"], {}, date)
     if calibrations := inline(panel.get("calibrations")):

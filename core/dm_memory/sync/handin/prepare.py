@@ -21,10 +21,9 @@ from dm_memory.items import ContentType, Item, Kind
 from dm_memory.requests import PrepareRequest, SyncRequest, no_progress
 from dm_memory.results import Action, GuardHit, PrepareResult, Suggestion
 from dm_memory.store import entries as table
-from dm_memory.store.allowing import allowed_of
+from dm_memory.store.allowing import decisions_of
 from dm_memory.store.database import Store, is_present, open_store, store_errors
 from dm_memory.store.entries import EntryRow, Known
-from dm_memory.store.forgetting import Forgotten
 from dm_memory.store.from_0_2.files import is_home_0_2
 from dm_memory.store.importing import record_of_entry
 from dm_memory.store.journal import Journal
@@ -60,8 +59,8 @@ async def prepare_payload(env: Environment, request: PrepareRequest, brand: str,
     _check(request, env)
     async with worker_thread("dm-memory-prepare") as worker:
         context = await worker.run(load_context, env.home, brand, env.limits)
-        allowed = await worker.run(allowed_of, env.home.memory_dir(brand), brand)
-        preparer = Preparer.of(brand, context, env.policy, allowed)
+        decided = await worker.run(decisions_of, env.home.memory_dir(brand), brand)
+        preparer = Preparer.of(brand, context, env.policy, decided.allowed)
         now = to_iso(env.clock())
         prepared, suggested = _prepared(preparer, request, now)
         hits = guard_hits(prepared)
@@ -69,8 +68,7 @@ async def prepare_payload(env: Environment, request: PrepareRequest, brand: str,
             refused = {"op": "refused", "at": now, "content_hash": prepared.content_hash, "reason": prepared.refused}
             await worker.run(Journal(env.home.memory_dir(brand)).append, [refused])
             return _result(brand, prepared, "refused", hits)
-        forgotten = await worker.run(Forgotten.of, env.home.memory_dir(brand), brand)
-        if forgotten.has(prepared.content_hash):
+        if decided.forgotten.has(prepared.content_hash):
             finding = forgotten_finding(prepared.item.key)
             return replace(_result(brand, prepared, "refused", hits), findings=(finding,))
         if not request.replaces:
